@@ -1,0 +1,69 @@
+# videofleet: `make demo` shows it, `make test` checks it, `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+CLUSTER := $(PYTHON) -m localcluster
+LOCK := locks/dev.txt
+# The parts as they are in this checkout; nothing is installed into the environment but third parties.
+export PYTHONPATH := $(CURDIR)/api:$(CURDIR)/operator:$(CURDIR)/worker:$(CURDIR)
+export PYTHONDONTWRITEBYTECODE := 1
+export KUBECONFIG :=
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: demo
+demo: ## bring up a Kubernetes here and run the main job on real video
+	@$(PYTHON) -m examples.demo
+
+.PHONY: demo-down
+demo-down: ## remove what the demo made; caches stay
+	@$(PYTHON) -m examples.demo --down
+
+.PHONY: kubeconfig
+kubeconfig: ## print the path of the local cluster's kubeconfig
+	@$(CLUSTER) kubeconfig
+
+.PHONY: kubectl
+kubectl: ## print the path of the built kubectl
+	@$(CLUSTER) kubectl
+
+.PHONY: venv
+venv: $(STAMP) ## make the development environment
+
+$(STAMP): $(LOCK)
+	@bash tools/venv.sh $(VENV) $(LOCK)
+	@touch $@
+
+.PHONY: generate
+generate: $(STAMP) ## write the CRDs from the models in api/
+	@$(BIN)/python -m videofleet_api.generate crds charts/videofleet/files/crds
+
+.PHONY: verify
+verify: $(STAMP) ## fail if anything generated differs from its source
+	@bash tools/verify.sh $(BIN)/python
+
+.PHONY: lock
+lock: $(STAMP) ## solve the dependencies anew
+	@bash locks/update.sh
+
+.PHONY: lint
+lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy api/videofleet_api operator/videofleet_operator worker/videofleet_worker
+	@$(BIN)/mypy localcluster examples/demo
+	@$(BIN)/lint-imports
+
+.PHONY: test
+test: $(STAMP) ## all tests: unit, property, cluster (real API server), e2e (real kubelet, real images)
+	@bash tools/test.sh $(BIN)/python unit property cluster e2e
+
+.PHONY: test-quick
+test-quick: $(STAMP) ## the tests that need no cluster: unit, property
+	@bash tools/test.sh $(BIN)/python unit property

@@ -1,0 +1,93 @@
+"""Closed sets of error codes (from workers) and reasons (in status, events and metrics)."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class ErrorCode(StrEnum):
+    """Why a source or a job failed on a worker."""
+
+    AUTH = "AUTH"
+    NOT_FOUND = "NOT_FOUND"
+    TIMEOUT = "TIMEOUT"
+    TLS = "TLS"
+    CODEC = "CODEC"
+    NETWORK = "NETWORK"
+    STALLED = "STALLED"
+    UNSUPPORTED = "UNSUPPORTED"
+    FORBIDDEN = "FORBIDDEN"
+    EMPTY = "EMPTY"
+    BAD_PARAMETER = "BAD_PARAMETER"
+    UNKNOWN_MODEL = "UNKNOWN_MODEL"
+    INTERNAL = "INTERNAL"
+
+
+CONFIGURATION_ERRORS: Final = frozenset(
+    {ErrorCode.UNSUPPORTED, ErrorCode.CODEC, ErrorCode.BAD_PARAMETER, ErrorCode.UNKNOWN_MODEL}
+)
+"""Before the first frame these mean that the job cannot run as it is written: MISCONFIGURED."""
+
+
+class Reason(StrEnum):
+    """`status.reason`, also the reason of conditions and events."""
+
+    # Waiting
+    PENDING = "Pending"
+    NO_MATCHING_POOL = "NoMatchingPool"
+    NO_READY_WORKER = "NoReadyWorker"
+    WORKERS_FULL = "WorkersFull"
+    NEVER_FITS = "NeverFits"
+    MODEL_MISSING = "ModelMissing"
+    SECRET_MISSING = "SecretMissing"
+    LICENCE_EXHAUSTED = "LicenceExhausted"
+    LICENCE_INVALID = "LicenceInvalid"
+    SPEC_CHANGED = "SpecChanged"
+    ENABLED = "Enabled"
+    RESTARTING = "Restarting"
+    DRAINED = "Drained"
+    SHED = "Shed"
+    INVALID_SPEC = "InvalidSpec"
+    # Running
+    ASSIGNED = "Assigned"
+    PREPARING = "Preparing"
+    RUNNING = "Running"
+    RECONNECTING = "Reconnecting"
+    # Lost
+    WORKER_SILENT = "WorkerSilent"
+    WORKER_GONE = "WorkerGone"
+    # Over
+    ENDED = "Ended"
+    DISABLED = "Disabled"
+    RETRIES_EXHAUSTED = "RetriesExhausted"
+    START_TIMEOUT = "StartTimeout"
+    # Failed, one for each error code
+    SOURCE_AUTH = "SourceAuth"
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_TIMEOUT = "SourceTimeout"
+    SOURCE_TLS = "SourceTls"
+    SOURCE_CODEC = "SourceCodec"
+    SOURCE_NETWORK = "SourceNetwork"
+    SOURCE_STALLED = "SourceStalled"
+    SOURCE_UNSUPPORTED = "SourceUnsupported"
+    SOURCE_FORBIDDEN = "SourceForbidden"
+    SOURCE_EMPTY = "SourceEmpty"
+    BAD_PARAMETER = "BadParameter"
+    UNKNOWN_MODEL = "UnknownModel"
+    WORKER_ERROR = "WorkerError"
+
+
+REASON_OF_ERROR: Final[dict[ErrorCode, Reason]] = {
+    ErrorCode.AUTH: Reason.SOURCE_AUTH,
+    ErrorCode.NOT_FOUND: Reason.SOURCE_NOT_FOUND,
+    ErrorCode.TIMEOUT: Reason.SOURCE_TIMEOUT,
+    ErrorCode.TLS: Reason.SOURCE_TLS,
+    ErrorCode.CODEC: Reason.SOURCE_CODEC,
+    ErrorCode.NETWORK: Reason.SOURCE_NETWORK,
+    ErrorCode.STALLED: Reason.SOURCE_STALLED,
+    ErrorCode.UNSUPPORTED: Reason.SOURCE_UNSUPPORTED,
+    ErrorCode.FORBIDDEN: Reason.SOURCE_FORBIDDEN,
+    ErrorCode.EMPTY: Reason.SOURCE_EMPTY,
+    ErrorCode.BAD_PARAMETER: Reason.BAD_PARAMETER,
+    ErrorCode.UNKNOWN_MODEL: Reason.UNKNOWN_MODEL,
+    ErrorCode.INTERNAL: Reason.WORKER_ERROR,
+}

@@ -1,0 +1,119 @@
+"""Result documents: the chunks of the log, and the summary of a run."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ResultDocument(BaseModel):
+    """An immutable document in snake_case, as clients of the result stream expect it."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+
+class Roi(ResultDocument):
+    """A box in whole pixels of the source frame, origin top left."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Target(ResultDocument):
+    """One object in one frame. `track_id` is absent while the tracker has not confirmed it."""
+
+    track_id: int | None = None
+    class_: str = Field(alias="class")
+    confidence: float
+    roi: Roi
+
+
+class StreamInfo(ResultDocument):
+    """Where in the stream a chunk is."""
+
+    frame_index: int
+    """Index in the source, never decreasing."""
+    total_frames: int | None
+    """Frames in the source; None for live streams."""
+    decoded_frames: int
+    dropped_frames: int
+    """Decode failures and frames that sampling left out or that came too late."""
+    fps: float
+    """Frames a second of the source."""
+    elapsed_ms: int
+    """Wall-clock time since the stream began."""
+    pts: float
+    """Seconds of the run, continuous over reconnects."""
+    capture_time: float
+    """Unix seconds."""
+
+
+class Result(ResultDocument):
+    """The objects of one input."""
+
+    index: int = 0
+    targets: list[Target]
+
+
+class Delta(ResultDocument):
+    """What a chunk adds."""
+
+    results: list[Result]
+
+
+class Usage(ResultDocument):
+    """What a run took."""
+
+    processed_frames: int
+    processing_time_ms: int
+
+
+FinishReason = Literal["stop", "max_frames", "error", "cancelled"]
+
+
+class Chunk(ResultDocument):
+    """One frame of results, or the end of a run."""
+
+    id: str
+    object: Literal["mm.pipeline.chunk"] = "mm.pipeline.chunk"
+    stream_info: StreamInfo
+    delta: Delta
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+
+
+class Track(ResultDocument):
+    """One tracked object over a run."""
+
+    track_id: int
+    class_: str = Field(alias="class")
+    first_frame: int
+    last_frame: int
+    frames_seen: int
+    best_confidence: float
+
+
+class RunResult(ResultDocument):
+    """`results.json` of a finished run."""
+
+    id: str
+    object: Literal["mm.pipeline.result"] = "mm.pipeline.result"
+    model: str
+    finish_reason: FinishReason
+    usage: Usage
+    tracks: list[Track]
+
+
+class Sidecar(ResultDocument):
+    """Written before each segment of the log: where a next epoch goes on."""
+
+    epoch: int
+    offset: int
+    """Offset in the log at which the segment begins."""
+    frame_index: int
+    """Last frame in the segment."""
+    pts: float
+    highest_track_id: int
+    processed_frames: int
+    elapsed_ms: int

@@ -1,0 +1,343 @@
+"""VideoJob: a camera, a file or a clip to analyse."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from videofleet_api.conditions import Condition
+from videofleet_api.model import Document
+from videofleet_api.phases import Phase
+from videofleet_api.rules import rules
+
+LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=64)]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class SecretRef(Document):
+    """A Secret in the namespace of the job."""
+
+    name: str = Field(min_length=1, max_length=253, description="Name of the Secret.")
+
+
+class SecretKeyRef(SecretRef):
+    """One key of a Secret in the namespace of the job."""
+
+    key: str = Field(min_length=1, max_length=253, description="Key within the Secret.")
+
+
+class Transport(StrEnum):
+    """How RTSP media travel."""
+
+    AUTO = "auto"
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class SourceKind(StrEnum):
+    """Whether a source is endless."""
+
+    AUTO = "auto"
+    LIVE = "live"
+    RECORDED = "recorded"
+
+
+_SCHEME = "^[a-zA-Z][a-zA-Z0-9+.-]*://"
+_IPV6 = r"\[[0-9a-fA-F:.]+\]"
+_USER_PART = rf"{_SCHEME}([^/?#]*@|([^/?#:\[][^/?#:]*)?:.*@)"
+"""A user part, also one whose password holds an unescaped `/`, `?` or `#`: such a URL looks as if its host were the
+user and its port the first half of the password, so behind a colon no `@` may come at all."""
+
+
+def _url(pattern: str, *, holds: bool = True) -> str:
+    """The CEL rule that the url, where there is one, matches the pattern (or does not)."""
+    return f"!has(self.url) || {'' if holds else '!'}self.url.matches(r'{pattern}')"
+
+
+class Source(Document):
+    """Where the video comes from."""
+
+    model_config = rules(
+        ("has(self.url) != has(self.urlSecretRef)", "give exactly one of url and urlSecretRef"),
+        (_url("^(rtsp|rtsps|http|https)://"), "url must begin with rtsp://, rtsps://, http:// or https://"),
+        (
+            _url(_USER_PART, holds=False),
+            "url must not hold a user or a password: put them under the keys username and password of a Secret "
+            "and name it in credentialsSecretRef (an @ that belongs to the path is written %40)",
+        ),
+        (
+            _url(rf"{_SCHEME}([^/?#@:\[]|@|{_IPV6})"),
+            "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH",
+        ),
+        (
+            _url(rf"{_SCHEME}([^/?#:]*|{_IPV6})(:[0-9]{{0,5}})?([/?#]|$)|@"),
+            "the port in url must be a number",
+        ),
+        (_url("[[:space:][:cntrl:]]", holds=False), "url must not hold spaces or line breaks: a space is written %20"),
+    )
+
+    url: str | None = Field(
+        None,
+        max_length=2083,
+        description="Address of the camera, file or playlist: rtsp, rtsps, http or https (also HLS). "
+        "Without user and password.",
+    )
+    url_secret_ref: SecretKeyRef | None = Field(None, description="Takes the address from a Secret instead.")
+    credentials_secret_ref: SecretRef | None = Field(
+        None, description="Secret with the keys username and password for the source."
+    )
+    transport: Transport = Field(
+        Transport.AUTO, description="How RTSP media travel: tcp, udp, or auto (tcp first, then udp)."
+    )
+    kind: SourceKind = Field(
+        SourceKind.AUTO,
+        description="live: endless, frames are dropped rather than late. recorded: has an end, every frame counts. "
+        "auto: rtsp is live, a file is recorded, HLS is live unless its playlist is closed.",
+    )
+
+
+class SamplingMode(StrEnum):
+    """Which frames are analysed."""
+
+    ALL = "all"
+    FPS = "fps"
+    KEYFRAME = "keyframe"
+    INTERVAL = "interval"
+
+
+class Sampling(Document):
+    """Which frames are analysed."""
+
+    model_config = rules(
+        (
+            "(self.mode in ['fps', 'interval']) == has(self.value)",
+            "value goes with the modes fps (frames a second) and interval (every n-th frame), and only with these",
+        ),
+        (
+            "self.mode != 'interval' || !has(self.value) || double(int(self.value)) == double(self.value)",
+            "value must be a whole number for the mode interval",
+        ),
+    )
+
+    mode: SamplingMode = Field(
+        SamplingMode.ALL,
+        description="all: every frame. fps: so many a second. keyframe: keyframes only. interval: every n-th frame.",
+    )
+    value: float | None = Field(
+        None, gt=0, le=100000, description="Frames a second for fps, n for interval (every n-th frame)."
+    )
+
+
+class StepParameters(Document):
+    """Settings of a step; each has the model's own default."""
+
+    classes: list[Annotated[str, Field(min_length=1, max_length=63)]] | None = Field(
+        None, min_length=1, max_length=128, description="Detection: only these classes, by the model's labels."
+    )
+    confidence: float | None = Field(None, ge=0, le=1, description="Detection: least confidence that counts.")
+    iou: float | None = Field(
+        None, ge=0, le=1, description="Detection: boxes of a class that overlap more than this are one."
+    )
+    lost_seconds: float | None = Field(
+        None, gt=0, le=60, description="Tracking: how long an unseen object keeps its track."
+    )
+
+
+class Step(Document):
+    """One step of an analytics."""
+
+    model: str = Field(
+        min_length=1,
+        max_length=63,
+        description="What the step does: detect (the worker's default detector), the name of a detection model, "
+        "or track.",
+    )
+    parameters: StepParameters | None = Field(None, description="Settings of the step.")
+
+
+class Analytics(Document):
+    """A chain of steps over the decoded frames."""
+
+    model_config = rules(
+        (
+            "self.steps[0].model != 'track'",
+            "the first step must be a detection: track follows the objects that a step before it found",
+        ),
+        ("self.steps.filter(s, s.model == 'track').size() <= 1", "track may be named once"),
+        ("self.steps.filter(s, s.model != 'track').size() <= 1", "one detection step is possible"),
+    )
+
+    name: str = Field(
+        "main",
+        max_length=63,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        description="Name of the analytics; its results lie under it.",
+    )
+    steps: list[Step] = Field(min_length=1, max_length=8, description="Steps, in order.")
+
+
+class MatchExpression(Document):
+    """One requirement of a label selector."""
+
+    model_config = rules(
+        (
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+            "values go with the operators In and NotIn, and only with these",
+        ),
+    )
+
+    key: str = Field(min_length=1, max_length=316, description="Label key.")
+    operator: str = Field(
+        description="In, NotIn, Exists or DoesNotExist.",
+        json_schema_extra={"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
+    )
+    values: list[Annotated[str, Field(max_length=256)]] | None = Field(None, max_length=64, description="Values.")
+
+
+class LabelSelector(Document):
+    """metav1.LabelSelector; empty matches everything."""
+
+    match_labels: LabelMap = Field(default_factory=dict, description="Labels that must be there with this value.")
+    match_expressions: list[MatchExpression] = Field(
+        default_factory=list, max_length=32, description="Further requirements; all must hold."
+    )
+
+
+class Restart(Document):
+    """What happens after an end or an error."""
+
+    model_config = rules(("self.delay <= self.maxDelay", "delay must not be larger than maxDelay"))
+
+    max_attempts: int | None = Field(
+        None, ge=1, le=1000000, description="Give up after so many failed attempts in a row; without it never."
+    )
+    delay: float = Field(1, ge=0.1, le=86400, description="Seconds before the first retry; doubles each time.")
+    max_delay: float = Field(300, ge=0.1, le=86400, description="Most seconds between retries.")
+    stable_after: float = Field(60, ge=0, le=86400, description="Seconds of running after which attempts count anew.")
+    reconnect_window: float = Field(
+        30, ge=0, le=86400, description="Seconds for which a worker reconnects a lost live source by itself."
+    )
+    start_timeout: float = Field(120, ge=1, le=86400, description="Seconds until the first frame must be there.")
+
+
+class ArchiveOutput(Document):
+    """Results kept in the archive."""
+
+    enabled: bool = Field(True, description="Whether results are kept.")
+    max_bytes: int | None = Field(
+        None,
+        ge=1048576,
+        le=1099511627776,
+        description="Oldest results of a live source are dropped above this size; 256 MiB without it. "
+        "Results of recorded sources are never dropped.",
+    )
+
+
+class Outputs(Document):
+    """Where results go."""
+
+    archive: ArchiveOutput = Field(default_factory=ArchiveOutput, description="Results kept in the archive.")
+
+
+class VideoJobSpec(Document):
+    """What to analyse, and how."""
+
+    model_config = rules(
+        (
+            "self.analytics.all(a, self.analytics.exists_one(b, b.name == a.name))",
+            "every analytics needs a name of its own",
+        ),
+    )
+
+    enabled: bool = Field(True, description="false stops the job and keeps it.")
+    source: Source = Field(description="Where the video comes from.")
+    single_pass: bool = Field(False, description="true: run once, no restart after an end or an error.")
+    sampling: Sampling = Field(default_factory=Sampling, description="Which frames are analysed.")
+    max_frames: int | None = Field(None, ge=1, le=1000000000, description="Stop after so many analysed frames.")
+    analytics: list[Analytics] = Field(
+        min_length=1, max_length=4, description="What is done with the frames; one decoding serves all."
+    )
+    labels: LabelMap = Field(
+        default_factory=dict, description="Free labels; a WorkerPool with jobLabels takes only jobs that carry them."
+    )
+    worker_selector: LabelSelector | None = Field(
+        None, description="Only pools whose labels match; without it any pool."
+    )
+    priority: int = Field(0, ge=-1000000, le=1000000, description="Higher starts first.")
+    slots: int = Field(1, ge=1, le=1024, description="How much of a worker's capacity the job takes.")
+    restart: Restart = Field(default_factory=Restart, description="What happens after an end or an error.")
+    outputs: Outputs = Field(default_factory=Outputs, description="Where results go.")
+
+
+class WorkerRef(Document):
+    """The worker that a job was given to."""
+
+    name: str = Field(description="Pod name.")
+    node: str | None = Field(None, description="Node of the pod.")
+    pool: str = Field(description="WorkerPool, as NAMESPACE/NAME.")
+    id: str = Field(description="uid of the pod.")
+    instance: str | None = Field(None, description="Process instance; random at each start of the worker.")
+
+
+class Progress(Document):
+    """How far a recorded source has been analysed."""
+
+    percent: str | None = Field(None, description="Share of the source that is done, for example 45 %.")
+    processed_frames: int = Field(0, ge=0, description="Frames analysed.")
+    total_frames: int | None = Field(None, ge=0, description="Frames in the source; absent for live sources.")
+
+
+class Statistics(Document):
+    """Counters of the current run, refreshed seldom."""
+
+    source_fps: float | None = Field(None, description="Frames a second of the source.")
+    processed_fps: float | None = Field(None, description="Frames a second that are analysed.")
+    decoded_frames: int = Field(0, ge=0, description="Frames decoded.")
+    processed_frames: int = Field(0, ge=0, description="Frames analysed.")
+    dropped_frames: dict[str, int] = Field(default_factory=dict, description="Frames dropped, by cause.")
+    restarts: int = Field(0, ge=0, description="Starts after the first one.")
+
+
+class LastError(Document):
+    """The last error of the job."""
+
+    code: str = Field(description="Error code.")
+    message: str = Field(max_length=1024, description="What went wrong, for people.")
+    time: Time = Field(description="When.")
+
+
+class AnalyticsStatus(Document):
+    """Results of one analytics."""
+
+    name: str = Field(description="Name of the analytics.")
+    results: str = Field(description="Folder of its results in the archive.")
+
+
+class VideoJobStatus(Document):
+    """What videofleet knows about the job. Written by the operator alone."""
+
+    phase: Phase = Field(Phase.AWAITING, description="Where the job is in its life.")
+    reason: str | None = Field(None, description="Why, in one word.")
+    message: str | None = Field(None, max_length=2048, description="Why, for people.")
+    observed_generation: int = Field(0, ge=0, description="Generation of the spec that this is about.")
+    source: str | None = Field(None, description="The source's address without credentials.")
+    run: int = Field(0, ge=0, description="Pass over the source, counted from 1.")
+    epoch: int = Field(0, ge=0, description="Assignment to a worker, counted from 1; never goes back.")
+    transitions: int = Field(0, ge=0, description="Changes of phase so far.")
+    since: Time | None = Field(None, description="When the phase began.")
+    worker: WorkerRef | None = Field(None, description="The worker that runs the job.")
+    attempt: int = Field(0, ge=0, description="Failed attempts in a row.")
+    next_retry_time: Time | None = Field(None, description="When the job is tried again.")
+    spec_digest: str | None = Field(None, description="Digest of what the worker was given; a change starts anew.")
+    first_frame_time: Time | None = Field(None, description="When the first frame of this epoch was analysed.")
+    completion_time: Time | None = Field(None, description="When the last run ended.")
+    finished: bool | None = Field(None, description="true: a single-pass job is over and will not run again.")
+    progress: Progress | None = Field(None, description="How far a recorded source is.")
+    statistics: Statistics | None = Field(None, description="Counters, refreshed seldom.")
+    last_error: LastError | None = Field(None, description="The last error.")
+    analytics: list[AnalyticsStatus] = Field(default_factory=list, description="Where results lie.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Ready, Reconciling, Stalled, Scheduled.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )

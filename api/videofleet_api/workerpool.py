@@ -1,0 +1,179 @@
+"""WorkerPool: worker pods of one kind."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from videofleet_api.conditions import Condition
+from videofleet_api.model import Document
+from videofleet_api.rules import rules
+from videofleet_api.videojob import LabelMap
+
+
+class AcceleratorType(StrEnum):
+    """Kind of accelerator."""
+
+    NVIDIA = "nvidia"
+    NONE = "none"
+
+
+class Accelerator(Document):
+    """The accelerator that each worker asks for."""
+
+    type: AcceleratorType = Field(AcceleratorType.NVIDIA, description="nvidia, or none for workers on CPU.")
+    resource_name: str = Field(
+        "nvidia.com/gpu", min_length=1, max_length=253, description="Extended resource that a worker asks for."
+    )
+    count: int = Field(1, ge=1, le=64, description="How many of it.")
+
+
+class ExecutionProvider(StrEnum):
+    """Where models run."""
+
+    AUTO = "auto"
+    TENSORRT = "tensorrt"
+    CUDA = "cuda"
+    CPU = "cpu"
+
+
+class Packing(StrEnum):
+    """How jobs are laid on workers."""
+
+    BINPACK = "binpack"
+    SPREAD = "spread"
+
+
+class Toleration(Document):
+    """v1.Toleration."""
+
+    key: str | None = Field(None, max_length=316, description="Taint key.")
+    operator: str | None = Field(None, description="Exists or Equal.", json_schema_extra={"enum": ["Exists", "Equal"]})
+    value: str | None = Field(None, max_length=256, description="Taint value.")
+    effect: str | None = Field(
+        None,
+        description="NoSchedule, PreferNoSchedule or NoExecute.",
+        json_schema_extra={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
+    )
+    toleration_seconds: int | None = Field(None, description="How long NoExecute is tolerated.")
+
+
+Quantities = Annotated[dict[str, Annotated[str, Field(max_length=32)]], Field(max_length=16)]
+
+
+class Resources(Document):
+    """Requests and limits of a worker; the accelerator is added."""
+
+    model_config = rules(
+        (
+            "!has(self.requests) || self.requests.all(name, isQuantity(self.requests[name]))",
+            "requests must be quantities, for example 500m or 2Gi",
+        ),
+        (
+            "!has(self.limits) || self.limits.all(name, isQuantity(self.limits[name]))",
+            "limits must be quantities, for example 2 or 4Gi",
+        ),
+    )
+
+    requests: Quantities = Field(default_factory=dict, description="Requests, for example cpu: 500m.")
+    limits: Quantities = Field(default_factory=dict, description="Limits, for example memory: 2Gi.")
+
+
+class ArchiveVolume(Document):
+    """The volume that results are written to."""
+
+    claim_name: str = Field(
+        min_length=1, max_length=253, description="PersistentVolumeClaim in the pool's namespace; all workers mount it."
+    )
+
+
+class WorkerPoolSpec(Document):
+    """What the workers are, and how many."""
+
+    model_config = rules(
+        ("self.minWorkers <= self.maxWorkers", "minWorkers must not be larger than maxWorkers"),
+        (
+            "!has(self.workers) || (self.workers >= 0 && self.workers <= self.maxWorkers)",
+            "workers must not be larger than maxWorkers",
+        ),
+    )
+
+    labels: LabelMap = Field(
+        default_factory=dict, description="What the workers can do; a job's workerSelector matches these."
+    )
+    job_labels: LabelMap = Field(
+        default_factory=dict, description="Takes only jobs that carry all of these labels; empty: any job."
+    )
+    capacity_per_worker: int = Field(16, ge=1, le=1024, description="Slots of each worker.")
+    min_workers: int = Field(1, ge=0, le=10000, description="Workers that are always there.")
+    max_workers: int = Field(1, ge=1, le=10000, description="Most workers; more than minWorkers start by demand.")
+    workers: int | None = Field(
+        None, ge=0, le=10000, description="Floor set by kubectl scale or an autoscaler; never written by the operator."
+    )
+    scale_down_delay: float = Field(
+        300, ge=0, le=86400, description="Seconds that a worker must be idle before it is taken away."
+    )
+    allowed_namespaces: list[Annotated[str, Field(max_length=63)]] = Field(
+        default_factory=list,
+        max_length=256,
+        description="Namespaces whose jobs are taken; empty: the pool's own; '*': all.",
+    )
+    node_selector: LabelMap | None = Field(
+        None, description="Node labels; nvidia.com/gpu.present=true for nvidia where nothing is given."
+    )
+    tolerations: list[Toleration] = Field(default_factory=list, max_length=32, description="Tolerated taints.")
+    accelerator: Accelerator = Field(default_factory=Accelerator, description="Accelerator of each worker.")
+    execution_provider: ExecutionProvider = Field(
+        ExecutionProvider.AUTO, description="Where models run; auto: TensorRT, CUDA, CPU, the first that works."
+    )
+    image: str | None = Field(None, min_length=1, max_length=1024, description="Worker image; the chart's default.")
+    image_pull_policy: str = Field(
+        "IfNotPresent",
+        description="Always, IfNotPresent or Never.",
+        json_schema_extra={"enum": ["Always", "IfNotPresent", "Never"]},
+    )
+    image_pull_secrets: list[Annotated[str, Field(max_length=253)]] = Field(
+        default_factory=list, max_length=8, description="Secrets for pulling the image."
+    )
+    resources: Resources = Field(default_factory=Resources, description="Requests and limits of a worker.")
+    priority_class_name: str | None = Field(None, max_length=253, description="PriorityClass of the pods.")
+    runtime_class_name: str | None = Field(None, max_length=253, description="RuntimeClass of the pods.")
+    packing: Packing = Field(
+        Packing.SPREAD, description="spread: to the emptiest worker. binpack: to the fullest that has room."
+    )
+    archive: ArchiveVolume | None = Field(
+        None, description="Where results are kept; without it they are lost with the pod."
+    )
+
+
+class WorkerCounts(Document):
+    """Workers by state."""
+
+    desired: int = Field(0, ge=0, description="How many there should be.")
+    ready: int = Field(0, ge=0, description="How many answer.")
+    failed: int = Field(0, ge=0, description="How many failed and are being replaced.")
+
+
+class SlotCounts(Document):
+    """Capacity of the workers that answer."""
+
+    total: int = Field(0, ge=0, description="Slots of all ready workers.")
+    used: int = Field(0, ge=0, description="Slots that jobs hold.")
+
+
+class WorkerPoolStatus(Document):
+    """What videofleet knows about the pool."""
+
+    observed_generation: int = Field(0, ge=0, description="Generation of the spec that this is about.")
+    replicas: int = Field(0, ge=0, description="Worker pods that exist; for the scale subresource.")
+    selector: str | None = Field(None, description="Label selector of the worker pods, as text.")
+    workers: WorkerCounts = Field(default_factory=WorkerCounts, description="Workers by state.")
+    slots: SlotCounts = Field(default_factory=SlotCounts, description="Capacity.")
+    provider: str | None = Field(None, description="Where models run: tensorrt, cuda or cpu; mixed if they differ.")
+    fallback: str | None = Field(None, description="Why models run on CPU although an accelerator was asked for.")
+    models: list[str] = Field(default_factory=list, description="Models that the workers have.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Ready, Reconciling, Stalled.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )

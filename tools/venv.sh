@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Make the development environment: tools/venv.sh FOLDER LOCKFILE
+set -euo pipefail
+folder=$1 lock=$2
+
+missing() { ! dpkg -s "$1" >/dev/null 2>&1; }
+
+# The camera simulator runs with the system's Python and GStreamer.
+wanted=()
+for package in python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+    gstreamer1.0-plugins-bad; do
+    if missing "$package"; then wanted+=("$package"); fi
+done
+if ! python3 -c 'import ensurepip' 2>/dev/null; then wanted+=(python3-venv); fi
+if ((${#wanted[@]})); then
+    echo "== installing from Debian: ${wanted[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+fi
+
+if [[ ! -x $folder/bin/python ]]; then
+    echo "== making the Python environment in $folder"
+    "${PYTHON:-python3}" -m venv "$folder"
+fi
+echo "== installing the packages of $lock"
+if [[ ! -x $folder/bin/uv ]]; then
+    grep -A40 -E '^uv==' "$lock" | awk 'NR==1 || /^ +--hash/ {print; next} {exit}' >"$folder/uv.txt"
+    "$folder/bin/python" -m pip install --quiet --require-hashes -r "$folder/uv.txt"
+fi
+VIRTUAL_ENV=$folder "$folder/bin/uv" pip sync --quiet --require-hashes "$lock"
