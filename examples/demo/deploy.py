@@ -1,0 +1,128 @@
+"""Put videofleet and its cameras into the cluster: images, archive volume, chart, simulator."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from examples.demo import tools
+from examples.demo.console import say
+from examples.demo.tools import ROOT, Json
+
+ARCHIVES = Path("/var/lib/videofleet/archive")
+"""On the node; the local cluster's node is this machine."""
+WORKER_USER = 65532
+CLAIM = "videofleet-archive"
+
+
+@dataclass(frozen=True)
+class Images:
+    """Names of the built images."""
+
+    operator: str
+    worker: str
+    cameras: str
+
+
+def build_images() -> Images:
+    """Build what has changed and make it known to the cluster."""
+    return Images(
+        operator=_image("localhost/videofleet-operator", "operator/Dockerfile", "."),
+        worker=_image("localhost/videofleet-worker", "worker/Dockerfile", "."),
+        cameras=_image("localhost/videofleet-cameras", "examples/camera-simulator/Dockerfile", "examples"),
+    )
+
+
+def _image(name: str, dockerfile: str, context: str) -> str:
+    built = tools.localcluster("build-image", name, "--file", dockerfile, "--context", context).splitlines()[-1]
+    tools.localcluster("load-image", built)
+    say(f"    {built}")
+    return built
+
+
+def namespace(name: str) -> None:
+    """A namespace in which only pods of the restricted profile may run."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    tools.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+
+
+def archive_folder(namespace_name: str) -> Path:
+    """Where results of jobs of this deployment lie on the node."""
+    return ARCHIVES / namespace_name
+
+
+def archive_volume(namespace_name: str) -> None:
+    """A PersistentVolume on a folder of the node and the claim that workers mount."""
+    folder = archive_folder(namespace_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Kubernetes does not hand hostPath volumes over to the pod's group.
+    os.chown(folder, WORKER_USER, WORKER_USER)
+    size = {"storage": "10Gi"}
+    volume_name = f"{namespace_name}-archive"
+    volume: Json = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": volume_name},
+        "spec": {
+            "capacity": size,
+            "accessModes": ["ReadWriteMany"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+            "claimRef": {"namespace": namespace_name, "name": CLAIM},
+            "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"},
+        },
+    }
+    claim: Json = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM, "namespace": namespace_name},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": "",
+            "volumeName": volume_name,
+            "resources": {"requests": size},
+        },
+    }
+    tools.apply([volume, claim])
+
+
+def install_chart(release: str, namespace_name: str, values: Json) -> None:
+    """Install or upgrade the chart and wait until its operator is ready."""
+    text = json.dumps(values)
+    tools.must(
+        "helm", "upgrade", "--install", release, str(ROOT / "charts/videofleet"), "-n", namespace_name,
+        "-f", "-", "--wait", "--timeout", "180s", stdin=text, timeout=240,
+    )  # fmt: skip
+
+
+def chart_values(namespace_name: str, images: Images, pool: Json, **further: Json) -> Json:
+    """Values of the chart for a deployment that serves one namespace with one pool, `default`."""
+    return {
+        "operator": {"image": _repository_and_tag(images.operator)},
+        "worker": {"image": _repository_and_tag(images.worker)},
+        "watchNamespaces": [namespace_name],
+        "archive": {"existingClaim": CLAIM},
+        "workerPools": {"default": pool},
+        **further,
+    }
+
+
+def _repository_and_tag(image: str) -> Json:
+    repository, _, tag = image.rpartition(":")
+    return {"repository": repository, "tag": tag}
+
+
+def start_cameras(namespace_name: str, images: Images) -> None:
+    """Apply the camera simulator and wait until it serves."""
+    manifest = (ROOT / "examples/camera-simulator/simulator.yaml").read_text()
+    manifest = manifest.replace("localhost/videofleet-cameras:dev", images.cameras)
+    tools.must("kubectl", "apply", "-n", namespace_name, "-f", "-", stdin=manifest)
+    tools.must(
+        "kubectl", "rollout", "status", "deployment/cameras", "-n", namespace_name, "--timeout=120s", timeout=150
+    )
+
+
+def remove_archives() -> None:
+    """Remove all results of demos and tests from this machine."""
+    shutil.rmtree(ARCHIVES.parent, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Decisions, without input or output: no kopf, no kubernetes, no asyncio, no logging, no clock."""

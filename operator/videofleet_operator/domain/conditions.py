@@ -1,0 +1,154 @@
+"""Conditions as kstatus reads them: Ready, Reconciling, Stalled, and Scheduled beside them.
+
+At most one of Reconciling and Stalled is True. Reconciling: it goes on by itself. Stalled: it needs a user.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from videofleet_api.codes import Reason
+from videofleet_api.conditions import Condition, ConditionStatus
+from videofleet_api.phases import Phase
+from videofleet_operator.domain.backoff import exhausted
+from videofleet_operator.domain.model import Job, Record, Seconds
+from videofleet_operator.domain.times import format_time
+
+_NEEDS_A_USER = frozenset({Reason.INVALID_SPEC, Reason.NEVER_FITS})
+"""Reasons of a waiting job that time does not heal."""
+
+
+class PoolReason(StrEnum):
+    """Reasons of a WorkerPool's conditions."""
+
+    WORKERS_READY = "WorkersReady"
+    WORKERS_STARTING = "WorkersStarting"
+    WORKERS_FAILING = "WorkersFailing"
+    INVALID_SPEC = "InvalidSpec"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """What a WorkerPool's conditions are made from."""
+
+    desired: int
+    ready: int
+    failed: int
+    problem: str = ""
+    """Why its workers cannot be made or do not run, where that is known."""
+    invalid: str = ""
+    """What is wrong with its spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A condition without its time."""
+
+    type: str
+    holds: bool
+    reason: str
+    message: str
+
+
+def conditions(record: Record, job: Job, previous: Sequence[Condition], now: Seconds) -> list[Condition]:
+    """All conditions of a VideoJob. A condition whose status is as before keeps its time."""
+    reason = str(record.reason or Reason.PENDING)
+    stalled, stalled_reason = _stalled(record, job)
+    findings = (
+        _Finding("Ready", _ready(record), reason, record.message),
+        _Finding("Reconciling", not stalled and _reconciling(record), reason, record.message),
+        _Finding("Stalled", stalled, stalled_reason, record.message if stalled else ""),
+        _scheduled(record),
+    )
+    return _timed(findings, record.observed_generation, previous, now)
+
+
+def pool_conditions(state: PoolState, generation: int, previous: Sequence[Condition], now: Seconds) -> list[Condition]:
+    """All conditions of a WorkerPool."""
+    ready = state.ready >= state.desired and not state.invalid
+    reason, message = _pool_words(state, ready)
+    findings = (
+        _Finding("Ready", ready, reason, message),
+        _Finding("Reconciling", not ready and not state.invalid, reason, message),
+        _Finding("Stalled", bool(state.invalid), reason, message if state.invalid else ""),
+    )
+    return _timed(findings, generation, previous, now)
+
+
+def _ready(record: Record) -> bool:
+    if record.phase is Phase.COMPLETED:
+        return record.finished
+    return record.phase is Phase.INPROGRESS and record.reason is not Reason.RECONNECTING
+
+
+def _stalled(record: Record, job: Job) -> tuple[bool, str]:
+    reason = str(record.reason or Reason.PENDING)
+    if exhausted(record, job.spec.restart):
+        return True, Reason.RETRIES_EXHAUSTED
+    match record.phase:
+        case Phase.MISCONFIGURED:
+            return True, reason
+        case Phase.INTERRUPTED:
+            return record.finished, reason
+        case Phase.AWAITING:
+            return record.reason in _NEEDS_A_USER, reason
+        case _:
+            return False, reason
+
+
+def _reconciling(record: Record) -> bool:
+    match record.phase:
+        case Phase.DISABLED:
+            return False
+        case Phase.INPROGRESS:
+            return record.reason is Reason.RECONNECTING
+        case _:
+            return not record.finished
+
+
+def _scheduled(record: Record) -> _Finding:
+    if record.worker is not None:
+        return _Finding("Scheduled", True, Reason.ASSIGNED, f"given to worker {record.worker.name}")
+    return _Finding("Scheduled", False, str(record.reason or Reason.PENDING), record.message)
+
+
+def _pool_words(state: PoolState, ready: bool) -> tuple[PoolReason, str]:
+    counts = f"{state.ready} of {state.desired} workers are ready"
+    if state.invalid:
+        return PoolReason.INVALID_SPEC, state.invalid
+    if ready:
+        return PoolReason.WORKERS_READY, counts
+    told = f"{counts}: {state.problem}" if state.problem else counts
+    if state.failed:
+        return PoolReason.WORKERS_FAILING, f"{told} ({state.failed} failed and are being replaced)"
+    return PoolReason.WORKERS_STARTING, told
+
+
+def _timed(
+    findings: Sequence[_Finding], generation: int, previous: Sequence[Condition], now: Seconds
+) -> list[Condition]:
+    before = {condition.type: condition for condition in previous}
+    result = []
+    for finding in findings:
+        status = ConditionStatus.TRUE if finding.holds else ConditionStatus.FALSE
+        old = before.get(finding.type)
+        kept = old is not None and old.status is status
+        time = old.last_transition_time if old is not None and kept else format_time(now)
+        result.append(
+            Condition(
+                type=finding.type,
+                status=status,
+                observed_generation=generation,
+                last_transition_time=time,
+                reason=str(finding.reason),
+                message=finding.message,
+            )
+        )
+    return result
+
+
+def licence_conditions(
+    valid: bool, reason: str, message: str, generation: int, previous: Sequence[Condition], now: Seconds
+) -> list[Condition]:
+    """All conditions of a VideoLicense."""
+    return _timed((_Finding("Valid", valid, reason, message),), generation, previous, now)

@@ -1,0 +1,200 @@
+"""The closed set of facts that drive a job's lifecycle."""
+
+from dataclasses import dataclass
+
+from videofleet_api.codes import ErrorCode
+from videofleet_operator.domain.model import Assigned, Seconds, Why
+
+# From the spec
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """`enabled: false`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enabled:
+    """`enabled: true`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecChanged:
+    """What a worker would be given now differs from what the current epoch was started with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """The job may not stay where it is."""
+
+    why: Why
+
+
+# From the placement
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A worker with room and a licence slot were found."""
+
+    worker: Assigned
+    digest: str
+    """Of what the worker is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoPlace:
+    """No worker can take the job now, or something that it needs is missing."""
+
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class NoLicence:
+    """A worker has room, but the licence has no slot or is not valid."""
+
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """The licence's limit was lowered, and this stream has to give way."""
+
+    why: Why
+
+
+# From the worker; all carry the epoch that they are about
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """The worker is still loading models, past the time in which a first frame was due."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFrame:
+    """A frame has been processed."""
+
+    epoch: int
+    time: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The source is lost, and the worker is trying to get it back."""
+
+    epoch: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """Frames are being processed again."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The source's end was reached. Without a first frame it was empty."""
+
+    epoch: int
+    first_frame: Seconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An error stopped the job on its worker."""
+
+    epoch: int
+    code: ErrorCode
+    message: str
+    first_frame: Seconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The worker will not run the job as it is configured."""
+
+    epoch: int
+    code: ErrorCode
+    message: str
+
+
+# About the worker
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSilent:
+    """Nothing has been heard from the worker for too long."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerGone:
+    """The worker's pod is gone, or another process runs in it."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBack:
+    """The same worker process answers again."""
+
+    instance: str
+    first_frame: Seconds | None
+    """Of the job's current epoch, where the worker has reported one."""
+
+
+# From the clock
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimedOut:
+    """No first frame came in time."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StableRunning:
+    """The job has run long enough for earlier failures not to count any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The back-off is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockWentBack:
+    """Times in the record lie further ahead than any wait may last."""
+
+
+Fact = (
+    Disabled
+    | Enabled
+    | SpecChanged
+    | Evicted
+    | Placed
+    | NoPlace
+    | NoLicence
+    | Shed
+    | Preparing
+    | FirstFrame
+    | Reconnecting
+    | Reconnected
+    | Ended
+    | Failed
+    | Refused
+    | WorkerSilent
+    | WorkerGone
+    | WorkerBack
+    | StartTimedOut
+    | StableRunning
+    | RetryDue
+    | ClockWentBack
+)

@@ -1,0 +1,165 @@
+"""The values that decisions are made from and the values that they make."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from videofleet_api.codes import Reason
+from videofleet_api.phases import Phase
+from videofleet_api.protocol import JobReport
+from videofleet_api.videojob import VideoJobSpec
+from videofleet_api.workerpool import WorkerPoolSpec
+
+Seconds = float
+"""Unix seconds for points in time, plain seconds for spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A reason for machines and a sentence for people."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The worker in a job's record."""
+
+    name: str
+    """Pod name."""
+    pool: str
+    """NAMESPACE/NAME of the WorkerPool; the pod lies in that namespace."""
+    id: str
+    """uid of the pod."""
+    instance: str
+    """Process instance that the job was given to."""
+    node: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last error of a job."""
+
+    code: str
+    message: str
+    time: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that the lifecycle remembers of a job; every field is in its status."""
+
+    phase: Phase = Phase.AWAITING
+    reason: Reason | None = None
+    message: str = ""
+    observed_generation: int = 0
+    run: int = 0
+    epoch: int = 0
+    transitions: int = 0
+    since: Seconds = 0.0
+    worker: Assigned | None = None
+    attempt: int = 0
+    next_retry: Seconds | None = None
+    spec_digest: str | None = None
+    """What the current epoch was started with."""
+    first_frame: Seconds | None = None
+    """Of the current epoch."""
+    completed: Seconds | None = None
+    finished: bool = False
+    """A single-pass job that is over."""
+    last_error: Failure | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A VideoJob as the operator sees it."""
+
+    uid: str
+    namespace: str
+    name: str
+    generation: int
+    created: Seconds
+    spec: VideoJobSpec
+    record: Record
+    digest: str | None = None
+    """Digest of what a worker would be given; None while something for it is missing."""
+    problem: Why | None = None
+    """What is missing (a Secret, a valid spec)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker pod, as the pod list and its own endpoint tell."""
+
+    name: str
+    pool: str
+    """NAMESPACE/NAME."""
+    id: str
+    node: str | None
+    capacity: int
+    instance: str | None
+    """None until it has been reached."""
+    connected: bool
+    """Its event stream is alive and its inventory has been read."""
+    silent_for: Seconds
+    """Since the last line of its event stream, or since this operator first dialled it while none has come. A worker
+    that can never be reached again must grow silent too, or its jobs would wait for it for ever."""
+    leaving: bool
+    """The pod is being deleted or has ended: no new jobs, its jobs are lost when it is gone."""
+    steps: frozenset[str] = frozenset()
+    """Step names that it can run."""
+    reports: Mapping[str, JobReport] = field(default_factory=dict)
+    """Newest report of each job, by uid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A WorkerPool."""
+
+    uid: str
+    namespace: str
+    name: str
+    generation: int
+    spec: WorkerPoolSpec
+
+    @property
+    def key(self) -> str:
+        """NAMESPACE/NAME."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """How many streams may run. `limit` None: no limit."""
+
+    limit: int | None = None
+    problem: Why | None = None
+    """Not valid: nothing new starts, what runs goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that one plan is made from."""
+
+    now: Seconds
+    jobs: Mapping[str, Job]
+    """By uid."""
+    pools: Mapping[str, Pool]
+    """By NAMESPACE/NAME."""
+    workers: Mapping[str, Worker]
+    """By pod uid; a worker that is not here is gone."""
+    licence: Licence = Licence()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be written."""
+
+    records: Mapping[str, Record]
+    """New records, by uid; only those that differ."""
+    wake: Seconds | None
+    """When to plan again even if nothing happens: the next back-off, time-out or loss. Once records of a plan have been
+    written there is always another plan: a record takes one edge a plan, and what one releases the next gives away."""
+    waiting: Mapping[str, Why] = field(default_factory=dict)
+    """Why each job that could start does not, by uid in the order of starting, with the counts of this moment."""

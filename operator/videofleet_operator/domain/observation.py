@@ -1,0 +1,169 @@
+"""Which fact a snapshot holds for a job: from its worker, from its spec, from the clock."""
+
+from typing import Final
+
+from videofleet_api.codes import ErrorCode, Reason
+from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_api.protocol import JobReport, JobState
+from videofleet_operator.domain import facts
+from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, longest_wait, retry_at
+from videofleet_operator.domain.facts import Fact
+from videofleet_operator.domain.matching import refusal
+from videofleet_operator.domain.model import Job, Pool, Record, Seconds, Why, Worker
+from videofleet_operator.domain.placement import SILENT_AFTER
+
+REASSIGN_AFTER: Final[Seconds] = 30.0
+"""How long a lost worker may take to come back before its jobs go elsewhere."""
+PREPARING_LIMIT: Final[Seconds] = 1800.0
+"""Most time in which a worker may prepare models; building an engine takes minutes."""
+
+
+def worker_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:
+    """What the job's worker says, or what has become of it. `worker`: None, its pod is gone."""
+    if record.phase not in ASSIGNED or record.worker is None:
+        return None
+    if worker is None:
+        return facts.WorkerGone(f"worker {record.worker.name} is gone")
+    if worker.instance is not None and worker.instance != record.worker.instance:
+        return facts.WorkerGone(f"worker {worker.name} has restarted")
+    report = current_report(job, record, worker)
+    over = None if report is None else _terminal_fact(report, now)
+    if over is not None:
+        return over
+    if worker.leaving and not worker.connected:
+        return facts.WorkerGone(f"worker {worker.name} has ended")
+    if worker.silent_for >= SILENT_AFTER:
+        return facts.WorkerSilent(f"nothing heard from worker {worker.name} for {SILENT_AFTER:.0f} seconds")
+    if record.phase is Phase.DISCONNECTED:
+        return _back_fact(worker, report, now) if worker.connected else None
+    return None if report is None else _running_fact(record, report, now)
+
+
+def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
+    """What the spec asks for that the record does not have. `pool`: that of the job's worker."""
+    if job.problem is not None and job.problem.reason is Reason.INVALID_SPEC:
+        return None
+    if not job.spec.enabled:
+        return None if record.phase is Phase.DISABLED else facts.Disabled()
+    if record.phase is Phase.DISABLED:
+        return facts.Enabled()
+    # A digest that is unknown (its Secret cannot be read just now) never stops a running stream.
+    if job.digest is not None and record.spec_digest is not None and job.digest != record.spec_digest:
+        return facts.SpecChanged()
+    if pool is not None and job.generation > record.observed_generation and record.phase in ASSIGNED:
+        refused = refusal(pool, job)
+        return facts.Evicted(Why(Reason.SPEC_CHANGED, f"pool {pool.key} {refused}")) if refused else None
+    return None
+
+
+def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:
+    """What the time alone brings about."""
+    restart = job.spec.restart
+    if _too_far_ahead(job, record, now):
+        return facts.ClockWentBack()
+    match record.phase:
+        case Phase.STARTING:
+            return _start_fact(job, record, worker, now)
+        case Phase.INPROGRESS if record.attempt and now >= record.since + restart.stable_after:
+            return facts.StableRunning()
+        case Phase.COMPLETED | Phase.INTERRUPTED:
+            due = retry_at(record, restart)
+            return facts.RetryDue() if due is not None and due <= now else None
+        case _:
+            # NOT_STARTED and MISCONFIGURED go straight to a worker when their time has come.
+            return None
+
+
+def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Seconds | None:
+    """When the record will be due for something by itself; None: never."""
+    restart = job.spec.restart
+    match record.phase:
+        case Phase.STARTING:
+            return _start_deadline(job, record, now)
+        case Phase.INPROGRESS:
+            return record.since + restart.stable_after if record.attempt else None
+        case Phase.DISCONNECTED:
+            return record.since + REASSIGN_AFTER
+        case Phase.AWAITING | Phase.TOO_MANY_CAMERAS | Phase.DISABLED:
+            return None
+        case Phase.COMPLETED | Phase.INTERRUPTED | Phase.NOT_STARTED | Phase.MISCONFIGURED:
+            return retry_at(record, restart)
+
+
+def lost_for_good(record: Record, worker: Worker | None, now: Seconds) -> bool:
+    """Whether a disconnected job is to be given to another worker."""
+    if record.phase is not Phase.DISCONNECTED:
+        return False
+    if worker is None or record.worker is None or (worker.leaving and not worker.connected):
+        return True
+    if worker.instance is not None and worker.instance != record.worker.instance:
+        return True
+    # A new leader has to try to reach the worker before it may conclude anything from an old `since`.
+    return worker.silent_for >= SILENT_AFTER and now >= record.since + REASSIGN_AFTER
+
+
+def current_report(job: Job, record: Record, worker: Worker | None) -> JobReport | None:
+    """What the worker says of the job's current epoch."""
+    report = None if worker is None else worker.reports.get(job.uid)
+    return report if report is not None and report.epoch == record.epoch else None
+
+
+def _terminal_fact(report: JobReport, now: Seconds) -> Fact | None:
+    first_frame = _first_frame_of(report, now)
+    code, message = report.code or ErrorCode.INTERNAL, report.message or "the worker gave no message"
+    match report.state:
+        case JobState.ENDED:
+            return facts.Ended(report.epoch, first_frame)
+        case JobState.FAILED:
+            return facts.Failed(report.epoch, code, message, first_frame)
+        case JobState.REFUSED:
+            return facts.Refused(report.epoch, code, message)
+        case JobState.PREPARING | JobState.RUNNING | JobState.RECONNECTING:
+            return None
+
+
+def _running_fact(record: Record, report: JobReport, now: Seconds) -> Fact | None:
+    first_frame = _first_frame_of(report, now)
+    if record.phase is Phase.STARTING:
+        return None if first_frame is None else facts.FirstFrame(report.epoch, first_frame)
+    if report.state is JobState.RECONNECTING:
+        return facts.Reconnecting(report.epoch, report.message or "the source is lost")
+    return facts.Reconnected(report.epoch) if first_frame is not None else None
+
+
+def _back_fact(worker: Worker, report: JobReport | None, now: Seconds) -> Fact | None:
+    if worker.instance is None:
+        return None
+    return facts.WorkerBack(worker.instance, None if report is None else _first_frame_of(report, now))
+
+
+def _first_frame_of(report: JobReport, now: Seconds) -> Seconds | None:
+    """Where the worker does not tell the time of the frame, it is that of the first report of it."""
+    if report.first_frame_time is not None:
+        return report.first_frame_time
+    return now if report.first_frame else None
+
+
+def _start_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:
+    timeout = job.spec.restart.start_timeout
+    if now < record.since + timeout:
+        return None
+    report = current_report(job, record, worker)
+    preparing = report is not None and report.state is JobState.PREPARING
+    if preparing and now < record.since + max(timeout, PREPARING_LIMIT):
+        return facts.Preparing(record.epoch)
+    return facts.StartTimedOut(f"no first frame within {max(timeout, now - record.since):.0f} seconds")
+
+
+def _start_deadline(job: Job, record: Record, now: Seconds) -> Seconds:
+    timeout = job.spec.restart.start_timeout
+    first = record.since + timeout
+    return first if now < first else record.since + max(timeout, PREPARING_LIMIT)
+
+
+def _too_far_ahead(job: Job, record: Record, now: Seconds) -> bool:
+    if record.since > now + CLOCK_TOLERANCE:
+        return True
+    if record.next_retry is None:
+        return False
+    return record.next_retry > now + longest_wait(record, job.spec.restart) + CLOCK_TOLERANCE

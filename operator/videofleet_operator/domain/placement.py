@@ -1,0 +1,185 @@
+"""Which worker a job goes to, and why it goes nowhere."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from videofleet_api.codes import Reason
+from videofleet_operator.domain.matching import refusal
+from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
+from videofleet_operator.domain.shelf import Offer, Shelf
+
+SILENT_AFTER: Final[Seconds] = 10.0
+"""Five heartbeats: after this a worker counts as lost."""
+_POOLS_TOLD: Final = 3
+_STEPS_TOLD: Final = 20
+
+
+class Answer(StrEnum):
+    """Whether a job can go somewhere. All but FITS and NEVER may change without anyone editing the job."""
+
+    FITS = "fits"
+    FULL = "full"
+    NO_WORKER = "no worker"
+    NO_MODEL = "no model"
+    NO_POOL = "no pool"
+    NEVER = "never"
+
+
+class Verdict(NamedTuple):
+    """An answer, with the worker or with why there is none."""
+
+    answer: Answer
+    worker: Worker | None = None
+    why: Why | None = None
+    offer: Offer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What all jobs with the same demands have in common; found once for each."""
+
+    shelves: tuple[Shelf, ...] = ()
+    pools: int = 0
+    refused: Verdict | None = None
+
+
+def ready(worker: Worker) -> bool:
+    """Whether a worker takes new jobs."""
+    return worker.connected and not worker.leaving and worker.instance is not None and worker.silent_for < SILENT_AFTER
+
+
+class Capacity:
+    """A ledger of the slots of all workers. `can_add` changes nothing, `add` does."""
+
+    def __init__(self, pools: Mapping[str, Pool], workers: Mapping[str, Worker], used: Mapping[str, int]) -> None:
+        """`used`: slots that are taken, by worker id."""
+        self._pools = [pools[key] for key in sorted(pools)]
+        self._workers = workers
+        self._label_keys = sorted({key for pool in self._pools for key in pool.spec.job_labels})
+        self._existing: dict[str, int] = {}
+        self._shelves: list[Shelf] = []
+        self._by_pool: dict[str, dict[frozenset[str], Shelf]] = {}
+        self._kinds: dict[object, _Kind] = {}
+        for worker in workers.values():
+            self._place_worker(worker, pools, used.get(worker.id, 0))
+
+    def can_add(self, job: Job) -> Verdict:
+        """Where the job would go, or why nowhere."""
+        kind = self._kind(job)
+        if kind.refused is not None:
+            return kind.refused
+        offers = [offer for shelf in kind.shelves if (offer := shelf.best(job.spec.slots)) is not None]
+        if not offers:
+            return Verdict(Answer.FULL, why=_full(kind, job.spec.slots))
+        best = min(offers)
+        return Verdict(Answer.FITS, worker=self._workers[best.id], offer=best)
+
+    def add(self, verdict: Verdict, slots: int) -> None:
+        """Take the slots of the worker that `can_add` just found."""
+        if verdict.offer is None:
+            raise ValueError(f"nothing to take: the answer was {verdict.answer}")
+        self._shelves[verdict.offer.shelf].take(verdict.offer, slots)
+
+    def _place_worker(self, worker: Worker, pools: Mapping[str, Pool], used: int) -> None:
+        self._existing[worker.pool] = self._existing.get(worker.pool, 0) + 1
+        pool = pools.get(worker.pool)
+        if pool is None or not ready(worker):
+            return
+        shelves = self._by_pool.setdefault(pool.key, {})
+        shelf = shelves.get(worker.steps)
+        if shelf is None:
+            shelf = shelves[worker.steps] = Shelf(len(self._shelves), pool.spec.packing)
+            self._shelves.append(shelf)
+        # A lowered capacity of the pool holds before its workers have been replaced.
+        shelf.put(worker.name, worker.id, min(worker.capacity, pool.spec.capacity_per_worker), used)
+
+    def _kind(self, job: Job) -> _Kind:
+        spec = job.spec
+        steps = needed_steps(job)
+        labels = tuple(spec.labels.get(key) for key in self._label_keys)
+        selector = None if spec.worker_selector is None else spec.worker_selector.model_dump_json()
+        key = (job.namespace, labels, selector, steps, spec.slots)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = self._find_kind(job, steps)
+        return kind
+
+    def _find_kind(self, job: Job, steps: frozenset[str]) -> _Kind:
+        matching = [pool for pool in self._pools if refusal(pool, job) is None]
+        if not matching:
+            return _refused(Answer.NO_POOL, Reason.NO_MATCHING_POOL, _no_pool(self._pools, job))
+        fitting = [pool for pool in matching if pool.spec.capacity_per_worker >= job.spec.slots]
+        if not fitting:
+            return _refused(Answer.NEVER, Reason.NEVER_FITS, _never(matching, job.spec.slots))
+        by_steps = [item for pool in fitting for item in self._by_pool.get(pool.key, {}).items()]
+        if not by_steps:
+            existing = sum(self._existing.get(pool.key, 0) for pool in fitting)
+            return _refused(Answer.NO_WORKER, Reason.NO_READY_WORKER, _no_worker(fitting, existing))
+        able = tuple(shelf for offered, shelf in by_steps if steps <= offered)
+        if not able:
+            return _refused(Answer.NO_MODEL, Reason.MODEL_MISSING, _no_model(steps, [each for each, _ in by_steps]))
+        return _Kind(able, len(fitting))
+
+
+def needed_steps(job: Job) -> frozenset[str]:
+    """Names of all steps that a worker must be able to run for the job."""
+    return frozenset(step.model for analytics in job.spec.analytics for step in analytics.steps)
+
+
+def _refused(answer: Answer, reason: Reason, message: str) -> _Kind:
+    return _Kind(refused=Verdict(answer, why=Why(reason, message)))
+
+
+def _full(kind: _Kind, slots: int) -> Why:
+    workers, used, total = (
+        sum(getattr(shelf, name) for shelf in kind.shelves) for name in ("workers", "used", "total")
+    )
+    where = f"{_count(workers, 'worker')} of {_count(kind.pools, 'matching pool')}"
+    if used >= total:
+        verb = "is" if workers == 1 else "are"
+        return Why(Reason.WORKERS_FULL, f"all {where} {verb} full ({used} of {total} slots)")
+    return Why(Reason.WORKERS_FULL, f"none of {where} has {_count(slots, 'free slot')} ({used} of {total} are used)")
+
+
+def _no_pool(pools: Iterable[Pool], job: Job) -> str:
+    told = sorted((f"pool {pool.key} {refusal(pool, job)}" for pool in pools), key=_namespace_last)
+    if not told:
+        return "no pool takes this job: there is no WorkerPool"
+    more = len(told) - _POOLS_TOLD
+    return f"no pool takes this job: {'; '.join(told[:_POOLS_TOLD])}" + (f"; and {more} more" if more > 0 else "")
+
+
+def _namespace_last(sentence: str) -> tuple[bool, str]:
+    """Pools of others say least to the owner of a job."""
+    return "takes no jobs of namespace" in sentence, sentence
+
+
+def _never(pools: list[Pool], slots: int) -> str:
+    largest = max(pools, key=lambda pool: pool.spec.capacity_per_worker)
+    most = largest.spec.capacity_per_worker
+    return (
+        f"spec.slots is {slots}, but no worker of {_count(len(pools), 'matching pool')} has more than {most} "
+        f"(pool {largest.key}): lower slots or raise the pool's capacityPerWorker"
+    )
+
+
+def _no_worker(pools: list[Pool], existing: int) -> str:
+    where = _count(len(pools), "matching pool")
+    if not existing:
+        return f"{where} ({pools[0].key}{', …' if len(pools) > 1 else ''}) has no worker yet"
+    return f"none of {_count(existing, 'worker')} of {where} is ready"
+
+
+def _no_model(steps: frozenset[str], offered: list[frozenset[str]]) -> str:
+    known = frozenset[str]().union(*offered)
+    missing = sorted(steps - known)
+    if not missing:
+        return f"no worker has all of the steps {', '.join(sorted(steps))}"
+    shown = ", ".join(sorted(known)[:_STEPS_TOLD]) or "none"
+    return f"no ready worker of a matching pool has the step {', '.join(missing)}; there are: {shown}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,207 @@
+"""One plan: from everything that is known now to the records that should be written."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from videofleet_api.codes import Reason
+from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_operator.domain import facts, licence, observation
+from videofleet_operator.domain.facts import Fact
+from videofleet_operator.domain.lifecycle import Context, advance, changed, waits
+from videofleet_operator.domain.model import Assigned, Job, Plan, Record, Seconds, Snapshot, Why, Worker
+from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity, Verdict
+
+_UNKNOWN_PAYLOAD: Final = Why(Reason.PENDING, "what the worker will be given is not known yet")
+_PATIENCE: Final[Seconds] = 5.0
+"""How long a new job may stay without a status while its Secrets are being read: most need one write less so."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making. A record takes at most one edge in it, so that every edge is seen by whoever watches."""
+
+    snapshot: Snapshot
+    records: dict[str, Record] = field(default_factory=dict)
+    waiting: dict[str, Why] = field(default_factory=dict)
+
+    def record(self, job: Job) -> Record:
+        return self.records.get(job.uid, job.record)
+
+    def moved(self, job: Job) -> bool:
+        return self.record(job).phase is not job.record.phase
+
+    def worker(self, record: Record) -> Worker | None:
+        return None if record.worker is None else self.snapshot.workers.get(record.worker.id)
+
+    def apply(self, job: Job, fact: Fact) -> None:
+        record = self.record(job)
+        after = advance(record, fact, _context(job), self.snapshot.now)
+        if after is not record:
+            self.records[job.uid] = after
+
+
+def plan(snapshot: Snapshot) -> Plan:
+    """What should be written now, and when to look again.
+
+    Slots and capacity that this plan frees are not given away in it: the writes that free them may still fail.
+    """
+    draft = _Draft(snapshot)
+    jobs = list(snapshot.jobs.values())
+    # 1. to 3. What workers, specs and the clock say of each job
+    for job in jobs:
+        _observe(draft, job)
+    # 4. One stream gives way if the licence allows fewer than run
+    _shed(draft)
+    # 5. Those that wait go where there is room, in their order
+    _place(draft, _queue(draft, jobs))
+    # 6. When to look again
+    records = {job.uid: record for job in jobs if (record := _visited(job, draft, snapshot.now)) != job.record}
+    return Plan(records, _wake(snapshot, jobs, records), draft.waiting)
+
+
+def starting_order(job: Job, record: Record) -> tuple[int, Seconds, str]:
+    """The one order in which jobs start: priority, waiting time, uid. What never ran waits since it was created."""
+    return -job.spec.priority, job.created if record.epoch == 0 else record.since, job.uid
+
+
+def _context(job: Job) -> Context:
+    return Context(job.uid, job.generation, job.spec.single_pass, job.spec.restart)
+
+
+def _observe(draft: _Draft, job: Job) -> None:
+    """Facts of one job, until one of them takes it along an edge."""
+    now = draft.snapshot.now
+    worker = draft.worker(job.record)
+    fact = observation.worker_fact(job, job.record, worker, now)
+    if fact is not None:
+        draft.apply(job, fact)
+        if draft.moved(job):
+            return
+    record = draft.record(job)
+    pool = None if worker is None else draft.snapshot.pools.get(worker.pool)
+    fact = observation.spec_fact(job, record, pool)
+    if fact is not None:
+        draft.apply(job, fact)
+        if draft.moved(job):
+            return
+    fact = observation.time_fact(job, record, worker, now)
+    if fact is not None:
+        draft.apply(job, fact)
+
+
+def _shed(draft: _Draft) -> None:
+    job = licence.to_shed(draft.snapshot, licence.last_shed(draft.snapshot))
+    if job is None or draft.moved(job):
+        return
+    limit = draft.snapshot.licence.limit
+    draft.apply(job, facts.Shed(Why(Reason.SHED, f"the licence now allows {limit} streams, and this one gave way")))
+
+
+def _queue(draft: _Draft, jobs: Iterable[Job]) -> list[Job]:
+    """Jobs that may be placed now, in the order of starting."""
+    ready = [job for job in jobs if not draft.moved(job) and _may_be_placed(draft, job)]
+    return sorted(ready, key=lambda job: starting_order(job, job.record))
+
+
+def _may_be_placed(draft: _Draft, job: Job) -> bool:
+    record, now = draft.record(job), draft.snapshot.now
+    if record.phase in (Phase.INPROGRESS, Phase.STARTING, Phase.DISABLED):
+        return False
+    return waits(record, job.spec.restart, now) or observation.lost_for_good(record, draft.worker(record), now)
+
+
+def _place(draft: _Draft, queue: list[Job]) -> None:
+    snapshot = draft.snapshot
+    used_slots = sum(licence.holds_slot(job.record) for job in snapshot.jobs.values())
+    capacity = Capacity(snapshot.pools, snapshot.workers, _used_capacity(snapshot))
+    for job in queue:
+        if _undecided(job) and not _overdue(job, snapshot.now):
+            draft.waiting[job.uid] = job.problem or _UNKNOWN_PAYLOAD
+            continue
+        # A lost job still holds its own slot; it is the others that must leave room for it.
+        own = licence.holds_slot(draft.record(job))
+        fact = _placement(draft, job, capacity, used_slots - own)
+        draft.apply(job, fact)
+        if isinstance(fact, facts.Placed):
+            used_slots += not own
+        else:
+            draft.waiting[job.uid] = fact.why
+
+
+def _placement(
+    draft: _Draft, job: Job, capacity: Capacity, others: int
+) -> facts.Placed | facts.NoPlace | facts.NoLicence:
+    if job.problem is not None or job.digest is None:
+        return facts.NoPlace(job.problem or _UNKNOWN_PAYLOAD)
+    verdict = capacity.can_add(job)
+    refused = licence.refusal(draft.snapshot.licence, others)
+    if refused is not None and (verdict.answer is Answer.FITS or draft.record(job).phase is Phase.TOO_MANY_CAMERAS):
+        return facts.NoLicence(refused)
+    if verdict.why is not None:
+        return facts.NoPlace(verdict.why)
+    capacity.add(verdict, job.spec.slots)
+    return facts.Placed(_assigned(verdict), job.digest)
+
+
+def _undecided(job: Job) -> bool:
+    """Whether it is not known yet if something that the job needs is missing."""
+    return job.digest is None and (job.problem is None or job.problem.reason is Reason.PENDING)
+
+
+def _overdue(job: Job, now: Seconds) -> bool:
+    """Whether even that is worth telling: the job is still without a status."""
+    return not job.record.observed_generation and now >= job.created + _PATIENCE
+
+
+def _assigned(verdict: Verdict) -> Assigned:
+    worker = verdict.worker
+    if worker is None or worker.instance is None:
+        raise ValueError(f"a job fits, but on no worker that was ever reached: {verdict}")
+    return Assigned(worker.name, worker.pool, worker.id, worker.instance, worker.node)
+
+
+def _used_capacity(snapshot: Snapshot) -> Counter[str]:
+    """Slots by worker id. What an earlier process of the same pod held is free: nothing of it runs any more."""
+    used: Counter[str] = Counter()
+    for job in snapshot.jobs.values():
+        held = job.record.worker
+        if held is None or job.record.phase not in ASSIGNED:
+            continue
+        worker = snapshot.workers.get(held.id)
+        if worker is not None and worker.instance in (None, held.instance):
+            used[held.id] += job.spec.slots
+    return used
+
+
+def _visited(job: Job, draft: _Draft, now: Seconds) -> Record:
+    """The job's record with the marks of a visit."""
+    record = draft.record(job)
+    if record is job.record and not record.observed_generation and job.uid in draft.waiting:
+        return record
+    if record.observed_generation < job.generation or not record.since:
+        generation = max(record.observed_generation, job.generation)
+        return changed(record, observed_generation=generation, since=record.since or now)
+    return record
+
+
+def _wake(snapshot: Snapshot, jobs: Iterable[Job], records: dict[str, Record]) -> Seconds | None:
+    now = snapshot.now
+    times: list[Seconds] = []
+    watched: set[str] = set()
+    for job in jobs:
+        record = records.get(job.uid, job.record)
+        worker = None if record.worker is None else snapshot.workers.get(record.worker.id)
+        if worker is not None:
+            watched.add(worker.id)
+        due = observation.next_time(job, record, worker, now)
+        if due is not None and due > now:
+            times.append(due)
+        if not record.observed_generation:
+            times.append(job.created + _PATIENCE)
+    silences = (snapshot.workers[each].silent_for for each in watched)
+    times += [now + SILENT_AFTER - silent for silent in silences if silent < SILENT_AFTER]
+    if licence.to_shed(snapshot, None) is not None:
+        times.append(now + licence.SHED_INTERVAL)
+    return min(times, default=None)

@@ -1,0 +1,188 @@
+"""How many workers a pool has, and which pods are made and taken away for it."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from videofleet_api.names import worker_pod_name
+from videofleet_operator.domain.model import Pool, Seconds
+
+LASTING: Final[Seconds] = 600.0
+"""A pod that lived so long is replaced at once when it ends."""
+_FIRST_DELAY: Final[Seconds] = 1.0
+_LONGEST_DELAY: Final[Seconds] = 300.0
+_LARGEST_EXPONENT: Final = 9
+
+
+class PodState(StrEnum):
+    """What a worker pod is good for."""
+
+    STARTING = "starting"
+    """It exists and is no worker yet; it is counted on."""
+    READY = "ready"
+    """Its worker answers."""
+    FAILED = "failed"
+    """It has ended, whatever its exit code: a worker never ends by itself."""
+    TERMINATING = "terminating"
+    """It is being deleted."""
+
+
+LIVE: Final = frozenset({PodState.STARTING, PodState.READY})
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A worker pod of the pool."""
+
+    name: str
+    ordinal: int
+    incarnation: int
+    state: PodState
+    created: Seconds
+    used: int = 0
+    """Slots that jobs hold on it."""
+    idle_since: Seconds | None = None
+    """Since when it has had no job; None: it has one, or it is not known."""
+    ended: Seconds | None = None
+    """When it failed; None: it is not known, and counts as just now."""
+    outdated: bool = False
+    """Made from another template than the pool has now."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A pod to be made."""
+
+    ordinal: int
+    incarnation: int
+
+    def name(self, pool: str) -> str:
+        """The pod's name; deterministic, so that a retry adopts the pod and never doubles it."""
+        return worker_pod_name(pool, self.ordinal, self.incarnation)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """What should happen to a pool's pods. Make first, then take away: a failed pod remembers its incarnation."""
+
+    desired: int
+    create: tuple[Place, ...] = ()
+    delete: tuple[str, ...] = ()
+    """Names of pods."""
+    wake: Seconds | None = None
+    """When to look again even if nothing happens."""
+
+
+def plan_pool(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int], now: Seconds) -> PoolPlan:
+    """What to do for a pool. `waiting`: slots of each job that waits for room in it."""
+    desired = desired_workers(pool, pods, waiting)
+    # A failed pod keeps its place while its back-off lasts: a crash loop must not spread to further places.
+    held = _held_places(pods, now)
+    live = [pod for pod in pods if pod.state in LIVE]
+    superfluous = _superfluous(pool, live, desired, now)
+    places = _new_places(pods, held, desired - len(live) - len(held))
+    delete = [pod.name for pod in (*_replaced(pods, held), *superfluous, *_outdated(live, superfluous))]
+    return PoolPlan(desired, tuple(places), tuple(delete), _wake(pool, live, held, desired, now))
+
+
+def desired_workers(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int]) -> int:
+    """Workers that should be there: by floor, by the jobs that run, by those that wait, within the limits."""
+    spec = pool.spec
+    floor = min(spec.max_workers, max(spec.min_workers, spec.workers or 0))
+    busy = [pod.used for pod in pods if pod.state in LIVE and pod.used > 0]
+    return min(spec.max_workers, max(floor, _workers_for(busy, waiting, spec.capacity_per_worker)))
+
+
+def restart_delay(incarnation: int) -> Seconds:
+    """Seconds to wait before a pod that failed soon is replaced: 1 s x 2^incarnation, at most 300 s."""
+    return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(incarnation, _LARGEST_EXPONENT))
+
+
+def _workers_for(busy: Sequence[int], waiting: Iterable[int], capacity: int) -> int:
+    """Workers that hold what runs and what waits: the largest first, each to the emptiest that runs already."""
+    free = [used - capacity for used in busy]
+    heapq.heapify(free)
+    count = len(free)
+    for slots in sorted((each for each in waiting if each <= capacity), reverse=True):
+        if free and -free[0] >= slots:
+            heapq.heapreplace(free, free[0] + slots)
+        else:
+            heapq.heappush(free, slots - capacity)
+            count += 1
+    return count
+
+
+def _held_places(pods: Sequence[Pod], now: Seconds) -> dict[int, Seconds]:
+    """Ordinals that wait for their back-off, with its end."""
+    newest = _newest(pods)
+    ends = {pod.ordinal: _back_off_end(pod, now) for pod in newest.values() if pod.state is PodState.FAILED}
+    return {ordinal: end for ordinal, end in ends.items() if end > now}
+
+
+def _back_off_end(pod: Pod, now: Seconds) -> Seconds:
+    ended = now if pod.ended is None else min(pod.ended, now)
+    return ended if ended - pod.created >= LASTING else ended + restart_delay(pod.incarnation)
+
+
+def _newest(pods: Iterable[Pod]) -> dict[int, Pod]:
+    """The highest incarnation of each place."""
+    return {pod.ordinal: pod for pod in sorted(pods, key=lambda pod: pod.incarnation)}
+
+
+def _new_places(pods: Sequence[Pod], held: Mapping[int, Seconds], missing: int) -> list[Place]:
+    """The lowest places that are empty. What is being deleted blocks nothing: its place gets the next incarnation."""
+    newest = _newest(pods)
+    taken = {pod.ordinal for pod in pods if pod.state in LIVE} | held.keys()
+    places: list[Place] = []
+    ordinal = 0
+    while len(places) < missing:
+        if ordinal not in taken:
+            last = newest.get(ordinal)
+            places.append(Place(ordinal, 0 if last is None else last.incarnation + 1))
+        ordinal += 1
+    return places
+
+
+def _replaced(pods: Sequence[Pod], held: Mapping[int, Seconds]) -> list[Pod]:
+    """Failed pods whose place is filled anew, or is not needed any more."""
+    newest = _newest(pods)
+    failed = (pod for pod in pods if pod.state is PodState.FAILED)
+    return [pod for pod in failed if pod.ordinal not in held or newest[pod.ordinal] is not pod]
+
+
+def _superfluous(pool: Pool, live: Sequence[Pod], desired: int, now: Seconds) -> list[Pod]:
+    """Idle workers above what is desired: those that never answered first, then the last places."""
+    surplus = len(live) - desired
+    if surplus <= 0:
+        return []
+    over = len(live) - pool.spec.max_workers
+    idle = sorted((pod for pod in live if pod.used == 0), key=_dispensable)
+    patient = [pod for pod in idle if _idle_until(pool, pod) <= now]
+    # Above the maximum nobody waits for an idle worker.
+    return patient[:surplus] if len(patient) >= over else idle[: max(over, 0)]
+
+
+def _dispensable(pod: Pod) -> tuple[bool, int]:
+    return pod.state is PodState.READY, -pod.ordinal
+
+
+def _idle_until(pool: Pool, pod: Pod) -> Seconds:
+    since = pod.created if pod.idle_since is None else pod.idle_since
+    return since + pool.spec.scale_down_delay
+
+
+def _outdated(live: Sequence[Pod], leaving: Sequence[Pod]) -> list[Pod]:
+    """One idle worker of an older template, while all others are ready; busy ones go when they become idle."""
+    if any(pod.state is PodState.STARTING and not pod.outdated for pod in live) or leaving:
+        return []
+    old = sorted((pod for pod in live if pod.outdated and pod.used == 0), key=_dispensable)
+    return old[:1]
+
+
+def _wake(pool: Pool, live: Sequence[Pod], held: Mapping[int, Seconds], desired: int, now: Seconds) -> Seconds | None:
+    times = list(held.values())
+    if len(live) > desired:
+        times += [_idle_until(pool, pod) for pod in live if pod.used == 0]
+    return min((time for time in times if time > now), default=None)

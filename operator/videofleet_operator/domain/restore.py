@@ -1,0 +1,70 @@
+"""A record from VideoJob.status: all that a new leader knows of the past."""
+
+from videofleet_api.codes import Reason
+from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_api.videojob import LastError, VideoJobStatus, WorkerRef
+from videofleet_operator.domain.model import Assigned, Failure, Record, Seconds
+from videofleet_operator.domain.status import read_status
+from videofleet_operator.domain.times import parse_time
+
+
+def from_status(raw: object) -> Record:
+    """The record in a status in its JSON form.
+
+    Only the operator writes status; should someone else have, what cannot be read is as if it were not there, and a
+    job that is nowhere assigned is AWAITING. Counters are kept in any case: an epoch must never be given out twice.
+    """
+    status = read_status(raw)
+    worker = _assigned(status.worker)
+    lost = status.phase in ASSIGNED and worker is None
+    phase = Phase.AWAITING if lost else status.phase
+    return Record(
+        phase=phase,
+        reason=None if lost else _reason(status.reason),
+        message="" if lost else status.message or "",
+        observed_generation=status.observed_generation,
+        run=status.run,
+        epoch=status.epoch,
+        transitions=status.transitions,
+        since=_time(status.since) or 0.0,
+        worker=worker if phase in ASSIGNED else None,
+        attempt=status.attempt,
+        next_retry=_time(status.next_retry_time),
+        spec_digest=status.spec_digest,
+        first_frame=_time(status.first_frame_time),
+        completed=_time(status.completion_time),
+        finished=bool(status.finished),
+        last_error=_failure(status.last_error),
+        restarts=_restarts(status),
+    )
+
+
+def _assigned(ref: WorkerRef | None) -> Assigned | None:
+    if ref is None or ref.instance is None:
+        return None
+    return Assigned(name=ref.name, pool=ref.pool, id=ref.id, instance=ref.instance, node=ref.node)
+
+
+def _reason(text: str | None) -> Reason | None:
+    try:
+        return None if text is None else Reason(text)
+    except ValueError:
+        return None
+
+
+def _failure(error: LastError | None) -> Failure | None:
+    time = None if error is None else _time(error.time)
+    return None if error is None or time is None else Failure(error.code, error.message, time)
+
+
+def _restarts(status: VideoJobStatus) -> int:
+    return status.statistics.restarts if status.statistics else 0
+
+
+def _time(text: str | None) -> Seconds | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None

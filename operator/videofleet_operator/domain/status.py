@@ -1,0 +1,189 @@
+"""VideoJob.status as a document: written from a record, and read back into one."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from videofleet_api.names import archive_prefix
+from videofleet_api.phases import Phase
+from videofleet_api.protocol import JobProgress
+from videofleet_api.videojob import (
+    AnalyticsStatus,
+    LastError,
+    Progress,
+    Statistics,
+    VideoJobStatus,
+    WorkerRef,
+)
+from videofleet_operator.domain.conditions import conditions
+from videofleet_operator.domain.model import Job, Record, Seconds
+from videofleet_operator.domain.times import format_time
+
+REFRESH_INTERVAL: Final[Seconds] = 30.0
+"""Least time between two writes for the sake of statistics."""
+RATE_CHANGE: Final = 0.2
+"""Share by which the rate must have moved to be worth a write."""
+PROGRESS_CHANGE: Final = 0.05
+"""Share of the source that must have been done to be worth a write."""
+_FULL: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What status tells beside the record."""
+
+    source: str | None = None
+    """The source's address without credentials."""
+    progress: JobProgress | None = None
+    """Counters of the current epoch; None: those in the previous status stay."""
+
+
+def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Seconds) -> dict[str, object]:
+    """The whole status as it goes over the wire. `previous`: the status that the object has, in its JSON form."""
+    before = read_status(previous)
+    document = VideoJobStatus(
+        phase=record.phase,
+        reason=None if record.reason is None else str(record.reason),
+        message=record.message or None,
+        observed_generation=record.observed_generation,
+        source=shown.source,
+        run=record.run,
+        epoch=record.epoch,
+        transitions=record.transitions,
+        since=_time(record.since or None),
+        worker=_worker(record),
+        attempt=record.attempt,
+        next_retry_time=_time(record.next_retry),
+        spec_digest=record.spec_digest,
+        first_frame_time=_time(record.first_frame),
+        completion_time=_time(record.completed),
+        finished=record.finished or None,
+        progress=_progress(record, shown.progress, before),
+        statistics=_statistics(record, shown.progress, before),
+        last_error=_last_error(record),
+        analytics=_analytics(job, record),
+        conditions=conditions(record, job, before.conditions, now),
+    )
+    return document.wire()
+
+
+def read_status(raw: object) -> VideoJobStatus:
+    """The status in its JSON form as a document; parts that cannot be read are as if they were not there."""
+    if not isinstance(raw, dict):
+        return VideoJobStatus()
+    known: dict[str, Any] = dict(raw)
+    while True:
+        try:
+            return VideoJobStatus.model_validate(known)
+        except ValidationError as error:
+            wrong = {str(each["loc"][0]) for each in error.errors() if each["loc"]} & known.keys()
+            if not wrong:
+                return VideoJobStatus()
+            known = {key: value for key, value in known.items() if key not in wrong}
+
+
+def statistics_due(written: JobProgress | None, current: JobProgress, last_refresh: Seconds, now: Seconds) -> bool:
+    """Whether the counters moved enough to be written again.
+
+    `written`: those in status; `last_refresh`: when status was last written, on the same clock as `now`.
+    """
+    if now < last_refresh + REFRESH_INTERVAL:
+        return False
+    if written is None:
+        return current.decoded_frames > 0
+    return _rate_moved(written.processed_fps, current.processed_fps) or _share_moved(written, current)
+
+
+def progress_of(status: VideoJobStatus) -> JobProgress | None:
+    """The counters that a status holds."""
+    if status.statistics is None:
+        return None
+    return JobProgress(
+        decoded_frames=status.statistics.decoded_frames,
+        processed_frames=status.statistics.processed_frames,
+        total_frames=status.progress.total_frames if status.progress else None,
+        dropped_frames=status.statistics.dropped_frames,
+        source_fps=status.statistics.source_fps,
+        processed_fps=status.statistics.processed_fps,
+    )
+
+
+def _rate_moved(old: float | None, new: float | None) -> bool:
+    if old is None or new is None:
+        return old is not new
+    return abs(new - old) > RATE_CHANGE * max(abs(old), 0.1)
+
+
+def _share_moved(old: JobProgress, new: JobProgress) -> bool:
+    before, after = _share(old), _share(new)
+    return after is not None and abs(after - (before or 0.0)) >= PROGRESS_CHANGE
+
+
+def _share(progress: JobProgress) -> float | None:
+    """How much of the source is done, from 0 to 1. Where frames are sampled, decoding tells and analysing does not."""
+    if not progress.total_frames:
+        return None
+    return min(1.0, max(progress.decoded_frames, progress.processed_frames) / progress.total_frames)
+
+
+def _progress(record: Record, current: JobProgress | None, before: VideoJobStatus) -> Progress | None:
+    if current is None:
+        kept = before.progress if before.run == record.run else None
+        return _done(kept) if record.phase is Phase.COMPLETED else kept
+    share = _share(current)
+    if share is None:
+        return None
+    percent = _FULL if record.phase is Phase.COMPLETED else int(share * _FULL)
+    return Progress(
+        percent=f"{percent} %", processed_frames=current.processed_frames, total_frames=current.total_frames
+    )
+
+
+def _done(progress: Progress | None) -> Progress | None:
+    return None if progress is None else progress.model_copy(update={"percent": f"{_FULL} %"})
+
+
+def _statistics(record: Record, current: JobProgress | None, before: VideoJobStatus) -> Statistics | None:
+    if current is None:
+        kept = before.statistics if before.run == record.run else None
+        if kept is None:
+            return Statistics(restarts=record.restarts) if record.restarts else None
+        return kept.model_copy(update={"restarts": record.restarts})
+    return Statistics(
+        source_fps=_rounded(current.source_fps),
+        processed_fps=_rounded(current.processed_fps),
+        decoded_frames=current.decoded_frames,
+        processed_frames=current.processed_frames,
+        dropped_frames=current.dropped_frames,
+        restarts=record.restarts,
+    )
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 1)
+
+
+def _analytics(job: Job, record: Record) -> list[AnalyticsStatus]:
+    if not record.run or not job.spec.outputs.archive.enabled:
+        return []
+    return [
+        AnalyticsStatus(name=each.name, results=archive_prefix(job.namespace, job.uid, record.run, each.name))
+        for each in job.spec.analytics
+    ]
+
+
+def _worker(record: Record) -> WorkerRef | None:
+    worker = record.worker
+    if worker is None:
+        return None
+    return WorkerRef(name=worker.name, node=worker.node, pool=worker.pool, id=worker.id, instance=worker.instance)
+
+
+def _last_error(record: Record) -> LastError | None:
+    error = record.last_error
+    return None if error is None else LastError(code=error.code, message=error.message, time=format_time(error.time))
+
+
+def _time(time: Seconds | None) -> str | None:
+    return None if time is None else format_time(time)

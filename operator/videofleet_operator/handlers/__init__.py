@@ -1,0 +1,1 @@
+"""The only kopf decorators of the operator; each handler calls one service."""

@@ -1,0 +1,41 @@
+"""Prometheus metrics of the operator."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """All metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.leader = Gauge("videofleet_operator_leader", "1 while this replica leads", registry=self.registry)
+        self.jobs = Gauge("videofleet_jobs", "VideoJobs by phase", ["phase"], registry=self.registry)
+        self.workers = Gauge("videofleet_workers", "Workers by state", ["state"], registry=self.registry)
+        self.slots = Gauge("videofleet_slots", "Slots of ready workers", ["state"], registry=self.registry)
+        self.licence_streams = Gauge(
+            "videofleet_licence_streams",
+            "Streams that the licence allows and that hold a slot",
+            ["state"],
+            registry=self.registry,
+        )
+        self.transitions = Counter(
+            "videofleet_transitions_total",
+            "Changes of phase that were written",
+            ["to", "reason"],
+            registry=self.registry,
+        )
+        self.plan_seconds = Histogram(
+            "videofleet_plan_seconds",
+            "Time from snapshot to plan",
+            registry=self.registry,
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
+        )
+        self.writes = Counter(
+            "videofleet_writes_total", "Writes to the API server by outcome", ["outcome"], registry=self.registry
+        )
+        self.api_requests = Gauge(
+            "videofleet_api_requests", "Requests sent to the API server since the start", registry=self.registry
+        )
+        self.watch = Gauge(
+            "videofleet_watch", "Counters of the watches", ["resource", "counter"], registry=self.registry
+        )

@@ -1,0 +1,1 @@
+"""Services: gather what decisions need, and apply what they say."""

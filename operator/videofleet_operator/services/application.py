@@ -1,0 +1,185 @@
+"""Everything of one operator replica, put together, started and stopped in order."""
+
+import asyncio
+import datetime
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+
+from videofleet_operator.config import Config
+from videofleet_operator.kube.credentials import discover
+from videofleet_operator.kube.events import EventRecorder
+from videofleet_operator.kube.lease import LeaseElector, LeaseTimes
+from videofleet_operator.kube.session import ApiSession
+from videofleet_operator.kube.writes import WriteQueue
+from videofleet_operator.metrics import Metrics
+from videofleet_operator.services import authority
+from videofleet_operator.services.announcements import Announcer
+from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.fleet import Fleet
+from videofleet_operator.services.gather import Gatherer
+from videofleet_operator.services.health import HealthServer
+from videofleet_operator.services.licences import LicenceKeeper
+from videofleet_operator.services.pools import PoolKeeper
+from videofleet_operator.services.reconciler import Reconciler
+from videofleet_operator.services.secrets import SecretStore
+from videofleet_operator.services.statuses import StatusWriter
+
+log = logging.getLogger(__name__)
+
+_STUCK = 30.0
+"""Seconds without a turn of the loop after which the process is to be restarted."""
+_FENCE = 5.0
+"""Seconds of the Lease that must be left for a request to be sent; it is also each write's time-out."""
+
+
+class Application:
+    """One replica. `failed` is called once with the reason when it cannot go on."""
+
+    def __init__(self, config: Config, failed: Callable[[str], None]) -> None:
+        self._config = config
+        self._failed = failed
+        self._stack = AsyncExitStack()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+        self._ready_term: int | None = None
+        self._dirty = asyncio.Event()
+        self.metrics = Metrics()
+        self.port = 0
+        """Port of the health endpoint in use."""
+
+    async def start(self) -> None:
+        """Connect, load what must be there, start following and campaigning. Raises what makes that impossible."""
+        config = self._config
+        api = await self._stack.enter_async_context(ApiSession(discover(os.environ)))
+        now = datetime.datetime.now(datetime.UTC)
+        keys = await authority.load_or_create(api, config.namespace, config.authority_secret, now)
+        # The default of 100 connections would starve a large fleet.
+        http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+
+        self._caches = Caches.of(api, config.namespaces or None, self._dirty.set)
+        self._elector = self._make_elector(api)
+        queue = WriteQueue(api, self._may_write, request_timeout=_FENCE)
+        recorder = EventRecorder(api, "videofleet-operator", config.identity, gate=self._leads)
+        secret_store = SecretStore(api, self._dirty.set, time.monotonic)
+        self._fleet = Fleet(
+            http,
+            authority.client_context(keys, now),
+            term=self._term,
+            changed=self._dirty.set,
+            clock=time.monotonic,
+        )
+        announcer = Announcer(recorder)
+        licences = LicenceKeeper(config, self._caches, secret_store, queue, self.metrics)
+        self._statuses = StatusWriter(queue, self._caches, announcer, self.metrics, self._dirty.set, time.monotonic)
+        pools = PoolKeeper(config.worker_image, self._caches, self._fleet, queue, announcer, keys, self._dirty.set)
+        self._reconciler = Reconciler(
+            caches=self._caches,
+            gatherer=Gatherer(self._caches, self._fleet, secret_store, licences.secret_keys),
+            fleet=self._fleet,
+            licences=licences,
+            statuses=self._statuses,
+            pools=pools,
+            metrics=self.metrics,
+            leads=self._leads,
+            dirty=self._dirty,
+        )
+        self._health = HealthServer(
+            config.listen_host, config.listen_port, self.metrics.registry, live=self._live, ready=self._ready
+        )
+        self.port = await self._health.start()
+        self._spawn("caches", self._caches.run())
+        self._spawn("secrets", secret_store.run())
+        self._spawn("writes", queue.run())
+        self._spawn("events", recorder.run())
+        self._spawn("reconciler", self._reconciler.run())
+        self._spawn("election", self._elector.run())
+        log.info("operator started", extra={"port": self.port, "identity": config.identity})
+
+    async def stop(self) -> None:
+        """Stop in the order that lets another replica take over at once: the Lease is released last."""
+        self._stopping = True
+        await self._health.close()
+        for name in ("reconciler", "events", "secrets", "caches", "writes", "election"):
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await self._fleet.close()
+        await self._stack.aclose()
+        log.info("operator stopped")
+
+    # Leadership
+
+    def _make_elector(self, api: ApiSession) -> LeaseElector:
+        config = self._config
+        duration = config.lease_duration
+        return LeaseElector(
+            api,
+            config.namespace,
+            config.lease_name,
+            # A container that restarts in its pod must not take its predecessor's Lease for its own.
+            f"{config.identity}_{secrets.token_hex(4)}",
+            times=LeaseTimes(duration=duration, renew_deadline=duration * 2 / 3, retry=duration * 2 / 15),
+            on_started=self._started_leading,
+            on_stopped=self._stopped_leading,
+        )
+
+    def _started_leading(self, term: int) -> None:
+        log.info("leading", extra={"term": term})
+        self._spawn(f"refresh-{term}", self._refresh(term))
+
+    async def _refresh(self, term: int) -> None:
+        """A new leader decides nothing before its caches have reached a list begun after it acquired the Lease."""
+        await self._caches.refreshed()
+        self._statuses.forget()
+        self._ready_term = term
+        self._dirty.set()
+
+    def _stopped_leading(self) -> None:
+        self._ready_term = None
+        if not self._stopping:
+            self._fail("the Lease was lost")
+
+    def _leads(self) -> bool:
+        return self._term() is not None
+
+    def _term(self) -> int | None:
+        term = self._elector.term
+        return term if term is not None and term == self._ready_term else None
+
+    def _may_write(self) -> bool:
+        return self._leads() and self._elector.remaining() > _FENCE
+
+    # Health
+
+    def _live(self) -> str | None:
+        silent = time.monotonic() - self._reconciler.beat
+        return f"the reconciler has not turned for {silent:.0f} s" if silent > _STUCK else None
+
+    def _ready(self) -> str | None:
+        return None if self._caches.synced else "not everything has been listed yet"
+
+    # Tasks
+
+    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._ended(name, done))
+
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._stopping:
+            return
+        error = task.exception()
+        if error is not None:
+            log.critical("task failed", extra={"task": name}, exc_info=error)
+            self._fail(f"{name} failed: {error}")
+
+    def _fail(self, why: str) -> None:
+        self._failed(why)

@@ -1,0 +1,33 @@
+"""What each worker should run, from what the API server has acknowledged."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from videofleet_api.phases import ASSIGNED
+from videofleet_api.protocol import Entry
+from videofleet_operator.services.gather import KnownJob
+from videofleet_operator.services.worker_session import Wanted
+
+
+def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
+    """The jobs of each worker, by pod uid and job uid.
+
+    A job whose Secret cannot be read at the moment, or whose spec changed since it was given out, stays with what its
+    worker has: the entry then names the digest that was given out, and a worker that lacks it asks in vain.
+    """
+    result: dict[str, dict[str, Wanted]] = defaultdict(dict)
+    for known in jobs:
+        record = known.job.record
+        if record.phase not in ASSIGNED or record.worker is None or record.spec_digest is None:
+            continue
+        entry = Entry(
+            uid=known.job.uid,
+            namespace=known.job.namespace,
+            name=known.job.name,
+            run=record.run,
+            epoch=record.epoch,
+            digest=record.spec_digest,
+        )
+        spec = known.payload if known.job.digest == record.spec_digest else None
+        result[record.worker.id][known.job.uid] = Wanted(entry, spec)
+    return result

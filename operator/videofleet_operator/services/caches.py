@@ -1,0 +1,90 @@
+"""The caches of all kinds that the operator watches."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from videofleet_api.names import GROUP, LABEL_POOL, VERSION
+from videofleet_operator.kube.cache import Change
+from videofleet_operator.kube.follower import WatchSettings
+from videofleet_operator.kube.reflector import Reflector
+from videofleet_operator.kube.resources import NODES, PODS, Resource
+from videofleet_operator.kube.session import ApiSession
+from videofleet_operator.services.objects import (
+    JobObject,
+    LicenseObject,
+    NodeObject,
+    PodObject,
+    PoolObject,
+    project_job,
+    project_license,
+    project_node,
+    project_pod,
+    project_pool,
+)
+
+VIDEOJOBS = Resource(GROUP, VERSION, "videojobs")
+WORKERPOOLS = Resource(GROUP, VERSION, "workerpools")
+VIDEOLICENSES = Resource(GROUP, VERSION, "videolicenses", namespaced=False)
+
+
+@dataclass(frozen=True)
+class Caches:
+    """One reflector a kind."""
+
+    jobs: Reflector[JobObject]
+    pools: Reflector[PoolObject]
+    pods: Reflector[PodObject]
+    nodes: Reflector[NodeObject]
+    licenses: Reflector[LicenseObject]
+
+    @classmethod
+    def of(cls, api: ApiSession, namespaces: Sequence[str] | None, changed: Callable[[], None]) -> "Caches":
+        """Caches of the given namespaces (None: all); `changed` is called at every change of any."""
+
+        def on_change(_: Change[Any]) -> None:
+            changed()
+
+        def on_node(change: Change[NodeObject]) -> None:
+            # A kubelet writes its node's status every few seconds: only what decisions see is a change.
+            if change.old is None or change.new is None or _facts(change.old) != _facts(change.new):
+                changed()
+
+        workers = WatchSettings(label_selector=LABEL_POOL)
+        return cls(
+            jobs=Reflector(api, VIDEOJOBS, namespaces, on_change, project_job),
+            pools=Reflector(api, WORKERPOOLS, namespaces, on_change, project_pool),
+            pods=Reflector(api, PODS, namespaces, on_change, project_pod, settings=workers),
+            nodes=Reflector(api, NODES, None, on_node, project_node),
+            licenses=Reflector(api, VIDEOLICENSES, None, on_change, project_license),
+        )
+
+    def all(self) -> dict[str, Reflector[Any]]:
+        """Every reflector by the plural of its kind."""
+        return {
+            "videojobs": self.jobs,
+            "workerpools": self.pools,
+            "pods": self.pods,
+            "nodes": self.nodes,
+            "videolicenses": self.licenses,
+        }
+
+    async def run(self) -> None:
+        """Follow the server until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.all().values():
+                group.create_task(reflector.run())
+
+    async def refreshed(self) -> None:
+        """Wait until every cache has reached a list begun after this call."""
+        await asyncio.gather(*(reflector.refreshed() for reflector in self.all().values()))
+
+    @property
+    def synced(self) -> bool:
+        """Whether everything has been listed once."""
+        return all(reflector.synced.is_set() for reflector in self.all().values())
+
+
+def _facts(node: NodeObject) -> tuple[object, ...]:
+    return node.meta.uid, node.ready, node.schedulable

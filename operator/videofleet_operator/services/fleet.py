@@ -1,0 +1,102 @@
+"""The sessions to all worker pods, and what is known of each worker."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+
+import aiohttp
+
+from videofleet_api import names
+from videofleet_operator.domain.model import Pool, Worker
+from videofleet_operator.services.objects import NodeObject, PodObject
+from videofleet_operator.services.worker_session import Address, Wanted, WorkerSession, close_all
+
+
+class Fleet:
+    """Opens a session for each worker pod that runs, closes those of pods that are gone."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        tls: ssl.SSLContext,
+        *,
+        term: Callable[[], int | None],
+        changed: Callable[[], None],
+        clock: Callable[[], float],
+        port: int = names.WORKER_API_PORT,
+    ) -> None:
+        self._http = http
+        self._tls = tls
+        self._term = term
+        self._changed = changed
+        self._clock = clock
+        self._port = port
+        self._sessions: dict[str, WorkerSession] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def follow(self, pods: Iterable[PodObject]) -> None:
+        """Have a session for each of these pods that runs, and for no other."""
+        reachable = {pod.meta.uid: self._address(pod) for pod in pods if pod.ip and _runs(pod)}
+        for uid in self._sessions.keys() - {uid for uid, address in reachable.items() if self._same(uid, address)}:
+            self._close(self._sessions.pop(uid))
+        for uid in reachable.keys() - self._sessions.keys():
+            self._sessions[uid] = WorkerSession(
+                reachable[uid], self._http, self._tls, term=self._term, changed=self._changed, clock=self._clock
+            )
+
+    def assign(self, wanted: Mapping[str, Mapping[str, Wanted]]) -> None:
+        """Hand each worker its jobs, by pod uid; a worker that is not named gets an empty set."""
+        for uid, session in self._sessions.items():
+            session.want(wanted.get(uid, {}))
+
+    def worker(self, pod: PodObject, pool: Pool, nodes: Mapping[str, NodeObject]) -> Worker:
+        """What is known of the worker in a pod."""
+        session = self._sessions.get(pod.meta.uid)
+        state = session.state if session else None
+        info = state.info if state else None
+        node_gone = pod.node is not None and bool(nodes) and pod.node not in nodes
+        return Worker(
+            name=pod.meta.name,
+            pool=pool.key,
+            id=pod.meta.uid,
+            node=pod.node,
+            capacity=info.capacity if info else pool.spec.capacity_per_worker,
+            instance=info.instance if info else None,
+            connected=bool(state and state.connected),
+            silent_for=self._silent_for(state.last_line if state else None),
+            leaving=pod.meta.deleting or node_gone or pod.phase in ("Succeeded", "Failed"),
+            steps=frozenset(info.steps) if info else frozenset(),
+            reports=dict(state.reports) if state else {},
+        )
+
+    def session(self, pod_uid: str) -> WorkerSession | None:
+        """The session of a pod, while there is one."""
+        return self._sessions.get(pod_uid)
+
+    @property
+    def connected(self) -> int:
+        """Workers that answer."""
+        return sum(session.state.connected for session in self._sessions.values())
+
+    async def close(self) -> None:
+        """Close every session."""
+        await close_all(self._sessions)
+        self._sessions = {}
+
+    def _silent_for(self, last_line: float | None) -> float:
+        return 0.0 if last_line is None else max(0.0, self._clock() - last_line)
+
+    def _address(self, pod: PodObject) -> Address:
+        return Address(pod.meta.namespace, pod.meta.name, pod.meta.uid, pod.ip or "", self._port)
+
+    def _same(self, uid: str, address: Address) -> bool:
+        return uid in self._sessions and self._sessions[uid].address == address
+
+    def _close(self, session: WorkerSession) -> None:
+        task = asyncio.create_task(session.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _runs(pod: PodObject) -> bool:
+    return pod.phase == "Running"

@@ -1,0 +1,123 @@
+"""From caches to the snapshot that a plan is made from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from videofleet_api.codes import Reason
+from videofleet_api.protocol import JobSpec
+from videofleet_api.videojob import Analytics, Source, Step, VideoJobSpec
+from videofleet_operator.domain.model import Job, Licence, Pool, Record, Snapshot, Why, Worker
+from videofleet_operator.domain.restore import from_status
+from videofleet_operator.services import payload
+from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.fleet import Fleet
+from videofleet_operator.services.objects import JobObject, PodObject, PoolObject
+from videofleet_operator.services.secrets import SecretKey, SecretStore
+
+_UNREADABLE = VideoJobSpec(source=Source(), analytics=[Analytics(steps=[Step(model="detect")])])
+"""Stands in for a spec that cannot be read; the job's problem keeps it from being placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownJob:
+    """A job with what a worker would be given for it; `payload` None while something for it is missing."""
+
+    source: JobObject
+    secrets: tuple[int, ...]
+    job: Job
+    payload: JobSpec | None
+    shown_source: str | None
+    """The source's address as people may see it."""
+
+
+class Gatherer:
+    """Makes snapshots. Keeps what it made of each object, so that only what changed is looked at again."""
+
+    def __init__(
+        self, caches: Caches, fleet: Fleet, secrets: SecretStore, further_secrets: Callable[[], list[SecretKey]]
+    ) -> None:
+        """`further_secrets`: those that others than jobs need."""
+        self._caches = caches
+        self._fleet = fleet
+        self._secrets = secrets
+        self._further_secrets = further_secrets
+        self._known: dict[str, KnownJob] = {}
+
+    def snapshot(self, now: float, licence: Licence, assumed: Mapping[str, Record]) -> Snapshot:
+        """Everything as it is now. `assumed`: records that are being written and count already."""
+        # Pods before jobs: a job may name a worker that came up meanwhile, but never one that we then do not see.
+        pods = self._caches.pods.cache.values()
+        pools = self._pools()
+        self._fleet.follow(pods)
+        workers = self._workers(pods, pools)
+        jobs = {uid: known.job for uid, known in self.jobs().items()}
+        for uid, record in assumed.items():
+            if uid in jobs:
+                jobs[uid] = replace(jobs[uid], record=record)
+        return Snapshot(now=now, jobs=jobs, pools=pools, workers=workers, licence=licence)
+
+    def jobs(self) -> Mapping[str, KnownJob]:
+        """All jobs that are not being deleted, by uid, as the API server has acknowledged them."""
+        objects = [job for job in self._caches.jobs.cache.values() if not job.meta.deleting]
+        self._secrets.need({key for job in objects for key in _secret_keys(job)} | set(self._further_secrets()))
+        self._known = {job.meta.uid: self._job(job) for job in objects}
+        return self._known
+
+    def _job(self, source: JobObject) -> KnownJob:
+        secrets = tuple(self._secrets.version(*key) for key in _secret_keys(source))
+        known = self._known.get(source.meta.uid)
+        if known is not None and known.source is source and known.secrets == secrets:
+            return known
+        meta = source.meta
+        record = from_status(source.status)
+        built, problem = self._payload(source)
+        job = Job(
+            uid=meta.uid,
+            namespace=meta.namespace,
+            name=meta.name,
+            generation=meta.generation,
+            created=meta.created,
+            spec=source.spec or _UNREADABLE,
+            record=record,
+            digest=payload.digest(built) if built is not None else None,
+            problem=problem,
+        )
+        shown = payload.shown_source(source.spec) if source.spec is not None else None
+        return KnownJob(source, secrets, job, built, shown)
+
+    def _payload(self, source: JobObject) -> tuple[JobSpec | None, Why | None]:
+        if source.spec is None:
+            return None, Why(Reason.INVALID_SPEC, source.spec_error)
+        unread = [name for namespace, name in _secret_keys(source) if not self._secrets.is_known(namespace, name)]
+        if unread:
+            return None, Why(Reason.PENDING, f"reading Secret {unread[0]}")
+        namespace = source.meta.namespace
+        try:
+            return payload.build(source.spec, lambda name: self._secrets.read(namespace, name)), None
+        except payload.MissingError as error:
+            return None, error.why
+
+    def _pools(self) -> dict[str, Pool]:
+        pools = [pool_of(source) for source in self._caches.pools.cache.values()]
+        return {pool.key: pool for pool in pools if pool is not None}
+
+    def _workers(self, pods: list[PodObject], pools: Mapping[str, Pool]) -> dict[str, Worker]:
+        nodes = {node.meta.name: node for node in self._caches.nodes.cache.values()}
+        by_uid = {pool.uid: pool for pool in pools.values()}
+        return {
+            pod.meta.uid: self._fleet.worker(pod, by_uid[pod.pool_uid], nodes) for pod in pods if pod.pool_uid in by_uid
+        }
+
+
+def pool_of(source: PoolObject) -> Pool | None:
+    """The pool of a cached object; None where it is being deleted or cannot be read."""
+    if source.spec is None or source.meta.deleting:
+        return None
+    meta = source.meta
+    return Pool(meta.uid, meta.namespace, meta.name, meta.generation, source.spec)
+
+
+def _secret_keys(job: JobObject) -> list[SecretKey]:
+    if job.spec is None:
+        return []
+    return [(job.meta.namespace, name) for name in sorted(payload.secret_names(job.spec))]

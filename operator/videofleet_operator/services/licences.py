@@ -1,0 +1,140 @@
+"""The licence: found, verified, and its use told in the status of the VideoLicense."""
+
+import base64
+import binascii
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from videofleet_api.codes import Reason
+from videofleet_api.videolicense import LicenseDocument
+from videofleet_operator.config import Config, ConfigError
+from videofleet_operator.domain import licence as rules
+from videofleet_operator.domain.conditions import licence_conditions
+from videofleet_operator.domain.model import Licence, Record, Snapshot, Why
+from videofleet_operator.kube.operations import Outcome, Patch
+from videofleet_operator.kube.resources import ObjectRef
+from videofleet_operator.kube.writes import WriteQueue
+from videofleet_operator.metrics import Metrics
+from videofleet_operator.services.caches import VIDEOLICENSES, Caches
+from videofleet_operator.services.objects import LicenseObject, known_conditions
+from videofleet_operator.services.secrets import SecretKey, SecretStore
+
+log = logging.getLogger(__name__)
+
+
+class LicenceKeeper:
+    """Knows what the licence allows now, and writes how much of it is used."""
+
+    def __init__(
+        self, config: Config, caches: Caches, secrets: SecretStore, queue: WriteQueue, metrics: Metrics
+    ) -> None:
+        self._required = config.licence_required
+        self._keys = load_keys(config.licence_public_keys)
+        self._caches = caches
+        self._secrets = secrets
+        self._queue = queue
+        self._metrics = metrics
+        self._writing = False
+        self._verified: tuple[str, LicenseDocument | rules.Unusable] | None = None
+
+    def current(self, now: float) -> Licence:
+        """What may run."""
+        source = self._source()
+        if source is None:
+            if not self._required:
+                return Licence()
+            return Licence(problem=Why(Reason.LICENCE_INVALID, "there is no VideoLicense named default: apply one"))
+        return rules.state(self._document(source), now)
+
+    def secret_keys(self) -> list[SecretKey]:
+        """The Secret that holds the licence, where there is one."""
+        source = self._source()
+        if source is None or source.spec is None:
+            return []
+        return [(source.spec.secret_ref.namespace, source.spec.secret_ref.name)]
+
+    def reconcile(self, snapshot: Snapshot, changed: Mapping[str, Record], now: float) -> None:
+        """Write the VideoLicense's status where it differs."""
+        records = (changed.get(uid, job.record) for uid, job in snapshot.jobs.items())
+        used = sum(rules.holds_slot(record) for record in records)
+        self._metrics.licence_streams.labels("used").set(used)
+        if snapshot.licence.limit is not None:
+            self._metrics.licence_streams.labels("allowed").set(snapshot.licence.limit)
+        source = self._source()
+        if source is None or self._writing:
+            return
+        meta = source.meta
+        desired = self._status(source, used, now)
+        target = ObjectRef(VIDEOLICENSES, None, meta.name, meta.uid, meta.resource_version)
+        self._writing = True
+        patch = Patch(target, {"status": source.status}, {"status": desired}, "status")
+        self._queue.submit(patch, on_done=self._written)
+
+    def _written(self, outcome: Outcome) -> None:
+        self._writing = False
+        if outcome.object is not None:
+            self._caches.licenses.feed(outcome.object)
+
+    def _source(self) -> LicenseObject | None:
+        return next(iter(self._caches.licenses.cache.values()), None)
+
+    def _document(self, source: LicenseObject) -> LicenseDocument | rules.Unusable:
+        if source.spec is None:
+            return rules.Unusable(rules.Validity.MISSING, "spec.secretRef of the VideoLicense cannot be read")
+        ref = source.spec.secret_ref
+        data = self._secrets.read(ref.namespace, ref.name)
+        where = f"Secret {ref.namespace}/{ref.name}"
+        if data is None:
+            return rules.Unusable(rules.Validity.MISSING, f"{where} is not there or not readable: create it")
+        if ref.key not in data:
+            return rules.Unusable(rules.Validity.MISSING, f"{where} has no key {ref.key}: add it")
+        encoded = data[ref.key]
+        if self._verified is None or self._verified[0] != encoded:
+            self._verified = (encoded, self._verify(encoded))
+        return self._verified[1]
+
+    def _verify(self, encoded: str) -> LicenseDocument | rules.Unusable:
+        try:
+            signed = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            return rules.Unusable(rules.Validity.BAD_SIGNATURE, "the Secret's value is not base64")
+        return rules.verify(signed, self._keys)
+
+    def _status(self, source: LicenseObject, used: int, now: float) -> dict[str, Any]:
+        document = self._document(source)
+        wrong = rules.validity(document, now)
+        known = {} if isinstance(document, rules.Unusable) else document.wire()
+        conditions = licence_conditions(
+            wrong is None,
+            (wrong.validity if wrong else rules.Validity.VERIFIED).value,
+            wrong.message if wrong else "the licence is signed by an installed key and valid now",
+            source.meta.generation,
+            known_conditions(source.status),
+            now,
+        )
+        return {
+            "observedGeneration": source.meta.generation,
+            "licensee": known.get("licensee"),
+            "maxStreams": known.get("maxStreams"),
+            "notBefore": known.get("notBefore"),
+            "expires": known.get("expires"),
+            "usedStreams": used,
+            "conditions": [each.wire() for each in conditions],
+        }
+
+
+def load_keys(folder: Path | None) -> tuple[Ed25519PublicKey, ...]:
+    """The public keys in a folder of PEM files. Raises ConfigError for one that cannot be used."""
+    if folder is None or not folder.is_dir():
+        return ()
+    keys: list[Ed25519PublicKey] = []
+    for path in sorted(folder.glob("*.pem")):
+        try:
+            keys.extend(rules.public_keys(path.read_bytes()))
+        except ValueError as error:
+            raise ConfigError(f"VIDEOFLEET_LICENCE_PUBLIC_KEYS: {path}: {error}") from error
+    return tuple(keys)

@@ -1,0 +1,200 @@
+"""What the caches keep of each API object: only what decisions and writes need."""
+
+import datetime
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from videofleet_api import names
+from videofleet_api.conditions import Condition
+from videofleet_api.videojob import VideoJobSpec
+from videofleet_api.videolicense import VideoLicenseSpec
+from videofleet_api.workerpool import WorkerPoolSpec
+
+Json = dict[str, Any]
+ModelT = TypeVar("ModelT", bound=BaseModel)
+_CONDITIONS = TypeAdapter(list[Condition])
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The metadata that everything needs."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    generation: int
+    created: float
+    """Unix seconds."""
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobObject:
+    """A VideoJob. `spec` None: it cannot be read, `spec_error` says why."""
+
+    meta: Meta
+    spec: VideoJobSpec | None
+    spec_error: str
+    status: Json
+
+
+@dataclass(frozen=True, slots=True)
+class PoolObject:
+    """A WorkerPool."""
+
+    meta: Meta
+    spec: WorkerPoolSpec | None
+    spec_error: str
+    status: Json
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseObject:
+    """A VideoLicense."""
+
+    meta: Meta
+    spec: VideoLicenseSpec | None
+    status: Json
+
+
+@dataclass(frozen=True, slots=True)
+class PodObject:
+    """A worker pod."""
+
+    meta: Meta
+    pool_uid: str | None
+    ordinal: int
+    incarnation: int
+    template_digest: str
+    node: str | None
+    ip: str | None
+    phase: str
+    ready: bool
+    started: bool
+    """Its container runs."""
+    restarts: int
+    problem: str
+    """Why it does not run, where the cluster says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeObject:
+    """A node: whether it is ready, for messages."""
+
+    meta: Meta
+    ready: bool
+    schedulable: bool
+
+
+def project_job(body: Json) -> JobObject:
+    """The cached form of a VideoJob."""
+    spec, error = _parse(VideoJobSpec, body.get("spec"))
+    return JobObject(_meta(body), spec, error, body.get("status") or {})
+
+
+def project_pool(body: Json) -> PoolObject:
+    """The cached form of a WorkerPool."""
+    spec, error = _parse(WorkerPoolSpec, body.get("spec"))
+    return PoolObject(_meta(body), spec, error, body.get("status") or {})
+
+
+def project_license(body: Json) -> LicenseObject | None:
+    """The cached form of the VideoLicense; any other name than the one that counts is not kept."""
+    if body["metadata"]["name"] != names.LICENSE_NAME:
+        return None
+    spec, _ = _parse(VideoLicenseSpec, body.get("spec"))
+    return LicenseObject(_meta(body), spec, body.get("status") or {})
+
+
+def project_pod(body: Json) -> PodObject | None:
+    """The cached form of a worker pod; other pods are not kept."""
+    labels = body["metadata"].get("labels") or {}
+    ordinal, incarnation = labels.get(names.LABEL_ORDINAL, ""), labels.get(names.LABEL_INCARNATION, "")
+    if names.LABEL_POOL not in labels or not ordinal.isdigit() or not incarnation.isdigit():
+        return None
+    status = body.get("status") or {}
+    containers = status.get("containerStatuses") or []
+    return PodObject(
+        meta=_meta(body),
+        pool_uid=_controller(body),
+        ordinal=int(ordinal),
+        incarnation=int(incarnation),
+        template_digest=(body["metadata"].get("annotations") or {}).get(names.ANNOTATION_TEMPLATE_DIGEST, ""),
+        node=body.get("spec", {}).get("nodeName"),
+        ip=status.get("podIP"),
+        phase=status.get("phase", "Pending"),
+        ready=_condition(status, "Ready"),
+        started=any("running" in (container.get("state") or {}) for container in containers),
+        restarts=sum(int(container.get("restartCount", 0)) for container in containers),
+        problem=_pod_problem(status, containers),
+    )
+
+
+def project_node(body: Json) -> NodeObject:
+    """The cached form of a node."""
+    spec = body.get("spec") or {}
+    ready = _condition(body.get("status") or {}, "Ready")
+    return NodeObject(_meta(body), ready=ready, schedulable=not spec.get("unschedulable", False))
+
+
+def known_conditions(status: Json) -> list[Condition]:
+    """The conditions in a status; none where they cannot be read."""
+    try:
+        return _CONDITIONS.validate_python(status.get("conditions") or [])
+    except ValidationError:
+        return []
+
+
+def _parse(model: type[ModelT], value: object) -> tuple[ModelT | None, str]:
+    try:
+        return model.model_validate(value), ""
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(("spec", *map(str, first["loc"])))
+        return None, f"{field}: {first['msg']}"
+
+
+def _meta(body: Json) -> Meta:
+    metadata = body["metadata"]
+    return Meta(
+        uid=metadata["uid"],
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        resource_version=metadata["resourceVersion"],
+        generation=int(metadata.get("generation", 0)),
+        created=_unix(metadata.get("creationTimestamp")),
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def _unix(text: str | None) -> float:
+    if not text:
+        return 0.0
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def _controller(body: Json) -> str | None:
+    owners = body["metadata"].get("ownerReferences") or []
+    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
+
+
+def _condition(status: Json, kind: str) -> bool:
+    return any(
+        condition.get("type") == kind and condition.get("status") == "True"
+        for condition in status.get("conditions") or []
+    )
+
+
+def _pod_problem(status: Json, containers: list[Json]) -> str:
+    """The cluster's own words on why a pod does not run: not scheduled, image not there, container crashing."""
+    for container in containers:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+            return f"{waiting['reason']}: {waiting.get('message', '')}"[:300]
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"[:300]
+    return ""

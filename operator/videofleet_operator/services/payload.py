@@ -1,0 +1,103 @@
+"""What a worker is given for a job, from the job's spec and the Secrets it names."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from videofleet_api.codes import Reason
+from videofleet_api.protocol import JobSource, JobSpec
+from videofleet_api.redaction import redact_url
+from videofleet_api.videojob import SecretKeyRef, SecretRef, VideoJobSpec
+from videofleet_operator.domain.model import Why
+
+SecretData = Mapping[str, str]
+"""The `data` of a Secret: base64 by key."""
+ReadSecret = Callable[[str], SecretData | None]
+"""Data of a Secret of the job's namespace by its name; None while it is not there."""
+
+_USER, _PASSWORD = "username", "password"
+
+
+class MissingError(Exception):
+    """Something that the job needs is not there (yet)."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.message)
+        self.why = why
+
+
+def secret_names(spec: VideoJobSpec) -> frozenset[str]:
+    """The Secrets that a job needs."""
+    refs: tuple[SecretRef | None, ...] = (spec.source.url_secret_ref, spec.source.credentials_secret_ref)
+    return frozenset(ref.name for ref in refs if ref is not None)
+
+
+def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
+    """The worker's part of a job.
+
+    Raises MissingError with a reason when a Secret or a key in it is missing.
+    """
+    return JobSpec(
+        source=_source(spec, read_secret),
+        sampling=spec.sampling,
+        max_frames=spec.max_frames,
+        analytics=spec.analytics,
+        single_pass=spec.single_pass,
+        reconnect_window=spec.restart.reconnect_window,
+        archive_enabled=spec.outputs.archive.enabled,
+        archive_max_bytes=spec.outputs.archive.max_bytes,
+    )
+
+
+def digest(payload: JobSpec) -> str:
+    """Digest of the payload; another digest is another epoch."""
+    document: dict[str, Any] = payload.wire()
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+def shown_source(spec: VideoJobSpec) -> str:
+    """The source as people may see it."""
+    if spec.source.url is not None:
+        return redact_url(spec.source.url)
+    ref = spec.source.url_secret_ref
+    return f"(from Secret {ref.name})" if ref else ""
+
+
+def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
+    source = spec.source
+    credentials = source.credentials_secret_ref
+    username = password = None
+    if credentials is not None:
+        username = _value(read_secret, SecretKeyRef(name=credentials.name, key=_USER), "credentialsSecretRef")
+        password = _value(read_secret, SecretKeyRef(name=credentials.name, key=_PASSWORD), "credentialsSecretRef")
+    url = source.url
+    if source.url_secret_ref is not None:
+        url = _value(read_secret, source.url_secret_ref, "urlSecretRef").strip()
+    if url is None:
+        raise MissingError(Why(Reason.INVALID_SPEC, "spec.source has neither url nor urlSecretRef: give one of them"))
+    return JobSource(url=url, username=username, password=password, transport=source.transport, kind=source.kind)
+
+
+def _value(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str:
+    data = read_secret(ref.name)
+    if data is None:
+        raise MissingError(
+            Why(
+                Reason.SECRET_MISSING,
+                f"Secret {ref.name} (spec.source.{field}) is not in this namespace or not readable: create it",
+            )
+        )
+    if ref.key not in data:
+        raise MissingError(
+            Why(Reason.SECRET_MISSING, f"Secret {ref.name} (spec.source.{field}) has no key {ref.key}: add it")
+        )
+    try:
+        return base64.b64decode(data[ref.key], validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise MissingError(
+            Why(Reason.SECRET_MISSING, f"Secret {ref.name}: the value of key {ref.key} is not UTF-8 text")
+        ) from None

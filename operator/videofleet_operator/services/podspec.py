@@ -1,0 +1,189 @@
+"""Manifests of a worker: its Pod and the Secret with its key pair. Pure builders."""
+
+import base64
+import hashlib
+from typing import Any
+
+import orjson
+
+from videofleet_api import names
+from videofleet_api.workerpool import AcceleratorType
+from videofleet_operator.domain.model import Pool
+from videofleet_operator.services.pki import KeyPair
+
+Manifest = dict[str, Any]
+_USER_ID = 65532
+_GRACE_SECONDS = 30
+_GPU_NODES = {"nvidia.com/gpu.present": "true"}
+_DEFAULT_REQUESTS = {"cpu": "250m", "memory": "512Mi"}
+_DEFAULT_LIMITS = {"memory": "4Gi"}
+
+
+def worker_pod(pool: Pool, ordinal: int, incarnation: int, default_image: str) -> Manifest:
+    """The Pod of one worker of a pool."""
+    name = names.worker_pod_name(pool.name, ordinal, incarnation)
+    spec = _pod_spec(pool, name, default_image)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": pool.namespace,
+            "labels": {
+                "app.kubernetes.io/name": "videofleet-worker",
+                "app.kubernetes.io/part-of": "videofleet",
+                "app.kubernetes.io/managed-by": "videofleet-operator",
+                names.LABEL_POOL: pool.name,
+                names.LABEL_ORDINAL: str(ordinal),
+                names.LABEL_INCARNATION: str(incarnation),
+            },
+            "annotations": {names.ANNOTATION_TEMPLATE_DIGEST: template_digest(pool, default_image)},
+            "ownerReferences": [owner_of_pool(pool)],
+        },
+        "spec": spec,
+    }
+
+
+def template_digest(pool: Pool, default_image: str) -> str:
+    """Digest of everything in a pool that a worker pod is made from."""
+    document = orjson.dumps(_pod_spec(pool, "", default_image), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(document).hexdigest()[:16]
+
+
+def tls_secret(pool: Pool, pod: str, pair: KeyPair, authority_certificate: bytes) -> Manifest:
+    """The Secret that a worker's key pair lies in; the pod mounts it."""
+    data = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority_certificate}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {
+            "name": names.worker_tls_secret_name(pod),
+            "namespace": pool.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "videofleet-operator", names.LABEL_POOL: pool.name},
+            "ownerReferences": [owner_of_pool(pool)],
+        },
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+
+
+def owner_of_pool(pool: Pool) -> Manifest:
+    """Owner reference to the pool."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "WorkerPool",
+        "name": pool.name,
+        "uid": pool.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def owner_of_pod(pod: Manifest) -> Manifest:
+    """Owner reference to an existing pod, for its Secret."""
+    metadata = pod["metadata"]
+    return {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+
+
+def _pod_spec(pool: Pool, pod_name: str, default_image: str) -> Manifest:
+    spec = pool.spec
+    optional = {
+        "priorityClassName": spec.priority_class_name,
+        "runtimeClassName": spec.runtime_class_name,
+        "tolerations": [toleration.wire() for toleration in spec.tolerations] or None,
+        "imagePullSecrets": [{"name": name} for name in spec.image_pull_secrets] or None,
+        "nodeSelector": _node_selector(pool) or None,
+    }
+    return {
+        "containers": [_container(pool, default_image)],
+        "volumes": _volumes(pool, pod_name),
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        # The worker parses bytes from strangers: it gets no identity of ours at all.
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER_ID,
+            "runAsGroup": _USER_ID,
+            "fsGroup": _USER_ID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def _container(pool: Pool, default_image: str) -> Manifest:
+    spec = pool.spec
+    return {
+        "name": "worker",
+        "image": spec.image or default_image,
+        "imagePullPolicy": spec.image_pull_policy,
+        "env": _environment(pool),
+        "ports": [
+            {"name": "api", "containerPort": names.WORKER_API_PORT},
+            {"name": "metrics", "containerPort": names.WORKER_PLAIN_PORT},
+        ],
+        "resources": _resources(pool),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "startupProbe": _probe("/readyz", period=1, failures=120),
+        "readinessProbe": _probe("/readyz", period=5, failures=3),
+        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        "volumeMounts": [
+            {"name": "tls", "mountPath": "/tls", "readOnly": True},
+            {"name": "archive", "mountPath": "/archive"},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
+
+
+def _environment(pool: Pool) -> list[Manifest]:
+    values = {
+        "VIDEOFLEET_CAPACITY": str(pool.spec.capacity_per_worker),
+        "VIDEOFLEET_EXECUTION_PROVIDER": pool.spec.execution_provider.value,
+        "VIDEOFLEET_ARCHIVE": "/archive",
+        "VIDEOFLEET_TLS_DIR": "/tls",
+    }
+    worker_id = {"name": "VIDEOFLEET_WORKER_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    return [worker_id, *({"name": key, "value": value} for key, value in values.items())]
+
+
+def _resources(pool: Pool) -> Manifest:
+    given = pool.spec.resources
+    requests: dict[str, str] = {**_DEFAULT_REQUESTS, **given.requests}
+    limits: dict[str, str] = {**_DEFAULT_LIMITS, **given.limits}
+    accelerator = pool.spec.accelerator
+    if accelerator.type is not AcceleratorType.NONE:
+        limits[accelerator.resource_name] = str(accelerator.count)
+    return {"requests": requests, "limits": limits}
+
+
+def _node_selector(pool: Pool) -> dict[str, str]:
+    if pool.spec.node_selector is not None:
+        return dict(pool.spec.node_selector)
+    return dict(_GPU_NODES) if pool.spec.accelerator.type is AcceleratorType.NVIDIA else {}
+
+
+def _volumes(pool: Pool, pod_name: str) -> list[Manifest]:
+    archive: Manifest = {"name": "archive", "emptyDir": {}}
+    if pool.spec.archive is not None:
+        archive = {"name": "archive", "persistentVolumeClaim": {"claimName": pool.spec.archive.claim_name}}
+    return [
+        {"name": "tls", "secret": {"secretName": names.worker_tls_secret_name(pod_name), "defaultMode": 0o440}},
+        archive,
+        {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+    ]
+
+
+def _probe(path: str, *, period: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": path, "port": "metrics"},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": 5,
+    }

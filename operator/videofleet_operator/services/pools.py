@@ -1,0 +1,248 @@
+"""Keeps each pool's worker pods as they should be, and tells of them in the WorkerPool's status."""
+
+import asyncio
+import datetime
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from videofleet_api import names
+from videofleet_api.names import LABEL_POOL
+from videofleet_api.workerpool import AcceleratorType, SlotCounts, WorkerCounts, WorkerPoolStatus
+from videofleet_operator.domain import demand
+from videofleet_operator.domain.conditions import PoolState, pool_conditions
+from videofleet_operator.domain.model import Pool, Snapshot
+from videofleet_operator.domain.placement import ready
+from videofleet_operator.domain.pools import Place, Pod, PodState, PoolPlan, plan_pool
+from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Priority, Result
+from videofleet_operator.kube.resources import PODS, SECRETS, ObjectRef
+from videofleet_operator.kube.writes import WriteQueue
+from videofleet_operator.services import pki, podspec
+from videofleet_operator.services.announcements import Announcer
+from videofleet_operator.services.caches import WORKERPOOLS, Caches
+from videofleet_operator.services.fleet import Fleet
+from videofleet_operator.services.objects import PodObject, PoolObject, known_conditions
+
+log = logging.getLogger(__name__)
+
+
+class PoolKeeper:
+    """Makes and takes away worker pods; writes the status of pools."""
+
+    def __init__(
+        self,
+        worker_image: str,
+        caches: Caches,
+        fleet: Fleet,
+        queue: WriteQueue,
+        announcer: Announcer,
+        authority: pki.KeyPair,
+        changed: Callable[[], None],
+    ) -> None:
+        self._worker_image = worker_image
+        self._caches = caches
+        self._fleet = fleet
+        self._queue = queue
+        self._announcer = announcer
+        self._authority = authority
+        self._changed = changed
+        self._idle_since: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}
+        self._making: dict[tuple[str, Place], asyncio.Task[None]] = {}
+        self._writing: set[str] = set()
+
+    def reconcile(self, snapshot: Snapshot) -> float | None:
+        """Start what is needed for every pool. Returns when to look again even if nothing happens."""
+        waiting = demand.waiting_slots(snapshot)
+        used = demand.used_slots(snapshot)
+        pods = self._pods_by_pool()
+        self._remember(pods, used, snapshot)
+        wakes: list[float] = []
+        for source in self._caches.pools.cache.values():
+            pool = snapshot.pools.get(f"{source.meta.namespace}/{source.meta.name}")
+            if pool is None:
+                continue
+            own = pods.get(pool.uid, [])
+            views = [self._view(pod, pool, used, snapshot) for pod in own] + self._coming(pool, own)
+            decided = plan_pool(pool, views, waiting[pool.key], snapshot.now)
+            self._carry_out(pool, decided, own)
+            self._write_status(source, pool, decided, views, own, used, snapshot)
+            if decided.wake is not None:
+                wakes.append(decided.wake)
+        return min(wakes, default=None)
+
+    # What is
+
+    def _pods_by_pool(self) -> dict[str, list[PodObject]]:
+        result: dict[str, list[PodObject]] = {}
+        for pod in self._caches.pods.cache.values():
+            if pod.pool_uid is not None:
+                result.setdefault(pod.pool_uid, []).append(pod)
+        return result
+
+    def _remember(self, pods: dict[str, list[PodObject]], used: dict[str, int], snapshot: Snapshot) -> None:
+        """Since when each worker is idle, and when each pod was first seen to have ended."""
+        everything = {pod.meta.uid: pod for own in pods.values() for pod in own}
+        now = snapshot.now
+        idle = [uid for uid in everything if not used.get(uid)]
+        ended = [uid for uid, pod in everything.items() if _has_ended(pod)]
+        self._idle_since = {uid: self._idle_since.get(uid, now) for uid in idle}
+        self._failed_at = {uid: self._failed_at.get(uid, now) for uid in ended}
+
+    def _view(self, pod: PodObject, pool: Pool, used: dict[str, int], snapshot: Snapshot) -> Pod:
+        meta = pod.meta
+        return Pod(
+            name=meta.name,
+            ordinal=pod.ordinal,
+            incarnation=pod.incarnation,
+            state=_state(pod, snapshot),
+            created=meta.created,
+            used=used.get(meta.uid, 0),
+            idle_since=self._idle_since.get(meta.uid),
+            ended=self._failed_at.get(meta.uid),
+            outdated=pod.template_digest != podspec.template_digest(pool, self._worker_image),
+        )
+
+    def _coming(self, pool: Pool, own: list[PodObject]) -> list[Pod]:
+        """Pods that are being made and that the cache does not have yet."""
+        there = {pod.meta.name for pod in own}
+        places = [place for key, place in self._making if key == pool.uid and place.name(pool.name) not in there]
+        return [
+            Pod(place.name(pool.name), place.ordinal, place.incarnation, PodState.STARTING, created=0.0)
+            for place in places
+        ]
+
+    # What is done
+
+    def _carry_out(self, pool: Pool, decided: PoolPlan, own: list[PodObject]) -> None:
+        for place in decided.create:
+            key = (pool.uid, place)
+            if key not in self._making:
+                task = asyncio.create_task(self._make(pool, place))
+                self._making[key] = task
+                task.add_done_callback(functools.partial(self._made, key))
+        by_name = {pod.meta.name: pod for pod in own}
+        for name in decided.delete:
+            if name in by_name and not by_name[name].meta.deleting:
+                self._delete(pool, by_name[name])
+
+    async def _make(self, pool: Pool, place: Place) -> None:
+        """The key pair first: a pod without its Secret would not start."""
+        name = place.name(pool.name)
+        now = datetime.datetime.now(datetime.UTC)
+        pair = pki.issue_server(self._authority, names.worker_server_name(pool.namespace, name), now)
+        secret = podspec.tls_secret(pool, name, pair, self._authority.certificate)
+        # A Secret of this name and pool can be left of an earlier pod of the name: its key pair is as good.
+        outcome = await self._queue.submit(Create(SECRETS, pool.namespace, secret, owner_uid=pool.uid))
+        if outcome.result is Result.APPLIED:
+            pod = podspec.worker_pod(pool, place.ordinal, place.incarnation, self._worker_image)
+            outcome = await self._queue.submit(Create(PODS, pool.namespace, pod, owner_uid=pool.uid))
+        if outcome.result is Result.APPLIED and outcome.object is not None:
+            self._caches.pods.feed(outcome.object)
+            log.info("worker pod made", extra={"pool": pool.key, "pod": name})
+        elif outcome.error is not None:
+            message = f"worker pod {name} cannot be made: {outcome.error}"
+            log.warning(message, extra={"pool": pool.key})
+            self._announcer.pool(pool, "WorkerNotCreated", message, warning=True)
+            # What the API server refuses now it will mostly refuse in a second, too.
+            await asyncio.sleep(5)
+
+    def _made(self, key: tuple[str, Place], _: asyncio.Task[None]) -> None:
+        self._making.pop(key, None)
+        self._changed()
+
+    def _delete(self, pool: Pool, pod: PodObject) -> None:
+        meta = pod.meta
+        log.info("worker pod taken away", extra={"pool": pool.key, "pod": meta.name})
+        target = ObjectRef(PODS, meta.namespace, meta.name, meta.uid, meta.resource_version)
+        self._queue.submit(Delete(target), Priority.URGENT, on_done=self._deleted)
+
+    def _deleted(self, outcome: Outcome) -> None:
+        if outcome.object is not None:
+            self._caches.pods.feed(outcome.object)
+        self._changed()
+
+    # What is told
+
+    def _write_status(
+        self,
+        source: PoolObject,
+        pool: Pool,
+        decided: PoolPlan,
+        views: list[Pod],
+        own: list[PodObject],
+        used: dict[str, int],
+        snapshot: Snapshot,
+    ) -> None:
+        if pool.uid in self._writing:
+            return
+        meta = source.meta
+        desired = self._status(source, pool, decided, views, own, used, snapshot)
+        target = ObjectRef(WORKERPOOLS, meta.namespace, meta.name, meta.uid, meta.resource_version)
+        patch = Patch(target, {"status": source.status}, {"status": desired}, "status")
+        if patch.difference() is None:
+            return
+        self._writing.add(pool.uid)
+        self._queue.submit(patch, on_done=lambda outcome: self._written(pool.uid, outcome))
+
+    def _written(self, uid: str, outcome: Outcome) -> None:
+        self._writing.discard(uid)
+        if outcome.object is not None:
+            self._caches.pools.feed(outcome.object)
+
+    def _status(
+        self,
+        source: PoolObject,
+        pool: Pool,
+        decided: PoolPlan,
+        views: list[Pod],
+        own: list[PodObject],
+        used: dict[str, int],
+        snapshot: Snapshot,
+    ) -> dict[str, Any]:
+        failed = sum(view.state is PodState.FAILED for view in views)
+        answering = [worker for worker in snapshot.workers.values() if worker.pool == pool.key and ready(worker)]
+        problem = next((pod.problem for pod in own if pod.problem and not pod.meta.deleting), "")
+        state = PoolState(decided.desired, len(answering), failed, problem)
+        provider, fallback, models = self._what_workers_run([worker.id for worker in answering], pool)
+        document = WorkerPoolStatus(
+            observed_generation=pool.generation,
+            replicas=sum(view.state is not PodState.TERMINATING for view in views),
+            selector=f"{LABEL_POOL}={pool.name}",
+            workers=WorkerCounts(desired=decided.desired, ready=len(answering), failed=failed),
+            slots=SlotCounts(
+                total=sum(worker.capacity for worker in answering),
+                used=sum(used.get(worker.id, 0) for worker in answering),
+            ),
+            provider=provider,
+            fallback=fallback,
+            models=models,
+            conditions=pool_conditions(state, pool.generation, known_conditions(source.status), snapshot.now),
+        )
+        return document.wire()
+
+    def _what_workers_run(self, uids: list[str], pool: Pool) -> tuple[str | None, str | None, list[str]]:
+        """Provider (mixed where they differ), why on CPU although a GPU was asked for, and the models."""
+        sessions = [session for uid in uids if (session := self._fleet.session(uid)) is not None]
+        infos = [session.state.info for session in sessions if session.state.info is not None]
+        providers = sorted({info.provider for info in infos})
+        provider = None if not providers else providers[0] if len(providers) == 1 else "mixed"
+        wants_gpu = pool.spec.accelerator.type is not AcceleratorType.NONE
+        reasons = sorted({info.fallback_reason for info in infos if info.fallback_reason})
+        fallback = reasons[0] if wants_gpu and reasons else None
+        return provider, fallback, sorted({model.name for info in infos for model in info.models})
+
+
+def _has_ended(pod: PodObject) -> bool:
+    return pod.phase in ("Succeeded", "Failed")
+
+
+def _state(pod: PodObject, snapshot: Snapshot) -> PodState:
+    if pod.meta.deleting:
+        return PodState.TERMINATING
+    worker = snapshot.workers.get(pod.meta.uid)
+    # A pod whose node is gone has ended too, only nobody can say so any more.
+    if _has_ended(pod) or (worker is not None and worker.leaving):
+        return PodState.FAILED
+    return PodState.READY if worker is not None and worker.connected else PodState.STARTING

@@ -1,0 +1,132 @@
+"""The loop of the leader: gather, decide, apply, in this order, whenever something has changed."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from videofleet_api.phases import Phase
+from videofleet_api.protocol import JobReport
+from videofleet_operator.domain.model import Snapshot
+from videofleet_operator.domain.planner import plan
+from videofleet_operator.metrics import Metrics
+from videofleet_operator.services.assignments import wanted
+from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.fleet import Fleet
+from videofleet_operator.services.gather import Gatherer, KnownJob
+from videofleet_operator.services.licences import LicenceKeeper
+from videofleet_operator.services.pools import PoolKeeper
+from videofleet_operator.services.statuses import StatusWriter
+
+log = logging.getLogger(__name__)
+
+_DEBOUNCE = 0.02
+"""Seconds; changes come in swarms, and one plan serves them all."""
+_LONGEST_DEBOUNCE = 1.0
+_PLAN_SHARE = 5
+"""Planning takes at most a fifth of the time."""
+_TICK = 2.0
+"""Seconds; counters of running jobs are looked at this often even when nothing else happens."""
+
+
+class Reconciler:
+    """Plans while it leads; otherwise it only keeps its view of the workers warm."""
+
+    def __init__(
+        self,
+        *,
+        caches: Caches,
+        gatherer: Gatherer,
+        fleet: Fleet,
+        licences: LicenceKeeper,
+        statuses: StatusWriter,
+        pools: PoolKeeper,
+        metrics: Metrics,
+        leads: Callable[[], bool],
+        dirty: asyncio.Event,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._caches = caches
+        self._gatherer = gatherer
+        self._fleet = fleet
+        self._licences = licences
+        self._statuses = statuses
+        self._pools = pools
+        self._metrics = metrics
+        self._leads = leads
+        self._dirty = dirty
+        self._wall = wall
+        self._last_pass = 0.0
+        self._wake: float | None = None
+        self.beat = time.monotonic()
+        """Monotonic time at which the loop was last seen alive."""
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        while True:
+            self.beat = time.monotonic()
+            await self._wait()
+            if not self._caches.synced:
+                continue
+            self._dirty.clear()
+            began = time.perf_counter()
+            self._reconcile()
+            self._last_pass = time.perf_counter() - began
+            self._metrics.plan_seconds.observe(self._last_pass)
+
+    async def _wait(self) -> None:
+        pause = _TICK if self._wake is None else max(0.0, min(_TICK, self._wake - self._wall()))
+        try:
+            async with asyncio.timeout(pause):
+                await self._dirty.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(min(_LONGEST_DEBOUNCE, max(_DEBOUNCE, _PLAN_SHARE * self._last_pass)))
+
+    def _reconcile(self) -> None:
+        now = self._wall()
+        leads = self._leads()
+        # 1. What is: the licence first, it is one small object; the snapshot orders the rest.
+        licence = self._licences.current(now)
+        snapshot = self._gatherer.snapshot(now, licence, self._statuses.assumed)
+        self._wake = None
+        if leads:
+            known = self._gatherer.jobs()
+            # 2. What should be.
+            decided = plan(snapshot)
+            self._wake = decided.wake
+            # 3. Write it. What is being written counts as written from here on.
+            for uid, record in decided.records.items():
+                self._statuses.write(known[uid], record, _report(snapshot, known[uid]), now)
+            self._wake = earliest(self._wake, self._pools.reconcile(snapshot))
+            self._licences.reconcile(snapshot, decided.records, now)
+            # 4. Tell the workers, from what the API server has acknowledged alone.
+            self._fleet.assign(wanted(known.values()))
+            # 5. Counters, where nothing else is being written.
+            for job in known.values():
+                self._statuses.refresh_statistics(job, _report(snapshot, job), now)
+            self._statuses.keep(known)
+        self._measure(snapshot, leads)
+
+    def _measure(self, snapshot: Snapshot, leads: bool) -> None:
+        self._metrics.leader.set(leads)
+        counts = dict.fromkeys(Phase, 0)
+        for job in snapshot.jobs.values():
+            counts[job.record.phase] += 1
+        for phase, count in counts.items():
+            self._metrics.jobs.labels(phase.value).set(count)
+        self._metrics.workers.labels("connected").set(self._fleet.connected)
+        self._metrics.workers.labels("known").set(len(snapshot.workers))
+
+
+def earliest(*times: float | None) -> float | None:
+    """The earliest of the times that are known."""
+    return min((time for time in times if time is not None), default=None)
+
+
+def _report(snapshot: Snapshot, known: KnownJob) -> JobReport | None:
+    """What the job's worker said last of its current epoch."""
+    record = known.job.record
+    worker = snapshot.workers.get(record.worker.id) if record.worker else None
+    report = worker.reports.get(known.job.uid) if worker else None
+    return report if report is not None and report.epoch == record.epoch else None

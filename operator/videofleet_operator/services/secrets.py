@@ -1,0 +1,123 @@
+"""The Secrets that jobs and the licence name, read when needed and again from time to time."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from videofleet_operator.kube.errors import ApiError
+from videofleet_operator.kube.resources import Resource
+from videofleet_operator.kube.session import ApiSession
+
+log = logging.getLogger(__name__)
+
+SECRETS = Resource("", "v1", "secrets")
+REFRESH_PRESENT = 60.0
+"""Seconds between reads of a Secret that is there."""
+REFRESH_MISSING = 5.0
+"""Seconds between reads of a Secret that is missing or unreadable."""
+_TICK = 1.0
+
+SecretKey = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the last read of a Secret gave. `data` None: not there, or not readable."""
+
+    data: Mapping[str, str] | None
+    read_at: float
+    version: int = 0
+    """Raised when the data changed."""
+
+
+class SecretStore:
+    """Keeps the needed Secrets; `changed` is called when what a job would be given may have changed.
+
+    Secrets are polled and not watched: a watch on all of a namespace's Secrets would bring every secret of every user
+    into this process.
+    """
+
+    def __init__(self, api: ApiSession, changed: Callable[[], None], clock: Callable[[], float]) -> None:
+        self._api = api
+        self._changed = changed
+        self._clock = clock
+        self._known: dict[SecretKey, Known] = {}
+        self._needed: frozenset[SecretKey] = frozenset()
+        self._wake = asyncio.Event()
+        self._versions = 0
+
+    def need(self, keys: Collection[SecretKey]) -> None:
+        """Say which Secrets are needed from now on; what nobody needs any more is forgotten."""
+        needed = frozenset(keys)
+        if needed == self._needed:
+            return
+        self._needed = needed
+        self._known = {key: known for key, known in self._known.items() if key in needed}
+        self._wake.set()
+
+    def is_known(self, namespace: str, name: str) -> bool:
+        """Whether the Secret was looked for already."""
+        return (namespace, name) in self._known
+
+    def read(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Data of a Secret as last read; None while it is not there."""
+        known = self._known.get((namespace, name))
+        return known.data if known else None
+
+    def version(self, namespace: str, name: str) -> int:
+        """Raised each time the Secret's data changed; -1 before it was looked for."""
+        known = self._known.get((namespace, name))
+        return known.version if known else -1
+
+    def read_again(self, namespace: str, name: str) -> None:
+        """Forget when a Secret was read, so that it is read at once (its credentials were refused)."""
+        known = self._known.get((namespace, name))
+        if known is not None:
+            self._known[namespace, name] = replace(known, read_at=float("-inf"))
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Read what is due, until cancelled."""
+        while True:
+            due = [key for key in self._needed if self._due(key)]
+            results = await asyncio.gather(*(self._refresh(key) for key in due))
+            if any(results):
+                self._changed()
+            await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_TICK):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    def _due(self, key: SecretKey) -> bool:
+        known = self._known.get(key)
+        if known is None:
+            return True
+        return self._clock() - known.read_at >= (REFRESH_MISSING if known.data is None else REFRESH_PRESENT)
+
+    async def _refresh(self, key: SecretKey) -> bool:
+        """Read one Secret. True if what is known of it changed."""
+        namespace, name = key
+        before = self._known.get(key)
+        data: Mapping[str, str] | None
+        try:
+            secret = await self._api.get(SECRETS, namespace, name)
+            data = None if secret is None else dict(secret.get("data") or {})
+        except ApiError as error:
+            log.warning("Secret not readable", extra={"namespace": namespace, "secret": name, "error": str(error)})
+            # What was read before stays good: an API server that is away stops no stream.
+            data = before.data if before else None
+        if key not in self._needed:
+            return False
+        if before is not None and before.data == data:
+            self._known[key] = replace(before, read_at=self._clock())
+            return False
+        self._versions += 1
+        self._known[key] = Known(data, self._clock(), self._versions)
+        return True

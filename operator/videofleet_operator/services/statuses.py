@@ -1,0 +1,132 @@
+"""Writes the status of VideoJobs, and tells of it in Events once it is written."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from videofleet_api.codes import Reason
+from videofleet_api.phases import Phase
+from videofleet_api.protocol import JobReport
+from videofleet_operator.domain.model import Job, Record
+from videofleet_operator.domain.status import Shown, progress_of, read_status, statistics_due, to_status
+from videofleet_operator.kube.operations import Outcome, Patch, Priority, Result
+from videofleet_operator.kube.resources import ObjectRef
+from videofleet_operator.kube.writes import WriteQueue
+from videofleet_operator.metrics import Metrics
+from videofleet_operator.services.announcements import Announcer
+from videofleet_operator.services.caches import VIDEOJOBS, Caches
+from videofleet_operator.services.gather import KnownJob
+
+log = logging.getLogger(__name__)
+
+_STATISTICS_PER_SECOND = 2.0
+"""Statistics alone cause at most so many writes a second, over all jobs."""
+
+
+class StatusWriter:
+    """One status write a job at a time; the record that is being written counts as written until it fails."""
+
+    def __init__(
+        self,
+        queue: WriteQueue,
+        caches: Caches,
+        announcer: Announcer,
+        metrics: Metrics,
+        changed: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._queue = queue
+        self._caches = caches
+        self._announcer = announcer
+        self._metrics = metrics
+        self._changed = changed
+        self._clock = clock
+        self._assumed: dict[str, Record] = {}
+        self._refreshed: dict[str, float] = {}
+        self._next_statistics = 0.0
+
+    @property
+    def assumed(self) -> Mapping[str, Record]:
+        """Records that are being written, by uid of the job."""
+        return self._assumed
+
+    def forget(self) -> None:
+        """Another operator led meanwhile: nothing that was assumed counts any more."""
+        self._assumed.clear()
+
+    def write(self, known: KnownJob, record: Record, report: JobReport | None, now: float) -> None:
+        """Write a new record."""
+        uid = known.job.uid
+        self._assumed[uid] = record
+        patch = self._patch(known, record, report, now, check_version=True)
+        self._queue.submit(patch, Priority.PHASE, on_done=lambda outcome: self._written(known, record, outcome))
+        self._refreshed[uid] = self._clock()
+
+    def refresh_statistics(self, known: KnownJob, report: JobReport | None, now: float) -> None:
+        """Write the counters if they moved enough and not too much is written already."""
+        job, time = known.job, self._clock()
+        if report is None or job.uid in self._assumed or time < self._next_statistics:
+            return
+        last = self._refreshed.get(job.uid, 0.0)
+        if job.record.phase is not Phase.INPROGRESS or report.epoch != job.record.epoch:
+            return
+        written = progress_of(read_status(known.source.status))
+        if not statistics_due(written, report.progress, last, time):
+            return
+        self._next_statistics = time + 1 / _STATISTICS_PER_SECOND
+        self._refreshed[job.uid] = time
+        patch = self._patch(known, job.record, report, now, check_version=False)
+        self._queue.submit(patch, Priority.STATISTICS, on_done=self._feed)
+
+    def keep(self, uids: Mapping[str, object]) -> None:
+        """Forget what is known of jobs that are gone."""
+        self._assumed = {uid: record for uid, record in self._assumed.items() if uid in uids}
+        self._refreshed = {uid: time for uid, time in self._refreshed.items() if uid in uids}
+
+    def _patch(
+        self, known: KnownJob, record: Record, report: JobReport | None, now: float, *, check_version: bool
+    ) -> Patch:
+        meta = known.source.meta
+        target = ObjectRef(VIDEOJOBS, meta.namespace, meta.name, meta.uid, meta.resource_version)
+        current = known.source.status
+        shown = Shown(known.shown_source, report.progress if report else None)
+        desired = to_status(known.job, record, shown, current, now)
+        return Patch(target, {"status": current}, {"status": desired}, "status", check_version)
+
+    def _written(self, known: KnownJob, record: Record, outcome: Outcome) -> None:
+        uid = known.job.uid
+        self._metrics.writes.labels(outcome.result.value).inc()
+        self._feed(outcome)
+        if self._assumed.get(uid) is record:
+            del self._assumed[uid]
+        if outcome.result is Result.APPLIED:
+            self._tell(known.job, record)
+        elif outcome.error is not None:
+            log.warning(
+                "status not written",
+                extra={"namespace": known.job.namespace, "job": known.job.name, "error": str(outcome.error)},
+            )
+        self._changed()
+
+    def _feed(self, outcome: Outcome) -> None:
+        if outcome.object is not None:
+            self._caches.jobs.feed(outcome.object)
+
+    def _tell(self, job: Job, record: Record) -> None:
+        before = job.record
+        if before.phase is not record.phase:
+            reason = record.reason or Reason.PENDING
+            self._metrics.transitions.labels(record.phase.value, reason.value).inc()
+            log.info(
+                "phase",
+                extra={
+                    "namespace": job.namespace,
+                    "job": job.name,
+                    "from": before.phase.value,
+                    "to": record.phase.value,
+                    "reason": reason.value,
+                    "detail": record.message,
+                    "worker": record.worker.name if record.worker else None,
+                    "epoch": record.epoch,
+                },
+            )
+        self._announcer.job(job, before, record)

@@ -1,0 +1,287 @@
+"""The operator's line to one worker: its events in, its assignments out."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+import orjson
+from pydantic import ValidationError
+
+from videofleet_api.names import WORKER_API_PORT, worker_server_name
+from videofleet_api.protocol import (
+    EVENT_LINE,
+    AssignmentAnswer,
+    AssignmentConflict,
+    AssignmentSet,
+    Entry,
+    Heartbeat,
+    Inventory,
+    JobEvent,
+    JobReport,
+    JobSpec,
+    WorkerInfo,
+)
+
+log = logging.getLogger(__name__)
+
+_SILENCE = 8.0
+"""Seconds without a line (heartbeats come every 2) after which the connection is taken for dead and dialled anew."""
+_CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
+_STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=3, sock_read=_SILENCE)
+_BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
+_LONGEST_LINE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a worker answers, and the name that its certificate must carry."""
+
+    namespace: str
+    pod: str
+    pod_uid: str
+    ip: str
+    port: int = WORKER_API_PORT
+
+    @property
+    def base(self) -> str:
+        """URL of the API."""
+        host = f"[{self.ip}]" if ":" in self.ip else self.ip
+        return f"https://{host}:{self.port}"
+
+    @property
+    def server_name(self) -> str:
+        """Name in the certificate."""
+        return worker_server_name(self.namespace, self.pod)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One job that the worker should run."""
+
+    entry: Entry
+    spec: JobSpec | None
+    """None while what was given out cannot be built again (a Secret is away): the worker keeps what it has."""
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """What the worker told last."""
+
+    info: WorkerInfo | None = None
+    connected: bool = False
+    last_line: float | None = None
+    """Monotonic time of the last line of its event stream."""
+    reports: dict[str, JobReport] = field(default_factory=dict)
+
+
+class WorkerSession:
+    """Keeps one worker's event stream open and its assignments as wanted.
+
+    `changed` is called whenever something that a plan depends on has changed; `term` gives the Lease's term, or None
+    while this operator does not lead: then the session listens and assigns nothing.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        http: aiohttp.ClientSession,
+        tls: ssl.SSLContext,
+        *,
+        term: Callable[[], int | None],
+        changed: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.address = address
+        self.state = WorkerState()
+        self._http = http
+        self._tls = tls
+        self._term = term
+        self._changed = changed
+        self._clock = clock
+        self._wanted: dict[str, Wanted] | None = None
+        self._dirty = asyncio.Event()
+        self._acknowledged: dict[str, tuple[int, str]] = {}
+        self._number = 0
+        self._number_term = -1
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._assign())]
+
+    def want(self, wanted: Mapping[str, Wanted]) -> None:
+        """Set the whole set of jobs, by uid. The same set again costs nothing."""
+        if self._wanted is None or _shape(self._wanted) != _shape(wanted):
+            self._wanted = dict(wanted)
+            self._dirty.set()
+
+    async def close(self) -> None:
+        """Stop listening and assigning."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # Listening
+
+    async def _listen(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._connect_and_follow()
+                failures = 0
+            except (aiohttp.ClientError, TimeoutError, OSError, ValidationError, ValueError) as error:
+                if self.state.connected or failures == 0:
+                    log.info("worker out of reach", extra={"worker": self.address.pod, "error": _short(error)})
+                failures = 0 if self.state.connected else failures + 1
+            finally:
+                self._lost()
+            await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+
+    async def _connect_and_follow(self) -> None:
+        info = await self._get_info()
+        if self.state.info is None or self.state.info.instance != info.instance:
+            # Another process: nothing that the former one said or was told holds any more.
+            self.state.reports = {}
+            self._acknowledged = {}
+        self.state.info = info
+        async with self._http.get(
+            f"{self.address.base}/v1/events",
+            ssl=self._tls,
+            server_hostname=self.address.server_name,
+            timeout=_STREAM_TIMEOUT,
+        ) as response:
+            response.raise_for_status()
+            buffer = b""
+            async for piece in response.content.iter_any():
+                *lines, buffer = (buffer + piece).split(b"\n")
+                if len(buffer) > _LONGEST_LINE:
+                    raise ValueError("a line of the worker's event stream is too long")
+                for line in lines:
+                    self._take(line)
+
+    async def _get_info(self) -> WorkerInfo:
+        async with self._http.get(
+            f"{self.address.base}/v1/info",
+            ssl=self._tls,
+            server_hostname=self.address.server_name,
+            timeout=_CALL_TIMEOUT,
+        ) as response:
+            response.raise_for_status()
+            return WorkerInfo.model_validate_json(await response.read())
+
+    def _take(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        self.state.last_line = self._clock()
+        match EVENT_LINE.validate_json(line):
+            case Inventory() as inventory:
+                self._take_inventory(inventory)
+            case JobEvent(report=report):
+                known = self.state.reports.get(report.uid)
+                self.state.reports[report.uid] = report
+                if known is None or _phase_facts(known) != _phase_facts(report):
+                    self._changed()
+            case Heartbeat():
+                pass
+
+    def _take_inventory(self, inventory: Inventory) -> None:
+        self.state.reports = {report.uid: report for report in inventory.reports}
+        self.state.connected = True
+        self._dirty.set()
+        self._changed()
+
+    def _lost(self) -> None:
+        if self.state.connected:
+            self.state.connected = False
+            self._changed()
+
+    # Assigning
+
+    async def _assign(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            term, info = self._term(), self.state.info
+            if term is None or info is None or self._wanted is None or not self.state.connected:
+                continue
+            try:
+                await self._put(self._wanted, term, info.instance)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
+                log.info("assignment not delivered", extra={"worker": self.address.pod, "error": _short(error)})
+                await asyncio.sleep(_BACKOFF[1])
+                self._dirty.set()
+
+    async def _put(self, wanted: Mapping[str, Wanted], term: int, instance: str) -> None:
+        """Send the set; specs only for what the worker has not acknowledged, and again for what it says it needs."""
+        answer = await self._send(wanted, term, instance, self._unacknowledged(wanted))
+        if answer is not None and answer.need:
+            answer = await self._send(wanted, term, instance, frozenset(answer.need))
+        if answer is None:
+            await asyncio.sleep(_BACKOFF[0])
+            self._dirty.set()
+            return
+        self._acknowledged = {uid: _identity(item) for uid, item in wanted.items()}
+        gone = self.state.reports.keys() - wanted.keys()
+        self.state.reports = {uid: report for uid, report in self.state.reports.items() if uid not in gone}
+
+    def _unacknowledged(self, wanted: Mapping[str, Wanted]) -> frozenset[str]:
+        return frozenset(uid for uid, item in wanted.items() if self._acknowledged.get(uid) != _identity(item))
+
+    async def _send(
+        self, wanted: Mapping[str, Wanted], term: int, instance: str, with_spec: frozenset[str]
+    ) -> AssignmentAnswer | None:
+        """One PUT. None: the worker has something newer; what it has is noted and the set must be sent again."""
+        self._next_number(term)
+        entries = [
+            item.entry.model_copy(update={"spec": item.spec}) if uid in with_spec else item.entry
+            for uid, item in wanted.items()
+        ]
+        body = AssignmentSet(term=self._number_term, number=self._number, instance=instance, entries=entries)
+        async with self._http.put(
+            f"{self.address.base}/v1/assignments",
+            data=orjson.dumps(body.wire()),
+            headers={"Content-Type": "application/json"},
+            ssl=self._tls,
+            server_hostname=self.address.server_name,
+            timeout=_CALL_TIMEOUT,
+        ) as response:
+            content = await response.read()
+            if response.status == 409:
+                self._take_conflict(AssignmentConflict.model_validate_json(content), instance)
+                return None
+            response.raise_for_status()
+            return AssignmentAnswer.model_validate_json(content)
+
+    def _next_number(self, term: int) -> None:
+        if term > self._number_term:
+            self._number_term, self._number = term, 0
+        self._number += 1
+
+    def _take_conflict(self, conflict: AssignmentConflict, instance: str) -> None:
+        log.warning("worker refused the assignment", extra={"worker": self.address.pod, "error": conflict.message})
+        if conflict.instance == instance:
+            # The Lease was lost and made anew (its count began at zero): go above what the worker has seen.
+            above = conflict.term if conflict.term <= self._number_term else conflict.term + 1
+            self._number_term, self._number = above, max(self._number, conflict.number)
+
+
+def _identity(item: Wanted) -> tuple[int, str]:
+    return item.entry.epoch, item.entry.digest
+
+
+def _shape(wanted: Mapping[str, Wanted]) -> dict[str, tuple[int, str]]:
+    return {uid: _identity(item) for uid, item in wanted.items()}
+
+
+def _phase_facts(report: JobReport) -> tuple[object, ...]:
+    return report.epoch, report.state, report.first_frame, report.code
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+async def close_all(sessions: Mapping[str, WorkerSession]) -> None:
+    """Close several sessions at once."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*(session.close() for session in sessions.values()))

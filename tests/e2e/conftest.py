@@ -1,0 +1,94 @@
+"""One deployment on the real node for all end-to-end tests: images, chart, cameras, in a namespace of their own."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples.demo import deploy, tools
+from tests.support.kubectl import JOBS, Moves, eventually, watching
+
+NAMESPACE = "videofleet-e2e"
+RELEASE = "videofleet-e2e"
+CAMERAS = f"cameras.{NAMESPACE}.svc.cluster.local"
+POOL = {"minWorkers": 1, "maxWorkers": 1, "capacityPerWorker": 12}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What the tests need to know."""
+
+    namespace: str
+    images: deploy.Images
+    licence_keys: Path
+    """Folder with the private key that licences of the tests are signed with."""
+
+    def rtsp(self, path: str) -> str:
+        """Address of a simulated camera."""
+        return f"rtsp://{CAMERAS}:8554/{path}"
+
+    def http(self, path: str) -> str:
+        """Address of a file of the simulator."""
+        return f"http://{CAMERAS}:8080/{path}"
+
+    def fault(self, path: str, fault: str) -> None:
+        """Make a simulated camera misbehave, or well again with `none`."""
+        service = tools.get("service", "cameras", self.namespace)
+        assert service is not None
+        body = json.dumps({"path": path, "fault": fault}).encode()
+        url = f"http://{service['spec']['clusterIP']}:8090/faults"
+        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"}, method="POST")
+        with urllib.request.urlopen(request, timeout=10) as response:
+            assert response.status in (200, 204)
+
+    def results(self, status: dict[str, Any]) -> Path:
+        """Folder with the results of a job's newest run."""
+        return deploy.archive_folder(self.namespace) / str(status["analytics"][0]["results"])
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Worker pods that are not being deleted."""
+        pods = tools.get_all("pods", self.namespace, "videofleet.io/pool")
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The chart, installed; taken away at the end."""
+    keys = tmp_path_factory.mktemp("licence")
+    images = deploy.build_images()
+    deploy.namespace(NAMESPACE)
+    deploy.archive_volume(NAMESPACE)
+    values = deploy.chart_values(NAMESPACE, images, POOL)
+    deploy.install_chart(RELEASE, NAMESPACE, values)
+    deploy.start_cameras(NAMESPACE, images)
+    deployed = Deployment(NAMESPACE, images, keys)
+    eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
+    yield deployed
+    tools.must("kubectl", "delete", JOBS, "--all", "-n", NAMESPACE, "--wait=true")
+    tools.must("helm", "uninstall", RELEASE, "-n", NAMESPACE, "--wait", timeout=180)
+    tools.must("kubectl", "delete", "namespace", NAMESPACE, "--wait=true", timeout=180)
+    tools.must("kubectl", "delete", "persistentvolume", f"{NAMESPACE}-archive", "--ignore-not-found")
+
+
+def ready_workers(deployed: Deployment) -> int:
+    """Workers that answer the operator, as the pool's status tells."""
+    pool = tools.get("workerpools.videofleet.io", "default", deployed.namespace)
+    return int(((pool or {}).get("status") or {}).get("workers", {}).get("ready", 0))
+
+
+@pytest.fixture
+def moves(deployment: Deployment) -> Iterator[Moves]:
+    """Every change of phase while the test runs."""
+    with watching(deployment.namespace) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def well_cameras(deployment: Deployment) -> Iterator[None]:
+    """No test inherits another one's faults."""
+    yield
+    deployment.fault("*", "none")

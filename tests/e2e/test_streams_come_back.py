@@ -1,0 +1,133 @@
+"""Faults under a running camera: each heals by itself."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from examples.demo import tools
+from tests.e2e.conftest import Deployment
+from tests.support.kubectl import Moves, applied, await_phase, conditions, eventually, job_manifest, status
+
+OPERATOR = "app.kubernetes.io/component=operator"
+
+
+def running(deployment: Deployment, name: str) -> dict[str, Any]:
+    """The status of a camera's job once frames are processed."""
+    return await_phase(name, deployment.namespace, "INPROGRESS", 60)
+
+
+def log_size(deployment: Deployment, seen: dict[str, Any]) -> int:
+    """Bytes of results so far."""
+    return sum(segment.stat().st_size for segment in (deployment.results(seen) / "chunks").iterdir())
+
+
+def delete_pod(deployment: Deployment, selector: str) -> None:
+    """Take pods away without waiting for them."""
+    tools.must("kubectl", "delete", "pod", "-n", deployment.namespace, "-l", selector, "--wait=false")
+
+
+def test_a_camera_that_stops_is_reconnected_within_its_epoch(deployment: Deployment, moves: Moves) -> None:
+    with applied(job_manifest("restarted", deployment.namespace, deployment.rtsp("cam2"))):
+        before = running(deployment, "restarted")
+        deployment.fault("/cam2", "stop")
+        eventually(
+            lambda: conditions(status("restarted", deployment.namespace)).get("Ready") == "False", 30, "not ready"
+        )
+        lost = status("restarted", deployment.namespace)
+        assert (lost["phase"], lost["reason"]) == ("INPROGRESS", "Reconnecting")
+        deployment.fault("/cam2", "none")
+        eventually(lambda: conditions(status("restarted", deployment.namespace)).get("Ready") == "True", 30, "ready")
+        after = status("restarted", deployment.namespace)
+        assert (after["epoch"], after["phase"]) == (before["epoch"], "INPROGRESS")
+        assert moves.phases("restarted")[-1] == "INPROGRESS"
+
+
+def test_a_camera_that_stays_away_is_interrupted_and_comes_back(deployment: Deployment) -> None:
+    restart = {"reconnectWindow": 3, "delay": 1, "maxDelay": 4}
+    with applied(job_manifest("away", deployment.namespace, deployment.rtsp("cam3"), restart=restart)):
+        before = running(deployment, "away")
+        deployment.fault("/cam3", "stop")
+        lost = await_phase("away", deployment.namespace, "INTERRUPTED", 60)
+        assert lost["lastError"]["code"] in ("NETWORK", "NOT_FOUND")
+        deployment.fault("/cam3", "none")
+        assert running(deployment, "away")["epoch"] > before["epoch"]
+
+
+def test_a_worker_pod_that_is_deleted_gives_its_streams_to_the_next(deployment: Deployment, moves: Moves) -> None:
+    with applied(job_manifest("orphan", deployment.namespace, deployment.rtsp("cam1"))):
+        before = running(deployment, "orphan")
+        delete_pod(deployment, "videofleet.io/pool=default")
+        eventually(lambda: status("orphan", deployment.namespace).get("epoch", 0) > before["epoch"], 60, "a new epoch")
+        after = running(deployment, "orphan")
+        assert after["worker"]["id"] != before["worker"]["id"]
+        assert "INTERRUPTED" not in moves.phases("orphan")
+        assert after["attempt"] == 0, "losing the worker is nobody's failed attempt"
+
+
+def test_an_operator_that_is_deleted_leaves_streams_alone(deployment: Deployment) -> None:
+    with applied(job_manifest("steady", deployment.namespace, deployment.rtsp("cam1"))):
+        before = running(deployment, "steady")
+        size = log_size(deployment, before)
+        delete_pod(deployment, OPERATOR)
+        eventually(lambda: log_size(deployment, before) > size, 20, "results go on while no operator runs")
+        with applied(job_manifest("after-operator", deployment.namespace, deployment.rtsp("cam1"))):
+            running(deployment, "after-operator")
+        after = status("steady", deployment.namespace)
+        assert (after["epoch"], after["transitions"]) == (before["epoch"], before["transitions"])
+
+
+def test_worker_and_operator_deleted_at_once(deployment: Deployment) -> None:
+    with applied(job_manifest("both", deployment.namespace, deployment.rtsp("cam1"))):
+        before = running(deployment, "both")
+        delete_pod(deployment, OPERATOR)
+        delete_pod(deployment, "videofleet.io/pool=default")
+        eventually(lambda: status("both", deployment.namespace).get("epoch", 0) > before["epoch"], 90, "a new epoch")
+        running(deployment, "both")
+
+
+def test_an_api_server_that_restarts_changes_nothing(deployment: Deployment) -> None:
+    with applied(job_manifest("witness", deployment.namespace, deployment.rtsp("cam1"))):
+        before = running(deployment, "witness")
+        size = log_size(deployment, before)
+        pid = api_server_pid()
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), 60, "the API server has ended")
+        eventually(lambda: tools.run("kubectl", "get", "--raw", "/readyz").returncode == 0, 90, "it is back")
+        eventually(lambda: log_size(deployment, before) > size, 20, "results go on")
+        with applied(job_manifest("after-api", deployment.namespace, deployment.rtsp("cam1"))):
+            running(deployment, "after-api")
+        after = status("witness", deployment.namespace)
+        assert (after["epoch"], after["transitions"]) == (before["epoch"], before["transitions"])
+
+
+def test_a_deleted_job_stops_within_seconds(deployment: Deployment) -> None:
+    with applied(job_manifest("short", deployment.namespace, deployment.rtsp("cam1"))):
+        before = running(deployment, "short")
+    deadline = time.monotonic() + 30
+    size = -1
+    while size != log_size(deployment, before):
+        assert time.monotonic() < deadline, "results of a deleted job still grow"
+        size = log_size(deployment, before)
+        time.sleep(3)
+
+
+def test_disabled_and_enabled_again(deployment: Deployment, moves: Moves) -> None:
+    manifest = job_manifest("switch", deployment.namespace, deployment.rtsp("cam1"))
+    with applied(manifest):
+        running(deployment, "switch")
+        manifest["spec"]["enabled"] = False
+        tools.apply(manifest)
+        await_phase("switch", deployment.namespace, "DISABLED", 20)
+        manifest["spec"]["enabled"] = True
+        tools.apply(manifest)
+        assert running(deployment, "switch")["epoch"] == 2
+    phases = moves.phases("switch")
+    assert phases[phases.index("INPROGRESS") :] == ["INPROGRESS", "DISABLED", "AWAITING", "STARTING", "INPROGRESS"]
+
+
+def api_server_pid() -> int:
+    """Of the local cluster's API server."""
+    state = Path(os.environ.get("VIDEOFLEET_LOCALCLUSTER_DIR", "/var/lib/videofleet-localcluster"))
+    return int((state / "pids" / "kube-apiserver.pid").read_text().split()[0])

@@ -1,0 +1,119 @@
+"""What end-to-end tests do with a cluster, as a person would with kubectl."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from examples.demo import tools
+
+Json = dict[str, Any]
+JOBS = "videojobs.videofleet.io"
+_COLUMNS = r"{.metadata.name}{'\t'}{.status.phase}{'\t'}{.status.reason}{'\t'}{.status.epoch}{'\n'}"
+
+
+def eventually(check: Callable[[], Any], timeout: float, what: str, interval: float = 0.2) -> Any:
+    """The first truthy answer of `check`; AssertionError naming `what` and the last answer after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {answer!r}")
+        time.sleep(interval)
+
+
+def job_manifest(name: str, namespace: str, url: str | None = None, **spec: Any) -> Json:
+    """A VideoJob with detection and tracking of people."""
+    steps = [{"model": "detect", "parameters": {"classes": ["person"]}}, {"model": "track"}]
+    source = {**({"url": url} if url else {}), **spec.pop("source", {})}
+    return {
+        "apiVersion": "videofleet.io/v1alpha1",
+        "kind": "VideoJob",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"source": source, "analytics": [{"steps": steps}], **spec},
+    }
+
+
+def status(name: str, namespace: str) -> Json:
+    """Status of a VideoJob, empty while it has none."""
+    job = tools.get(JOBS, name, namespace)
+    return (job or {}).get("status") or {}
+
+
+def conditions(of: Json) -> dict[str, str]:
+    """Status of each condition by its type."""
+    return {condition["type"]: condition["status"] for condition in of.get("conditions", [])}
+
+
+def await_phase(name: str, namespace: str, phase: str, timeout: float = 60, reason: str | None = None) -> Json:
+    """The status once the job is in this phase (for this reason)."""
+
+    def check() -> Json | None:
+        now = status(name, namespace)
+        well = now.get("phase") == phase and reason in (None, now.get("reason"))
+        return now if well else None
+
+    try:
+        return dict(eventually(check, timeout, f"{name} is {phase} {reason or ''}"))
+    except AssertionError as error:
+        raise AssertionError(f"{error}; its status: {json.dumps(status(name, namespace))}") from None
+
+
+class Moves:
+    """Every (phase, reason, epoch) that each job of a namespace went through, from a watch."""
+
+    def __init__(self, namespace: str) -> None:
+        self._seen: list[tuple[str, str, str, int]] = []
+        command = [tools.program("kubectl"), "--kubeconfig", tools.kubeconfig(), "get", JOBS, "-n", namespace]
+        self._process = subprocess.Popen(
+            [*command, "--watch", "-o", f"jsonpath={_COLUMNS}"], stdout=subprocess.PIPE, text=True
+        )
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            name, phase, reason, epoch = line.rstrip("\n").split("\t")
+            if phase:
+                self._seen.append((name, phase, reason, int(epoch or 0)))
+
+    def phases(self, name: str) -> list[str]:
+        """Phases of a job in order, repeats taken out."""
+        found = [phase for job, phase, _, _ in list(self._seen) if job == name]
+        return [phase for index, phase in enumerate(found) if index == 0 or found[index - 1] != phase]
+
+    def close(self) -> None:
+        """End the watch."""
+        self._process.terminate()
+        self._process.wait()
+        self._thread.join()
+
+
+@contextmanager
+def watching(namespace: str) -> Iterator[Moves]:
+    """Moves of a namespace while the block runs."""
+    moves = Moves(namespace)
+    try:
+        yield moves
+    finally:
+        moves.close()
+
+
+@contextmanager
+def applied(manifest: Json) -> Iterator[Json]:
+    """A manifest that is there while the block runs."""
+    tools.apply(manifest)
+    metadata = manifest["metadata"]
+    try:
+        yield manifest
+    finally:
+        group = manifest["apiVersion"].partition("/")[0] if "/" in manifest["apiVersion"] else ""
+        kind = f"{manifest['kind'].lower()}.{group}" if group else manifest["kind"].lower()
+        scope = ["-n", metadata["namespace"]] if "namespace" in metadata else []
+        tools.must("kubectl", "delete", kind, metadata["name"], *scope, "--ignore-not-found", "--wait=true")

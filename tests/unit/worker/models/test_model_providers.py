@@ -1,0 +1,98 @@
+"""The choice of execution providers, and sessions that really open."""
+
+from pathlib import Path
+
+import pytest
+
+from videofleet_worker.models.providers import (
+    CPU,
+    CUDA,
+    TENSORRT,
+    Gpu,
+    ProviderChoice,
+    ProviderFacts,
+    ProviderName,
+    Requested,
+    choose,
+    probe,
+    step_down,
+)
+from videofleet_worker.models.registry import Model
+from videofleet_worker.models.session import SessionLimits, open_session, provider_options
+
+H200 = (Gpu("NVIDIA H200", 141 << 30),)
+EVERYTHING = (TENSORRT, CUDA, CPU)
+
+
+@pytest.mark.parametrize(
+    ("requested", "offered", "gpus", "name", "reason"),
+    [
+        ("auto", EVERYTHING, H200, "tensorrt", None),
+        ("auto", (CUDA, CPU), H200, "cuda", None),
+        ("auto", (CPU,), H200, "cpu", "built without CUDA"),
+        ("auto", (TENSORRT, CPU), H200, "tensorrt", None),
+        ("auto", EVERYTHING, (), "cpu", "no NVIDIA GPU is visible"),
+        ("tensorrt", EVERYTHING, H200, "tensorrt", None),
+        ("tensorrt", (CUDA, CPU), H200, "cuda", "built without TensorRT"),
+        ("tensorrt", EVERYTHING, (), "cpu", "no NVIDIA GPU is visible"),
+        ("cuda", EVERYTHING, H200, "cuda", None),
+        ("cuda", (TENSORRT, CPU), H200, "cpu", "without CUDA"),
+        ("cuda", (CPU,), (), "cpu", "no NVIDIA GPU is visible"),
+        ("cpu", EVERYTHING, H200, "cpu", None),
+        ("cpu", (CPU,), (), "cpu", None),
+    ],
+)
+def test_choice(
+    requested: Requested, offered: tuple[str, ...], gpus: tuple[Gpu, ...], name: ProviderName, reason: str | None
+) -> None:
+    choice = choose(requested, ProviderFacts(offered, gpus))
+    assert choice.name == name
+    assert choice.providers[-1] == CPU
+    assert (choice.fallback_reason is None) == (reason is None)
+    assert reason is None or reason in (choice.fallback_reason or "")
+
+
+def test_the_reason_says_what_the_driver_said_and_what_is_used_instead() -> None:
+    choice = choose("auto", ProviderFacts(EVERYTHING, (), "NVML Shared Library Not Found"))
+    assert choice.fallback_reason == "no NVIDIA GPU is visible here (NVML Shared Library Not Found); using the CPU"
+
+
+def test_stepping_down_goes_through_cuda_and_gathers_the_reasons() -> None:
+    first = choose("auto", ProviderFacts(EVERYTHING, H200))
+    second = step_down(first, "no TensorRT")
+    third = step_down(second, "no cuDNN")
+    assert (second.providers, second.name) == ((CUDA, CPU), "cuda")
+    assert (third.providers, third.name) == ((CPU,), "cpu")
+    assert third.fallback_reason == "no TensorRT; no cuDNN; using the CPU"
+    assert second.fallback_reason == "no TensorRT; using cuda"
+
+
+def test_this_machine_can_be_looked_at() -> None:
+    facts = probe()
+    assert CPU in facts.offered
+    assert bool(facts.gpus) != bool(facts.gpu_error)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_session_falls_back_to_what_starts_and_says_why(model: Model) -> None:
+    # A card that does not exist: the real runtime has to refuse it, with or without CUDA built in.
+    wanted = ProviderChoice((CUDA, CPU), "cuda")
+    facts = probe()
+    if facts.gpus and CUDA in facts.offered:
+        wanted = ProviderChoice(("NoSuchExecutionProvider", CPU), "cuda")
+    opened = open_session(model, wanted, SessionLimits(threads=1))
+    assert opened.choice.name == "cpu"
+    assert opened.session.get_providers() == [CPU]
+    assert opened.choice.fallback_reason is not None
+    assert opened.choice.fallback_reason.endswith("using the CPU")
+
+
+def test_tensorrt_gets_one_profile_for_all_batch_sizes(model: Model) -> None:
+    limits = SessionLimits(threads=1, largest_batch=8, cache_folder=Path("/engines"))
+    assert provider_options(TENSORRT, model, limits) == {
+        "trt_profile_min_shapes": "images:1x3x416x416",
+        "trt_profile_opt_shapes": "images:8x3x416x416",
+        "trt_profile_max_shapes": "images:8x3x416x416",
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": "/engines",
+    }

@@ -1,0 +1,1 @@
+"""Detection models: folders of weights, sessions, batches over streams."""

@@ -1,0 +1,205 @@
+"""One model for all streams of a worker: images come from many coroutines and go to the session in batches.
+
+A thread of its own runs the session, since a hop over the event loop between two batches would leave it idle.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from videofleet_worker.models.batch_size import BatchLimits, BatchSizes, allowed, observe, start
+from videofleet_worker.models.detections import DetectionQuery, Detections
+from videofleet_worker.models.detector import Images
+from videofleet_worker.models.pending import PendingQueue
+
+
+class EngineClosedError(RuntimeError):
+    """The engine was closed before the image was looked at."""
+
+
+class InferenceError(RuntimeError):
+    """The session failed on a batch; every image of it gets this error. Its cause is the session's own."""
+
+
+class BatchDetector(Protocol):
+    """What the engine needs of a detector."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def largest_batch(self) -> int | None: ...
+
+    def detect(self, batch: Images, queries: Sequence[DetectionQuery]) -> list[Detections]: ...
+
+
+@dataclass
+class EngineCounters:
+    """Totals since the start; times in seconds. `room` counts the images that the batches run could have held."""
+
+    batches: int = 0
+    images: int = 0
+    room: int = 0
+    failed_batches: int = 0
+    queue_wait_seconds: float = 0.0
+    inference_seconds: float = 0.0
+
+    @property
+    def occupancy(self) -> float:
+        """The share of the batches' room that was filled, 0..1; 0 before the first batch."""
+        return self.images / self.room if self.room else 0.0
+
+
+@dataclass(eq=False)
+class _Request:
+    stream: Hashable
+    image: Images
+    query: DetectionQuery
+    arrived: float
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    answer: asyncio.Future[Detections] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.answer = self.loop.create_future()
+
+    def resolve(self, result: Detections | Exception) -> None:
+        """Hand the result to the coroutine that waits for it, from another thread."""
+        self.loop.call_soon_threadsafe(_settle, self.answer, result)
+
+
+def _settle(answer: asyncio.Future[Detections], result: Detections | Exception) -> None:
+    if answer.done():  # the caller was cancelled meanwhile
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
+
+
+class InferenceEngine:
+    """Runs one detector for all streams. Create it inside the event loop whose coroutines use it, and close it there.
+
+    `queue_limit` is the number of images that may wait or be in work; further callers of `detect` are held back, first
+    come first served. `counters`, `sizes.settled` and `waiting` are for metrics.
+    """
+
+    def __init__(
+        self,
+        detector: BatchDetector,
+        *,
+        limits: BatchLimits | None = None,
+        queue_limit: int = 64,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        if queue_limit < 1:
+            raise ValueError(f"queue_limit is {queue_limit}, and must be at least 1")
+        self._detector = detector
+        self._fixed = detector.largest_batch
+        self._limits = limits or BatchLimits()
+        self._clock = clock
+        self._room = asyncio.Semaphore(queue_limit)
+        self._pending: PendingQueue[_Request] = PendingQueue()
+        self._changed = threading.Condition()
+        self._closing = False
+        self.sizes: BatchSizes = start(self._limits)
+        self.counters = EngineCounters()
+        self._thread = threading.Thread(target=self._serve, name="inference", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for their batch now."""
+        return len(self._pending)
+
+    async def detect(self, stream: Hashable, image: Images, query: DetectionQuery) -> Detections:
+        """The objects in one image [3, height, width] of a stream.
+
+        The image must not change until the answer is there. Raises ValueError for an image that does not fit the
+        model, InferenceError where the session failed, EngineClosedError after `close`.
+        """
+        _check_image(image, self._detector.image_shape)
+        async with self._room:
+            request = _Request(stream, image, query, self._clock())
+            with self._changed:
+                if self._closing:
+                    raise EngineClosedError("the inference engine is closed")
+                self._pending.add(request)
+                self._changed.notify()
+            try:
+                return await request.answer
+            except asyncio.CancelledError:
+                with self._changed:
+                    self._pending.remove(request)
+                raise
+
+    async def close(self) -> None:
+        """Let the batch in work end, give everybody who still waits EngineClosedError, end the thread. May be repeated.
+
+        An image whose caller was cancelled is not read any more once this has returned.
+        """
+        with self._changed:
+            self._closing = True
+            left = self._pending.take_all()
+            self._changed.notify()
+        for request in left:
+            _settle(request.answer, EngineClosedError("the inference engine was closed"))
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        """The thread: one batch after another until the engine closes."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or len(self._pending) > 0)
+                if self._closing:
+                    return
+                streams = self._pending.streams()
+                batch = self._pending.take(self._batch_size(streams))
+            self._run(batch, streams)
+
+    def _batch_size(self, streams: int) -> int:
+        # A file with a fixed batch of 1 runs one image at a time; the registry refuses other fixed batches.
+        return 1 if self._fixed is not None else allowed(self.sizes, streams)
+
+    def _run(self, batch: list[_Request], streams: int) -> None:
+        began = self._clock()
+        results: Sequence[Detections | Exception]
+        try:
+            results = self._detector.detect(_stack(batch), [request.query for request in batch])
+        except Exception as error:  # noqa: BLE001 - whatever the session raises belongs to those who wait for it
+            self.counters.failed_batches += 1
+            results = [_failure(error) for _ in batch]
+        else:
+            self._count(batch, began, self._clock() - began, streams)
+        for request, result in zip(batch, results, strict=True):
+            request.resolve(result)
+
+    def _count(self, batch: list[_Request], began: float, seconds: float, streams: int) -> None:
+        counters = self.counters
+        counters.batches += 1
+        counters.images += len(batch)
+        counters.room += max(self.sizes.target, len(batch))
+        counters.queue_wait_seconds += sum(began - request.arrived for request in batch)
+        counters.inference_seconds += seconds
+        self.sizes = observe(self.sizes, self._limits, len(batch), seconds, streams)
+
+
+def _stack(batch: list[_Request]) -> Images:
+    # One image needs no copy: the session reads it where it lies.
+    return batch[0].image[None] if len(batch) == 1 else np.stack([request.image for request in batch])
+
+
+def _failure(error: Exception) -> InferenceError:
+    """A new exception for each caller: one shared by several would gather all their tracebacks."""
+    failure = InferenceError(f"the model's session failed: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+def _check_image(image: Images, shape: tuple[int, int, int]) -> None:
+    if image.shape != shape or image.dtype != np.uint8:
+        raise ValueError(f"the image is {image.dtype} {list(image.shape)}, and the model takes uint8 {list(shape)}")

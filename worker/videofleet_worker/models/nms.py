@@ -1,0 +1,30 @@
+"""Suppression of boxes that show an object which a better box shows already."""
+
+import numpy as np
+import numpy.typing as npt
+
+from videofleet_worker.boxes import iou_matrix
+from videofleet_worker.models.detections import FloatArray, IntArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def suppress(boxes: FloatArray, scores: FloatArray, classes: IntArray, iou: float) -> IntArray:
+    """Indices of the boxes to keep, best score first; of equal scores the earlier one is the better.
+
+    Greedy suppression a class: a box goes if it overlaps a better kept box of its own class by more than `iou`.
+    It is computed for all boxes at once: start with all kept, let every kept box suppress those behind it, and
+    repeat until nothing changes. That ends at the greedy answer after as many rounds as the longest chain of
+    suppressions has links, mostly two or three ("Enhancing Geometric Factors in Model Learning and Inference for
+    Object Detection and Instance Segmentation", Zheng et al. 2020, Cluster-NMS).
+    """
+    order = np.argsort(-scores, kind="stable")
+    boxes, classes = boxes[order], classes[order]
+    overlaps = np.triu(iou_matrix(boxes, boxes) > iou, k=1)
+    overlaps &= classes[:, None] == classes[None, :]
+    kept: BoolArray = np.ones(len(order), np.bool_)
+    while True:
+        still_kept: BoolArray = ~np.any(overlaps & kept[:, None], axis=0)
+        if np.array_equal(still_kept, kept):
+            return order[kept]
+        kept = still_kept

@@ -1,0 +1,119 @@
+"""The models that a worker can run, read from folders at its start."""
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from videofleet_worker.models.manifest import MANIFEST_FILE, ModelFolderError, ModelManifest, read_manifest
+from videofleet_worker.models.onnx_file import misfits, read_ports
+
+BUILTIN_FOLDER = Path(__file__).parent / "builtin"
+DETECT_STEP = "detect"
+TRACK_STEP = "track"
+DEFAULT_DETECTION_MODEL = "nanodet-m-416"
+
+
+class UnknownModelError(ValueError):
+    """A step names a model that this worker does not have. The message names those that it has."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that fits its manifest.
+
+    `digest` is `sha256:` and the SHA-256, in hex, of the ONNX file followed by model.yaml (`cat FILE model.yaml |
+    sha256sum`): the two decide what comes out. `fixed_batch` is the number of images that the file insists on, None
+    where it takes any.
+    """
+
+    manifest: ModelManifest
+    folder: Path
+    digest: str
+    fixed_batch: int | None
+
+    @property
+    def name(self) -> str:
+        """The model's name, one of its kind in a registry."""
+        return self.manifest.name
+
+    @property
+    def path(self) -> Path:
+        """The ONNX file."""
+        return self.folder / self.manifest.file
+
+
+class ModelRegistry(Mapping[str, Model]):
+    """The models of a worker by name."""
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        self._models = dict(sorted(models.items()))
+
+    @classmethod
+    def load(cls, folders: Iterable[Path] = (BUILTIN_FOLDER,)) -> Self:
+        """Read every model below the folders given; each of them is a model itself or holds one model a subfolder.
+
+        Raises ModelFolderError for a folder that is missing or wrong, and where two models have one name.
+        """
+        models: dict[str, Model] = {}
+        for folder in folders:
+            for model_folder in _model_folders(folder):
+                model = load_model(model_folder)
+                if model.name in models:
+                    other = models[model.name].folder
+                    raise ModelFolderError(model_folder, f"the name {model.name} is taken by the model in {other}")
+                models[model.name] = model
+        return cls(models)
+
+    def __getitem__(self, name: str) -> Model:
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def detection_model(self, step: str) -> Model:
+        """The model behind a step's `model`: `detect` means the default one. Raises UnknownModelError."""
+        name = DEFAULT_DETECTION_MODEL if step == DETECT_STEP else step
+        if name not in self._models:
+            raise UnknownModelError(_unknown(step, [DETECT_STEP, TRACK_STEP, *self._models]))
+        return self._models[name]
+
+
+def load_model(folder: Path) -> Model:
+    """Read one model's folder and compare its manifest with its ONNX file. Raises ModelFolderError."""
+    manifest = read_manifest(folder)
+    path = folder / manifest.file
+    if not path.is_file():
+        raise ModelFolderError(folder, f"{MANIFEST_FILE}: file: there is no {manifest.file} in the folder")
+    ports = read_ports(folder, path)
+    problems = misfits(manifest, ports)
+    if problems:
+        raise ModelFolderError(folder, "; ".join(problems))
+    return Model(manifest, folder, _digest(path, folder / MANIFEST_FILE), ports.fixed_batch(manifest.input.name))
+
+
+def _model_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ModelFolderError(folder, "there is no such folder")
+    if (folder / MANIFEST_FILE).exists():
+        return [folder]
+    # A mounted volume brings folders of its own: the ..data of a ConfigMap, the lost+found of a disk.
+    return [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and sub.name[0] != "." and sub.name != "lost+found"]
+
+
+def _digest(*paths: Path) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"unknown model {name!r}{hint}; this worker has: {', '.join(dict.fromkeys(known))}"

@@ -1,0 +1,107 @@
+"""Opening an ONNX Runtime session on the provider chosen, or on the next one that starts."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from videofleet_worker.models.providers import CUDA, TENSORRT, ProviderChoice, step_down
+from videofleet_worker.models.registry import Model
+
+_HINT = "are its libraries and the driver in this container?"
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A session, and the provider that it really runs on."""
+
+    session: ort.InferenceSession
+    choice: ProviderChoice
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    """What a session may use: threads on the CPU, images a batch on a GPU, a folder for TensorRT's built engines.
+
+    Without `cache_folder` TensorRT builds its engines anew at each start, which takes minutes.
+    """
+
+    threads: int
+    largest_batch: int = 32
+    cache_folder: Path | None = None
+
+
+def open_session(model: Model, choice: ProviderChoice, limits: SessionLimits) -> OpenSession:
+    """A session for the model that has run once. Where the provider chosen does not start or does not run the model,
+    the next one is taken and the choice says why.
+
+    Raises the runtime's own exception where not even the CPU runs the model.
+    """
+    while True:
+        problem = None
+        try:
+            session = _open(model, choice, limits)
+            if choice.providers[0] in session.get_providers():
+                _run_once(session, model)
+                return OpenSession(session, choice)
+            problem = f"ONNX Runtime could not load its {choice.name} provider ({_HINT})"
+        except Exception as error:
+            # ONNX Runtime's exceptions have no base class of their own.
+            if choice.name == "cpu":
+                raise
+            problem = f"the {choice.name} provider did not start: {_first_line(error)}"
+        choice = step_down(choice, problem)
+
+
+def _open(model: Model, choice: ProviderChoice, limits: SessionLimits) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = limits.threads
+    options.inter_op_num_threads = 1
+    # Threads that spin for work take the processor from the decoders beside them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = [(name, provider_options(name, model, limits)) for name in choice.providers]
+    # The runtime's own fallback prints to standard output and runs on without saying on what.
+    return ort.InferenceSession(str(model.path), options, providers=providers, enable_fallback=0)
+
+
+def _run_once(session: ort.InferenceSession, model: Model) -> None:
+    """One blank image: a GPU that this build has no code for shows only when something runs on it."""
+    wanted = model.manifest.input
+    session.run(None, {wanted.name: np.zeros((1, 3, wanted.height, wanted.width), np.uint8)})
+
+
+def provider_options(provider: str, model: Model, limits: SessionLimits) -> dict[str, Any]:
+    """Options of one execution provider, by the names that ONNX Runtime's documentation gives."""
+    if provider == CUDA:
+        # The exhaustive search tries every algorithm at every new batch size.
+        return {"cudnn_conv_algo_search": "HEURISTIC"}
+    if provider == TENSORRT:
+        return _tensorrt_options(model, limits)
+    return {}
+
+
+def _tensorrt_options(model: Model, limits: SessionLimits) -> dict[str, Any]:
+    wanted = model.manifest.input
+    largest = model.fixed_batch or limits.largest_batch
+
+    def shape(images: int) -> str:
+        return f"{wanted.name}:{images}x3x{wanted.height}x{wanted.width}"
+
+    # One profile for all batch sizes: without it each larger batch builds the engine again.
+    options: dict[str, Any] = {
+        "trt_profile_min_shapes": shape(model.fixed_batch or 1),
+        "trt_profile_opt_shapes": shape(largest),
+        "trt_profile_max_shapes": shape(largest),
+    }
+    if limits.cache_folder is not None:
+        options |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(limits.cache_folder)}
+    return options
+
+
+def _first_line(error: Exception) -> str:
+    """What the runtime says, without the place in its own source that it puts first."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return re.sub(r"^\S+\.cc:\d+ .*?\) ", "", line)[:300]

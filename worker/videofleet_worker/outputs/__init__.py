@@ -1,0 +1,1 @@
+"""What leaves the worker: pictures, results, live views."""

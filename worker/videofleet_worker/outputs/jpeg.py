@@ -1,0 +1,47 @@
+"""JPEG pictures straight from the planes of a decoded frame."""
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+Plane = npt.NDArray[np.uint8]
+# Y [h, w], then U and V [h / 2, w / 2], rounded up.
+Planes = tuple[Plane, Plane, Plane]
+
+DEFAULT_QUALITY = 85
+
+_BLACK, _WHITE = 16, 235
+_GREY, _CHROMA_RANGE = 128, 224
+
+
+def _table(values: npt.NDArray[np.float64]) -> Plane:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+# From broadcast range (16 to 235; chroma 16 to 240) to JPEG's, which uses all 256 values (ITU-T T.871).
+_LUMA = _table((np.arange(256.0) - _BLACK) * 255 / (_WHITE - _BLACK))
+_CHROMA = _table((np.arange(256.0) - _GREY) * 255 / _CHROMA_RANGE + _GREY)
+
+
+def full_range_copy(planes: Planes, *, full_range: bool) -> Planes:
+    """A copy of the planes that uses all values from 0 to 255; `full_range` tells whether the planes do already."""
+    y, u, v = planes
+    if full_range:
+        return y.copy(), u.copy(), v.copy()
+    return _LUMA[y], _CHROMA[u], _CHROMA[v]
+
+
+def encode_jpeg(planes: Planes, *, quality: int = DEFAULT_QUALITY) -> bytes:
+    """The picture as JPEG (JFIF, 4:2:0) with a quality of 1 to 100; the planes must use all values from 0 to 255.
+
+    Raises ValueError for planes that do not belong together.
+    """
+    y, u, v = planes
+    height, width = y.shape
+    expected = ((height + 1) // 2, (width + 1) // 2)
+    if u.shape != expected or v.shape != expected:
+        raise ValueError(
+            f"planes of a {width}x{height} picture must have chroma of {expected}, not {u.shape}, {v.shape}"
+        )
+    encoded: bytes = simplejpeg.encode_jpeg_yuv_planes(y, u, v, quality)
+    return encoded

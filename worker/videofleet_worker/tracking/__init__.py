@@ -1,0 +1,1 @@
+"""Tracking of detected objects over the frames of one stream."""
