@@ -160,7 +160,7 @@ class Analytics(Document):
 
     model_config = rules(
         (
-            "self.steps[0].model != 'track'",
+            "self.steps.size() == 0 || self.steps[0].model != 'track'",
             "the first step must be a detection: track follows the objects that a step before it found",
         ),
         ("self.steps.filter(s, s.model == 'track').size() <= 1", "track may be named once"),

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
@@ -58,21 +58,32 @@ class Toleration(Document):
     toleration_seconds: int | None = Field(None, description="How long NoExecute is tolerated.")
 
 
-Quantities = Annotated[dict[str, Annotated[str, Field(max_length=32)]], Field(max_length=16)]
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+# As everywhere in Kubernetes, `cpu: 2` may be written without quotes.
+Quantity = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    Field(max_length=32),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32}),
+]
+Quantities = Annotated[dict[str, Quantity], Field(max_length=16)]
+
+
+def _are_quantities(field: str) -> str:
+    """The CEL rule that every value of the map is a quantity."""
+    value = f"self.{field}[name]"
+    return f"!has(self.{field}) || self.{field}.all(name, type({value}) == int || isQuantity({value}))"
 
 
 class Resources(Document):
     """Requests and limits of a worker; the accelerator is added."""
 
     model_config = rules(
-        (
-            "!has(self.requests) || self.requests.all(name, isQuantity(self.requests[name]))",
-            "requests must be quantities, for example 500m or 2Gi",
-        ),
-        (
-            "!has(self.limits) || self.limits.all(name, isQuantity(self.limits[name]))",
-            "limits must be quantities, for example 2 or 4Gi",
-        ),
+        (_are_quantities("requests"), "requests must be quantities, for example 500m or 2Gi"),
+        (_are_quantities("limits"), "limits must be quantities, for example 2 or 4Gi"),
     )
 
     requests: Quantities = Field(default_factory=dict, description="Requests, for example cpu: 500m.")

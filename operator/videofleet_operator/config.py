@@ -38,7 +38,6 @@ class Config(BaseModel):
     listen_port: int = Field(8080, ge=0, le=65535, description="Health and metrics.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     lease_duration: float = Field(15, ge=3, le=300, description="Seconds.")
-    reassign_after: float = Field(30, ge=1, le=86400, description="Seconds of silence before a job moves.")
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Config:

@@ -1,6 +1,13 @@
 """Prometheus metrics of the operator."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from videofleet_operator.kube.follower import WatchCounters
+
+_WATCH_COUNTERS = ("lists", "watch_events", "reconnects", "silences", "expirations", "projection_failures")
 
 
 class Metrics:
@@ -39,3 +46,10 @@ class Metrics:
         self.watch = Gauge(
             "videofleet_watch", "Counters of the watches", ["resource", "counter"], registry=self.registry
         )
+
+    def follow(self, requests: Callable[[], int], watches: Mapping[str, WatchCounters]) -> None:
+        """Have these figures read at each scrape. `watches`: by the plural of the kind."""
+        self.api_requests.set_function(requests)
+        for resource, counters in watches.items():
+            for name in _WATCH_COUNTERS:
+                self.watch.labels(resource, name).set_function(partial(getattr, counters, name))

@@ -24,8 +24,6 @@ class Deployment:
 
     namespace: str
     images: deploy.Images
-    licence_keys: Path
-    """Folder with the private key that licences of the tests are signed with."""
 
     def rtsp(self, path: str) -> str:
         """Address of a simulated camera."""
@@ -56,16 +54,15 @@ class Deployment:
 
 
 @pytest.fixture(scope="session")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment() -> Iterator[Deployment]:
     """The chart, installed; taken away at the end."""
-    keys = tmp_path_factory.mktemp("licence")
     images = deploy.build_images()
     deploy.namespace(NAMESPACE)
     deploy.archive_volume(NAMESPACE)
     values = deploy.chart_values(NAMESPACE, images, POOL)
     deploy.install_chart(RELEASE, NAMESPACE, values)
     deploy.start_cameras(NAMESPACE, images)
-    deployed = Deployment(NAMESPACE, images, keys)
+    deployed = Deployment(NAMESPACE, images)
     eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
     yield deployed
     tools.must("kubectl", "delete", JOBS, "--all", "-n", NAMESPACE, "--wait=true")

@@ -76,6 +76,9 @@ def pool_conditions(state: PoolState, generation: int, previous: Sequence[Condit
 
 
 def _ready(record: Record) -> bool:
+    """Whether the job is as its spec wants it. A disabled one is: what waits for Ready must not wait for ever."""
+    if record.phase is Phase.DISABLED:
+        return True
     if record.phase is Phase.COMPLETED:
         return record.finished
     return record.phase is Phase.INPROGRESS and record.reason is not Reason.RECONNECTING

@@ -62,6 +62,7 @@ class Capacity:
         self._shelves: list[Shelf] = []
         self._by_pool: dict[str, dict[frozenset[str], Shelf]] = {}
         self._kinds: dict[object, _Kind] = {}
+        self._refusals: dict[int, Verdict] = {}
         for worker in workers.values():
             self._place_worker(worker, pools, used.get(worker.id, 0))
 
@@ -72,7 +73,7 @@ class Capacity:
             return kind.refused
         offers = [offer for shelf in kind.shelves if (offer := shelf.best(job.spec.slots)) is not None]
         if not offers:
-            return Verdict(Answer.FULL, why=_full(kind, job.spec.slots))
+            return self._full(kind, job.spec.slots)
         best = min(offers)
         return Verdict(Answer.FITS, worker=self._workers[best.id], offer=best)
 
@@ -81,6 +82,14 @@ class Capacity:
         if verdict.offer is None:
             raise ValueError(f"nothing to take: the answer was {verdict.answer}")
         self._shelves[verdict.offer.shelf].take(verdict.offer, slots)
+        self._refusals.clear()
+
+    def _full(self, kind: _Kind, slots: int) -> Verdict:
+        """The same words for all that wait for the same, until something is taken."""
+        verdict = self._refusals.get(id(kind))
+        if verdict is None:
+            verdict = self._refusals[id(kind)] = Verdict(Answer.FULL, why=_full(kind, slots))
+        return verdict
 
     def _place_worker(self, worker: Worker, pools: Mapping[str, Pool], used: int) -> None:
         self._existing[worker.pool] = self._existing.get(worker.pool, 0) + 1

@@ -33,6 +33,7 @@ class Shelf:
         self._index = index
         self._packing = packing
         self._by_free: dict[int, list[tuple[str, str]]] = {}
+        self._offers: dict[int, Offer | None] = {}
         self.workers = 0
         self.total = 0
         self.used = 0
@@ -46,13 +47,9 @@ class Shelf:
 
     def best(self, slots: int) -> Offer | None:
         """The worker to take for so many slots; ties go to the first name."""
-        fitting = [free for free in self._by_free if free >= slots]
-        if not fitting:
-            return None
-        spread = self._packing is Packing.SPREAD
-        free = max(fitting) if spread else min(fitting)
-        name, worker_id = self._by_free[free][0]
-        return Offer(_PACKED_FIRST[self._packing], -free if spread else free, name, worker_id, self._index)
+        if slots not in self._offers:
+            self._offers[slots] = self._find(slots)
+        return self._offers[slots]
 
     def take(self, offer: Offer, slots: int) -> None:
         """Use slots of a worker that `best` offered last. Raises ValueError for an older offer."""
@@ -65,5 +62,15 @@ class Shelf:
         self.used += slots
         self._push(offer.free - slots, offer.name, offer.id)
 
+    def _find(self, slots: int) -> Offer | None:
+        fitting = [free for free in self._by_free if free >= slots]
+        if not fitting:
+            return None
+        spread = self._packing is Packing.SPREAD
+        free = max(fitting) if spread else min(fitting)
+        name, worker_id = self._by_free[free][0]
+        return Offer(_PACKED_FIRST[self._packing], -free if spread else free, name, worker_id, self._index)
+
     def _push(self, free: int, name: str, worker_id: str) -> None:
+        self._offers.clear()
         heapq.heappush(self._by_free.setdefault(free, []), (name, worker_id))

@@ -103,6 +103,8 @@ class Follower(Generic[T]):
         """Where to resume; None: list first."""
         self._highest = ""
         self._cut_streams = 0
+        self._silences = 0
+        """In a row, without an event between."""
         self._wanted = 0
         """Number of the newest refresh asked for."""
         self._serving = 0
@@ -172,6 +174,8 @@ class Follower(Generic[T]):
             if token is None:
                 break
         self._replaced(entries, str(page["metadata"]["resourceVersion"]))
+        # A server that is just starting refuses streaming lists for a while; the next list may ask again.
+        self._streaming = self._settings.streaming
 
     async def _page(self, token: str | None) -> Json:
         query = {
@@ -231,6 +235,7 @@ class Follower(Generic[T]):
 
     def _take(self, event: WatchEvent) -> None:
         self._counters.watch_events += 1
+        self._silences = 0
         if self._collecting is not None:
             self._collect(self._collecting, event)
             return
@@ -271,6 +276,10 @@ class Follower(Generic[T]):
     def _fell_silent(self) -> None:
         if not self._outdated:
             self._counters.silences += 1
+            self._silences += 1
+            if self._silences > 1:
+                # A server restored from a backup is silent until it has reached the version we ask to go on from.
+                self._version = None
             raise Unavailable(f"nothing heard for {self._settings.silence:g} s", reason=SILENCE)
 
     def _ended(self, began: float, quiet: bool) -> None:

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 
 _STUCK = 30.0
 """Seconds without a turn of the loop after which the process is to be restarted."""
-_FENCE = 5.0
-"""Seconds of the Lease that must be left for a request to be sent; it is also each write's time-out."""
+_LONGEST_FENCE = 5.0
+"""Seconds; at most so much of the Lease must be left for a request to be sent."""
 
 
 class Application:
@@ -45,6 +45,8 @@ class Application:
     def __init__(self, config: Config, failed: Callable[[str], None]) -> None:
         self._config = config
         self._failed = failed
+        # What a leader that cannot renew has left when it steps down; it is also each write's time-out.
+        self._fence = min(_LONGEST_FENCE, config.lease_duration / 3)
         self._stack = AsyncExitStack()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
@@ -64,8 +66,9 @@ class Application:
         http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
 
         self._caches = Caches.of(api, config.namespaces or None, self._dirty.set)
+        self.metrics.follow(lambda: api.requests, {kind: each.counters for kind, each in self._caches.all().items()})
         self._elector = self._make_elector(api)
-        queue = WriteQueue(api, self._may_write, request_timeout=_FENCE)
+        queue = WriteQueue(api, self._may_write, request_timeout=self._fence)
         recorder = EventRecorder(api, "videofleet-operator", config.identity, gate=self._leads)
         secret_store = SecretStore(api, self._dirty.set, time.monotonic)
         self._fleet = Fleet(
@@ -155,7 +158,7 @@ class Application:
         return term if term is not None and term == self._ready_term else None
 
     def _may_write(self) -> bool:
-        return self._leads() and self._elector.remaining() > _FENCE
+        return self._leads() and self._elector.remaining() > self._fence
 
     # Health
 

@@ -29,5 +29,5 @@ def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
             digest=record.spec_digest,
         )
         spec = known.payload if known.job.digest == record.spec_digest else None
-        result[record.worker.id][known.job.uid] = Wanted(entry, spec)
+        result[record.worker.id][known.job.uid] = Wanted(entry, spec, record.worker.instance)
     return result

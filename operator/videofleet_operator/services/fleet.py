@@ -63,7 +63,7 @@ class Fleet:
             capacity=info.capacity if info else pool.spec.capacity_per_worker,
             instance=info.instance if info else None,
             connected=bool(state and state.connected),
-            silent_for=self._silent_for(state.last_line if state else None),
+            silent_for=max(0.0, self._clock() - state.last_line) if state else 0.0,
             leaving=pod.meta.deleting or node_gone or pod.phase in ("Succeeded", "Failed"),
             steps=frozenset(info.steps) if info else frozenset(),
             reports=dict(state.reports) if state else {},
@@ -82,9 +82,6 @@ class Fleet:
         """Close every session."""
         await close_all(self._sessions)
         self._sessions = {}
-
-    def _silent_for(self, last_line: float | None) -> float:
-        return 0.0 if last_line is None else max(0.0, self._clock() - last_line)
 
     def _address(self, pod: PodObject) -> Address:
         return Address(pod.meta.namespace, pod.meta.name, pod.meta.uid, pod.ip or "", self._port)

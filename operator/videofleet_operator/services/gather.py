@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from videofleet_api.codes import Reason
+from videofleet_api.phases import ASSIGNED
 from videofleet_api.protocol import JobSpec
 from videofleet_api.videojob import Analytics, Source, Step, VideoJobSpec
 from videofleet_operator.domain.model import Job, Licence, Pool, Record, Snapshot, Why, Worker
@@ -44,7 +45,10 @@ class Gatherer:
         self._known: dict[str, KnownJob] = {}
 
     def snapshot(self, now: float, licence: Licence, assumed: Mapping[str, Record]) -> Snapshot:
-        """Everything as it is now. `assumed`: records that are being written and count already."""
+        """Everything as it is now. `assumed`: records that are being written.
+
+        What they take counts already, what they give back only once it is written: that write may still fail.
+        """
         # Pods before jobs: a job may name a worker that came up meanwhile, but never one that we then do not see.
         pods = self._caches.pods.cache.values()
         pools = self._pools()
@@ -52,7 +56,7 @@ class Gatherer:
         workers = self._workers(pods, pools)
         jobs = {uid: known.job for uid, known in self.jobs().items()}
         for uid, record in assumed.items():
-            if uid in jobs:
+            if uid in jobs and record.phase in ASSIGNED:
                 jobs[uid] = replace(jobs[uid], record=record)
         return Snapshot(now=now, jobs=jobs, pools=pools, workers=workers, licence=licence)
 

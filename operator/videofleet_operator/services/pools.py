@@ -161,7 +161,9 @@ class PoolKeeper:
     def _deleted(self, outcome: Outcome) -> None:
         if outcome.object is not None:
             self._caches.pods.feed(outcome.object)
-        self._changed()
+        # One that failed is tried at the next pass; asking for that at once would storm an API server that is away.
+        if outcome.result is Result.APPLIED:
+            self._changed()
 
     # What is told
 

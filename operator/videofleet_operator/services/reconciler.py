@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobReport
+from videofleet_operator.domain.demand import used_slots
 from videofleet_operator.domain.model import Snapshot
+from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.assignments import wanted
@@ -117,6 +119,10 @@ class Reconciler:
             self._metrics.jobs.labels(phase.value).set(count)
         self._metrics.workers.labels("connected").set(self._fleet.connected)
         self._metrics.workers.labels("known").set(len(snapshot.workers))
+        answering = [worker for worker in snapshot.workers.values() if ready(worker)]
+        used = used_slots(snapshot)
+        self._metrics.slots.labels("total").set(sum(worker.capacity for worker in answering))
+        self._metrics.slots.labels("used").set(sum(used.get(worker.id, 0) for worker in answering))
 
 
 def earliest(*times: float | None) -> float | None:

@@ -18,6 +18,8 @@ from videofleet_operator.services.gather import KnownJob
 
 log = logging.getLogger(__name__)
 
+_HOLD_OFF = 2.0
+"""Seconds; a write that the API server did not take is not tried again sooner, or one that is away would be stormed."""
 _STATISTICS_PER_SECOND = 2.0
 """Statistics alone cause at most so many writes a second, over all jobs."""
 
@@ -41,6 +43,7 @@ class StatusWriter:
         self._changed = changed
         self._clock = clock
         self._assumed: dict[str, Record] = {}
+        self._held: dict[str, float] = {}
         self._refreshed: dict[str, float] = {}
         self._next_statistics = 0.0
 
@@ -52,10 +55,14 @@ class StatusWriter:
     def forget(self) -> None:
         """Another operator led meanwhile: nothing that was assumed counts any more."""
         self._assumed.clear()
+        self._held.clear()
 
     def write(self, known: KnownJob, record: Record, report: JobReport | None, now: float) -> None:
-        """Write a new record."""
+        """Write a new record, unless an earlier one is under way or was refused just now: it is planned again then."""
         uid = known.job.uid
+        # Were the queue to put this one in the place of one that waits, nobody would ever see that one's edge.
+        if uid in self._assumed or self._clock() < self._held.get(uid, 0.0):
+            return
         self._assumed[uid] = record
         patch = self._patch(known, record, report, now, check_version=True)
         self._queue.submit(patch, Priority.PHASE, on_done=lambda outcome: self._written(known, record, outcome))
@@ -81,6 +88,7 @@ class StatusWriter:
         """Forget what is known of jobs that are gone."""
         self._assumed = {uid: record for uid, record in self._assumed.items() if uid in uids}
         self._refreshed = {uid: time for uid, time in self._refreshed.items() if uid in uids}
+        self._held = {uid: time for uid, time in self._held.items() if uid in uids}
 
     def _patch(
         self, known: KnownJob, record: Record, report: JobReport | None, now: float, *, check_version: bool
@@ -98,14 +106,24 @@ class StatusWriter:
         self._feed(outcome)
         if self._assumed.get(uid) is record:
             del self._assumed[uid]
-        if outcome.result is Result.APPLIED:
-            self._tell(known.job, record)
-        elif outcome.error is not None:
-            log.warning(
-                "status not written",
-                extra={"namespace": known.job.namespace, "job": known.job.name, "error": str(outcome.error)},
-            )
-        self._changed()
+        match outcome.result:
+            case Result.APPLIED:
+                self._tell(known.job, record)
+                self._changed()
+            case Result.CONFLICT if self._outdated(known):
+                self._changed()
+            case Result.FAILED | Result.FENCED:
+                self._held[uid] = self._clock() + _HOLD_OFF
+                self._warn(known.job, outcome)
+
+    def _outdated(self, known: KnownJob) -> bool:
+        """Whether the cache has moved on since; where it has not, its next event brings the next plan."""
+        entry = self._caches.jobs.cache.entry(known.job.uid)
+        return entry is None or entry.version != known.source.meta.resource_version
+
+    def _warn(self, job: Job, outcome: Outcome) -> None:
+        why = "the Lease is about to run out" if outcome.error is None else str(outcome.error)
+        log.warning("status not written", extra={"namespace": job.namespace, "job": job.name, "error": why})
 
     def _feed(self, outcome: Outcome) -> None:
         if outcome.object is not None:

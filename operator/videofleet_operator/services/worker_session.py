@@ -65,6 +65,8 @@ class Wanted:
     entry: Entry
     spec: JobSpec | None
     """None while what was given out cannot be built again (a Secret is away): the worker keeps what it has."""
+    instance: str
+    """The process that the job was given to. Another one in the same pod gets it with its next epoch only."""
 
 
 @dataclass(slots=True)
@@ -73,8 +75,8 @@ class WorkerState:
 
     info: WorkerInfo | None = None
     connected: bool = False
-    last_line: float | None = None
-    """Monotonic time of the last line of its event stream."""
+    last_line: float = 0.0
+    """Monotonic time of the last line of its event stream; before the first one, of the first attempt to reach it."""
     reports: dict[str, JobReport] = field(default_factory=dict)
 
 
@@ -96,7 +98,7 @@ class WorkerSession:
         clock: Callable[[], float],
     ) -> None:
         self.address = address
-        self.state = WorkerState()
+        self.state = WorkerState(last_line=clock())
         self._http = http
         self._tls = tls
         self._term = term
@@ -204,8 +206,9 @@ class WorkerSession:
             term, info = self._term(), self.state.info
             if term is None or info is None or self._wanted is None or not self.state.connected:
                 continue
+            mine = {uid: item for uid, item in self._wanted.items() if item.instance == info.instance}
             try:
-                await self._put(self._wanted, term, info.instance)
+                await self._put(mine, term, info.instance)
             except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
                 log.info("assignment not delivered", extra={"worker": self.address.pod, "error": _short(error)})
                 await asyncio.sleep(_BACKOFF[1])
@@ -220,7 +223,8 @@ class WorkerSession:
             await asyncio.sleep(_BACKOFF[0])
             self._dirty.set()
             return
-        self._acknowledged = {uid: _identity(item) for uid, item in wanted.items()}
+        # What it still needs could not be built; the set comes again once it can (see _shape).
+        self._acknowledged = {uid: _identity(item) for uid, item in wanted.items() if uid not in answer.need}
         gone = self.state.reports.keys() - wanted.keys()
         self.state.reports = {uid: report for uid, report in self.state.reports.items() if uid not in gone}
 
@@ -269,8 +273,8 @@ def _identity(item: Wanted) -> tuple[int, str]:
     return item.entry.epoch, item.entry.digest
 
 
-def _shape(wanted: Mapping[str, Wanted]) -> dict[str, tuple[int, str]]:
-    return {uid: _identity(item) for uid, item in wanted.items()}
+def _shape(wanted: Mapping[str, Wanted]) -> dict[str, tuple[int, str, bool]]:
+    return {uid: (*_identity(item), item.spec is not None) for uid, item in wanted.items()}
 
 
 def _phase_facts(report: JobReport) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ import base64
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -58,6 +58,11 @@ def serving() -> Iterator[WebServer]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        # Players hang up whenever they seek.
+        with suppress(ConnectionResetError, BrokenPipeError):
+            super().handle()
+
     def do_GET(self) -> None:
         web: WebServer = self.server.web  # type: ignore[attr-defined]  # set in serving()
         page = web.pages.get(self.path)
@@ -87,11 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.end_headers()
         end = min(limit for limit in (size, page.cut_after, page.hang_after) if limit is not None)
-        try:
-            self.wfile.write(page.body[start:end])
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-            return
+        self.wfile.write(page.body[start:end])
         if page.hang_after is not None:
             stopping.wait()
         if end < size:

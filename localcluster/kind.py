@@ -1,0 +1,111 @@
+"""The same commands on kind, where Docker and kind are installed."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from localcluster import nodekeeper
+from localcluster.console import step
+from localcluster.errors import LocalClusterError
+from localcluster.files import exclusive
+from localcluster.gobuild import ensure_built
+from localcluster.images.ignore import ignore_file
+from localcluster.images.store import check_name, full_name, has_tag
+from localcluster.layout import Layout
+from localcluster.shell import run, run_logged, succeeds
+
+NAME = "videofleet"
+NODE = f"{NAME}-control-plane"
+CONFIG = Path(__file__).resolve().parent.parent / "kind-config.yaml"
+
+
+def is_usable() -> bool:
+    """kind is installed and a Docker daemon answers; the client alone is not enough."""
+    return shutil.which("kind") is not None and succeeds(["docker", "info"])
+
+
+class KindBackend:
+    """A cluster in a Docker container."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._kubeconfig = layout.cache / "kind.kubeconfig"
+
+    def _exists(self) -> bool:
+        return NAME in run(["kind", "get", "clusters"]).split()
+
+    def up(self) -> None:
+        """Create the cluster where it is missing, and advertise its GPUs."""
+        if not is_usable():
+            raise LocalClusterError(
+                "VIDEOFLEET_CLUSTER=kind needs kind on PATH and a Docker daemon that answers `docker info`"
+            )
+        self._layout.cache.mkdir(parents=True, exist_ok=True)
+        with exclusive(self._layout.cache / "locks" / "kind.lock", "change the cluster"):
+            if not self._exists():
+                argv = ["kind", "create", "cluster", "--name", NAME, "--config", str(CONFIG), "--wait", "180s"]
+                with step("kind cluster (usually 60 s, longer where its image is not here yet)") as current:
+                    run_logged(argv, self._layout.build_logs / "kind-create.log", current)
+            run(["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", str(self._kubeconfig)])
+            self._advertise_gpus()
+
+    def _kubectl(self, *words: str) -> str:
+        return run([str(self.tool("kubectl")), "--kubeconfig", str(self._kubeconfig), *words])
+
+    def _advertise_gpus(self) -> None:
+        labels = [f"{key}={value}" for key, value in nodekeeper.GPU_LABELS.items()]
+        self._kubectl("label", "node", NODE, "--overwrite", *labels)
+        amounts = {nodekeeper.GPU_RESOURCE: nodekeeper.GPU_COUNT}
+        patch = json.dumps({"status": {"capacity": amounts, "allocatable": amounts}})
+        self._kubectl("patch", "node", NODE, "--subresource=status", "--type=merge", "--patch", patch)
+
+    def down(self) -> None:
+        """Delete the cluster."""
+        with step("deleting the kind cluster"):
+            run(["kind", "delete", "cluster", "--name", NAME])
+        self._kubeconfig.unlink(missing_ok=True)
+
+    def status(self) -> tuple[str, bool]:
+        """What kubectl says of the node."""
+        if not self._exists():
+            return "no kind cluster named videofleet; create it with: python3 -m localcluster up", False
+        said = self._kubectl("get", "nodes", "--no-headers")
+        return said, " Ready " in said
+
+    def kubeconfig(self) -> Path:
+        """Path of the kubeconfig that ``up`` exported."""
+        if not self._kubeconfig.exists():
+            raise LocalClusterError("there is no cluster; create it with: python3 -m localcluster up")
+        return self._kubeconfig
+
+    def tool(self, name: str) -> Path:
+        """The installed program, else a built one."""
+        installed = shutil.which(name)
+        if installed is not None:
+            return Path(installed)
+        ensure_built(self._layout, [name])
+        return self._layout.bin / name
+
+    def build_image(self, name: str, dockerfile: Path, context: Path, build_args: Mapping[str, str]) -> str:
+        """Build with docker, whose own cache knows what has changed."""
+        check_name(name)
+        tag = name if has_tag(name) else f"{name}:latest"
+        argv = ["docker", "build", "--tag", tag, "--file", str(dockerfile)]
+        for key, value in sorted(build_args.items()):
+            argv += ["--build-arg", f"{key}={value}"]
+        log = self._layout.build_logs / f"docker-{name.replace('/', '_').replace(':', '_')}.log"
+        # BuildKit alone honours an ignore file beside the Dockerfile.
+        env = {**os.environ, "DOCKER_BUILDKIT": "1"} if ignore_file(dockerfile, context) else None
+        with step(f"building {name}") as current:
+            run_logged([*argv, str(context)], log, current, env=env)
+        full = full_name(name, run(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).strip())
+        run(["docker", "tag", tag, full])
+        return full
+
+    def load_image(self, name: str) -> None:
+        """Copy the image from Docker into the node."""
+        log = self._layout.build_logs / "kind-load.log"
+        with step(f"loading {name}") as current:
+            run_logged(["kind", "load", "docker-image", name, "--name", NAME], log, current)

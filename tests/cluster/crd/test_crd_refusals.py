@@ -1,0 +1,271 @@
+"""What the API server refuses by itself, and the sentence that a person then reads."""
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.crd.server import Json, Server
+
+URL = "rtsp://camera.example:554/stream"
+DETECT = {"model": "detect"}
+TRACK = {"model": "track"}
+USER_PART = (
+    "url must not hold a user or a password: put them under the keys username and password of a Secret "
+    "and name it in credentialsSecretRef (an @ that belongs to the path is written %40)"
+)
+NO_HOST = "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH"
+SCHEME = "url must begin with rtsp://, rtsps://, http:// or https://"
+PORT = "the port in url must be a number"
+SPACE = "url must not hold spaces or line breaks: a space is written %20"
+ONE_SOURCE = "give exactly one of url and urlSecretRef"
+VALUE = "value goes with the modes fps (frames a second) and interval (every n-th frame), and only with these"
+FIRST = "the first step must be a detection: track follows the objects that a step before it found"
+
+
+def job(**spec: Any) -> Json:
+    """The spec of a job that is accepted, with some fields replaced."""
+    return {"source": {"url": URL}, "analytics": [{"steps": [DETECT, TRACK]}], **spec}
+
+
+def steps(*models: str) -> Json:
+    """A job with these steps."""
+    return job(analytics=[{"steps": [{"model": model} for model in models]}])
+
+
+def parameters(**given: Any) -> Json:
+    """A job whose detection has these parameters."""
+    return job(analytics=[{"steps": [{**DETECT, "parameters": given}]}])
+
+
+def body(path: str, value: object, said: str) -> tuple[str, str]:
+    """The cause of a bound that the schema has."""
+    return path, f"{value}: {path} in body {said}"
+
+
+STEP = "spec.analytics[0].steps[0]"
+JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
+    "no analytics": (job(analytics=[]), body("spec.analytics", 0, "should have at least 1 items")),
+    "too many analytics": (
+        job(analytics=[{"name": f"a{index}", "steps": [DETECT]} for index in range(5)]),
+        ("spec.analytics", "Too many: 5: must have at most 4 items"),
+    ),
+    "no steps": (
+        job(analytics=[{"steps": []}]),
+        body("spec.analytics[0].steps", 0, "should have at least 1 items"),
+    ),
+    "the same name twice": (
+        job(analytics=[{"steps": [DETECT]}, {"name": "main", "steps": [DETECT]}]),
+        ("spec", "every analytics needs a name of its own"),
+    ),
+    "a name with a space": (
+        job(analytics=[{"name": "A b", "steps": [DETECT]}]),
+        body("spec.analytics[0].name", '"A b"', "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"),
+    ),
+    "track first": (steps("track"), ("spec.analytics[0]", FIRST)),
+    "track twice": (steps("detect", "track", "track"), ("spec.analytics[0]", "track may be named once")),
+    "two detections": (steps("detect", "nanodet-m-416"), ("spec.analytics[0]", "one detection step is possible")),
+    "two sources": (
+        job(source={"url": URL, "urlSecretRef": {"name": "camera", "key": "url"}}),
+        ("spec.source", ONE_SOURCE),
+    ),
+    "no source": (job(source={}), ("spec.source", ONE_SOURCE)),
+    "interval with a fraction": (
+        job(sampling={"mode": "interval", "value": 2.5}),
+        ("spec.sampling", "value must be a whole number for the mode interval"),
+    ),
+    "interval without a value": (job(sampling={"mode": "interval"}), ("spec.sampling", VALUE)),
+    "fps without a value": (job(sampling={"mode": "fps"}), ("spec.sampling", VALUE)),
+    "all with a value": (job(sampling={"mode": "all", "value": 1}), ("spec.sampling", VALUE)),
+    "keyframe with a value": (job(sampling={"mode": "keyframe", "value": 1}), ("spec.sampling", VALUE)),
+    "a value without a mode": (job(sampling={"value": 1}), ("spec.sampling", VALUE)),
+    "no frames a second": (
+        job(sampling={"mode": "fps", "value": 0}),
+        body("spec.sampling.value", 0, "should be greater than 0"),
+    ),
+    "an unknown mode": (
+        job(sampling={"mode": "half"}),
+        ("spec.sampling.mode", 'Unsupported value: "half": supported values: "all", "fps", "keyframe", "interval"'),
+    ),
+    "an unknown transport": (
+        job(source={"url": URL, "transport": "sctp"}),
+        ("spec.source.transport", 'Unsupported value: "sctp": supported values: "auto", "tcp", "udp"'),
+    ),
+    "an unknown kind of source": (
+        job(source={"url": URL, "kind": "tape"}),
+        ("spec.source.kind", 'Unsupported value: "tape": supported values: "auto", "live", "recorded"'),
+    ),
+    "no slots": (job(slots=0), body("spec.slots", 0, "should be greater than or equal to 1")),
+    "too many slots": (job(slots=1025), body("spec.slots", 1025, "should be less than or equal to 1024")),
+    "no frames": (job(maxFrames=0), body("spec.maxFrames", 0, "should be greater than or equal to 1")),
+    "confidence in percent": (
+        parameters(confidence=35),
+        body(f"{STEP}.parameters.confidence", 35, "should be less than or equal to 1"),
+    ),
+    "a negative overlap": (
+        parameters(iou=-0.1),
+        body(f"{STEP}.parameters.iou", -0.1, "should be greater than or equal to 0"),
+    ),
+    "no time to be lost": (
+        parameters(lostSeconds=0),
+        body(f"{STEP}.parameters.lostSeconds", 0, "should be greater than 0"),
+    ),
+    "no classes": (
+        parameters(classes=[]),
+        body(f"{STEP}.parameters.classes", 0, "should have at least 1 items"),
+    ),
+    "delay above its maximum": (
+        job(restart={"delay": 10, "maxDelay": 1}),
+        ("spec.restart", "delay must not be larger than maxDelay"),
+    ),
+    "no attempts": (
+        job(restart={"maxAttempts": 0}),
+        body("spec.restart.maxAttempts", 0, "should be greater than or equal to 1"),
+    ),
+    "a tiny archive": (
+        job(outputs={"archive": {"maxBytes": 5}}),
+        body("spec.outputs.archive.maxBytes", 5, "should be greater than or equal to 1048576"),
+    ),
+    "a selector without values": (
+        job(workerSelector={"matchExpressions": [{"key": "site", "operator": "In"}]}),
+        (
+            "spec.workerSelector.matchExpressions[0]",
+            "values go with the operators In and NotIn, and only with these",
+        ),
+    ),
+    "a selector with values too many": (
+        job(workerSelector={"matchExpressions": [{"key": "site", "operator": "Exists", "values": ["x"]}]}),
+        (
+            "spec.workerSelector.matchExpressions[0]",
+            "values go with the operators In and NotIn, and only with these",
+        ),
+    ),
+    "source left out": ({"analytics": [{"steps": [DETECT]}]}, ("spec.source", "Required value")),
+    "analytics left out": ({"source": {"url": URL}}, ("spec.analytics", "Required value")),
+    "enabled in words": (
+        job(enabled="yes"),
+        ("spec.enabled", '"string": spec.enabled in body must be of type boolean: "string"'),
+    ),
+}
+
+POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
+    "no capacity": (
+        {"capacityPerWorker": 0},
+        body("spec.capacityPerWorker", 0, "should be greater than or equal to 1"),
+    ),
+    "more at least than at most": (
+        {"minWorkers": 3, "maxWorkers": 2},
+        ("spec", "minWorkers must not be larger than maxWorkers"),
+    ),
+    "more at least than the default": ({"minWorkers": 2}, ("spec", "minWorkers must not be larger than maxWorkers")),
+    "more than at most": ({"workers": 2}, ("spec", "workers must not be larger than maxWorkers")),
+    "requests that are no quantity": (
+        {"resources": {"requests": {"cpu": "lots"}}},
+        ("spec.resources", "requests must be quantities, for example 500m or 2Gi"),
+    ),
+    "limits that are no quantity": (
+        {"resources": {"limits": {"memory": "4 GB"}}},
+        ("spec.resources", "limits must be quantities, for example 2 or 4Gi"),
+    ),
+    "no accelerator of a kind": (
+        {"accelerator": {"count": 0}},
+        body("spec.accelerator.count", 0, "should be greater than or equal to 1"),
+    ),
+    "an unknown accelerator": (
+        {"accelerator": {"type": "abacus"}},
+        ("spec.accelerator.type", 'Unsupported value: "abacus": supported values: "nvidia", "none"'),
+    ),
+    "an unknown pull policy": (
+        {"imagePullPolicy": "Sometimes"},
+        (
+            "spec.imagePullPolicy",
+            'Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
+        ),
+    ),
+    "an archive without a claim": ({"archive": {}}, ("spec.archive.claimName", "Required value")),
+}
+
+
+@pytest.mark.parametrize(("spec", "cause"), JOBS.values(), ids=JOBS.keys())
+def test_a_job_that_cannot_work_is_refused(server: Server, spec: Json, cause: tuple[str, str]) -> None:
+    assert server.refusal("VideoJob", spec).causes == {cause}
+
+
+@pytest.mark.parametrize(("spec", "cause"), POOLS.values(), ids=POOLS.keys())
+def test_a_pool_that_cannot_work_is_refused(server: Server, spec: Json, cause: tuple[str, str]) -> None:
+    assert server.refusal("WorkerPool", spec).causes == {cause}
+
+
+URLS = {
+    "no scheme": ("camera.example/stream", {SCHEME, NO_HOST, PORT}),
+    "wrong scheme": ("ftp://camera.example/a.mp4", {SCHEME}),
+    "a file": ("file:///etc/passwd", {SCHEME, NO_HOST}),
+    "a scheme in capitals": ("RTSP://camera.example/stream", {SCHEME}),
+    "no host": ("rtsp:///stream", {NO_HOST}),
+    "only a port": ("rtsp://:554/stream", {NO_HOST}),
+    "a port in words": ("rtsp://camera.example:rtsp/stream", {PORT}),
+    "a port too long": ("rtsp://camera.example:123456/stream", {PORT}),
+    "an IPv6 address left open": ("http://[::1/a.mp4", {NO_HOST, PORT}),
+    "a port in words behind IPv6": ("http://[::1]:http/a.mp4", {PORT}),
+    "a space": ("http://files.example/a b.mp4", {SPACE}),
+    "a line break": ("http://files.example/a.mp4\n", {SPACE}),
+    "empty": ("", {SCHEME, NO_HOST, PORT}),
+}
+
+
+@pytest.mark.parametrize(("url", "said"), URLS.values(), ids=URLS.keys())
+def test_a_url_that_leads_nowhere_is_refused(server: Server, url: str, said: set[str]) -> None:
+    causes = server.refusal("VideoJob", job(source={"url": url})).causes
+    assert causes == {("spec.source", sentence) for sentence in said}
+
+
+PASSWORD = "s3cret"
+WITH_PASSWORD = {
+    "plain": f"rtsp://user:{PASSWORD}@camera.example/x",
+    "without a user": f"rtsp://:{PASSWORD}@camera.example/x",
+    "percent-encoded": f"rtsp://user:{PASSWORD}%2F@camera.example/x",
+    "with a slash": f"rtsp://user:{PASSWORD}/a@camera.example/x",
+    "with a slash behind digits": f"rtsp://user:12/{PASSWORD}@camera.example/x",
+    "with a question mark": f"rtsp://user:{PASSWORD}?a@camera.example/x",
+    "with a hash": f"rtsp://user:{PASSWORD}#a@camera.example/x",
+    "with an at": f"rtsp://user:{PASSWORD}@a@camera.example/x",
+    "with a colon": f"rtsp://user:{PASSWORD}:a@camera.example/x",
+    "with a bracket": f"rtsp://user:[{PASSWORD}/@camera.example/x",
+    "before an IPv6 address": f"http://user:{PASSWORD}@[::1]:8080/x",
+    "in a scheme that is refused as well": f"ftp://user:{PASSWORD}@camera.example/x",
+    "too long as well": f"rtsp://user:{PASSWORD}@camera.example/{'x' * 2083}",
+    "with a space": f"rtsp://user:{PASSWORD} a@camera.example/x",
+}
+
+
+@pytest.mark.parametrize("url", WITH_PASSWORD.values(), ids=WITH_PASSWORD.keys())
+def test_a_password_in_the_url_is_refused_and_not_repeated(server: Server, url: str) -> None:
+    refusal = server.refusal("VideoJob", job(source={"url": url}))
+    assert PASSWORD not in refusal.text
+    too_long = ("spec.source.url", "Too long: may not be more than 2083 bytes")
+    assert {("spec.source", USER_PART), too_long} & refusal.causes
+
+
+def test_a_user_alone_is_refused(server: Server) -> None:
+    assert ("spec.source", USER_PART) in server.refusal("VideoJob", job(source={"url": "rtsp://user@host/x"})).causes
+
+
+def test_a_password_under_another_fault_is_not_repeated(server: Server) -> None:
+    refusal = server.refusal("VideoJob", job(slots=0, source={"url": WITH_PASSWORD["plain"], "kind": "tape"}))
+    assert PASSWORD not in refusal.text
+
+
+def test_a_field_that_does_not_exist_is_named(server: Server) -> None:
+    assert 'unknown field \\"spec.sampleing\\"' in server.refusal("VideoJob", job(sampleing={})).text
+
+
+def test_only_the_licence_named_default_is_taken(server: Server) -> None:
+    spec = {"secretRef": {"namespace": "videofleet", "name": "licence"}}
+    said = "the only VideoLicense that counts is the one named default"
+    assert server.refusal("VideoLicense", spec, "other").causes == {("<nil>", said)}
+    assert server.create("VideoLicense", spec, "default")["spec"]["secretRef"]["key"] == "license"
+
+
+def test_a_pool_leaves_room_for_the_names_of_its_pods(server: Server) -> None:
+    said = "a pool's name has at most 40 characters: its pods are named after it"
+    assert server.refusal("WorkerPool", {}, "x" * 41).causes == {("<nil>", said)}
+    assert server.create("WorkerPool", {}, "x" * 40)["metadata"]["name"] == "x" * 40

@@ -1,0 +1,145 @@
+"""The licence: signed, in a Secret, named by the one VideoLicense of the cluster."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.operator.conftest import Replicas
+from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
+from tests.support.kubectl import conditions
+from tests.support.licences import Signer
+from videofleet_api.names import API_VERSION, LICENSE_NAME
+from videofleet_operator.kube.resources import SECRETS, Json
+
+
+class Licensed:
+    """A namespace whose operator trusts `signer`, and the VideoLicense that it looks at."""
+
+    def __init__(self, world: World, signer: Signer) -> None:
+        self.world = world
+        self.signer = signer
+
+    async def give(self, document: str) -> None:
+        """Put the signed document where the VideoLicense points, and create that one if it is not there yet."""
+        world = self.world
+        if await world.api.get(SECRETS, world.namespace, "licence") is None:
+            await world.secret("licence", license=document)
+        else:
+            body = {"stringData": {"license": document}}
+            await world.api.patch(SECRETS, world.namespace, "licence", body)
+        reference = {"namespace": world.namespace, "name": "licence"}
+        body = {"apiVersion": API_VERSION, "kind": "VideoLicense", "metadata": {"name": LICENSE_NAME}}
+        if await world.api.get(LICENSES, None, LICENSE_NAME) is None:
+            await world.api.create(LICENSES, None, {**body, "spec": {"secretRef": reference}})
+
+    async def until(self, status: str, reason: str) -> Json:
+        """Wait for the condition Valid of the VideoLicense; its status."""
+
+        async def check() -> Json | None:
+            found = ((await self.world.api.get(LICENSES, None, LICENSE_NAME)) or {}).get("status") or {}
+            valid = next((each for each in found.get("conditions", []) if each["type"] == "Valid"), {})
+            return found if (valid.get("status"), valid.get("reason")) == (status, reason) else None
+
+        return dict(await eventually(check, f"the licence is Valid={status} {reason}"))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+async def licensed(apart: World, replicas: Replicas, keys: Path) -> AsyncIterator[Licensed]:
+    """A leader that knows the signer's key. Other tests that need the cluster's one VideoLicense are waited for."""
+
+    async def free() -> bool:
+        return await apart.api.get(LICENSES, None, LICENSE_NAME) is None
+
+    await eventually(free, "the cluster has no VideoLicense: these tests make their own and take it away", 120, 1)
+    signer = Signer.new()
+    (keys / "vendor.pem").write_text(signer.public_pem)
+    await replicas.leader(licence_public_keys=str(keys))
+    await apart.pool()
+    await apart.until_workers(1)
+    yield Licensed(apart, signer)
+    await apart.api.delete(LICENSES, None, LICENSE_NAME)
+
+
+async def test_a_limit_holds_back_what_is_too_much_until_a_slot_is_free(licensed: Licensed) -> None:
+    world = licensed.world
+    await licensed.give(licensed.signer.sign(2))
+    status = await licensed.until("True", "Verified")
+    assert (status["licensee"], status["maxStreams"], status["usedStreams"]) == ("videofleet tests", 2, 0)
+    for name in ("one", "two"):
+        await world.job(name)
+        await world.until(name, "INPROGRESS")
+    await world.job("three")
+    waiting = await world.until("three", "TOO_MANY_CAMERAS", "LicenceExhausted")
+    assert "2 of 2 streams are in use" in waiting["message"]
+    assert conditions(waiting) == {"Ready": "False", "Reconciling": "True", "Stalled": "False", "Scheduled": "False"}
+    assert (await world.until_event("three", "LicenceExhausted"))["type"] == "Warning"
+    await world.edit(JOBS, "one", enabled=False)
+    await world.until("three", "INPROGRESS")
+    assert world.phases("three")[-3:] == ["TOO_MANY_CAMERAS", "STARTING", "INPROGRESS"]
+    await world.edit(JOBS, "one", enabled=True)
+    await world.until("one", "TOO_MANY_CAMERAS", "LicenceExhausted")
+    assert world.phases("two") == ["STARTING", "INPROGRESS"]
+
+
+async def test_an_expired_licence_starts_nothing_new_and_stops_nothing(licensed: Licensed) -> None:
+    world = licensed.world
+    await licensed.give(licensed.signer.sign(5, days=5 / 86400))
+    await licensed.until("True", "Verified")
+    await world.job("before")
+    await world.until("before", "INPROGRESS")
+    await licensed.until("False", "Expired")
+    await world.job("after")
+    refused = await world.until("after", "TOO_MANY_CAMERAS", "LicenceInvalid")
+    assert "the licence expired at" in refused["message"]
+    assert world.phases("before") == ["STARTING", "INPROGRESS"]
+    await world.api.delete(LICENSES, None, LICENSE_NAME)
+    await world.until("after", "INPROGRESS")
+
+
+async def test_a_forged_licence_counts_for_nothing(licensed: Licensed) -> None:
+    world = licensed.world
+    await licensed.give(Signer.new().sign(1000))
+    status = await licensed.until("False", "BadSignature")
+    assert "maxStreams" not in status, "nothing that a stranger signed is repeated"
+    await world.job("camera")
+    await world.until("camera", "TOO_MANY_CAMERAS", "LicenceInvalid")
+
+
+async def test_a_licence_whose_secret_is_missing(licensed: Licensed) -> None:
+    world = licensed.world
+    reference = {"namespace": world.namespace, "name": "nowhere"}
+    body = {"apiVersion": API_VERSION, "kind": "VideoLicense", "metadata": {"name": LICENSE_NAME}}
+    await world.api.create(LICENSES, None, {**body, "spec": {"secretRef": reference}})
+    await licensed.until("False", "Missing")
+    await world.job("camera")
+    refused = await world.until("camera", "TOO_MANY_CAMERAS", "LicenceInvalid")
+    assert f"Secret {world.namespace}/nowhere is not there or not readable: create it" in refused["message"]
+    await world.secret("nowhere", license=licensed.signer.sign(1))
+    await world.until("camera", "INPROGRESS")
+
+
+async def test_where_a_licence_is_required_nothing_starts_without_one(
+    apart: World, replicas: Replicas, keys: Path
+) -> None:
+    await replicas.leader(licence_public_keys=str(keys), licence_required="true")
+    await apart.pool()
+    await apart.until_workers(1)
+    await apart.job("camera")
+    refused = await apart.until("camera", "TOO_MANY_CAMERAS", "LicenceInvalid")
+    assert "there is no VideoLicense named default: apply one" in refused["message"]
+
+
+async def test_a_key_that_is_none_ends_the_operator_with_a_sentence(replicas: Replicas, keys: Path) -> None:
+    (keys / "broken.pem").write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    operator = replicas.new(licence_public_keys=str(keys))
+    operator.launch()
+    assert await operator.ended() == 2
+    assert f"VIDEOFLEET_LICENCE_PUBLIC_KEYS: {keys / 'broken.pem'}: a licence's public key is not" in operator.log()

@@ -1,0 +1,157 @@
+"""Operators that die, hand over and come back: nothing is assigned anew, and nothing that happened is lost."""
+
+import asyncio
+
+from tests.cluster.operator.conftest import Replicas
+from tests.cluster.operator.harness import JOBS, World, eventually
+from tests.support.simulated_worker import end, first_frame
+from videofleet_operator.kube.resources import LEASES, PODS
+
+
+async def _running(world: World, *names: str) -> None:
+    """A worker, and these jobs on it."""
+    await world.pool()
+    await world.until_workers(1)
+    for name in names:
+        await world.job(name)
+    for name in names:
+        await world.until(name, "INPROGRESS")
+
+
+async def test_killed_and_started_again_it_goes_on_from_what_is_written(apart: World, replicas: Replicas) -> None:
+    operator = await replicas.leader()
+    apart.scripts["file"] = [[first_frame()]]
+    await _running(apart, "camera", "removed", "edited")
+    await apart.job("file", singlePass=True)
+    await apart.until("file", "INPROGRESS")
+    writes = len(apart.history("camera"))
+    operator.kill()
+    worker = apart.worker()
+    worker.job("file").ended()
+    await apart.delete(JOBS, "removed")
+    await apart.edit(JOBS, "edited", source={"url": "rtsp://camera.example/2"})
+    await apart.job("new")
+    await operator.start()
+    await apart.until("file", "COMPLETED", "Ended", epoch=1)
+    await apart.until("edited", "INPROGRESS", epoch=2)
+    await apart.until("new", "INPROGRESS", epoch=1)
+    await eventually(lambda: sorted(worker.assigned) == ["camera", "edited", "new"], "the worker's set is right")
+    assert apart.scripts.seen["camera"] == [1]
+    assert len(apart.history("camera")) == writes, "nothing is written of what did not change"
+    terms = [each.term for each in worker.sets]
+    assert terms == sorted(terms)
+    assert terms[-1] > terms[0], "each acquisition is a higher term"
+    assert not worker.conflicts
+
+
+async def test_killed_before_the_worker_heard_of_a_job(apart: World, replicas: Replicas) -> None:
+    """STARTING is written and the set never came: the next leader gives the same epoch out, as soon as it can."""
+    operator = await replicas.leader()
+    await apart.secret("login", username="viewer", password="correct-horse-battery")
+    await _running(apart)
+    worker = apart.worker()
+    worker.go_silent()
+    await apart.job("camera", source={"url": "rtsp://camera.example/1", "credentialsSecretRef": {"name": "login"}})
+    await apart.until("camera", "STARTING")
+    operator.kill()
+    worker.speak()
+    assert not worker.assigned
+    await operator.start()
+    await apart.until("camera", "INPROGRESS", epoch=1)
+    assert worker.spec("camera").spec.source.password == "correct-horse-battery"
+    assert apart.phases("camera") == ["STARTING", "INPROGRESS"]
+
+
+async def test_a_worker_that_went_while_no_operator_was_there(apart: World, replicas: Replicas) -> None:
+    operator = await replicas.leader()
+    await _running(apart, "camera", "crashed")
+    operator.kill()
+    apart.worker().crash()
+    await apart.api.delete(PODS, apart.namespace, apart.worker().name)
+    await eventually(lambda: not apart.workers, "the pod is gone")
+    await operator.start()
+    await apart.until("camera", "INPROGRESS", epoch=2)
+    assert ("DISCONNECTED", "WorkerGone", 1) in [seen.brief for seen in apart.history("camera")]
+
+
+async def test_one_of_two_leads_and_the_other_takes_over(apart: World, replicas: Replicas) -> None:
+    one = await replicas.leader("one")
+    two = replicas.new("two")
+    await two.start()
+    apart.scripts["file"] = [[first_frame(), end(2.0)]]
+    await _running(apart, "camera")
+    await apart.job("file", singlePass=True)
+    await apart.until("file", "INPROGRESS")
+    assert (one.leads, two.leads) == (True, False)
+    one.kill()
+    await eventually(lambda: two.leads, "the other one leads", 15)
+    await apart.until("file", "COMPLETED", epoch=1)
+    await apart.job("later")
+    await apart.until("later", "INPROGRESS")
+    assert apart.phases("camera") == ["STARTING", "INPROGRESS"]
+    assert apart.scripts.seen["camera"] == [1]
+    # The first one comes back and stands by; then the other hands over in good order.
+    await one.start()
+    assert not one.leads
+    assert await two.terminate() == 0
+    await eventually(lambda: one.leads, "the first one leads again", 3)
+    lease = await apart.api.get(LEASES, apart.namespace, "videofleet-operator") or {}
+    assert lease["spec"]["leaseTransitions"] == 3
+    await apart.job("last")
+    await apart.until("last", "INPROGRESS")
+    assert [each.term for each in apart.worker().sets] == sorted(each.term for each in apart.worker().sets)
+
+
+async def test_a_leader_whose_lease_is_taken_ends_and_writes_nothing_more(apart: World, replicas: Replicas) -> None:
+    operator = await replicas.leader()
+    await _running(apart, "camera")
+    spec = {"holderIdentity": "somebody-else", "leaseTransitions": 7, "renewTime": "2100-01-01T00:00:00.000000Z"}
+    await apart.api.patch(LEASES, apart.namespace, "videofleet-operator", {"spec": spec})
+    assert await operator.ended() == 1
+    assert any(record.get("why") == "the Lease was lost" for record in operator.records())
+    await apart.job("later")
+    await asyncio.sleep(1)
+    assert apart.history("later")[-1].status == {}
+    # It waits its turn, and its term is above the other one's.
+    operator.launch()
+    await apart.until("later", "INPROGRESS")
+    assert apart.worker().sets[-1].term == 8
+
+
+async def test_a_worker_that_has_seen_a_higher_term_still_gets_its_set(apart: World, replicas: Replicas) -> None:
+    """The Lease was deleted while no operator ran, so its count begins anew."""
+    operator = await replicas.leader()
+    await apart.api.patch(LEASES, apart.namespace, "videofleet-operator", {"spec": {"leaseTransitions": 40}})
+    assert await operator.ended() == 1
+    await operator.start()
+    await _running(apart, "camera")
+    assert apart.worker().sets[-1].term > 40
+    assert await operator.terminate() == 0
+    await apart.api.delete(LEASES, apart.namespace, "videofleet-operator")
+    await operator.start()
+    await apart.job("later")
+    await apart.until("later", "INPROGRESS")
+    assert apart.phases("camera") == ["STARTING", "INPROGRESS"]
+
+
+async def test_two_that_start_at_once_share_one_authority(apart: World, replicas: Replicas) -> None:
+    one, two = replicas.new("one"), replicas.new("two")
+    one.launch()
+    two.launch()
+    await one.until_ready()
+    await two.until_ready()
+    await eventually(lambda: one.leads or two.leads, "one of them leads")
+    await _running(apart, "camera")
+    metric = 'videofleet_workers{state="connected"}'
+    # The one that stands by listens to the workers too, so that it can take over warm.
+    await eventually(lambda: one.metrics().get(metric) == two.metrics().get(metric) == 1, "both listen to the worker")
+    assert apart.worker().listeners == 2
+    assert one.leads is not two.leads
+
+
+async def test_settings_that_cannot_be_used_end_it_with_a_sentence(apart: World, replicas: Replicas) -> None:
+    operator = replicas.new(lease_duration="soon", log_level="LOUD")
+    operator.launch()
+    assert await operator.ended() == 2
+    assert "VIDEOFLEET_LEASE_DURATION='soon'" in operator.log()
+    assert "VIDEOFLEET_LOG_LEVEL='LOUD'" in operator.log()

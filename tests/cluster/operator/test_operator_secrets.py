@@ -1,0 +1,71 @@
+"""Secrets that jobs name: waited for, handed to workers, and shown to nobody."""
+
+import json
+
+from tests.cluster.operator.conftest import Shared
+from tests.cluster.operator.harness import JOBS, SECRETS, World, eventually
+from tests.support.kubectl import conditions
+from tests.support.simulated_worker import fail, first_frame
+from videofleet_api.codes import ErrorCode
+
+PASSWORD = "correct-horse-battery"
+NAMED = {"source": {"url": "rtsp://camera.example/1", "credentialsSecretRef": {"name": "login"}}}
+
+
+async def test_a_missing_secret_is_told_and_heals_when_it_appears(world: World) -> None:
+    await world.pool()
+    await world.until_workers(1)
+    await world.job("camera", **NAMED)
+    waiting = await world.until("camera", "AWAITING", "SecretMissing")
+    assert "Secret login (spec.source.credentialsSecretRef)" in waiting["message"]
+    assert conditions(waiting)["Scheduled"] == "False"
+    assert (await world.until_event("camera", "SecretMissing"))["type"] == "Warning"
+    await world.secret("login", username="viewer")
+    await world.until(
+        "camera", "AWAITING", message="Secret login (spec.source.credentialsSecretRef) has no key password: add it"
+    )
+    await world.api.patch(SECRETS, world.namespace, "login", {"stringData": {"password": PASSWORD}})
+    await eventually(lambda: "camera" in world.worker().assigned, "it starts")
+    source = world.worker().spec("camera").spec.source
+    assert (source.username, source.password) == ("viewer", PASSWORD)
+    await world.until("camera", "INPROGRESS")
+    await world.api.delete(SECRETS, world.namespace, "login")
+
+
+async def test_a_job_whose_secret_is_there_is_placed_in_one_write(world: World) -> None:
+    await world.secret("address", url="rtsp://viewer:hidden-in-url@camera.example/2?token=abc\n")
+    await world.pool()
+    await world.until_workers(1)
+    await world.job("camera", source={"urlSecretRef": {"name": "address", "key": "url"}})
+    status = await world.until("camera", "INPROGRESS")
+    assert world.phases("camera") == ["STARTING", "INPROGRESS"]
+    assert [seen.brief for seen in world.history("camera")][1] == ("STARTING", "Assigned", 1)
+    assert world.worker().spec("camera").spec.source.url.endswith("token=abc"), "without the line break"
+    assert status["source"] == "(from Secret address)"
+    await world.api.delete(SECRETS, world.namespace, "address")
+
+
+async def test_credentials_are_in_no_status_no_event_and_no_log(world: World, shared: Shared) -> None:
+    leaky = f"cannot open rtsp://viewer:{PASSWORD}@camera.example/1: 401"
+    world.scripts["before"] = [[fail(ErrorCode.NETWORK, leaky)]]
+    world.scripts["after"] = [[first_frame(), fail(ErrorCode.NETWORK, leaky, after=0.2)]]
+    await world.secret("login", username="viewer", password=PASSWORD)
+    await world.pool()
+    await world.until_workers(1)
+    for name in ("before", "after"):
+        await world.job(name, **NAMED, restart={"delay": 300})
+    await world.until("before", "NOT_STARTED", "SourceNetwork")
+    await world.until("after", "INTERRUPTED", "SourceNetwork")
+    assert world.last("after")["message"] == "cannot open rtsp://camera.example/1: 401"
+    assert world.last("after")["source"] == "rtsp://camera.example/1"
+    for name in ("before", "after"):
+        await world.until_event(name, "SourceNetwork")
+        told = json.dumps([seen.status for seen in world.history(name)]) + json.dumps(await world.events(name))
+        assert "camera.example" in told
+        assert PASSWORD not in told
+    log = shared.process.log_path.read_text(encoding="utf-8")
+    assert "cannot open rtsp://camera.example/1: 401" in log
+    assert PASSWORD not in log
+    assert PASSWORD not in shared.process.get("/metrics")[1]
+    await world.api.delete(SECRETS, world.namespace, "login")
+    await world.delete(JOBS, "after")

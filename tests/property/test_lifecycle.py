@@ -1,0 +1,147 @@
+"""Whatever happens to a job, in whatever order, its record keeps what must be kept."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.domain import NOW, assigned, worker
+from tests.support.domain import job as a_job
+from videofleet_api.codes import ErrorCode, Reason
+from videofleet_api.phases import ASSIGNED, Phase, allowed
+from videofleet_api.videojob import Restart, VideoJobStatus
+from videofleet_operator.domain import facts
+from videofleet_operator.domain.backoff import longest_wait
+from videofleet_operator.domain.facts import Fact
+from videofleet_operator.domain.lifecycle import Context, advance
+from videofleet_operator.domain.model import Record, Why
+from videofleet_operator.domain.restore import from_status
+from videofleet_operator.domain.status import Shown, to_status
+
+whys = st.builds(Why, st.sampled_from(Reason), st.text(max_size=30))
+epochs = st.integers(0, 12)
+times = st.none() | st.floats(NOW - 10, NOW + 1000)
+codes = st.sampled_from(ErrorCode)
+workers = st.sampled_from([assigned(worker(name)) for name in ("w1", "w2")])
+some_facts: st.SearchStrategy[Fact] = st.one_of(
+    st.builds(facts.Disabled),
+    st.builds(facts.Enabled),
+    st.builds(facts.SpecChanged),
+    st.builds(facts.Evicted, whys),
+    st.builds(facts.Placed, workers, st.sampled_from(["d1", "d2"])),
+    st.builds(facts.Placed, workers, st.sampled_from(["d1", "d2"])),
+    st.builds(facts.NoPlace, whys),
+    st.builds(facts.NoLicence, whys),
+    st.builds(facts.Shed, whys),
+    st.builds(facts.Preparing, epochs),
+    st.builds(facts.FirstFrame, epochs, st.floats(NOW - 10, NOW + 1000)),
+    st.builds(facts.Reconnecting, epochs, st.text(max_size=30)),
+    st.builds(facts.Reconnected, epochs),
+    st.builds(facts.Ended, epochs, times),
+    st.builds(facts.Failed, epochs, codes, st.text(max_size=30), times),
+    st.builds(facts.Refused, epochs, codes, st.text(max_size=30)),
+    st.builds(facts.WorkerSilent, st.text(max_size=30)),
+    st.builds(facts.WorkerGone, st.text(max_size=30)),
+    st.builds(facts.WorkerBack, st.sampled_from(["instance-w1", "instance-w2", "other"]), times),
+    st.builds(facts.StartTimedOut, st.text(max_size=30)),
+    st.builds(facts.StableRunning),
+    st.builds(facts.RetryDue),
+    st.builds(facts.ClockWentBack),
+)
+restarts = st.builds(
+    Restart,
+    max_attempts=st.none() | st.integers(1, 4),
+    delay=st.floats(0.1, 5),
+    max_delay=st.floats(5, 300),
+    stable_after=st.floats(0, 100),
+)
+contexts = st.builds(Context, st.just("j1"), st.integers(1, 5), st.booleans(), restarts)
+stories = st.lists(st.tuples(some_facts, contexts, st.floats(-50, 400)), max_size=40)
+
+
+def current(fact: Fact, record: Record) -> Fact:
+    """Half of all reports are about the epoch that is running, or stories would never get far."""
+    epoch = getattr(fact, "epoch", None)
+    if epoch is None or epoch % 2:
+        return fact
+    values = {name: getattr(fact, name) for name in type(fact).__dataclass_fields__} | {"epoch": record.epoch}
+    return type(fact)(**values)
+
+
+@given(stories)
+def test_a_record_keeps_what_must_be_kept(story: list[tuple[Fact, Context, float]]) -> None:
+    record, now = Record(), NOW
+    for fact, context, pause in story:
+        before, now = record, now + pause
+        record = advance(before, current(fact, before), context, now)
+        check_step(before, record, context, now)
+        check_record(record)
+
+
+def check_step(before: Record, after: Record, context: Context, now: float) -> None:
+    assert allowed(before.phase, after.phase)
+    moved = before.phase is not after.phase
+    assert after.transitions == before.transitions + moved
+    assert before.observed_generation <= after.observed_generation
+    assert before.run <= after.run <= before.run + 1
+    started = after.phase is Phase.STARTING and before.phase not in ASSIGNED
+    assert after.epoch - before.epoch in ((1,) if started else (0, 1))
+    if after.epoch > before.epoch:
+        assert after.phase is Phase.STARTING
+        assert after.first_frame is None
+    if moved:
+        assert after.since == now
+        longest = longest_wait(after, context.restart)
+        assert after.next_retry is None or now <= after.next_retry <= now + longest + 1e-6
+
+
+def check_record(record: Record) -> None:
+    assert (record.worker is not None) == (record.phase in ASSIGNED)
+    assert not record.finished or record.phase in (Phase.COMPLETED, Phase.INTERRUPTED)
+    assert not record.finished or record.next_retry is None
+    if record.phase in ASSIGNED:
+        assert record.epoch >= 1
+        assert record.run >= 1
+        assert record.next_retry is None
+        assert record.spec_digest is not None
+    if record.phase is Phase.INPROGRESS:
+        assert record.first_frame is not None
+
+
+@given(stories)
+def test_nothing_is_forgotten_in_status(story: list[tuple[Fact, Context, float]]) -> None:
+    record, now = Record(), NOW
+    for fact, context, pause in story:
+        now = round(now + pause, 6)
+        record = advance(record, current(fact, record), context, now)
+    wire = to_status(a_job(), record, Shown(), None, now)
+    read = from_status(wire)
+    assert to_status(a_job(), read, Shown(), wire, now + 5) == wire
+    assert (read.phase, read.epoch, read.run, read.transitions) == (
+        record.phase,
+        record.epoch,
+        record.run,
+        record.transitions,
+    )
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner)))
+def test_a_status_of_another_shape_is_none(garbage: object) -> None:
+    assert from_status(garbage) == Record()
+
+
+fields = st.sampled_from(sorted(field.alias or name for name, field in VideoJobStatus.model_fields.items()))
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.just({"a": 1}),
+    st.sampled_from(Phase),
+)
+
+
+@given(st.dictionaries(fields | st.text(max_size=5), values), contexts, some_facts)
+def test_a_garbled_status_is_lived_with(garbage: dict[str, object], context: Context, fact: Fact) -> None:
+    record = from_status(garbage)
+    assert (record.worker is not None) == (record.phase in ASSIGNED)
+    advance(record, current(fact, record), context, NOW)

@@ -1,0 +1,102 @@
+"""What holds of the tracker whatever it is shown."""
+
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videofleet_worker.tracking.bytetrack import ByteTracker, TrackerSettings
+
+SETTINGS = TrackerSettings(high_score=0.5, low_score=0.2, new_track_score=0.6, lost_seconds=0.5)
+
+# Frames as the seconds passed before each and its objects: left, top, width, height, score in thousandths, class.
+Clip = list[tuple[float, list[tuple[float, float, float, float, int, int]]]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame's detections, no two of them alike."""
+
+    pts: float
+    boxes: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float64]
+    classes: npt.NDArray[np.int64]
+
+
+# Coarse steps, so that objects often meet, overlap and come back; fine scores, so that no two are equal.
+_corner = st.integers(0, 30).map(lambda step: step * 10.0)
+_size = st.integers(2, 8).map(lambda step: step * 10.0)
+_object = st.tuples(_corner, _corner, _size, _size, st.integers(0, 1000), st.integers(0, 1))
+_objects = st.lists(_object, max_size=6, unique_by=lambda one: one[4])
+_clip = st.lists(st.tuples(st.sampled_from([0.0, 0.04, 0.1, 0.4, 1.0]), _objects), min_size=1, max_size=8)
+
+
+def frames(clip: Clip) -> list[Shown]:
+    shown, pts = [], 0.0
+    for passed, objects in clip:
+        pts += passed
+        table = np.array(objects, np.float64).reshape(-1, 6)
+        boxes = np.concatenate((table[:, :2], table[:, :2] + table[:, 2:4]), axis=1)
+        shown.append(Shown(pts, boxes, table[:, 4] / 1000, table[:, 5].astype(np.int64)))
+    return shown
+
+
+def track(tracker: ByteTracker, frame: Shown) -> npt.NDArray[np.int64]:
+    return tracker.update(frame.boxes, frame.scores, frame.classes, frame.pts)
+
+
+@given(_clip)
+def test_an_id_is_at_most_once_in_a_frame(clip: Clip) -> None:
+    tracker = ByteTracker(SETTINGS)
+    for frame in frames(clip):
+        ids = track(tracker, frame)
+        given_out = ids[ids > 0].tolist()
+        assert len(ids) == len(frame.boxes)
+        assert len(set(given_out)) == len(given_out)
+
+
+@given(_clip, st.integers(1, 1000))
+def test_ids_rise_from_the_first_on_without_gaps(clip: Clip, next_id: int) -> None:
+    tracker = ByteTracker(SETTINGS, next_id=next_id)
+    known: set[int] = set()
+    for frame in frames(clip):
+        new = set(track(tracker, frame).tolist()) - known - {0}
+        assert new == set(range(next_id + len(known), next_id + len(known) + len(new)))
+        known |= new
+        assert tracker.highest_id == next_id + len(known) - 1
+
+
+@given(_clip)
+def test_a_track_has_one_class_and_low_scores_never_begin_one(
+    clip: Clip,
+) -> None:
+    tracker = ByteTracker(SETTINGS)
+    classes: dict[int, int] = {}
+    for frame in frames(clip):
+        for number, kind, score in zip(track(tracker, frame), frame.classes, frame.scores, strict=True):
+            if number == 0:
+                continue
+            assert score >= SETTINGS.low_score
+            assert int(number) in classes or score >= SETTINGS.high_score
+            assert classes.setdefault(int(number), int(kind)) == kind
+
+
+@given(_clip, st.randoms(use_true_random=False))
+def test_the_order_of_detections_does_not_matter(clip: Clip, random: Random) -> None:
+    straight, mixed = ByteTracker(SETTINGS), ByteTracker(SETTINGS)
+    for frame in frames(clip):
+        order = list(range(len(frame.boxes)))
+        random.shuffle(order)
+        shuffled = Shown(frame.pts, frame.boxes[order], frame.scores[order], frame.classes[order])
+        np.testing.assert_array_equal(track(mixed, shuffled), track(straight, frame)[order])
+
+
+@given(_clip, st.sampled_from([0.25, 0.5, 2.0, 8.0]))
+def test_the_unit_of_length_does_not_matter(clip: Clip, scale: float) -> None:
+    here, there = ByteTracker(SETTINGS), ByteTracker(SETTINGS)
+    for frame in frames(clip):
+        moved = Shown(frame.pts, frame.boxes * scale, frame.scores, frame.classes)
+        np.testing.assert_array_equal(track(here, frame), track(there, moved))

@@ -1,0 +1,17 @@
+"""Waiting for something to become true, with a deadline instead of a guess."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+POLL_SECONDS = 0.02
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+    """Returns as soon as `holds()` is true; raises AssertionError saying `what` was awaited after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still not so after {seconds:.1f} s: {what}")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,215 @@
+"""Cameras over RTSP, from the simulator, which also breaks them."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.cameras import CameraSimulator
+from tests.unit.worker.decode.conftest import MakeSource
+from tests.unit.worker.decode.reading import Outcome, eventually, read
+from videofleet_worker.decode.frame import Frame
+from videofleet_worker.decode.sampling import Sampling
+from videofleet_worker.sources.errors import ErrorCode
+from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent
+from videofleet_worker.sources.reconnect import ReconnectPolicy
+from videofleet_worker.sources.stream import StreamSource
+
+
+@pytest.fixture(scope="session")
+def running_cameras() -> Iterator[CameraSimulator]:
+    with CameraSimulator(["--cameras", "2"]) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def cameras(running_cameras: CameraSimulator) -> Iterator[CameraSimulator]:
+    """The simulator, healed afterwards."""
+    yield running_cameras
+    running_cameras.fault("*", "none")
+
+
+async def start(source: StreamSource, outcome: Outcome, release: asyncio.Event) -> "asyncio.Task[Outcome]":
+    """Read in the background until `release` is set; returns once frames come."""
+
+    async def run() -> Outcome:
+        async for frame in source.frames():
+            with frame:
+                outcome.note(frame)
+            if release.is_set():
+                break
+        return outcome
+
+    task = asyncio.create_task(run())
+    await eventually(lambda: task.done() or len(outcome.indexes) >= 3, "frames come")
+    return task
+
+
+def is_sound(outcome: Outcome) -> bool:
+    """Numbers and times grow, over all reconnects."""
+    return outcome.indexes == sorted(set(outcome.indexes)) and outcome.times == sorted(set(outcome.times))
+
+
+@pytest.mark.parametrize("transport", ["auto", "tcp", "udp"])
+async def test_frames_come_as_they_are_taken(make_source: MakeSource, cameras: CameraSimulator, transport: str) -> None:
+    source = make_source(cameras.rtsp("/cam1"), transport=transport)
+    taken: list[float] = []
+
+    outcome = await read(source, lambda frame: taken.append(frame.capture_time), enough=12)
+
+    assert outcome.error is None
+    assert is_sound(outcome)
+    assert set(outcome.sizes) == {(768, 576)}
+    assert source.info is not None
+    assert (source.info.live, source.info.fps, source.info.total_frames) == (True, 10.0, None)
+    # What piled up while the source was opened is not taken for new.
+    assert taken[-1] - taken[0] == pytest.approx(outcome.times[-1] - outcome.times[0], abs=0.15)
+
+
+async def test_the_camera_is_told_goodbye(make_source: MakeSource, cameras: CameraSimulator) -> None:
+    await read(make_source(cameras.rtsp("/cam1")), enough=2)
+
+    await eventually(lambda: cameras.cameras()["/cam1"].viewers == 0, "nobody watches any more")
+
+
+@pytest.mark.parametrize(
+    ("path", "login", "code"),
+    [
+        ("/secure", (None, None), ErrorCode.AUTH),
+        ("/secure", ("camera", "wrong"), ErrorCode.AUTH),
+        ("/nowhere", (None, None), ErrorCode.NOT_FOUND),
+    ],
+)
+async def test_refusals(
+    make_source: MakeSource,
+    cameras: CameraSimulator,
+    path: str,
+    login: tuple[str | None, str | None],
+    code: ErrorCode,
+    events: list[SourceEvent],
+) -> None:
+    outcome = await read(make_source(cameras.rtsp(path), username=login[0], password=login[1]))
+
+    assert outcome.failure.code is code
+    # Before the first frame nothing is tried again: that is for the operator to decide.
+    assert events == []
+
+
+async def test_the_right_password(make_source: MakeSource, cameras: CameraSimulator) -> None:
+    outcome = await read(make_source(cameras.rtsp("/secure"), username="camera", password="s3cret"), enough=3)
+
+    assert outcome.error is None
+
+
+async def test_keyframes_come_without_waiting_for_the_next(make_source: MakeSource, cameras: CameraSimulator) -> None:
+    source = make_source(cameras.rtsp("/cam1"), sampling=Sampling("keyframe"))
+
+    outcome = await read(source, enough=2)
+
+    assert outcome.keyframes == outcome.indexes
+    # The clip has one every 10 to 20 frames; those between were not decoded.
+    assert 10 <= outcome.indexes[1] - outcome.indexes[0] <= 20
+    assert source.counters.decoded_frames <= 3
+
+
+async def test_a_camera_that_stops_and_returns(
+    make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent]
+) -> None:
+    source = make_source(cameras.rtsp("/cam1"))
+    outcome, enough = Outcome(), asyncio.Event()
+    task = await start(source, outcome, enough)
+
+    await asyncio.to_thread(cameras.fault, "/cam1", "stop")
+    await eventually(lambda: sum(isinstance(event, Reconnecting) for event in events) >= 2, "a second attempt")
+    before = len(outcome.indexes)
+    await asyncio.to_thread(cameras.fault, "/cam1", "none")
+    await eventually(lambda: len(outcome.indexes) > before + 2, "frames come again")
+    enough.set()
+    await task
+    await source.close()
+
+    assert isinstance(events[0], Opened)
+    attempts = [event for event in events if isinstance(event, Reconnecting)]
+    assert [event.attempt for event in attempts] == list(range(1, len(attempts) + 1))
+    assert [event.delay for event in attempts] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0][: len(attempts)]
+    assert attempts[0].error.code is ErrorCode.NETWORK
+    assert {event.error.code for event in attempts[1:]} == {ErrorCode.NOT_FOUND}
+    (back,) = [event for event in events if isinstance(event, Reconnected)]
+    assert back.gap_seconds >= 1.0
+    assert source.counters.reconnects == 1
+    assert is_sound(outcome)
+    # The time of the run went on while nothing came.
+    gap = outcome.times[before] - outcome.times[before - 1]
+    assert gap == pytest.approx(back.gap_seconds, abs=1.0)
+
+
+async def test_a_camera_that_stays_away(
+    make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent]
+) -> None:
+    source = make_source(cameras.rtsp("/cam1"), reconnect=ReconnectPolicy(window=1.0))
+
+    def stop(frame: Frame) -> None:
+        if len(events) == 1:
+            cameras.fault("/cam1", "stop")
+
+    outcome = await read(source, stop)
+
+    assert outcome.failure.code is ErrorCode.NOT_FOUND
+    assert sum(isinstance(event, Reconnecting) for event in events) == 1
+
+
+async def test_a_silent_camera_has_stalled(make_source: MakeSource, cameras: CameraSimulator) -> None:
+    source = make_source(cameras.rtsp("/cam1"), stall_timeout=1.0, reconnect=ReconnectPolicy(window=0.0))
+    outcome, enough = Outcome(), asyncio.Event()
+    task = await start(source, outcome, enough)
+
+    await asyncio.to_thread(cameras.fault, "/cam1", "silence")
+    (ended,) = await asyncio.gather(task, return_exceptions=True)
+    await source.close()
+
+    assert getattr(ended, "code", None) is ErrorCode.STALLED
+
+
+async def test_a_new_password_ends_the_epoch_at_once(
+    make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent]
+) -> None:
+    source = make_source(cameras.rtsp("/cam1"))
+    outcome, enough = Outcome(), asyncio.Event()
+    task = await start(source, outcome, enough)
+
+    await asyncio.to_thread(cameras.fault, "/cam1", "wrong-password")
+    (ended,) = await asyncio.gather(task, return_exceptions=True)
+    await source.close()
+
+    assert getattr(ended, "code", None) is ErrorCode.AUTH
+    assert sum(isinstance(event, Reconnecting) for event in events) == 1
+
+
+async def test_another_resolution_after_a_reconnect(make_source: MakeSource, cameras: CameraSimulator) -> None:
+    source = make_source(cameras.rtsp("/cam1"))
+    outcome, enough = Outcome(), asyncio.Event()
+    task = await start(source, outcome, enough)
+
+    await asyncio.to_thread(cameras.fault, "/cam1", "resolution")
+    await eventually(lambda: outcome.sizes[-1] == (384, 288), "small pictures come")
+    enough.set()
+    await task
+    await source.close()
+
+    assert source.info is not None
+    assert (source.info.width, source.info.height) == (384, 288)
+    assert is_sound(outcome)
+
+
+async def test_closing_while_waiting_to_reconnect(
+    make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent]
+) -> None:
+    source = make_source(cameras.rtsp("/cam1"), reconnect=ReconnectPolicy(window=None))
+    outcome, enough = Outcome(), asyncio.Event()
+    task = await start(source, outcome, enough)
+    await asyncio.to_thread(cameras.fault, "/cam1", "stop")
+    await eventually(lambda: sum(isinstance(event, Reconnecting) for event in events) >= 3, "a third attempt")
+
+    await source.close()
+
+    assert await task is outcome

@@ -1,0 +1,165 @@
+"""Files over HTTP and HLS, from a server that behaves and one that does not."""
+
+import socket
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.unit.worker.decode.clips import ClipSpec, encode_audio, make_clip
+from tests.unit.worker.decode.conftest import MakeSource
+from tests.unit.worker.decode.reading import read
+from tests.unit.worker.decode.webserver import Page, WebServer
+from videofleet_worker.sources.errors import ErrorCode
+
+
+@pytest.fixture
+def content(clip: Path) -> bytes:
+    return clip.read_bytes()
+
+
+async def test_a_file_over_http(make_source: MakeSource, web: WebServer, content: bytes) -> None:
+    web.pages["/clip.mp4"] = Page(content)
+
+    outcome = await read(make_source(web.url("/clip.mp4")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+
+
+async def test_an_index_at_the_end_is_fetched_by_range(make_source: MakeSource, web: WebServer, tmp_path: Path) -> None:
+    path = tmp_path / "late.mp4"
+    with av.open(str(path), "w") as late, av.open(str(make_clip(tmp_path / "early.mp4"))) as early:
+        stream = late.add_stream_from_template(early.streams.video[0])
+        for packet in early.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                late.mux(packet)
+    web.pages["/late.mp4"] = Page(path.read_bytes())
+
+    assert (await read(make_source(web.url("/late.mp4")))).indexes == list(range(30))
+
+
+async def test_credentials_are_sent_and_never_shown(make_source: MakeSource, web: WebServer, content: bytes) -> None:
+    web.pages["/locked.mp4"] = Page(content, login="adm in:p@ss/w:d")
+    url = web.url("/locked.mp4")
+
+    allowed = await read(make_source(url, username="adm in", password="p@ss/w:d"))
+    refused = await read(make_source(url, username="adm in", password="hunter2"))
+
+    assert (allowed.error, len(allowed.indexes)) == (None, 30)
+    assert refused.failure.code is ErrorCode.AUTH
+    assert "hunter2" not in str(refused.failure)
+    assert refused.failure.__cause__ is None
+    assert refused.failure.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [
+        (None, ErrorCode.NOT_FOUND),
+        (Page(status=403), ErrorCode.AUTH),
+        (Page(status=410), ErrorCode.NOT_FOUND),
+        (Page(status=503), ErrorCode.NETWORK),
+        (Page(b"<html>log in here</html>" * 100), ErrorCode.UNSUPPORTED),
+        (Page(encode_audio()), ErrorCode.UNSUPPORTED),
+    ],
+    ids=["404", "403", "410", "503", "html", "sound"],
+)
+async def test_what_cannot_be_opened(
+    make_source: MakeSource, web: WebServer, page: Page | None, code: ErrorCode
+) -> None:
+    web.pages.pop("/page", None)
+    if page is not None:
+        web.pages["/page"] = page
+
+    assert (await read(make_source(web.url("/page")))).failure.code is code
+
+
+async def test_a_connection_that_breaks_in_the_middle(make_source: MakeSource, web: WebServer, content: bytes) -> None:
+    web.pages["/cut.mp4"] = Page(content, cut_after=len(content) * 7 // 10)
+
+    outcome = await read(make_source(web.url("/cut.mp4")))
+
+    assert outcome.failure.code is ErrorCode.NETWORK
+    assert outcome.indexes == list(range(len(outcome.indexes)))
+    assert len(outcome.indexes) > 3
+
+
+async def test_a_server_that_falls_silent_in_the_middle(
+    make_source: MakeSource, web: WebServer, content: bytes
+) -> None:
+    web.pages["/hang.mp4"] = Page(content, hang_after=len(content) * 7 // 10)
+
+    outcome = await read(make_source(web.url("/hang.mp4"), stall_timeout=1.0))
+
+    assert outcome.failure.code is ErrorCode.STALLED
+    assert len(outcome.indexes) > 3
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+async def test_a_server_that_accepts_and_says_nothing(make_source: MakeSource, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/clip"
+        outcome = await read(make_source(url, connect_timeout=1.0))
+
+    assert outcome.failure.code is ErrorCode.TIMEOUT
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp"])
+async def test_nobody_listens(make_source: MakeSource, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    outcome = await read(make_source(f"{scheme}://127.0.0.1:{port}/clip"))
+
+    assert outcome.failure.code is ErrorCode.NETWORK
+    assert "connection refused" in outcome.failure.message
+
+
+@pytest.mark.parametrize("scheme", ["https", "rtsps"])
+async def test_a_server_without_tls(make_source: MakeSource, web: WebServer, scheme: str) -> None:
+    outcome = await read(make_source(web.url("/clip.mp4").replace("http:", f"{scheme}:")))
+
+    assert outcome.failure.code is ErrorCode.TLS
+
+
+def publish(web: WebServer, folder: str, segments: list[bytes], ended: bool) -> str:
+    """Put up a playlist of three-second segments; returns its address."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:3", "#EXT-X-MEDIA-SEQUENCE:0"]
+    for number, segment in enumerate(segments):
+        web.pages[f"{folder}/{number}.ts"] = Page(segment)
+        lines += ["#EXT-X-DISCONTINUITY", "#EXTINF:3.0,", f"{number}.ts"]
+    lines += ["#EXT-X-ENDLIST"] if ended else []
+    web.pages[f"{folder}/list.m3u8"] = Page("\n".join([*lines, ""]).encode())
+    return web.url(f"{folder}/list.m3u8")
+
+
+@pytest.fixture(scope="session")
+def segment(clips: Path) -> bytes:
+    """30 frames, three seconds, as a piece of an HLS stream."""
+    return make_clip(clips / "segment.ts", ClipSpec(container="mpegts")).read_bytes()
+
+
+async def test_an_hls_recording_is_read_to_its_end(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
+    source = make_source(publish(web, "/recorded", [segment, segment], ended=True))
+
+    outcome = await read(source)
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(60)))
+    assert outcome.times == sorted(set(outcome.times))
+    assert source.info is not None
+    assert (source.info.live, source.info.total_frames) == (False, 60)
+
+
+async def test_live_hls_is_paced_and_loses_nothing(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
+    source = make_source(publish(web, "/live", [segment, segment, segment], ended=False), max_frames=12)
+    arrivals: list[float] = []
+
+    outcome = await read(source, lambda frame: arrivals.append(frame.capture_time))
+
+    assert source.info is not None
+    assert source.info.live
+    assert source.info.total_frames is None
+    # Twelve frames of a tenth of a second, however fast the segment came.
+    assert (outcome.error, outcome.indexes) == (None, list(range(12)))
+    assert arrivals[-1] - arrivals[0] == pytest.approx(1.1, abs=0.1)

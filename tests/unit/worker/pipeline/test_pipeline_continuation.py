@@ -1,0 +1,85 @@
+"""Numbers and times of a run over its epochs."""
+
+import json
+
+from tests.support.archives import chunk
+from videofleet_api.results import Chunk, Sidecar
+from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts
+from videofleet_worker.sources.events import SourceInfo
+
+FILE = SourceInfo(live=False, fps=10.0, width=768, height=576, codec="h264", total_frames=100)
+CAMERA = SourceInfo(live=True, fps=10.0, width=768, height=576, codec="h264", total_frames=None)
+
+
+def _resume(frame: int, dropped: int = 0) -> ResumePoint:
+    document = json.loads(chunk(frame))
+    document["stream_info"]["dropped_frames"] = dropped
+    sidecar = Sidecar(
+        epoch=1,
+        offset=0,
+        frame_index=frame,
+        pts=frame / 10,
+        highest_track_id=0,
+        processed_frames=frame + 1,
+        elapsed_ms=40 * frame,
+    )
+    return ResumePoint(sidecar, Chunk.model_validate(document))
+
+
+def _frame(index: int, capture_time: float = 0.0) -> FrameFacts:
+    return FrameFacts(index, index / 10, capture_time)
+
+
+def test_a_first_epoch_tells_what_the_source_tells() -> None:
+    place = Continuation(None, FILE)
+    assert not place.skips(0)
+    info = place.advance(_frame(3, 1000.0), Counts(decoded=7, dropped=2, elapsed_ms=50))
+    assert (info.frame_index, info.pts, info.capture_time) == (3, 0.3, 1000.0)
+    assert (info.decoded_frames, info.dropped_frames, info.elapsed_ms) == (7, 2, 50)
+    assert (info.total_frames, info.fps) == (100, 10.0)
+
+
+def test_a_file_keeps_its_own_numbers_and_skips_what_was_told() -> None:
+    place = Continuation(_resume(5, dropped=3), FILE)
+    assert [index for index in range(4, 9) if not place.skips(index)] == [6, 7, 8]
+    info = place.advance(_frame(6), Counts(decoded=1, dropped=2, elapsed_ms=10))
+    assert (info.frame_index, info.pts) == (6, 0.6)
+    assert info.decoded_frames == 7, "the decoder's own counter is late; so many were decoded at least"
+    assert info.dropped_frames == 5
+    assert info.elapsed_ms == 210
+
+
+def test_a_camera_goes_on_behind_what_was_told() -> None:
+    place = Continuation(_resume(5, dropped=3), CAMERA)
+    assert not place.skips(0)
+    before = _resume(5).last.stream_info
+    first = place.advance(_frame(0, before.capture_time + 30), Counts(decoded=1, dropped=1, elapsed_ms=10))
+    assert first.frame_index == 6
+    assert first.pts == before.pts + 30
+    assert (first.decoded_frames, first.dropped_frames) == (7, 4)
+    second = place.advance(_frame(4, before.capture_time + 30.4), Counts(5, 1, 400))
+    assert (second.frame_index, second.pts) == (10, first.pts + 0.4)
+
+
+def test_time_never_goes_back_when_the_clock_did() -> None:
+    place = Continuation(_resume(5), CAMERA)
+    info = place.advance(_frame(0, capture_time=5.0), Counts(1, 0, 0))
+    assert info.pts > 0.5
+
+
+def test_decoded_frames_never_fall() -> None:
+    place = Continuation(None, FILE)
+    place.advance(_frame(0), Counts(decoded=50, dropped=0, elapsed_ms=0))
+    assert place.advance(_frame(1), Counts(decoded=40, dropped=0, elapsed_ms=1)).decoded_frames == 50
+
+
+def test_the_end_is_at_the_last_frame_with_the_last_counts() -> None:
+    place = Continuation(None, FILE)
+    place.advance(_frame(9), Counts(10, 0, 100))
+    end = place.end(Counts(decoded=100, dropped=90, elapsed_ms=900))
+    assert (end.frame_index, end.decoded_frames, end.dropped_frames, end.elapsed_ms) == (9, 100, 90, 900)
+
+
+def test_a_run_that_an_earlier_epoch_had_done_ends_where_that_was() -> None:
+    assert Continuation(_resume(5), FILE).end(Counts(0, 0, 7)).frame_index == 5

@@ -1,0 +1,150 @@
+"""How frames are fed to inference."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import numpy as np
+import pytest
+
+from videofleet_worker.decode.frame import Frame, FrameHeader
+from videofleet_worker.decode.ring import SlotViews
+from videofleet_worker.pipeline.flow import every_frame, newest_frame
+
+_EMPTY = np.zeros((2, 2), np.uint8)
+
+
+class _Frames:
+    """Frames that know whether they were given back."""
+
+    def __init__(self, count: int) -> None:
+        self.held: set[int] = set()
+        self.most_held = 0
+        self._count = count
+        self.failure: Exception | None = None
+        self.gate: Callable[[int], asyncio.Event | None] = lambda index: None
+
+    def make(self, index: int) -> Frame:
+        self.held.add(index)
+        self.most_held = max(self.most_held, len(self.held))
+        header = FrameHeader(index, index / 10, 0.0, 2, 2, True, False)
+        return Frame(header, SlotViews(_EMPTY, _EMPTY, _EMPTY, _EMPTY), lambda: self.held.discard(index))
+
+    async def __call__(self) -> AsyncGenerator[Frame, None]:
+        for index in range(self._count):
+            gate = self.gate(index)
+            if gate is not None:
+                await gate.wait()
+            yield self.make(index)
+        if self.failure is not None:
+            raise self.failure
+
+
+async def _answer(frame: Frame) -> int:
+    # The later a frame, the sooner its answer.
+    await asyncio.sleep(0.001 * (10 - frame.index % 10))
+    return frame.index * 100
+
+
+async def _consume(answered: AsyncGenerator[tuple[Frame, Any], None], found: list[int]) -> None:
+    async for frame, _ in answered:
+        found.append(frame.index)
+        frame.release()
+
+
+async def test_every_frame_comes_in_order_with_its_answer() -> None:
+    frames = _Frames(20)
+    found = []
+    async for frame, answer in every_frame(frames(), _answer, 3):
+        found.append((frame.index, answer))
+        frame.release()
+    assert found == [(index, index * 100) for index in range(20)]
+    assert frames.most_held <= 4
+
+
+async def test_several_are_asked_at_a_time() -> None:
+    frames = _Frames(6)
+    at_work, most = 0, 0
+
+    async def ask(frame: Frame) -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.002)
+        at_work -= 1
+
+    async for frame, _ in every_frame(frames(), ask, 3):
+        frame.release()
+    assert most == 3
+
+
+async def test_what_came_before_a_failure_is_told_before_it() -> None:
+    frames = _Frames(4)
+    frames.failure = RuntimeError("the camera has gone")
+    found: list[int] = []
+    with pytest.raises(RuntimeError, match="gone"):
+        await _consume(every_frame(frames(), _answer, 3), found)
+    assert found == [0, 1, 2, 3]
+
+
+async def test_who_stops_early_leaves_no_frame_behind() -> None:
+    frames = _Frames(20)
+    async with aclosing(every_frame(frames(), _answer, 3)) as answered:
+        frame, _ = await anext(answered)
+        frame.release()
+    assert frames.held == set()
+
+
+async def test_a_failed_answer_leaves_no_frame_behind() -> None:
+    frames = _Frames(20)
+
+    async def ask(frame: Frame) -> None:
+        if frame.index == 5:
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await _consume(every_frame(frames(), ask, 3), [])
+    assert frames.held == set()
+
+
+async def test_the_newest_frame_is_taken_and_the_others_are_dropped_and_counted() -> None:
+    frames = _Frames(10)
+    asked, busy, dropped = asyncio.Event(), asyncio.Event(), 0
+    frames.gate = lambda index: asked if index else None
+
+    def drop() -> None:
+        nonlocal dropped
+        dropped += 1
+        if dropped == 8:
+            # All the others have come while the first was at work.
+            busy.set()
+
+    async def ask(frame: Frame) -> None:
+        asked.set()
+        await busy.wait()
+
+    found = []
+    async for frame, _ in newest_frame(frames(), ask, drop):
+        found.append(frame.index)
+        frame.release()
+    assert (found, dropped) == ([0, 9], 8)
+    assert frames.held == set()
+
+
+async def test_the_failure_of_a_live_source_is_told() -> None:
+    frames = _Frames(1)
+    frames.failure = RuntimeError("the camera has gone")
+    with pytest.raises(RuntimeError, match="gone"):
+        await _consume(newest_frame(frames(), _answer, lambda: None), [])
+    assert frames.held == set()
+
+
+async def test_who_stops_watching_a_live_source_leaves_no_frame_behind() -> None:
+    frames = _Frames(50)
+    never = asyncio.Event()
+    frames.gate = lambda index: never if index == 5 else None
+    async with aclosing(newest_frame(frames(), _answer, lambda: None)) as answered:
+        frame, _ = await anext(answered)
+        frame.release()
+    assert frames.held == set()

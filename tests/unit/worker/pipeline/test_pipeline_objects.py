@@ -1,0 +1,103 @@
+"""The objects of a frame and how they are told."""
+
+import numpy as np
+import pytest
+
+from videofleet_api.protocol import JobSpec
+from videofleet_api.results import Chunk, StreamInfo, Target, Usage
+from videofleet_worker.models.detections import Detections
+from videofleet_worker.models.registry import ModelRegistry
+from videofleet_worker.pipeline.chunks import chunk_id, frame_chunk, terminal_chunk
+from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
+from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
+
+PERSON, CAR = 0, 2
+INFO = StreamInfo(
+    frame_index=4,
+    total_frames=None,
+    decoded_frames=5,
+    dropped_frames=0,
+    fps=10.0,
+    elapsed_ms=9,
+    pts=0.4,
+    capture_time=1.5,
+)
+
+
+def _plan(*, track: bool, **parameters: object) -> AnalyticsPlan:
+    steps: list[dict[str, object]] = [{"model": "detect", "parameters": parameters}]
+    if track:
+        steps.append({"model": "track"})
+    document = {"source": {"url": "http://host/a"}, "analytics": [{"name": "main", "steps": steps}]}
+    return make_plan(JobSpec.model_validate(document), ModelRegistry.load()).analytics[0]
+
+
+def _detections(*found: tuple[float, float, float, float, float, int]) -> Detections:
+    """Each as x1, y1, x2, y2 in shares, score, class."""
+    rows = np.array(found, np.float32).reshape(-1, 6)
+    return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+
+
+def test_boxes_are_in_pixels_of_the_frame() -> None:
+    (one,) = ObjectFinder(_plan(track=False), 1).find(_detections((0.25, 0.5, 0.5, 1.0, 0.9, CAR)), 400, 200, 0.0)
+    assert (one.box, one.label, one.track_id) == ((100.0, 100.0, 200.0, 200.0), "car", 0)
+
+
+def test_only_the_classes_and_confidences_asked_for_are_told() -> None:
+    plan = _plan(track=False, classes=["pedestrian"], confidence=0.5)
+    found = ObjectFinder(plan, 1).find(
+        _detections((0, 0, 0.5, 0.5, 0.9, CAR), (0, 0, 0.5, 0.5, 0.8, PERSON), (0, 0, 0.5, 0.5, 0.4, PERSON)), 10, 10, 0
+    )
+    assert [(one.label, round(one.confidence, 2)) for one in found] == [("person", 0.8)]
+
+
+def test_ids_begin_where_the_epoch_before_ended_and_go_on_through_weak_moments() -> None:
+    finder = ObjectFinder(_plan(track=True, confidence=0.5), next_id=42)
+    told = [
+        [one.track_id for one in finder.find(_detections((0.1, 0.1, 0.3, 0.6, score, PERSON)), 400, 400, at / 10)]
+        for at, score in enumerate([0.9, 0.9, 0.2, 0.2, 0.9])
+    ]
+    assert told == [[42], [42], [], [], [42]]
+    assert finder.highest_id == 42
+
+
+def test_a_box_without_area_is_no_object() -> None:
+    finder = ObjectFinder(_plan(track=True), 1)
+    assert finder.find(_detections((0.5, 0.5, 0.5, 0.9, 0.9, PERSON)), 100, 100, 0.0) == []
+
+
+@pytest.mark.parametrize(
+    ("box", "roi"),
+    [
+        ((10.4, 20.6, 30.0, 40.0), (10, 21, 20, 19)),
+        ((-5.0, -5.0, 10.0, 10.0), (0, 0, 10, 10)),
+        ((95.0, 45.0, 130.0, 70.0), (95, 45, 5, 5)),
+        ((99.9, 49.9, 100.0, 50.0), (99, 49, 1, 1)),
+        ((10.1, 10.1, 10.2, 10.2), (10, 10, 1, 1)),
+    ],
+)
+def test_a_target_lies_inside_the_frame(box: tuple[float, float, float, float], roi: tuple[int, int, int, int]) -> None:
+    target = Target.model_validate(FoundObject(3, "person", 0.91234567, box).target(100, 50))
+    assert (target.roi.left, target.roi.top, target.roi.width, target.roi.height) == roi
+    assert (target.track_id, target.confidence) == (3, 0.9123)
+
+
+def test_an_object_without_a_track_has_no_track_id_at_all() -> None:
+    assert "track_id" not in FoundObject(0, "person", 0.5, (0, 0, 9, 9)).target(100, 50)
+
+
+def test_chunks_are_documents_of_the_contract() -> None:
+    objects = [FoundObject(1, "person", 0.5, (0, 0, 9, 9))]
+    data = frame_chunk(chunk_id("job", 2), INFO, objects, (100, 50))
+    parsed = Chunk.model_validate_json(data)
+    assert (parsed.id, parsed.stream_info, parsed.finish_reason) == ("job-2", INFO, None)
+    assert parsed.delta.results[0].targets[0].class_ == "person"
+    assert b'"total_frames":null' in data
+    assert b'"finish_reason":null' in data
+    assert b"\n" not in data
+
+
+def test_the_last_chunk_says_why_and_what_it_took() -> None:
+    usage = Usage(processed_frames=5, processing_time_ms=100)
+    parsed = Chunk.model_validate_json(terminal_chunk("job-2", INFO, "max_frames", usage))
+    assert (parsed.finish_reason, parsed.usage, parsed.delta.results) == ("max_frames", usage, [])

@@ -1,0 +1,147 @@
+"""Snapshots and live pictures."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.archives import Away, FaultyStore, becomes, threads_over
+from videofleet_worker.archive.store import ObjectArchive
+from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.decode.frame import Frame, FrameHeader
+from videofleet_worker.decode.ring import SlotViews
+from videofleet_worker.outputs.live import Viewers
+from videofleet_worker.pipeline.objects import FoundObject
+from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
+
+KEY = "p/snapshot.jpg"
+
+
+class _Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class _Stage:
+    """Pictures over a real store, and frames that know whether they were given back."""
+
+    def __init__(self, threads: StoreThreads, executor: ThreadPoolExecutor) -> None:
+        self.clock = _Clock()
+        self.pictures = Pictures(threads, KEY, executor, self.clock)
+        self.held: set[int] = set()
+        self._next = 0
+
+    def offer(self, grey: int, tracks: int = 0) -> None:
+        """A frame of one brightness with so many tracked objects."""
+        number, self._next = self._next, self._next + 1
+        self.held.add(number)
+        chroma = np.full((24, 32), 128, np.uint8)
+        views = SlotViews(np.full((48, 64), grey, np.uint8), chroma, chroma, np.zeros((3, 1, 1), np.uint8))
+        header = FrameHeader(number, 0.0, 0.0, 64, 48, True, True)
+        shared = SharedFrame(Frame(header, views, lambda: self.held.discard(number)))
+        objects = [FoundObject(one + 1, "person", 0.9, (2, 2, 6, 6)) for one in range(tracks)]
+        self.pictures.offer(shared, objects)
+        shared.release()
+
+
+@pytest.fixture
+def store() -> FaultyStore:
+    return FaultyStore(ObjectArchive.in_memory())
+
+
+@pytest.fixture
+async def stage(store: FaultyStore) -> AsyncIterator[_Stage]:
+    with ThreadPoolExecutor(1) as executor:
+        async with threads_over(store) as threads:
+            yield _Stage(threads, executor)
+
+
+def _brightness(jpeg: bytes | None) -> int:
+    """Of the lower right corner, where nothing is drawn."""
+    assert jpeg is not None
+    return int(np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))[44, 60])
+
+
+async def test_of_a_file_the_frame_with_the_most_tracked_objects_is_kept(stage: _Stage, store: FaultyStore) -> None:
+    for grey, tracks in ((50, 1), (100, 3), (150, 2), (200, 3)):
+        stage.offer(grey, tracks)
+    await stage.pictures.finish()
+    assert abs(_brightness(store.read(KEY)) - 100) <= 2
+    assert stage.pictures.latest == store.read(KEY)
+    assert stage.held == set()
+
+
+async def test_of_a_camera_the_current_frame_is_kept_every_two_seconds(stage: _Stage, store: FaultyStore) -> None:
+    stage.pictures.live = True
+    for grey, seconds in ((50, 0.0), (100, 1.9), (150, 0.2), (200, 0.1)):
+        stage.clock.now += seconds
+        stage.offer(grey)
+        await becomes(lambda: not stage.held, "the frame is drawn")
+    await stage.pictures.finish()
+    assert abs(_brightness(store.read(KEY)) - 150) <= 2
+
+
+async def test_nothing_is_drawn_while_nobody_needs_it(stage: _Stage) -> None:
+    stage.offer(50, tracks=2)
+    await becomes(lambda: not stage.held, "the first frame is drawn")
+    first = stage.pictures.latest
+    stage.offer(100, tracks=1)
+    assert stage.held == set()
+    with stage.pictures.viewers.enter() as viewer:
+        stage.offer(100, tracks=1)
+        seen = await anext(viewer.pictures())
+    assert abs(_brightness(seen) - 100) <= 2
+    assert stage.pictures.latest == first, "what a viewer sees is no better snapshot"
+
+
+async def test_a_store_that_is_away_gets_the_snapshot_later(stage: _Stage, store: FaultyStore) -> None:
+    away = Away()
+    store.fault = away
+    stage.offer(50, tracks=1)
+    await becomes(lambda: ("replace", KEY) in store.calls, "the store was tried")
+    await becomes(lambda: not stage.held, "the frame was given back")
+    away.back()
+    await stage.pictures.finish()
+    assert abs(_brightness(store.read(KEY)) - 50) <= 2
+
+
+async def test_a_slow_viewer_misses_pictures_and_the_newest_is_kept() -> None:
+    viewers = Viewers()
+    with viewers.enter() as slow, viewers.enter() as other:
+        for number in range(5):
+            viewers.show(b"%d" % number)
+        assert await anext(slow.pictures()) == b"4"
+        other.leave()
+        assert [picture async for picture in other.pictures()] == []
+        assert len(viewers) == 2
+    assert len(viewers) == 0
+
+
+async def test_viewers_are_sent_home_when_the_job_ends() -> None:
+    viewers = Viewers()
+    with viewers.enter() as viewer:
+        watching = asyncio.create_task(_collect(viewers, viewer.pictures()))
+        viewers.show(b"1")
+        assert await watching == [b"1"]
+    with viewers.enter() as late:
+        assert [picture async for picture in late.pictures()] == []
+
+
+async def _collect(viewers: Viewers, pictures: AsyncIterator[bytes]) -> list[bytes]:
+    seen = []
+    async for picture in pictures:
+        seen.append(picture)
+        viewers.close()
+    return seen

@@ -1,0 +1,121 @@
+"""What analytics mean on a worker, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from videofleet_api.codes import ErrorCode
+from videofleet_api.protocol import JobSpec
+from videofleet_worker.models.registry import ModelRegistry
+from videofleet_worker.pipeline.plan import Plan, RefusedError, make_plan
+
+
+@pytest.fixture(scope="module")
+def registry() -> ModelRegistry:
+    return ModelRegistry.load()
+
+
+def _spec(*analytics: dict[str, Any], **other: Any) -> JobSpec:
+    document = {"source": {"url": "http://host/a.mp4"}, "analytics": list(analytics)} | other
+    return JobSpec.model_validate(document)
+
+
+def _steps(*steps: dict[str, Any], name: str = "main") -> dict[str, Any]:
+    return {"name": name, "steps": list(steps)}
+
+
+def _detect(model: str = "detect", **parameters: Any) -> dict[str, Any]:
+    return {"model": model, "parameters": parameters}
+
+
+def _track(**parameters: Any) -> dict[str, Any]:
+    return {"model": "track", "parameters": parameters}
+
+
+def test_defaults_are_those_of_the_model(registry: ModelRegistry) -> None:
+    plan = make_plan(_spec(_steps({"model": "detect"})), registry)
+    one = plan.analytics[0]
+    usual = one.model.manifest.thresholds
+    assert (one.wanted.confidence, one.wanted.iou, one.wanted.class_ids) == (usual.confidence, usual.iou, None)
+    assert one.tracker is None
+    assert plan.model_size == (416, 416)
+
+
+def test_the_tracker_sees_weaker_objects_than_the_results(registry: ModelRegistry) -> None:
+    plan = make_plan(_spec(_steps(_detect(confidence=0.6), _track())), registry)
+    one = plan.analytics[0]
+    assert one.tracker is not None
+    assert plan.inferences[0].query.confidence == one.tracker.low_score
+    assert one.tracker.new_track_score == 0.6
+
+
+def test_lost_seconds_are_taken_and_grow_with_rare_sampling(registry: ModelRegistry) -> None:
+    def lost(sampling: dict[str, Any], **parameters: Any) -> float:
+        plan = make_plan(_spec(_steps(_detect(), _track(**parameters)), sampling=sampling), registry)
+        assert plan.analytics[0].tracker is not None
+        return plan.analytics[0].tracker.lost_seconds
+
+    assert lost({"mode": "all"}) == 2.0
+    assert lost({"mode": "fps", "value": 0.5}) == 6.0
+    assert lost({"mode": "fps", "value": 0.5}, lostSeconds=1.5) == 1.5
+
+
+def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry: ModelRegistry) -> None:
+    plan = make_plan(
+        _spec(
+            _steps(_detect(classes=["person"], confidence=0.7), name="people"),
+            _steps(_detect("nanodet-m-416", classes=["car", "automobile"], confidence=0.5), name="cars"),
+            _steps(_detect(iou=0.4), name="loose"),
+        ),
+        registry,
+    )
+    queries = [(one.query.confidence, one.query.iou, one.query.class_ids) for one in plan.inferences]
+    usual = registry["nanodet-m-416"].manifest.thresholds
+    assert queries == [(0.5, usual.iou, (0, 2)), (usual.confidence, 0.4, None)]
+    assert [one.inference_key for one in plan.analytics] == [
+        ("nanodet-m-416", usual.iou),
+        ("nanodet-m-416", usual.iou),
+        ("nanodet-m-416", 0.4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("analytics", "code", "words"),
+    [
+        ([_steps(_detect("yolo-x"))], ErrorCode.UNKNOWN_MODEL, ["main", "yolo-x", "nanodet-m-416", "detect"]),
+        ([_steps(_detect(classes=["persn"]))], ErrorCode.BAD_PARAMETER, ["main", "persn", "person"]),
+        ([_steps(_track(), _detect())], ErrorCode.BAD_PARAMETER, ["main", "first step"]),
+        ([_steps(_detect(), _detect("nanodet-m-416"))], ErrorCode.BAD_PARAMETER, ["one detection", "nanodet-m-416"]),
+        ([_steps(_detect(), _track(), _track())], ErrorCode.BAD_PARAMETER, ["track", "2"]),
+        ([_steps(_detect(lostSeconds=3))], ErrorCode.BAD_PARAMETER, ["detect", "lost_seconds", "track"]),
+        ([_steps(_detect(), _track(classes=["car"]))], ErrorCode.BAD_PARAMETER, ["track", "classes", "detection"]),
+        ([_steps(_detect()), _steps(_detect())], ErrorCode.BAD_PARAMETER, ["main, main"]),
+        ([], ErrorCode.BAD_PARAMETER, ["analytics"]),
+    ],
+    ids=[
+        "unknown model",
+        "unknown class",
+        "track first",
+        "two detections",
+        "two tracks",
+        "tracking parameter at a detection",
+        "detection parameter at the tracking",
+        "two of one name",
+        "none",
+    ],
+)
+def test_what_cannot_run_is_refused_with_what_would_be_right(
+    analytics: list[dict[str, Any]], code: ErrorCode, words: list[str], registry: ModelRegistry
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        make_plan(_spec(*analytics), registry)
+    assert refused.value.code is code
+    for word in words:
+        assert word in refused.value.message
+
+
+def test_a_plan_is_a_value(registry: ModelRegistry) -> None:
+    spec = _spec(_steps(_detect(), _track()))
+    first, second = make_plan(spec, registry), make_plan(spec, registry)
+    assert isinstance(first, Plan)
+    assert first == second

@@ -1,0 +1,101 @@
+"""Live sources on a real worker: pictures for viewers, losses, limits of the archive."""
+
+import asyncio
+import io
+
+from PIL import Image
+
+from tests.support.archives import becomes
+from tests.support.cameras import CameraSimulator
+from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
+from tests.unit.worker.server.conftest import chunks_of, frames_of
+from videofleet_api.protocol import JobState
+
+
+async def test_viewers_see_annotated_pictures_only_while_they_watch(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.rtsp("/cam1"), uid, singlePass=False))
+    await client.until(uid, {JobState.RUNNING})
+    viewers = f'videofleet_live_viewers{{name="name-of-{uid}",namespace="default",uid="{uid}"}}'
+    url = client.url(f"/v1/jobs/{uid}/live")
+    async with asyncio.timeout(30), client.session.ws_connect(url, **client.tls) as watching:
+        pictures = [await watching.receive_bytes() for _ in range(3)]
+        assert shared_worker.metric(viewers) == 1
+    assert all(Image.open(io.BytesIO(picture)).size == (768, 576) for picture in pictures)
+    assert len(set(pictures)) == 3
+    await becomes(lambda: shared_worker.metric(viewers) == 0, "nobody watches any more")
+    async with asyncio.timeout(30), client.session.ws_connect(url, **client.tls) as watching:
+        await watching.receive_bytes()
+        await client.assign()
+        async for _ in watching:
+            pass
+        assert watching.close_code == 1001
+
+
+async def test_a_camera_that_comes_back_goes_on_in_its_epoch(
+    client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.rtsp("/cam2"), uid, singlePass=False))
+    await client.until(uid, {JobState.RUNNING})
+    try:
+        simulator.fault("/cam2", "stop")
+        lost = (await client.until(uid, {JobState.RECONNECTING}))[-1]
+        assert lost.code is not None
+        assert lost.message is not None
+        assert lost.first_frame
+        assert "attempt 1" in lost.message
+    finally:
+        simulator.fault("/cam2", "none")
+    back = (await client.until(uid, {JobState.RUNNING}))[-1]
+    assert (back.epoch, back.code) == (1, None)
+    snapshot = await client.get(f"/v1/jobs/{uid}/snapshot.jpg")
+    assert snapshot.status == 200
+
+
+async def test_a_live_log_is_read_from_now_on_and_goes_on_over_epochs(
+    client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    url = simulator.rtsp("/cam1")
+    for epoch in (1, 2):
+        await client.assign(file_job(url, uid, epoch=epoch, singlePass=False))
+        await client.until(uid, {JobState.RUNNING})
+        await _first_chunk(client, uid)
+    now = await _first_chunk(client, uid)
+    whole = b""
+    async with asyncio.timeout(30):
+        async for data in client.chunks(uid, "?offset=oldest"):
+            whole += data
+            if now in whole:
+                break
+    frames = frames_of(whole)
+    assert frames == sorted(set(frames))
+    infos = [one["stream_info"] for one in chunks_of(whole)]
+    assert infos[0]["total_frames"] is None
+    for field in ("pts", "capture_time", "decoded_frames"):
+        values = [info[field] for info in infos]
+        assert values == sorted(values), field
+    assert whole.count(b": epoch ") == 2
+
+
+async def test_a_live_playlist_begins_anew_in_every_epoch(
+    client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    # Only its opening tells that it is live, and its frames are counted from 0 again.
+    url = simulator.http("/live/live.m3u8")
+    seen = []
+    for epoch in (1, 2):
+        await client.assign(file_job(url, uid, epoch=epoch, singlePass=False))
+        await client.until(uid, {JobState.RUNNING})
+        seen += chunks_of(await _first_chunk(client, uid))
+    infos = [one["stream_info"] for one in seen]
+    assert {info["total_frames"] for info in infos} == {None}
+    assert [info["frame_index"] for info in infos] == sorted({info["frame_index"] for info in infos})
+
+
+async def _first_chunk(client: WorkerClient, uid: str) -> bytes:
+    """The first bytes that come when nothing is said about where to begin."""
+    async with asyncio.timeout(30):
+        async for data in client.chunks(uid):
+            return data
+    raise AssertionError("the log ended")

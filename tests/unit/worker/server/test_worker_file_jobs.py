@@ -1,0 +1,167 @@
+"""Recorded sources on a real worker: results, pictures, ends, refusals."""
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from tests.support.cameras import CameraSimulator
+from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
+from tests.unit.worker.server.conftest import chunks_of, frames_of
+from videofleet_api.codes import ErrorCode
+from videofleet_api.protocol import TERMINAL, JobState
+from videofleet_api.results import Chunk, RunResult
+
+PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "track"}]
+
+
+async def test_people_are_detected_tracked_and_told(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25))
+    reports = await client.until(uid, TERMINAL)
+    states = [report.state for report in reports]
+    assert states[0] is JobState.PREPARING
+    assert JobState.RUNNING in states
+    last = reports[-1]
+    assert (last.state, last.first_frame, last.code) == (JobState.ENDED, True, None)
+    assert last.first_frame_time is not None
+    assert (last.progress.processed_frames, last.progress.total_frames, last.progress.source_fps) == (25, 795, 10.0)
+
+    data = await client.log(uid)
+    chunks = [Chunk.model_validate(one) for one in chunks_of(data)]
+    assert frames_of(data) == list(range(25))
+    assert chunks[-1].finish_reason == "max_frames"
+    assert chunks[-1].usage is not None
+    assert data.endswith(b"data: [DONE]\n\n")
+    targets = chunks[20].delta.results[0].targets
+    assert len(targets) >= 3
+    assert {one.class_ for one in targets} == {"person"}
+    assert all(one.roi.left + one.roi.width <= 768 and one.roi.top + one.roi.height <= 576 for one in targets)
+
+    result = RunResult.model_validate((await client.get(f"/v1/jobs/{uid}/results")).body)
+    assert (result.finish_reason, result.usage.processed_frames, result.model) == ("max_frames", 25, "nanodet-m-416")
+    assert len([one for one in result.tracks if one.frames_seen >= 20]) >= 3
+    folder = shared_worker.archive / "default" / uid / "1" / "main"
+    assert RunResult.model_validate_json((folder / "results.json").read_bytes()) == result
+
+    answer = await client.get(f"/v1/jobs/{uid}/snapshot.jpg")
+    assert Image.open(io.BytesIO(answer.body)).size == (768, 576)
+    assert (folder / "snapshot.jpg").read_bytes() == answer.body
+
+    sample = f'{{name="name-of-{uid}",namespace="default",uid="{uid}"}}'
+    assert shared_worker.metric(f"videofleet_frames_processed_total{sample}") == 25
+    assert shared_worker.metric(f"videofleet_archive_bytes_total{sample}") > 1000
+    assert shared_worker.metric('videofleet_streams{state="ended"}') == 1
+
+
+async def test_results_can_be_read_from_any_offset_and_while_they_come(
+    client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=15))
+    await client.until(uid, {JobState.RUNNING})
+    # From the beginning on, while the job runs, to its end.
+    whole = await client.log(uid)
+    assert frames_of(whole) == list(range(15))
+    for offset in (0, 1, 100, len(whole) // 2, len(whole) - 1, len(whole)):
+        assert await client.log(uid, f"?offset={offset}") == whole[offset:]
+    middle = int(whole.split(b"id: ")[7][:16])
+    resumed = await client.request("GET", f"/v1/jobs/{uid}/chunks", headers={"Last-Event-ID": f"{middle:016d}"})
+    assert resumed.body == whole[middle:]
+    beyond = await client.get(f"/v1/jobs/{uid}/chunks?offset={len(whole) + 1}")
+    assert (beyond.status, beyond.body["end"]) == (416, len(whole))
+    wrong = await client.get(f"/v1/jobs/{uid}/chunks?offset=-1")
+    assert (wrong.status, wrong.body["code"]) == (400, "BAD_REQUEST")
+
+
+async def test_a_whole_file_ends_by_itself(client: WorkerClient, simulator: CameraSimulator, uid: str) -> None:
+    sampling = {"mode": "interval", "value": 100}
+    await client.assign(file_job(simulator.http("/vtest-384x288.mp4"), uid, sampling=sampling))
+    await client.until(uid, {JobState.ENDED})
+    data = await client.log(uid)
+    assert frames_of(data) == list(range(0, 795, 100))
+    last = chunks_of(data)[-1]
+    assert last["finish_reason"] == "stop"
+    assert (last["stream_info"]["decoded_frames"], last["stream_info"]["dropped_frames"]) == (795, 787)
+
+
+async def test_several_analytics_share_one_decoding_and_have_their_own_results(
+    client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    analytics = [
+        {"name": "people", "steps": PEOPLE},
+        {"name": "all", "steps": [{"model": "detect", "parameters": {"confidence": 0.2}}]},
+    ]
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=6, analytics=analytics))
+    await client.until(uid, {JobState.ENDED})
+    people, everything = [await client.log(uid, f"?analytics={name}") for name in ("people", "all")]
+    assert frames_of(people) == frames_of(everything) == list(range(6))
+    assert all("track_id" not in one for one in _targets(everything))
+    assert len(_targets(everything)) > len(_targets(people)) > 0
+    tracks = [
+        (await client.get(f"/v1/jobs/{uid}/results?analytics={name}")).body["tracks"] for name in ("people", "all")
+    ]
+    assert len(tracks[0]) > 0
+    assert tracks[1] == []
+    unknown = await client.get(f"/v1/jobs/{uid}/chunks?analytics=faces")
+    assert (unknown.status, unknown.body["code"]) == (404, "UNKNOWN_ANALYTICS")
+    assert "people, all" in unknown.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "code", "words"),
+    [
+        ([{"model": "yolo"}], ErrorCode.UNKNOWN_MODEL, ["yolo", "nanodet-m-416"]),
+        ([{"model": "detect", "parameters": {"classes": ["persn"]}}], ErrorCode.BAD_PARAMETER, ["persn", "person"]),
+    ],
+)
+async def test_what_cannot_run_is_refused(
+    steps: list[object], code: ErrorCode, words: list[str], client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    analytics = [{"name": "main", "steps": steps}]
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, analytics=analytics))
+    last = (await client.until(uid, TERMINAL))[-1]
+    assert (last.state, last.code, last.first_frame) == (JobState.REFUSED, code, False)
+    for word in words:
+        assert word in (last.message or "")
+
+
+async def test_a_source_that_is_not_there_fails_before_the_first_frame(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.http("/no-such-clip.mp4"), uid))
+    last = (await client.until(uid, TERMINAL))[-1]
+    assert (last.state, last.code, last.first_frame) == (JobState.FAILED, ErrorCode.NOT_FOUND, False)
+    # Another attempt may follow: nothing terminal is in the log, and there are no results.
+    data = await client.log(uid)
+    assert data.startswith(b": epoch 1 by ")
+    assert chunks_of(data) == []
+    assert (await client.get(f"/v1/jobs/{uid}/results")).status == 404
+    assert not (shared_worker.archive / "default" / uid / "1" / "main" / "results.json").exists()
+
+
+async def test_results_without_an_archive_go_to_those_who_read_along(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=5, archiveEnabled=False))
+    await client.until(uid, {JobState.ENDED})
+    data = await client.log(uid)
+    assert frames_of(data) == list(range(5))
+    assert (await client.get(f"/v1/jobs/{uid}/results")).status == 200
+    assert not (shared_worker.archive / "default" / uid).exists()
+
+
+async def test_credentials_are_in_no_log_and_no_event(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    source = {"url": simulator.http("/no-such.mp4?token=t0pSecret"), "username": "r00tuser", "password": "pa55/word@x"}
+    await client.assign(file_job("", uid, source=source))
+    reports = await client.until(uid, TERMINAL)
+    told = json.dumps([report.wire() for report in reports]) + shared_worker.log() + shared_worker.plain("/metrics")[1]
+    for secret in ("t0pSecret", "r00tuser", "pa55/word@x", "pa55%2Fword%40x"):
+        assert secret not in told
+
+
+def _targets(data: bytes) -> list[dict[str, object]]:
+    return [one for chunk in chunks_of(data) for result in chunk["delta"]["results"] for one in result["targets"]]

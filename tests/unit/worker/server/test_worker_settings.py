@@ -1,0 +1,95 @@
+"""Settings, logs, readiness."""
+
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.worker_client import REPOSITORY
+from videofleet_worker.config import ConfigError, load_settings
+from videofleet_worker.logs import JsonFormatter, Secrets
+
+
+def test_defaults_need_no_environment() -> None:
+    settings = load_settings({})
+    assert (settings.archive, settings.tls_dir, settings.capacity) == (Path("/archive"), Path("/tls"), 1)
+    assert (settings.execution_provider, settings.api_port, settings.plain_port) == ("auto", 8443, 8080)
+
+
+def test_every_variable_is_taken_and_an_empty_one_counts_as_absent() -> None:
+    settings = load_settings(
+        {
+            "VIDEOFLEET_WORKER_ID": "w",
+            "VIDEOFLEET_CAPACITY": "12",
+            "VIDEOFLEET_EXECUTION_PROVIDER": "cuda",
+            "VIDEOFLEET_MODELS": "/models/a:/models/b",
+            "VIDEOFLEET_LOG_LEVEL": "debug",
+            "VIDEOFLEET_ARCHIVE": "",
+        }
+    )
+    assert (settings.worker_id, settings.capacity, settings.execution_provider) == ("w", 12, "cuda")
+    assert settings.models == (Path("/models/a"), Path("/models/b"))
+    assert (settings.log_level, settings.archive) == ("DEBUG", Path("/archive"))
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_settings({"VIDEOFLEET_CAPACITY": "0", "VIDEOFLEET_LOG_LEVEL": "loud"})
+    for word in ("VIDEOFLEET_CAPACITY", "'0'", "VIDEOFLEET_LOG_LEVEL", "LOUD"):
+        assert word in str(refused.value)
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    secrets = Secrets()
+    secrets.remember("a-job", ("someone", "pa55/word", None))
+    return secrets
+
+
+def _logged(secrets: Secrets, message: str, *values: object, **fields: object) -> dict[str, object]:
+    stream = io.StringIO()
+    logger = logging.Logger("a.logger")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter(secrets))
+    logger.addHandler(handler)
+    try:
+        raise ValueError("no way to rtsp://someone:pa55/word@host/cam")
+    except ValueError:
+        logger.exception(message, *values, extra=fields)
+    (line,) = stream.getvalue().splitlines()
+    record: dict[str, object] = json.loads(line)
+    return record
+
+
+def test_a_record_is_one_line_with_its_fields(secrets: Secrets) -> None:
+    record = _logged(secrets, "took %d", 3, uid="u", epoch=2)
+    assert (record["level"], record["logger"], record["message"]) == ("ERROR", "a.logger", "took 3")
+    assert (record["uid"], record["epoch"]) == ("u", 2)
+    assert str(record["time"]).endswith("+00:00")
+    assert "ValueError" in str(record["error"])
+
+
+def test_no_part_of_a_record_holds_credentials(secrets: Secrets) -> None:
+    record = _logged(secrets, "open %s", "http://host/a?token=t0ps", address="rtsp://someone:pa55%2Fword@host/cam")
+    text = json.dumps(record)
+    for secret in ("someone", "pa55/word", "pa55%2Fword", "t0ps"):
+        assert secret not in text
+    assert "host/cam" in text
+
+
+def test_nothing_is_told_about_the_models_to_anybody(tmp_path: Path) -> None:
+    # The runtime's reporting begins with an identifier in the home folder.
+    paths = os.pathsep.join(str(REPOSITORY / part) for part in ("api", "worker"))
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": paths}
+    subprocess.run([sys.executable, "-c", "import videofleet_worker.inference"], env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_credentials_are_forgotten_with_their_job(secrets: Secrets) -> None:
+    secrets.forget("a-job")
+    assert secrets.redact("someone") == "someone"

@@ -1,0 +1,38 @@
+"""`python -m videofleet_worker`: run a worker until SIGTERM."""
+
+import asyncio
+import logging
+import sys
+from typing import Final
+
+from videofleet_worker.app import run_worker
+from videofleet_worker.archive.errors import ArchiveError
+from videofleet_worker.config import ConfigError, load_settings
+from videofleet_worker.decode.forkserver import prepare_forkserver
+from videofleet_worker.logs import Secrets, set_up_logs
+from videofleet_worker.models.manifest import ModelFolderError
+from videofleet_worker.server.tls import TlsFilesError
+
+_LOGGER: Final = logging.getLogger("videofleet_worker")
+
+
+def main() -> int:
+    """Exit code 0 after SIGTERM, 2 where the worker cannot start as it is set up."""
+    # Before anything secret is read: the decoding processes are copies of this one's child.
+    forkserver = prepare_forkserver()
+    secrets = Secrets()
+    set_up_logs("INFO", secrets)
+    try:
+        settings = load_settings()
+        set_up_logs(settings.log_level, secrets)
+        asyncio.run(run_worker(settings, secrets))
+    except (ConfigError, TlsFilesError, ModelFolderError, ArchiveError) as error:
+        _LOGGER.error("cannot start: %s", error)
+        return 2
+    finally:
+        forkserver.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""The worker process: its parts put together, started and stopped in order."""
+
+import asyncio
+import logging
+import secrets as randomness
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from videofleet_worker.archive.store import FolderArchive
+from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.config import Settings
+from videofleet_worker.inference import Inference, start_inference
+from videofleet_worker.info import describe
+from videofleet_worker.logs import Secrets
+from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
+from videofleet_worker.pipeline.run import StreamRun
+from videofleet_worker.pipeline.tools import Tools
+from videofleet_worker.server.api import api_app
+from videofleet_worker.server.plain import plain_app
+from videofleet_worker.server.readiness import Readiness
+from videofleet_worker.server.tls import ReloadingTls
+from videofleet_worker.sources.clock import SystemClock
+from videofleet_worker.supervisor import Supervisor
+
+_LOGGER: Final = logging.getLogger(__name__)
+_ARCHIVE_THREADS: Final = 8
+_PICTURE_THREADS: Final = 2
+_STAGING_SECONDS: Final = 3600.0
+# Of the grace period, kept for what comes after the streams.
+_LAST_SECONDS: Final = 3.0
+
+
+async def run_worker(settings: Settings, secrets: Secrets) -> None:
+    """From start to SIGTERM. Raises TlsFilesError, ModelFolderError or ArchiveError where it cannot start."""
+    stop = _stop_signal()
+    tls = ReloadingTls(settings.tls_dir)
+    archive = FolderArchive(settings.archive)
+    archive.clean_staging(time.time() - _STAGING_SECONDS)
+    readiness = Readiness()
+    registry = process_registry()
+    async with AsyncExitStack() as stack:
+        # The probes answer while models are loaded, which on a GPU can take minutes.
+        plain = plain_app(readiness.checks, registry)
+        plain_port = await stack.enter_async_context(_listening(plain, settings.listen, settings.plain_port))
+        watch = asyncio.create_task(readiness.watch_archive(archive.probe))
+        stack.callback(watch.cancel)
+        inference = await start_inference(settings)
+        stack.push_async_callback(inference.close)
+        supervisor = _supervisor(archive, inference, secrets, stack)
+        registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
+        app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments))
+        api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
+        readiness.set("models", None)
+        _log_start(settings, inference, {"api_port": api_port, "plain_port": plain_port})
+        await stop.wait()
+        readiness.set("stopping", "the worker was told to stop")
+        # Readers stay connected until the last results are sealed.
+        await supervisor.close(max(1.0, settings.grace_seconds - _LAST_SECONDS))
+    _LOGGER.info("stopped")
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    return stop
+
+
+def _supervisor(archive: FolderArchive, inference: Inference, secrets: Secrets, stack: AsyncExitStack) -> Supervisor:
+    instance = randomness.token_hex(8)
+    store_threads = stack.enter_context(ThreadPoolExecutor(_ARCHIVE_THREADS, "archive"))
+    picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
+    tools = Tools(
+        registry=inference.registry,
+        engines=inference.engines,
+        archive=StoreThreads(archive, store_threads),
+        picture_threads=picture_threads,
+        clock=SystemClock(),
+        wall_clock=time.time,
+        owner=instance,
+        attended=lambda: supervisor.hub.readers > 0,
+    )
+    supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
+    return supervisor
+
+
+@asynccontextmanager
+async def _listening(
+    app: web.Application, host: str | None, port: int, context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve the application; the port that it really has."""
+    # Streams of events have no end: at the end they are cut after a moment.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, ssl_context=context)
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def _log_start(settings: Settings, inference: Inference, ports: dict[str, int]) -> None:
+    provider = inference.provider
+    if provider.fallback_reason:
+        _LOGGER.warning("not on the execution provider that was asked for: %s", provider.fallback_reason)
+    fields: dict[str, object] = {
+        "worker": settings.worker_id,
+        "provider": provider.name,
+        "models": list(inference.registry),
+        "capacity": settings.capacity,
+    }
+    _LOGGER.info("ready", extra=fields | ports)

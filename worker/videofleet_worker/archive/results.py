@@ -1,0 +1,104 @@
+"""results.json: the tracks of a run, folded from its log."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from videofleet_api.results import FinishReason, RunResult, Track, Usage
+from videofleet_worker.archive import log
+from videofleet_worker.archive.acquire import scan
+from videofleet_worker.archive.errors import ArchiveCorruptError
+from videofleet_worker.archive.store import Store
+
+
+@dataclass(slots=True)
+class _Track:
+    first_frame: int
+    last_frame: int = 0
+    frames_seen: int = 0
+    best_confidence: float = 0.0
+    votes: dict[str, float] = field(default_factory=dict)
+
+    def add(self, frame: int, target: dict[str, Any]) -> None:
+        confidence = float(target["confidence"])
+        self.last_frame = frame
+        self.frames_seen += 1
+        self.best_confidence = max(self.best_confidence, confidence)
+        self.votes[target["class"]] = self.votes.get(target["class"], 0.0) + confidence
+
+    def class_(self) -> str:
+        """The class with the most confidence in all; of equals the first by name."""
+        return min(self.votes, key=lambda name: (-self.votes[name], name))
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """Folds the chunks of one run, in order."""
+
+    tracks: dict[int, _Track] = field(default_factory=dict)
+    terminal: dict[str, Any] | None = None
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        """One chunk document."""
+        frame = chunk["stream_info"]["frame_index"]
+        for result in chunk["delta"]["results"]:
+            for target in result["targets"]:
+                track_id = target.get("track_id")
+                if track_id is not None:
+                    self.tracks.setdefault(track_id, _Track(first_frame=frame)).add(frame, target)
+        if chunk["finish_reason"] is not None:
+            self.terminal = chunk
+
+    def result(self, model: str) -> RunResult:
+        """The summary. Raises ArchiveCorruptError for a log without an end."""
+        if self.terminal is None:
+            raise ArchiveCorruptError("a log without a terminal chunk has no result")
+        reason: FinishReason = self.terminal["finish_reason"]
+        return RunResult(
+            id=self.terminal["id"],
+            model=model,
+            finish_reason=reason,
+            usage=Usage.model_validate(self.terminal["usage"]),
+            tracks=[_summary(track_id, self.tracks[track_id]) for track_id in sorted(self.tracks)],
+        )
+
+
+def _summary(track_id: int, track: _Track) -> Track:
+    return Track(
+        track_id=track_id,
+        class_=track.class_(),
+        first_frame=track.first_frame,
+        last_frame=track.last_frame,
+        frames_seen=track.frames_seen,
+        best_confidence=round(track.best_confidence, 4),
+    )
+
+
+def results_key(prefix: str) -> str:
+    """Where the summary of a run lies."""
+    return f"{prefix}/results.json"
+
+
+def snapshot_key(prefix: str) -> str:
+    """Where the annotated picture of a run lies."""
+    return f"{prefix}/snapshot.jpg"
+
+
+def summarise(store: Store, prefix: str, model: str) -> RunResult:
+    """Fold the finished log under `prefix`. Blocking."""
+    summary = RunSummary()
+    for segment in scan(store, prefix).segments:
+        data = store.read(log.segment_key(prefix, segment.offset))
+        if data is None:
+            raise ArchiveCorruptError(f"the archive lacks the segment of {prefix} at {segment.offset}")
+        for document in log.documents(data):
+            summary.add(orjson.loads(document))
+    return summary.result(model)
+
+
+def write_results(store: Store, prefix: str, model: str) -> RunResult:
+    """Fold the finished log and store results.json; the same log gives the same bytes. Blocking."""
+    result = summarise(store, prefix, model)
+    store.replace(results_key(prefix), result.model_dump_json(by_alias=True, indent=1).encode() + b"\n")
+    return result

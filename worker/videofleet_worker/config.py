@@ -1,0 +1,74 @@
+"""Settings of a worker process, from its environment."""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from videofleet_api.names import WORKER_API_PORT, WORKER_PLAIN_PORT
+
+PREFIX: Final = "VIDEOFLEET_"
+
+
+class ConfigError(Exception):
+    """The environment cannot be used; the message names every variable that is wrong."""
+
+
+class Settings(BaseModel):
+    """Each field is the variable VIDEOFLEET_<NAME>; an empty variable counts as absent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    worker_id: str = Field(default_factory=socket.gethostname, min_length=1, max_length=253)
+    """Who the worker is to the operator; the uid of its pod."""
+    capacity: int = Field(1, ge=1, le=100_000)
+    """Slots that the worker offers; it only reports them."""
+    execution_provider: Literal["auto", "tensorrt", "cuda", "cpu"] = "auto"
+    """What inference should run on."""
+    archive: Path = Path("/archive")
+    """Folder of the archive."""
+    tls_dir: Path = Path("/tls")
+    """Folder with tls.crt, tls.key and ca.crt."""
+    models: tuple[Path, ...] = ()
+    """Folders with models besides those that come with the worker, separated by colons."""
+    scratch: Path = Path("/tmp")
+    """Folder for what may be lost: engines built for a GPU."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    listen: str | None = None
+    """Address to listen on; without it all."""
+    api_port: int = Field(WORKER_API_PORT, ge=0, le=65535)
+    plain_port: int = Field(WORKER_PLAIN_PORT, ge=0, le=65535)
+    grace_seconds: float = Field(25, gt=0, le=3600)
+    """Seconds after SIGTERM until the worker must have ended."""
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in an environment. Raises ConfigError."""
+    given = {
+        name: environ[variable]
+        for name in Settings.model_fields
+        if environ.get(variable := PREFIX + name.upper(), "") != ""
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_problem(dict(one)) for one in error.errors())) from error
+
+
+def _problem(error: dict[str, object]) -> str:
+    location = error["loc"]
+    name = str(location[0]) if isinstance(location, tuple) else str(location)
+    return f"{PREFIX}{name.upper()} is {error['input']!r}: {error['msg']}"

@@ -1,0 +1,1 @@
+"""Demuxing and decoding, each source in a process of its own."""

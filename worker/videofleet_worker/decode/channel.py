@@ -1,0 +1,51 @@
+"""The child's end of the socket to its parent."""
+
+import array
+import contextlib
+import socket
+
+from videofleet_worker.decode.messages import MAX_PACKET, Message, OpenRequest, SlotFree
+
+
+class ParentGone(Exception):
+    """The parent closed the socket: nobody wants the frames any more."""
+
+
+class ParentChannel:
+    """Blocking messages to the parent, and its answers. Used by one thread."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def receive_request(self) -> OpenRequest:
+        """Wait for the first message."""
+        return OpenRequest.model_validate_json(self._receive(0))
+
+    def send(self, message: Message, fd: int | None = None) -> None:
+        """Send a message, with a descriptor attached when one is given. Raises ParentGone."""
+        ancillary = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        try:
+            self._socket.sendmsg([message.model_dump_json().encode()], ancillary)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise ParentGone from error
+
+    def wait_free(self) -> SlotFree:
+        """Wait until the parent frees a slot. Raises ParentGone."""
+        return SlotFree.model_validate_json(self._receive(0))
+
+    def poll_free(self) -> list[SlotFree]:
+        """What the parent has freed since the last call, without waiting. Raises ParentGone."""
+        freed: list[SlotFree] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                freed.append(SlotFree.model_validate_json(self._receive(socket.MSG_DONTWAIT)))
+        return freed
+
+    def _receive(self, flags: int) -> bytes:
+        try:
+            packet = self._socket.recv(MAX_PACKET, flags)
+        except ConnectionResetError as error:
+            raise ParentGone from error
+        if not packet:
+            raise ParentGone
+        return packet

@@ -1,0 +1,80 @@
+"""Entry of a decoding child: lock it down, serve one source, say how it ended."""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+
+from videofleet_worker.decode.channel import ParentChannel, ParentGone
+from videofleet_worker.decode.messages import Failed
+from videofleet_worker.decode.opening import open_source
+from videofleet_worker.decode.serving import Serving
+from videofleet_worker.sources.errors import ErrorCode, SourceError
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+# Above any limit a container gives; the kernel closes the range in one call.
+_HIGHEST_DESCRIPTOR = 1 << 20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run_child(sock: socket.socket, server_pid: int) -> int:
+    """Serve the source that is asked for over `sock`; returns the exit status."""
+    channel = ParentChannel(_isolate(sock, server_pid))
+    try:
+        _serve(channel)
+    except ParentGone:
+        return 0
+    except SourceError as error:
+        return _say(channel, Failed(code=error.code, message=error.message[:1000]))
+    except MemoryError:
+        return _say(channel, Failed(code=ErrorCode.INTERNAL, message="the decoder ran out of memory"))
+    except Exception as error:  # noqa: BLE001  the last stop of the process: the parent has to hear of it
+        # The type only: the text may hold the address with its credentials.
+        return _say(channel, Failed(code=ErrorCode.INTERNAL, message=f"the decoder failed ({type(error).__name__})"))
+    return 0
+
+
+def _serve(channel: ParentChannel) -> None:
+    request = channel.receive_request()
+    source = open_source(request)
+    channel.send(source.info)
+    Serving(request, source, channel).run()
+
+
+def _say(channel: ParentChannel, message: Failed) -> int:
+    try:
+        channel.send(message)
+    except ParentGone:
+        return 0
+    return 1
+
+
+def _isolate(sock: socket.socket, server_pid: int) -> socket.socket:
+    """Die with the fork server (which dies with the worker), keep nothing but the socket, gain and show nothing."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server_pid:
+        os._exit(0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    # Children have one user in common: none may read another's memory, where its credentials are.
+    _prctl(_PR_SET_DUMPABLE, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    kept = 3
+    os.dup2(sock.detach(), kept)
+    os.closerange(kept + 1, _HIGHEST_DESCRIPTOR)
+    return socket.socket(fileno=kept)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")

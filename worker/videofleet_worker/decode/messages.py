@@ -1,0 +1,122 @@
+"""What a decoding child and its parent say to each other: one JSON document a packet.
+
+The parent parses what the child sends with these models and nothing else; a document outside them ends the child.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS
+from videofleet_worker.sources.errors import ErrorCode
+
+DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
+
+MAX_PACKET = 65_536
+
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+_Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+_Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+
+
+class Message(BaseModel):
+    """Base of all messages: nothing unknown, nothing coerced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class OpenRequest(Message):
+    """Parent to child, first: what to open. The only message with credentials."""
+
+    type: Literal["open"] = "open"
+    url: str
+    username: str | None = Field(None, repr=False)
+    password: str | None = Field(None, repr=False)
+    transport: Literal["auto", "tcp", "udp"]
+    kind: Literal["auto", "live", "recorded"]
+    sampling_mode: Literal["all", "fps", "keyframe", "interval"]
+    sampling_value: float | None
+    model_width: _Side
+    model_height: _Side
+    slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
+    max_frames: int | None
+    resume_after_frame: int | None
+    io_timeout: float
+    verify_tls: bool
+    ca_file: str | None
+
+
+class SlotFree(Message):
+    """Parent to child: a slot may be written again."""
+
+    type: Literal["free"] = "free"
+    ring: int
+    slot: int
+
+
+class Opened(Message):
+    """Child to parent: the source is open. fps, width and height are 0 as long as they are not known."""
+
+    type: Literal["opened"] = "opened"
+    live: bool
+    fps: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+    width: Annotated[int, Field(ge=0, le=MAX_SIDE)]
+    height: Annotated[int, Field(ge=0, le=MAX_SIDE)]
+    codec: Annotated[str, Field(max_length=64)]
+    total_frames: _Count | None
+
+
+class RingReady(Message):
+    """Child to parent, with the memfd attached: the frames that follow lie in this ring."""
+
+    type: Literal["ring"] = "ring"
+    number: _Count
+    width: _Side
+    height: _Side
+
+
+class FrameReady(Message):
+    """Child to parent: a slot holds a frame. `taken` is monotonic, `capture_time` Unix time."""
+
+    type: Literal["frame"] = "frame"
+    ring: _Count
+    slot: Annotated[int, Field(ge=0, lt=MAX_SLOTS)]
+    index: _Count
+    pts: _Seconds
+    capture_time: _Seconds
+    taken: _Seconds
+    keyframe: bool
+    full_range: bool
+
+
+class Progress(Message):
+    """Child to parent: what happened since the last one of these."""
+
+    type: Literal["progress"] = "progress"
+    received: _Count
+    decoded: _Count
+    dropped: dict[DropCause, _Count]
+
+
+class Ended(Message):
+    """Child to parent, last: the source came to its regular end."""
+
+    type: Literal["ended"] = "ended"
+
+
+class Failed(Message):
+    """Child to parent, last: the source failed."""
+
+    type: Literal["failed"] = "failed"
+    code: ErrorCode
+    message: Annotated[str, Field(max_length=1000)]
+
+
+ChildMessage = Annotated[Opened | RingReady | FrameReady | Progress | Ended | Failed, Field(discriminator="type")]
+
+_CHILD_MESSAGES: TypeAdapter[ChildMessage] = TypeAdapter(ChildMessage)
+
+
+def parse_child_message(packet: bytes) -> ChildMessage:
+    """The message in a packet from a child. Raises ValueError for anything else."""
+    return _CHILD_MESSAGES.validate_json(packet)

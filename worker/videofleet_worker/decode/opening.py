@@ -1,0 +1,151 @@
+"""Opening a source inside the child: container, video stream, decoder, and what is known of them."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+import av.container
+import av.error
+import av.logging
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from videofleet_worker.decode.failures import LogLine, open_failure
+from videofleet_worker.decode.messages import Opened, OpenRequest
+from videofleet_worker.decode.options import address, open_options, scheme_of
+from videofleet_worker.decode.ring import MAX_SIDE
+from videofleet_worker.sources.errors import ErrorCode, SourceError
+
+_HIGHEST_FPS = 240.0
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """An open source. `pulled`: it comes as fast as it is read, so a live one has to be paced."""
+
+    container: av.container.InputContainer
+    stream: VideoStream
+    info: Opened
+    pulled: bool
+
+
+def open_source(request: OpenRequest) -> OpenSource:
+    """Open what the request names. Raises SourceError."""
+    container = _open_container(request)
+    try:
+        stream = _video_stream(container)
+        _set_up_decoder(stream)
+        return OpenSource(container, stream, _describe(request, container, stream), _is_pulled(request, container))
+    except SourceError:
+        container.close()
+        raise
+
+
+def _open_container(request: OpenRequest) -> av.container.InputContainer:
+    logs: list[LogLine] = []
+    target = address(request)
+    _refuse_empty_file(target)
+    try:
+        with _captured(logs):
+            return av.open(target, options=open_options(request))
+    except av.error.FFmpegError as error:
+        failure = open_failure(error, logs, scheme_of(request.url))
+    # Outside the handler, so that the original with the address in it is not chained to what is raised.
+    raise failure
+
+
+def _refuse_empty_file(target: str) -> None:
+    """FFmpeg takes a file of no bytes for a damaged MP4, by its name."""
+    path = target.removeprefix("file:")
+    with contextlib.suppress(OSError):
+        if path != target and os.path.isfile(path) and os.path.getsize(path) == 0:
+            raise SourceError(ErrorCode.EMPTY, "the file is empty")
+
+
+@contextlib.contextmanager
+def _captured(logs: list[LogLine]) -> Iterator[None]:
+    """FFmpeg's log lines while opening. Afterwards it is silent: its callback would need the GIL for every line."""
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture(local=False) as lines:
+            try:
+                yield
+            finally:
+                logs.extend(lines)
+    finally:
+        av.logging.set_level(None)
+
+
+def _video_stream(container: av.container.InputContainer) -> VideoStream:
+    candidates = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not candidates:
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise SourceError(ErrorCode.UNSUPPORTED, f"no video in the source, only {kinds}")
+    stream = max(candidates, key=lambda s: (s.codec_context is not None, _pixels(s), -s.index))
+    if stream.codec_context is None:
+        raise SourceError(ErrorCode.CODEC, "there is no decoder for the video")
+    for other in container.streams:
+        if other is not stream:
+            # Else all variants of an HLS playlist are downloaded.
+            other.discard = Discard.all
+    return stream
+
+
+def _pixels(stream: VideoStream) -> int:
+    return stream.codec_context.width * stream.codec_context.height if stream.codec_context is not None else 0
+
+
+def _set_up_decoder(stream: VideoStream) -> None:
+    context = stream.codec_context
+    if context.width > MAX_SIDE or context.height > MAX_SIDE:
+        size = f"{context.width}x{context.height}"
+        raise SourceError(ErrorCode.UNSUPPORTED, f"pictures of {size} are larger than {MAX_SIDE}x{MAX_SIDE}")
+    # Streams run side by side; threads inside one would cost 40 MB each for no gain in sum.
+    context.thread_count = 1
+    context.options = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
+
+
+def _describe(request: OpenRequest, container: av.container.InputContainer, stream: VideoStream) -> Opened:
+    live = _is_live(request, container)
+    return Opened(
+        live=live,
+        fps=_frame_rate(stream),
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+        codec=stream.codec_context.name[:64],
+        total_frames=None if live else _total_frames(container, stream),
+    )
+
+
+def _is_live(request: OpenRequest, container: av.container.InputContainer) -> bool:
+    if request.kind != "auto":
+        return request.kind == "live"
+    if scheme_of(request.url) in ("rtsp", "rtsps"):
+        return True
+    # FFmpeg gives a playlist a duration only when it has an ENDLIST.
+    return container.format.name == "hls" and container.duration is None
+
+
+def _is_pulled(request: OpenRequest, container: av.container.InputContainer) -> bool:
+    return container.format.name == "hls" or (
+        scheme_of(request.url) not in ("rtsp", "rtsps") and container.duration is not None
+    )
+
+
+def _frame_rate(stream: VideoStream) -> float:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate is not None and 0 < rate <= _HIGHEST_FPS:
+            return float(rate)
+    return 0.0
+
+
+def _total_frames(container: av.container.InputContainer, stream: VideoStream) -> int | None:
+    if stream.frames > 0:
+        return stream.frames
+    rate = _frame_rate(stream)
+    if not container.duration or not rate:
+        return None
+    return max(1, round(container.duration / av.time_base * rate))

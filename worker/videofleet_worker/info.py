@@ -1,0 +1,35 @@
+"""What a worker says about itself."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from videofleet_api.protocol import GpuInfo, ModelInfo, WorkerInfo
+from videofleet_worker.config import Settings
+from videofleet_worker.inference import Inference
+from videofleet_worker.jobs.assignments import Assignments
+from videofleet_worker.models.registry import DETECT_STEP, TRACK_STEP
+
+
+def describe(settings: Settings, inference: Inference, assignments: Assignments) -> WorkerInfo:
+    """`GET /v1/info`."""
+    registry = inference.registry
+    return WorkerInfo(
+        id=settings.worker_id,
+        instance=assignments.instance,
+        version=worker_version(),
+        term=assignments.term,
+        models=[ModelInfo(name=one.name, task=one.manifest.task, digest=one.digest) for one in registry.values()],
+        steps=[DETECT_STEP, TRACK_STEP, *registry],
+        provider=inference.provider.name,
+        fallback_reason=inference.provider.fallback_reason,
+        gpus=[GpuInfo(name=gpu.name, memory_bytes=gpu.memory) for gpu in inference.facts.gpus],
+        capacity=settings.capacity,
+        isolation={"decodingProcess": True},
+    )
+
+
+def worker_version() -> str:
+    """The version of the installed package; `source` where it runs from a checkout."""
+    try:
+        return version("videofleet-worker")
+    except PackageNotFoundError:
+        return "source"

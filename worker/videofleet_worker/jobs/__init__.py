@@ -1,0 +1,1 @@
+"""What the worker was told to run, and what it tells about that."""

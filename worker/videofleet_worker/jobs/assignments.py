@@ -1,0 +1,91 @@
+"""The assignments of a worker: what a new set changes. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from videofleet_api.protocol import AssignmentConflict, AssignmentSet, Entry, JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One assigned job, with its spec."""
+
+    entry: Entry
+    spec: JobSpec
+
+    @property
+    def uid(self) -> str:
+        """uid of the VideoJob."""
+        return self.entry.uid
+
+    @property
+    def epoch(self) -> int:
+        """The assignment that this is."""
+        return self.entry.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """The set in force."""
+
+    instance: str
+    term: int = 0
+    number: int = 0
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What follows from a set: first stop, then start. `need` are the uids whose spec is missing."""
+
+    assignments: Assignments
+    stop: tuple[Job, ...]
+    start: tuple[Job, ...]
+    need: tuple[str, ...]
+
+
+def apply(current: Assignments, wanted: AssignmentSet) -> Change | AssignmentConflict:
+    """Compare a set with the one in force.
+
+    A job goes on where uid and epoch are the same; another epoch starts it anew. The same pair of term and number
+    may come again, because the answer to the first may have been lost.
+    """
+    if problem := _conflict(current, wanted):
+        return AssignmentConflict(term=current.term, number=current.number, instance=current.instance, message=problem)
+    jobs: dict[str, Job] = {}
+    need: list[str] = []
+    for entry in wanted.entries:
+        job = _job(current.jobs.get(entry.uid), entry)
+        if job is None:
+            need.append(entry.uid)
+        else:
+            jobs[entry.uid] = job
+    return Change(
+        assignments=Assignments(current.instance, wanted.term, wanted.number, jobs),
+        stop=tuple(job for uid, job in current.jobs.items() if not _goes_on(job, jobs.get(uid))),
+        start=tuple(job for uid, job in jobs.items() if not _goes_on(job, current.jobs.get(uid))),
+        need=tuple(need),
+    )
+
+
+def _conflict(current: Assignments, wanted: AssignmentSet) -> str | None:
+    if wanted.instance != current.instance:
+        return f"the set is for instance {wanted.instance}, this is instance {current.instance}"
+    if (wanted.term, wanted.number) < (current.term, current.number):
+        return f"the set {wanted.term}.{wanted.number} is older than {current.term}.{current.number}, which is in force"
+    return None
+
+
+def _job(known: Job | None, entry: Entry) -> Job | None:
+    """The job that an entry means; None where its spec is missing."""
+    if known is not None and known.epoch == entry.epoch:
+        return known
+    if entry.spec is not None:
+        return Job(entry, entry.spec)
+    if known is not None and known.entry.digest == entry.digest:
+        return Job(entry, known.spec)
+    return None
+
+
+def _goes_on(job: Job, other: Job | None) -> bool:
+    return other is not None and other.epoch == job.epoch

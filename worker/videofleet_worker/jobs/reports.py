@@ -1,0 +1,59 @@
+"""The report of one job: what the operator is told about it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from videofleet_api.codes import ErrorCode
+from videofleet_api.protocol import TERMINAL, JobProgress, JobReport, JobState
+
+
+class JobReporter:
+    """Holds the report of one (uid, epoch) and passes on every change. Nothing changes after a terminal state."""
+
+    def __init__(self, uid: str, epoch: int, publish: Callable[[JobReport], None]) -> None:
+        self._report = JobReport(uid=uid, epoch=epoch, state=JobState.PREPARING)
+        self._publish = publish
+
+    @property
+    def report(self) -> JobReport:
+        """The report as it is now."""
+        return self._report
+
+    def preparing(self) -> None:
+        """The job was taken; no frame yet."""
+        self._change(state=JobState.PREPARING)
+
+    def running(self, first_frame_time: float) -> None:
+        """A frame was analysed at this Unix time, the first one ever or the first one after a loss."""
+        first = {} if self._report.first_frame else {"first_frame": True, "first_frame_time": first_frame_time}
+        self._change(state=JobState.RUNNING, code=None, message=None, **first)
+
+    def reconnecting(self, code: ErrorCode, message: str) -> None:
+        """The source was lost and is tried again."""
+        self._change(state=JobState.RECONNECTING, code=code, message=message)
+
+    def progress(self, progress: JobProgress) -> None:
+        """New counters."""
+        self._change(progress=progress)
+
+    def ended(self, progress: JobProgress | None = None) -> None:
+        """The source came to its end and everything is sealed. A run that ended earlier counts as having begun."""
+        self._change(state=JobState.ENDED, first_frame=True, code=None, message=None, **_optional(progress))
+
+    def failed(self, code: ErrorCode, message: str, progress: JobProgress | None = None) -> None:
+        """The job ended with an error."""
+        self._change(state=JobState.FAILED, code=code, message=message, **_optional(progress))
+
+    def refused(self, code: ErrorCode, message: str) -> None:
+        """The job cannot run as it is written."""
+        self._change(state=JobState.REFUSED, code=code, message=message)
+
+    def _change(self, **update: Any) -> None:
+        if self._report.state in TERMINAL:
+            return
+        self._report = self._report.model_copy(update=update)
+        self._publish(self._report)
+
+
+def _optional(progress: JobProgress | None) -> dict[str, Any]:
+    return {} if progress is None else {"progress": progress}

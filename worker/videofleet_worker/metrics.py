@@ -1,0 +1,126 @@
+"""What Prometheus reads: taken from the parts that count, at the moment it asks. No label holds an address."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from videofleet_api.protocol import JobState
+from videofleet_worker.inference import Inference
+from videofleet_worker.models.batching import InferenceEngine
+from videofleet_worker.models.providers import ProviderChoice
+from videofleet_worker.supervisor import Running, Supervisor
+
+_JOB = ("uid", "namespace", "name")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the metrics are about."""
+
+    supervisor: Supervisor
+    inference: Inference
+    capacity: int
+
+
+class WorkerCollector(Collector):
+    """Streams, inference, archive and the execution provider."""
+
+    def __init__(self, measured: Measured) -> None:
+        self._measured = measured
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        running = self._measured.supervisor.running()
+        yield _provider(self._measured.inference.provider)
+        yield GaugeMetricFamily("videofleet_worker_capacity", "Slots offered.", value=self._measured.capacity)
+        yield _streams(running)
+        yield from _frames(running)
+        yield from _archive(running)
+        yield from _inference(self._measured.inference.engines)
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry with what Prometheus knows of any Python process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _provider(choice: ProviderChoice) -> Metric:
+    family = GaugeMetricFamily(
+        "videofleet_execution_provider_info",
+        "What inference runs on, and why not on what was asked for.",
+        labels=("provider", "fallback_reason"),
+    )
+    family.add_metric((choice.name, choice.fallback_reason or ""), 1)
+    return family
+
+
+def _streams(running: Iterable[Running]) -> Metric:
+    family = GaugeMetricFamily("videofleet_streams", "Assigned jobs by state.", labels=("state",))
+    found = Counter(one.reporter.report.state for one in running)
+    for state in JobState:
+        family.add_metric((state.value,), found[state])
+    return family
+
+
+def _frames(running: Iterable[Running]) -> Iterator[Metric]:
+    decoded = CounterMetricFamily("videofleet_frames_decoded", "Frames decoded.", labels=_JOB)
+    processed = CounterMetricFamily("videofleet_frames_processed", "Frames analysed.", labels=_JOB)
+    dropped = CounterMetricFamily("videofleet_frames_dropped", "Frames not analysed.", labels=(*_JOB, "cause"))
+    reconnects = CounterMetricFamily("videofleet_source_reconnects", "Sources reconnected.", labels=_JOB)
+    viewers = GaugeMetricFamily("videofleet_live_viewers", "Viewers of annotated pictures.", labels=_JOB)
+    for one in running:
+        job, run = _job(one), one.run
+        counters = run.source.counters if run.source else None
+        decoded.add_metric(job, counters.decoded_frames if counters else 0)
+        processed.add_metric(job, run.processed)
+        reconnects.add_metric(job, counters.reconnects if counters else 0)
+        viewers.add_metric(job, sum(len(pictures.viewers) for pictures in run.pictures.values()))
+        for cause, count in {**(counters.dropped if counters else {}), **run.counters.dropped}.items():
+            dropped.add_metric((*job, cause), count)
+    yield from (decoded, processed, dropped, reconnects, viewers)
+
+
+def _archive(running: Iterable[Running]) -> Iterator[Metric]:
+    size = CounterMetricFamily("videofleet_archive_bytes", "Bytes of results stored.", labels=_JOB)
+    errors = CounterMetricFamily("videofleet_archive_errors", "Calls of the archive that failed.", labels=_JOB)
+    lost = CounterMetricFamily("videofleet_results_lost", "Results dropped because the archive was away.", labels=_JOB)
+    for one in running:
+        counters = one.run.counters
+        size.add_metric(_job(one), counters.archived_bytes)
+        errors.add_metric(_job(one), counters.archive_errors)
+        lost.add_metric(_job(one), counters.lost_results)
+    yield from (size, errors, lost)
+
+
+def _inference(engines: Mapping[str, InferenceEngine]) -> Iterator[Metric]:
+    labels = ("model",)
+    seconds = CounterMetricFamily("videofleet_inference_seconds", "Seconds in the model's session.", labels=labels)
+    waiting = CounterMetricFamily("videofleet_inference_wait_seconds", "Seconds that images waited.", labels=labels)
+    images = CounterMetricFamily("videofleet_inference_images", "Images inferred.", labels=labels)
+    batches = CounterMetricFamily("videofleet_inference_batches", "Batches run.", labels=labels)
+    failed = CounterMetricFamily("videofleet_inference_failed_batches", "Batches that failed.", labels=labels)
+    size = GaugeMetricFamily("videofleet_inference_batch_size", "Largest batch that pays.", labels=labels)
+    queue = GaugeMetricFamily("videofleet_inference_queue", "Images that wait now.", labels=labels)
+    for name, engine in engines.items():
+        counters = engine.counters
+        seconds.add_metric((name,), counters.inference_seconds)
+        waiting.add_metric((name,), counters.queue_wait_seconds)
+        images.add_metric((name,), counters.images)
+        batches.add_metric((name,), counters.batches)
+        failed.add_metric((name,), counters.failed_batches)
+        size.add_metric((name,), engine.sizes.settled)
+        queue.add_metric((name,), engine.waiting)
+    yield from (seconds, waiting, images, batches, failed, size, queue)
+
+
+def _job(one: Running) -> tuple[str, str, str]:
+    entry = one.job.entry
+    return entry.uid, entry.namespace, entry.name

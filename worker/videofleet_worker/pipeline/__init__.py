@@ -1,0 +1,1 @@
+"""From frames to results: planning a job, running it, writing what it found."""

@@ -1,0 +1,105 @@
+"""Where a run stands, over its epochs. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from videofleet_api.results import StreamInfo
+from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_worker.sources.events import SourceInfo
+
+_USUAL_PERIOD: Final = 1 / 25
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFacts:
+    """A frame as its source numbers it: index and pts (seconds) in this epoch, Unix time of capture."""
+
+    index: int
+    pts: float
+    capture_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What this epoch has done so far: frames decoded and dropped, milliseconds passed."""
+
+    decoded: int
+    dropped: int
+    elapsed_ms: int
+
+
+class Continuation:
+    """Numbers the frames of this epoch as frames of the run.
+
+    A recorded source is decoded from its beginning again, so its own numbers are those of the run. A live source
+    begins anew, so its numbers and times go on after those of the epochs before.
+    """
+
+    def __init__(self, resume: ResumePoint | None, source: SourceInfo) -> None:
+        self._before = resume.last.stream_info if resume else None
+        self._elapsed_before = resume.sidecar.elapsed_ms if resume else 0
+        self._source = source
+        self._last = self._before
+        self._pts_base = 0.0
+        self._begun = False
+
+    @property
+    def last(self) -> StreamInfo | None:
+        """The last frame of the run so far."""
+        return self._last
+
+    def skips(self, index: int) -> bool:
+        """Whether an earlier epoch has told about this frame."""
+        return not self._source.live and self._before is not None and index <= self._before.frame_index
+
+    def advance(self, frame: FrameFacts, counts: Counts) -> StreamInfo:
+        """The place in the run of the next frame."""
+        if not self._begun:
+            self._begun = True
+            self._pts_base = self._first_pts_base(frame)
+        self._last = self._info(frame, counts)
+        return self._last
+
+    def end(self, counts: Counts) -> StreamInfo:
+        """The place in the run after its last frame."""
+        if self._last is None:
+            return self._info(FrameFacts(0, 0.0, 0.0), counts)
+        return self._last.model_copy(
+            update={
+                "decoded_frames": self._decoded(counts, 0),
+                "dropped_frames": self._dropped(counts),
+                "elapsed_ms": self._elapsed(counts),
+            }
+        )
+
+    def _info(self, frame: FrameFacts, counts: Counts) -> StreamInfo:
+        live_before = self._before if self._source.live else None
+        index = frame.index + (live_before.frame_index + 1 if live_before else 0)
+        return StreamInfo(
+            frame_index=index,
+            total_frames=self._source.total_frames,
+            decoded_frames=self._decoded(counts, 0 if self._source.live else index + 1),
+            dropped_frames=self._dropped(counts),
+            fps=self._source.fps,
+            elapsed_ms=self._elapsed(counts),
+            pts=round(frame.pts + self._pts_base, 6),
+            capture_time=round(frame.capture_time, 6),
+        )
+
+    def _first_pts_base(self, frame: FrameFacts) -> float:
+        before = self._before
+        if before is None or not self._source.live:
+            return 0.0
+        period = 1 / self._source.fps if self._source.fps else _USUAL_PERIOD
+        return before.pts + max(frame.capture_time - before.capture_time, period) - frame.pts
+
+    def _decoded(self, counts: Counts, at_least: int) -> int:
+        """The source reports its counter a few times a second: never less than the frames seen, never falling."""
+        base = self._before.decoded_frames if self._before and self._source.live else 0
+        return max(base + counts.decoded, at_least, self._last.decoded_frames if self._last else 0)
+
+    def _dropped(self, counts: Counts) -> int:
+        return counts.dropped + (self._before.dropped_frames if self._before else 0)
+
+    def _elapsed(self, counts: Counts) -> int:
+        return counts.elapsed_ms + self._elapsed_before

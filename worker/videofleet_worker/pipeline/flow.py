@@ -1,0 +1,121 @@
+"""How frames are fed to inference: every one in order, or always the newest."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from videofleet_worker.decode.frame import Frame
+
+T = TypeVar("T")
+Infer = Callable[[Frame], Awaitable[T]]
+
+
+async def every_frame(
+    frames: AsyncIterator[Frame], infer: Infer[T], window: int
+) -> AsyncGenerator[tuple[Frame, T], None]:
+    """Each frame with its answer, in order, `window` frames at work at a time, so that decoding and inference overlap.
+
+    The receiver releases the frames. When the source fails, what it delivered before still comes, then the error.
+    """
+    pending: deque[tuple[Frame, asyncio.Task[T]]] = deque()
+    failure: Exception | None = None
+    try:
+        while failure is None or pending:
+            while failure is None and len(pending) < window:
+                try:
+                    frame = await anext(frames)
+                except Exception as error:  # noqa: BLE001 - raised again below, after the frames before it
+                    failure = error
+                else:
+                    pending.append((frame, asyncio.create_task(_ask(infer, frame))))
+            if pending:
+                frame, task = pending[0]
+                answer = await task
+                pending.popleft()
+                yield frame, answer
+    finally:
+        await _discard(pending)
+    if failure is not None and not isinstance(failure, StopAsyncIteration):
+        raise failure
+
+
+async def newest_frame(
+    frames: AsyncIterator[Frame], infer: Infer[T], dropped: Callable[[], None]
+) -> AsyncGenerator[tuple[Frame, T], None]:
+    """One frame at a time, always the newest; those that come while another is at work are dropped.
+
+    The receiver releases the frames.
+    """
+    latest = _Latest(dropped)
+    feeder = asyncio.create_task(_feed(frames, latest))
+    try:
+        while (frame := await latest.take()) is not None:
+            try:
+                answer = await infer(frame)
+            except BaseException:
+                frame.release()
+                raise
+            yield frame, answer
+        await feeder
+    finally:
+        feeder.cancel()
+        await asyncio.wait([feeder])
+        latest.close()
+
+
+async def _ask(infer: Infer[T], frame: Frame) -> T:
+    return await infer(frame)
+
+
+async def _discard(pending: deque[tuple[Frame, asyncio.Task[T]]]) -> None:
+    """Nobody wants these any more. Their memory is read until their inference has ended."""
+    tasks = [task for _, task in pending]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for frame, _ in pending:
+        frame.release()
+
+
+async def _feed(frames: AsyncIterator[Frame], latest: "_Latest") -> None:
+    try:
+        async for frame in frames:
+            latest.put(frame)
+    finally:
+        latest.end()
+
+
+class _Latest:
+    """Room for one frame: a newer one replaces it."""
+
+    def __init__(self, dropped: Callable[[], None]) -> None:
+        self._frame: Frame | None = None
+        self._ended = False
+        self._changed = asyncio.Event()
+        self._dropped = dropped
+
+    def put(self, frame: Frame) -> None:
+        if self._frame is not None:
+            self._frame.release()
+            self._dropped()
+        self._frame = frame
+        self._changed.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._changed.set()
+
+    async def take(self) -> Frame | None:
+        """The frame that is there, or the next one; None after the last."""
+        while self._frame is None and not self._ended:
+            self._changed.clear()
+            await self._changed.wait()
+        frame, self._frame = self._frame, None
+        return frame
+
+    def close(self) -> None:
+        if self._frame is not None:
+            self._frame.release()
+            self._frame = None

@@ -1,0 +1,139 @@
+"""Annotated pictures of a stream: the snapshot beside its results, and what live viewers see."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from videofleet_worker.archive.errors import ArchiveError
+from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.decode.frame import Frame
+from videofleet_worker.outputs.annotate import annotate
+from videofleet_worker.outputs.jpeg import encode_jpeg
+from videofleet_worker.outputs.live import Viewers
+from videofleet_worker.pipeline.objects import FoundObject
+from videofleet_worker.sources.clock import Clock
+
+_LOGGER: Final = logging.getLogger(__name__)
+SNAPSHOT_SECONDS: Final = 2.0
+
+
+class SharedFrame:
+    """A frame that several hold; it goes back to the decoder when the last one lets go. For one event loop."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self._holders = 1
+
+    def keep(self) -> "SharedFrame":
+        """One more holder."""
+        self._holders += 1
+        return self
+
+    def release(self) -> None:
+        """One holder less."""
+        self._holders -= 1
+        if self._holders == 0:
+            self.frame.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    shared: SharedFrame
+    objects: Sequence[FoundObject]
+    is_snapshot: bool
+
+
+class Pictures:
+    """Draws at most one picture at a time, and only when somebody watches or the snapshot is due.
+
+    Of a recorded source the snapshot is the frame with the most tracked objects (of equals: the most objects), of a
+    live one the current frame.
+    """
+
+    def __init__(self, threads: StoreThreads, key: str, executor: Executor, clock: Clock) -> None:
+        self.viewers = Viewers()
+        self.live = False
+        self._threads = threads
+        self._key = key
+        self._executor = executor
+        self._clock = clock
+        self._best = (-1, -1)
+        self._due = clock.monotonic()
+        self._save_due = clock.monotonic()
+        self._unsaved: bytes | None = None
+        self.latest: bytes | None = None
+        """The snapshot of this epoch, as JPEG."""
+        self._waiting: _Candidate | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def offer(self, shared: SharedFrame, objects: Sequence[FoundObject]) -> None:
+        """A frame was analysed. Keeps it as long as it is needed."""
+        is_snapshot = self._is_snapshot(objects)
+        if not is_snapshot and (not self.viewers or self._busy):
+            return
+        candidate = _Candidate(shared.keep(), objects, is_snapshot)
+        if self._busy:
+            # A better snapshot must not be lost; a worse one that waits need not be drawn.
+            if self._waiting is not None:
+                self._waiting.shared.release()
+            self._waiting = candidate
+            return
+        self._task = asyncio.create_task(self._work(candidate), name=f"picture {self._key}")
+
+    async def finish(self) -> None:
+        """Draw and store what is due, then send the viewers home."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        await self._save()
+        self.viewers.close()
+
+    @property
+    def _busy(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def _is_snapshot(self, objects: Sequence[FoundObject]) -> bool:
+        if self.live:
+            now = self._clock.monotonic()
+            due = now >= self._due
+            self._due = now + SNAPSHOT_SECONDS if due else self._due
+            return due
+        found = (sum(1 for one in objects if one.track_id), len(objects))
+        better = found > self._best
+        self._best = max(self._best, found)
+        return better
+
+    async def _work(self, candidate: _Candidate) -> None:
+        following: _Candidate | None = candidate
+        while following is not None:
+            await self._draw(following)
+            following, self._waiting = self._waiting, None
+        if self._clock.monotonic() >= self._save_due:
+            await self._save()
+
+    async def _draw(self, candidate: _Candidate) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            picture = await loop.run_in_executor(self._executor, _render, candidate.shared.frame, candidate.objects)
+        finally:
+            candidate.shared.release()
+        self.viewers.show(picture)
+        if candidate.is_snapshot:
+            self.latest = self._unsaved = picture
+
+    async def _save(self) -> None:
+        picture, self._unsaved = self._unsaved, None
+        if picture is None:
+            return
+        self._save_due = self._clock.monotonic() + SNAPSHOT_SECONDS
+        try:
+            await self._threads.call(self._threads.store.replace, self._key, picture)
+        except ArchiveError as error:
+            self._unsaved = self._unsaved or picture
+            _LOGGER.warning("the archive does not take a snapshot: %s", error)
+
+
+def _render(frame: Frame, objects: Sequence[FoundObject]) -> bytes:
+    return encode_jpeg(annotate(frame.planes, [one.mark() for one in objects], full_range=frame.full_range))

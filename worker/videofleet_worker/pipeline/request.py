@@ -1,0 +1,66 @@
+"""From a job to the request for its source. Pure."""
+
+from collections.abc import Sequence
+
+from videofleet_api.codes import ErrorCode
+from videofleet_api.protocol import JobSpec
+from videofleet_api.videojob import SourceKind
+from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_worker.decode.sampling import Sampling
+from videofleet_worker.pipeline.plan import RefusedError
+from videofleet_worker.sources.events import SourceInfo
+from videofleet_worker.sources.request import SourceRequest
+
+_LIVE_SCHEMES = ("rtsp:", "rtsps:")
+
+
+def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence[ResumePoint | None]) -> SourceRequest:
+    """What to decode: all of it, or what follows the results that every analytics has. Raises RefusedError."""
+    source = spec.source
+    resume = _resume_frame(spec, resumes)
+    resumed = resume is not None or not any(resumes)
+    try:
+        return SourceRequest(
+            url=source.url,
+            username=source.username,
+            password=source.password,
+            transport=source.transport.value,
+            kind=source.kind.value,
+            sampling=Sampling(spec.sampling.mode.value, spec.sampling.value),
+            model_size=model_size,
+            # Where the source begins anew, it cannot know which frames count; the run does.
+            max_frames=frames_left(spec.max_frames, resumes) if resumed else None,
+            resume_after_frame=resume,
+        )
+    except ValueError as error:
+        raise RefusedError(ErrorCode.BAD_PARAMETER, str(error)) from error
+
+
+def is_live(spec: JobSpec) -> bool:
+    """Whether the source is live for certain; False where only opening it can tell."""
+    if spec.source.kind is SourceKind.AUTO:
+        return spec.source.url.lower().startswith(_LIVE_SCHEMES)
+    return spec.source.kind is SourceKind.LIVE
+
+
+def frames_left(max_frames: int | None, resumes: Sequence[ResumePoint | None]) -> int | None:
+    """How many frames the run may still analyse, 0 when it has had all; None without a limit."""
+    if max_frames is None:
+        return None
+    return max(0, max_frames - min(one.sidecar.processed_frames if one else 0 for one in resumes))
+
+
+def source_info_before(resume: ResumePoint) -> SourceInfo:
+    """What earlier epochs knew of a recorded source, for a run that needs no more of it."""
+    last = resume.last.stream_info
+    return SourceInfo(live=False, fps=last.fps, width=0, height=0, codec="", total_frames=last.total_frames)
+
+
+def _resume_frame(spec: JobSpec, resumes: Sequence[ResumePoint | None]) -> int | None:
+    """The last frame that every analytics has told about. None for a source that may be live: its frames are counted
+    from 0 again, and those up to any number would be left out."""
+    known = [one for one in resumes if one is not None]
+    if is_live(spec) or len(known) < len(resumes):
+        return None
+    has_end = spec.source.kind is SourceKind.RECORDED or known[0].last.stream_info.total_frames is not None
+    return min(one.sidecar.frame_index for one in known) if has_end else None

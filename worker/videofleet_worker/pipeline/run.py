@@ -1,0 +1,256 @@
+"""One job on this worker, from its spec to its end: source, inference, analytics, reports."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Final
+
+from videofleet_api.codes import ErrorCode
+from videofleet_api.names import archive_prefix
+from videofleet_api.protocol import JobProgress
+from videofleet_api.results import FinishReason
+from videofleet_worker.archive.acquire import Ending
+from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError, FencedError
+from videofleet_worker.archive.results import snapshot_key, write_results
+from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.archive.view import LogView
+from videofleet_worker.jobs.assignments import Job
+from videofleet_worker.jobs.reports import JobReporter
+from videofleet_worker.models.batching import EngineClosedError, InferenceError
+from videofleet_worker.pipeline.analytics import AnalyticsRun
+from videofleet_worker.pipeline.answers import Answers, answered_frames
+from videofleet_worker.pipeline.chunks import chunk_id
+from videofleet_worker.pipeline.continuation import Counts
+from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
+from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, RefusedError, make_plan
+from videofleet_worker.pipeline.progress import ProgressMeter
+from videofleet_worker.pipeline.request import source_info_before, source_request
+from videofleet_worker.pipeline.storage import open_job_log, seal_policy, storage
+from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
+from videofleet_worker.sources.errors import ErrorCode as SourceErrorCode
+from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
+from videofleet_worker.sources.stream import StreamSource
+
+_LOGGER: Final = logging.getLogger(__name__)
+_CLOSE_SECONDS: Final = 10.0
+
+
+class StreamRun:
+    """Runs one (uid, epoch). `run` returns when the job is over here; cancelling it seals what there is."""
+
+    def __init__(self, job: Job, tools: Tools, reporter: JobReporter) -> None:
+        self.job = job
+        self.counters = StreamCounters()
+        self.pictures: dict[str, Pictures] = {}
+        self.views: dict[str, LogView] = {}
+        self.source: StreamSource | None = None
+        self._tools = tools
+        self._reporter = reporter
+        self._threads = storage(job, tools.archive)
+        self._began = tools.clock.monotonic()
+        self._meter = ProgressMeter(self._began)
+        self._runs: list[AnalyticsRun] = []
+
+    @property
+    def threads(self) -> StoreThreads:
+        """Where the results of this job lie."""
+        return self._threads
+
+    async def run(self) -> None:
+        """Raises nothing that can be foreseen: how the job ended is in its report."""
+        try:
+            plan = make_plan(self.job.spec, self._tools.registry)
+            endings = await self._open_logs(plan)
+            if self._runs:
+                await self._run_to_end(plan)
+            else:
+                self._tell(endings)
+        except RefusedError as error:
+            self._reporter.refused(error.code, error.message)
+        except FencedError as error:
+            # Another epoch runs elsewhere; whoever assigned it knows, so nothing is reported.
+            _LOGGER.info("superseded: %s", error, extra=self.fields)
+        except (ArchiveError, ArchiveCorruptError) as error:
+            self._reporter.failed(ErrorCode.INTERNAL, f"the archive cannot be used: {error}", self._progress())
+        finally:
+            await self._close()
+
+    @property
+    def processed(self) -> int:
+        """Frames analysed in this epoch."""
+        return self._meter.frames
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the source is endless; False while that is not known."""
+        return self.source is not None and self.source.info is not None and self.source.info.live
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What a log record about this job carries."""
+        entry = self.job.entry
+        return {"uid": entry.uid, "namespace": entry.namespace, "job": entry.name, "epoch": entry.epoch}
+
+    # Logs
+
+    async def _open_logs(self, plan: Plan) -> list[Ending]:
+        """Own the logs of this run; the endings of those that are finished."""
+        endings = []
+        for analytics in plan.analytics:
+            prefix = self._prefix(analytics)
+            log = await open_job_log(self.job, prefix, self._threads, self._tools.owner, self.counters)
+            self.views[analytics.name] = log.view
+            pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
+            self.pictures[analytics.name] = pictures
+            if log.writer is not None:
+                self._runs.append(AnalyticsRun(analytics, self._run_id, log, log.writer, pictures))
+            elif log.ending is not None:
+                endings.append(log.ending)
+                # The worker that finished it may have died before its summary.
+                await self._threads.call(write_results, self._threads.store, prefix, analytics.model.name)
+        return endings
+
+    def _tell(self, endings: list[Ending]) -> None:
+        """Every log was finished by an earlier epoch: say how, whoever asks."""
+        failed = next((one for one in endings if one.reason == "error"), None)
+        if failed is None:
+            self._reporter.ended()
+        else:
+            code, message = failed.error or (ErrorCode.INTERNAL.value, "the run ended with an error")
+            self._reporter.running(self._tools.wall_clock())
+            self._reporter.failed(ErrorCode(code), message)
+
+    def _prefix(self, analytics: AnalyticsPlan) -> str:
+        entry = self.job.entry
+        return archive_prefix(entry.namespace, entry.uid, entry.run, analytics.name)
+
+    @property
+    def _run_id(self) -> str:
+        return chunk_id(self.job.uid, self.job.entry.run)
+
+    # The source
+
+    async def _run_to_end(self, plan: Plan) -> None:
+        resumes = [one.log.resume for one in self._runs]
+        if self._has_all_frames() and resumes[0] is not None:
+            self._opened(source_info_before(resumes[0]))
+            await self._finish()
+            return
+        request = source_request(self.job.spec, plan.model_size, resumes)
+        policy = AttendedPolicy(window=self.job.spec.reconnect_window, attended=self._tools.attended)
+        self.source = StreamSource(request, reconnect=policy, clock=self._tools.clock, on_event=self._on_event)
+        try:
+            await self._consume(plan, self.source)
+            await self._finish()
+        except SourceError as error:
+            await self._fail(ErrorCode(error.code.value), error.message)
+        except (InferenceError, EngineClosedError) as error:
+            await self._fail(ErrorCode.INTERNAL, str(error))
+
+    async def _consume(self, plan: Plan, source: StreamSource) -> None:
+        answered = answered_frames(source, plan, self._tools.engines, self.job.uid, self.counters.busy)
+        async with aclosing(answered):
+            async for frame, answers in answered:
+                await self._analyse(SharedFrame(frame), answers)
+                if self._has_all_frames():
+                    return
+        if not any(one.processed for one in self._runs):
+            raise SourceError(SourceErrorCode.EMPTY, "the source ended without a frame")
+
+    async def _analyse(self, shared: SharedFrame, answers: Answers) -> None:
+        try:
+            counts = self._counts()
+            for one in self._runs:
+                await one.add(shared, answers[one.plan.inference_key], counts)
+        finally:
+            shared.release()
+        first = self._meter.frames == 0
+        due = self._meter.frame(self._tools.clock.monotonic())
+        if first:
+            self._reporter.running(self._tools.wall_clock())
+        if first or due:
+            self._reporter.progress(self._progress())
+
+    def _on_event(self, event: SourceEvent) -> None:
+        match event:
+            case Opened(info):
+                self._opened(info)
+            case Reconnecting(attempt, error, delay):
+                code = ErrorCode(error.code.value)
+                message = f"{error.message}; attempt {attempt} in {delay:g} s"
+                _LOGGER.warning("reconnecting: %s", message, extra=self.fields | {"code": code.value})
+                self._reporter.reconnecting(code, message)
+            case Reconnected(gap):
+                _LOGGER.info("reconnected after %.1f s", gap, extra=self.fields)
+                self._reporter.running(self._tools.wall_clock())
+
+    def _opened(self, info: SourceInfo) -> None:
+        _LOGGER.info("source open", extra=self.fields | {"codec": info.codec, "live": info.live})
+        for one in self._runs:
+            one.opened(info, seal_policy(self.job, live=info.live))
+
+    def _counts(self) -> Counts:
+        counters = self.source.counters if self.source else None
+        dropped = sum(self.counters.dropped.values())
+        elapsed_ms = round(1000 * (self._tools.clock.monotonic() - self._began))
+        if counters is None:
+            return Counts(0, dropped, elapsed_ms)
+        return Counts(counters.decoded_frames, dropped + sum(counters.dropped.values()), elapsed_ms)
+
+    def _progress(self) -> JobProgress:
+        counters = self.source.counters if self.source else None
+        info = self.source.info if self.source else None
+        return JobProgress(
+            decoded_frames=counters.decoded_frames if counters else 0,
+            processed_frames=max((one.processed for one in self._runs), default=0),
+            total_frames=info.total_frames if info else None,
+            dropped_frames={**(counters.dropped if counters else {}), **self.counters.dropped},
+            source_fps=(info.fps or None) if info else None,
+            processed_fps=self._meter.rate,
+        )
+
+    def _has_all_frames(self) -> bool:
+        limit = self.job.spec.max_frames
+        return limit is not None and all(one.processed >= limit for one in self._runs)
+
+    # The end
+
+    async def _finish(self) -> None:
+        limit = self.job.spec.max_frames
+        counts = self._counts()
+        for one in self._runs:
+            reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
+            await one.finish(reason, counts)
+        self._meter.measure(self._tools.clock.monotonic())
+        self._reporter.ended(self._progress())
+
+    async def _fail(self, code: ErrorCode, message: str) -> None:
+        """Seal, then tell. Only where nothing will follow is the end written into the results."""
+        _LOGGER.warning("failed: %s", message, extra=self.fields | {"code": code.value})
+        counts = self._counts()
+        for one in self._runs:
+            if self.job.spec.single_pass and self._meter.frames:
+                await one.finish("error", counts, (code.value, message))
+            else:
+                await self._seal(one)
+        self._reporter.failed(code, message, self._progress())
+
+    async def _close(self) -> None:
+        """Stop the source, seal what there is. After a fence, a cancellation or an end alike."""
+        if self.source is not None:
+            await self.source.close()
+        for one in self._runs:
+            try:
+                await self._seal(one)
+            except FencedError as error:
+                _LOGGER.info("superseded: %s", error, extra=self.fields)
+
+    async def _seal(self, one: AnalyticsRun) -> None:
+        """Seal, but do not wait for an archive that is away longer than a while. Raises FencedError."""
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await one.close()
+        except TimeoutError:
+            _LOGGER.warning("the archive did not take the last results in time", extra=self.fields)
+            await one.abandon()

@@ -1,0 +1,65 @@
+"""What all streams of a worker share, and what each counts."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.models.batching import InferenceEngine
+from videofleet_worker.models.registry import ModelRegistry
+from videofleet_worker.sources.clock import Clock
+from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.reconnect import ReconnectPolicy
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
+    operator listens."""
+
+    registry: ModelRegistry
+    engines: Mapping[str, InferenceEngine]
+    archive: StoreThreads
+    picture_threads: Executor
+    clock: Clock
+    wall_clock: Callable[[], float]
+    owner: str
+    attended: Callable[[], bool]
+
+
+@dataclass
+class StreamCounters:
+    """Counts of one stream's results since it began here."""
+
+    archived_bytes: int = 0
+    archive_errors: int = 0
+    lost_results: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def sealed(self, size: int) -> None:
+        """So many bytes are durable now."""
+        self.archived_bytes += size
+
+    def store_failed(self) -> None:
+        """A call of the store failed."""
+        self.archive_errors += 1
+
+    def lost(self) -> None:
+        """One result was dropped because the spool was full."""
+        self.lost_results += 1
+
+    def busy(self) -> None:
+        """A frame of a live source was dropped because a newer one came before inference was free."""
+        self.dropped["busy"] = self.dropped.get("busy", 0) + 1
+
+
+@dataclass(frozen=True)
+class AttendedPolicy(ReconnectPolicy):
+    """Reconnects without limit while no operator listens: nobody else would start the stream again."""
+
+    attended: Callable[[], bool] = lambda: True
+
+    def delay(self, attempt: int, error: SourceError, since_loss: float) -> float | None:
+        """See ReconnectPolicy."""
+        policy = ReconnectPolicy(self.window if self.attended() else None, self.stable_after)
+        return policy.delay(attempt, error, since_loss)

@@ -1,0 +1,1 @@
+"""What the worker serves: the operator and readers over mutual TLS, probes and metrics in the clear."""

@@ -1,0 +1,85 @@
+"""The worker's interface for the operator and for readers."""
+
+from collections.abc import Callable
+
+import orjson
+from aiohttp import web
+from pydantic import ValidationError
+
+from videofleet_api.protocol import AssignmentConflict, AssignmentSet, WorkerInfo
+from videofleet_worker.server.access import ApiError, check_access, errors_as_json
+from videofleet_worker.server.results import ResultRoutes
+from videofleet_worker.server.streaming import stream
+from videofleet_worker.supervisor import DrainingError, Supervisor
+
+_LARGEST_REQUEST = 64 * 1024 * 1024
+
+
+class ControlRoutes:
+    """Info, assignments, events, drain."""
+
+    def __init__(self, supervisor: Supervisor, info: Callable[[], WorkerInfo]) -> None:
+        self._supervisor = supervisor
+        self._info = info
+
+    def routes(self) -> list[web.RouteDef]:
+        """For the application."""
+        return [
+            web.get("/v1/info", self.info),
+            web.put("/v1/assignments", self.assign),
+            web.get("/v1/events", self.events),
+            web.post("/v1/drain", self.drain),
+        ]
+
+    async def info(self, request: web.Request) -> web.Response:
+        """Who this worker is and what it can do."""
+        return _json(self._info().wire())
+
+    async def assign(self, request: web.Request) -> web.Response:
+        """Take the whole desired set."""
+        try:
+            wanted = AssignmentSet.model_validate_json(await request.read())
+        except ValidationError as error:
+            raise ApiError(400, "BAD_REQUEST", _problems(error)) from None
+        try:
+            answer = self._supervisor.apply(wanted)
+        except DrainingError as error:
+            raise ApiError(503, "DRAINING", str(error)) from error
+        return _json(answer.wire(), status=409 if isinstance(answer, AssignmentConflict) else 200)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """NDJSON without end."""
+        after = _after(request.query.get("after"))
+        return await stream(request, "application/x-ndjson", self._supervisor.hub.lines(after))
+
+    async def drain(self, request: web.Request) -> web.Response:
+        """Stop everything, seal it, and say how it was left."""
+        reports = await self._supervisor.drain()
+        return _json({"reports": [report.wire() for report in reports]})
+
+
+def api_app(supervisor: Supervisor, info: Callable[[], WorkerInfo]) -> web.Application:
+    """The application behind mutual TLS."""
+    app = web.Application(middlewares=[errors_as_json, check_access], client_max_size=_LARGEST_REQUEST)
+    app.add_routes(ControlRoutes(supervisor, info).routes())
+    app.add_routes(ResultRoutes(supervisor).routes())
+    return app
+
+
+def _json(document: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
+
+
+def _problems(error: ValidationError) -> str:
+    """Where and what, never the value: it may be a password."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(str(part) for part in one['loc']) or 'body'}: {one['msg']}" for one in found)
+
+
+def _after(text: str | None) -> tuple[str, int] | None:
+    if not text:
+        return None
+    instance, separator, number = text.rpartition(":")
+    if not separator or not (number.isascii() and number.isdigit()):
+        raise ApiError(400, "BAD_REQUEST", f"after must be INSTANCE:SEQUENCE, got {text!r}")
+    return instance, int(number)

@@ -1,0 +1,126 @@
+"""What readers get of a job: its log, its summary, its pictures."""
+
+import asyncio
+from typing import Final
+
+from aiohttp import WSCloseCode, web
+
+from videofleet_worker.archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
+from videofleet_worker.archive.results import results_key, snapshot_key
+from videofleet_worker.archive.view import LogView
+from videofleet_worker.outputs.live import Viewer
+from videofleet_worker.server.access import ApiError
+from videofleet_worker.server.streaming import stream
+from videofleet_worker.supervisor import Running, Supervisor
+
+_DEFAULT_ANALYTICS: Final = "main"
+_WEBSOCKET_HEARTBEAT: Final = 20.0
+
+
+class ResultRoutes:
+    """Everything below /v1/jobs/{uid}."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def routes(self) -> list[web.RouteDef]:
+        """For the application."""
+        return [
+            web.get("/v1/jobs/{uid}/chunks", self.chunks),
+            web.get("/v1/jobs/{uid}/results", self.results),
+            web.get("/v1/jobs/{uid}/snapshot.jpg", self.snapshot),
+            web.get("/v1/jobs/{uid}/live", self.live),
+        ]
+
+    async def chunks(self, request: web.Request) -> web.StreamResponse:
+        """The bytes of the log from an offset on, then those to come, until the run is over here."""
+        one, view = self._view(request)
+        offset = _offset(request, view, is_live=one.run.is_live)
+        try:
+            view.check(offset)
+        except BelowHorizonError as error:
+            raise ApiError(410, "BELOW_HORIZON", str(error), oldest=error.oldest) from error
+        except BeyondEndError as error:
+            raise ApiError(416, "BEYOND_END", str(error), end=error.end) from error
+        return await stream(request, "text/event-stream", view.read(offset))
+
+    async def results(self, request: web.Request) -> web.Response:
+        """results.json, once the run is over."""
+        one, view = self._view(request)
+        data = await _read(one, results_key(view.prefix))
+        if data is None:
+            raise ApiError(404, "NOT_FINISHED", "there are no results before the run has ended")
+        return web.Response(body=data, content_type="application/json")
+
+    async def snapshot(self, request: web.Request) -> web.Response:
+        """The annotated picture."""
+        one, view = self._view(request)
+        picture = one.run.pictures[_analytics(request, one)].latest or await _read(one, snapshot_key(view.prefix))
+        if picture is None:
+            raise ApiError(404, "NO_PICTURE", "there is no picture yet")
+        return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        """Annotated pictures as they are analysed; a viewer that is slow misses some."""
+        one, _ = self._view(request)
+        viewers = one.run.pictures[_analytics(request, one)].viewers
+        socket = web.WebSocketResponse(heartbeat=_WEBSOCKET_HEARTBEAT, compress=False)
+        await socket.prepare(request)
+        with viewers.enter() as viewer:
+            # Somebody must read what the client sends, or its pongs and its goodbye go unheard.
+            listening = asyncio.create_task(_listen(socket, viewer))
+            try:
+                async for picture in viewer.pictures():
+                    await socket.send_bytes(picture)
+            except ConnectionError:
+                return socket
+            finally:
+                listening.cancel()
+        await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the job has ended here")
+        return socket
+
+    def _view(self, request: web.Request) -> tuple[Running, LogView]:
+        uid = request.match_info["uid"]
+        one = self._supervisor.find(uid)
+        if one is None:
+            raise ApiError(404, "UNKNOWN_JOB", f"no job {uid} is assigned to this worker")
+        name = _analytics(request, one)
+        return one, one.run.views[name]
+
+
+async def _listen(socket: web.WebSocketResponse, viewer: Viewer) -> None:
+    """Until the client closes; what it says is of no interest."""
+    async for _ in socket:
+        pass
+    viewer.leave()
+
+
+def _analytics(request: web.Request, one: Running) -> str:
+    """The analytics that a request is about: the one named, else main, else the first."""
+    views = one.run.views
+    if not views:
+        raise ApiError(503, "NOT_READY", "the job has not opened its results yet")
+    name = request.query.get("analytics") or (_DEFAULT_ANALYTICS if _DEFAULT_ANALYTICS in views else next(iter(views)))
+    if name not in views:
+        raise ApiError(404, "UNKNOWN_ANALYTICS", f"no analytics {name!r} in this job; it has {', '.join(views)}")
+    return name
+
+
+def _offset(request: web.Request, view: LogView, *, is_live: bool) -> int:
+    """Without an offset a run that has no end is read from now on, any other from its beginning."""
+    text = request.query.get("offset") or request.headers.get("Last-Event-ID")
+    if text is None:
+        return view.extent.end if is_live and not view.closed else view.extent.start
+    if text == "oldest":
+        return view.extent.start
+    if not (text.isascii() and text.isdigit()):
+        raise ApiError(400, "BAD_REQUEST", f"offset must be a number of bytes or oldest, got {text!r}")
+    return int(text)
+
+
+async def _read(one: Running, key: str) -> bytes | None:
+    threads = one.run.threads
+    try:
+        return await threads.call(threads.store.read, key)
+    except ArchiveError as error:
+        raise ApiError(503, "ARCHIVE", str(error)) from error

@@ -1,0 +1,1 @@
+"""Video sources: opening, reconnecting and delivering the frames of one stream."""

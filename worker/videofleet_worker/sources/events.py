@@ -1,0 +1,60 @@
+"""What a source tells about itself while it runs."""
+
+from dataclasses import dataclass, field
+
+from videofleet_worker.sources.errors import SourceError
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What is known of an open source.
+
+    fps is 0 when the source does not say; width and height are 0 until the first picture where it does not say before.
+    total_frames: as the container promises, or estimated from its duration; None for live sources.
+    """
+
+    live: bool
+    fps: float
+    width: int
+    height: int
+    codec: str
+    total_frames: int | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The source is open for the first time in this epoch."""
+
+    info: SourceInfo
+
+
+@dataclass(frozen=True)
+class Reconnecting:
+    """The connection was lost; the `attempt`-th attempt begins in `delay` seconds."""
+
+    attempt: int
+    error: SourceError
+    delay: float
+
+
+@dataclass(frozen=True)
+class Reconnected:
+    """Frames come again, `gap_seconds` after the last one before."""
+
+    gap_seconds: float
+
+
+SourceEvent = Opened | Reconnecting | Reconnected
+
+
+@dataclass
+class Counters:
+    """Counts since the source was created. `dropped`: frames by cause (decode_error, sampling, no_slot, stale)."""
+
+    decoded_frames: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    reconnects: int = 0
+
+    def drop(self, cause: str, count: int = 1) -> None:
+        """Count frames that will not be delivered."""
+        self.dropped[cause] = self.dropped.get(cause, 0) + count

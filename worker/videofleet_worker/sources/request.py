@@ -1,0 +1,48 @@
+"""What to decode, and how."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from videofleet_worker.decode.sampling import Sampling
+
+Transport = Literal["auto", "tcp", "udp"]
+Kind = Literal["auto", "live", "recorded"]
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """One source, as the worker is asked to decode it.
+
+    url: without credentials, which go into username and password.
+    transport: for RTSP; auto tries TCP, then UDP.
+    kind: auto takes RTSP and HLS without an end for live, all else for recorded.
+    model_size: width and height of the tensor; the whole picture is stretched to it.
+    max_frames: end after so many frames that sampling has let through.
+    resume_after_frame: recorded sources decode but do not deliver the frames up to this index.
+    connect_timeout: seconds until the source must be open. stall_timeout: seconds without data until it has failed.
+    verify_tls: whether the certificates of https and rtsps servers are checked; ca_file: against these (PEM).
+    """
+
+    url: str
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    transport: Transport = "auto"
+    kind: Kind = "auto"
+    sampling: Sampling = field(default_factory=Sampling)
+    model_size: tuple[int, int] = (416, 416)
+    max_frames: int | None = None
+    resume_after_frame: int | None = None
+    connect_timeout: float = 10.0
+    stall_timeout: float = 10.0
+    verify_tls: bool = True
+    ca_file: str | None = None
+
+    def __post_init__(self) -> None:
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError("url must not hold credentials: give them as username and password")
+        if self.max_frames is not None and self.max_frames < 1:
+            raise ValueError(f"max_frames must be at least 1, got {self.max_frames}")
+        for name in ("connect_timeout", "stall_timeout"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0 seconds, got {getattr(self, name)}")

@@ -1,0 +1,272 @@
+"""One connection to a source: the parent's side of one decoding child."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from videofleet_api.redaction import redact_text
+from videofleet_worker.decode import messages
+from videofleet_worker.decode.forkserver import ForkServer
+from videofleet_worker.decode.frame import Frame, FrameHeader
+from videofleet_worker.decode.ring import RingLayout, RingReader
+from videofleet_worker.sources.clock import Clock
+from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.events import Counters, SourceInfo
+from videofleet_worker.sources.position import RunPosition
+from videofleet_worker.sources.process import ChildProcess, crash
+from videofleet_worker.sources.watchdog import Watchdog
+
+# Live frames older than this are not handed over.
+MAX_AGE = 0.5
+# How long a child may take to say goodbye to its camera.
+_GRACE = 1.0
+# Packets handled before the event loop gets its turn again.
+_BURST = 32
+
+
+@dataclass(frozen=True)
+class SessionContext:
+    """What a session shares with its source, which outlives it."""
+
+    server: ForkServer
+    clock: Clock
+    counters: Counters
+    position: RunPosition
+    on_open: Callable[[SourceInfo], None]
+
+
+class DecodeSession:
+    """Forks a child, asks it to open the source, takes its frames, and ends it. For one consumer."""
+
+    def __init__(self, request: messages.OpenRequest, watchdog: Watchdog, context: SessionContext) -> None:
+        self._request = request
+        self._watchdog = watchdog
+        self._context = context
+        self._ready: deque[tuple[Frame, float]] = deque()
+        self._ring: RingReader | None = None
+        self._info: SourceInfo | None = None
+        self._outcome: SourceError | None = None
+        self._over = False
+        self._closed = False
+        self._listening = True
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._socket, status = context.server.fork()
+        self._process = ChildProcess(status, self._on_exit)
+
+    @property
+    def pid(self) -> int | None:
+        """The child, once it is known."""
+        return self._process.pid
+
+    def start(self) -> None:
+        """Ask the child to open the source."""
+        self._loop.add_reader(self._socket, self._on_readable)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._socket.send(self._request.model_dump_json().encode())
+        self._watchdog.started(self._context.clock.monotonic())
+        self._watch()
+
+    async def next_frame(self) -> Frame | None:
+        """The next frame, None at the regular end. Raises SourceError when the source failed."""
+        while True:
+            frame = self._pop()
+            if frame is not None:
+                return frame
+            if self._over:
+                if self._outcome is not None:
+                    raise self._outcome
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def close(self) -> None:
+        """End the child: politely, so that it can leave its camera, then by force."""
+        if self._closed:
+            return
+        self._closed = True
+        self._finish(None)
+        self._drop_ready()
+        self._stop_listening()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        try:
+            await self._process.wait(_GRACE)
+        finally:
+            self._process.kill()
+            self._process.close()
+            self._socket.close()
+
+    def _drop_ready(self) -> None:
+        while self._ready:
+            self._ready.popleft()[0].release()
+
+    # Frames on their way to the consumer
+
+    def _pop(self) -> Frame | None:
+        while self._ready:
+            frame, taken = self._ready.popleft()
+            if not self._is_live() or self._context.clock.monotonic() - taken <= MAX_AGE:
+                return frame
+            frame.release()
+            self._context.counters.drop("stale")
+        return None
+
+    def _is_live(self) -> bool:
+        return self._info is not None and self._info.live
+
+    def _make_room(self) -> None:
+        """Keep a slot free for what comes next: an older frame nobody has taken yet goes, so that the newest lives."""
+        if self._is_live() and self._ring is not None and self._ring.full and len(self._ready) > 1:
+            self._ready.popleft()[0].release()
+            self._context.counters.drop("no_slot")
+
+    # What the child says
+
+    def _on_readable(self) -> None:
+        for _ in range(_BURST):
+            if not self._receive():
+                return
+
+    def _receive(self) -> bool:
+        """Handle one packet; whether there may be more."""
+        if not self._listening:
+            return False
+        try:
+            packet, descriptors, _, _ = socket.recv_fds(self._socket, messages.MAX_PACKET, 1, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            # It ended with messages of ours unread. The kernel says so once, ahead of what it had sent before.
+            return True
+        if not packet:
+            self._stop_listening()
+            return False
+        try:
+            self._handle(messages.parse_child_message(packet), descriptors)
+        except ValueError:
+            # Not the text of the error: it quotes what the child sent.
+            self._stop_listening()
+            self._fail(ErrorCode.INTERNAL, "the decoder sent what it must not send; it was stopped")
+            return False
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
+
+    def _stop_listening(self) -> None:
+        self._listening = False
+        self._loop.remove_reader(self._socket)
+
+    def _handle(self, message: messages.ChildMessage, descriptors: list[int]) -> None:
+        match message:
+            case messages.Opened():
+                self._on_opened(message)
+            case messages.RingReady():
+                self._on_ring(message, descriptors)
+            case messages.FrameReady():
+                self._on_frame(message)
+            case messages.Progress():
+                self._on_progress(message)
+            case messages.Ended():
+                self._finish(None)
+            case messages.Failed():
+                secrets = (self._request.password, self._request.username)
+                self._finish(SourceError(message.code, redact_text(message.message, *secrets)))
+
+    def _on_opened(self, message: messages.Opened) -> None:
+        self._info = SourceInfo(**message.model_dump(exclude={"type"}))
+        self._watchdog.opened(self._context.clock.monotonic())
+        self._tell()
+
+    def _on_ring(self, message: messages.RingReady, descriptors: list[int]) -> None:
+        if len(descriptors) != 1:
+            raise ValueError("a ring without its memory")
+        request = self._request
+        layout = RingLayout(message.width, message.height, request.model_width, request.model_height, request.slots)
+        self._ring = RingReader(message.number, layout, os.dup(descriptors[0]))
+        if self._info is not None:
+            # The size may have been unknown until now, and may change in mid-stream.
+            self._info = replace(self._info, width=message.width, height=message.height)
+            self._tell()
+
+    def _tell(self) -> None:
+        """From the loop, so that an error in there is not taken for one of the child's."""
+        if self._info is not None:
+            self._loop.call_soon(self._context.on_open, self._info)
+
+    def _on_frame(self, message: messages.FrameReady) -> None:
+        ring, context = self._ring, self._context
+        if ring is None or ring.number != message.ring or self._info is None:
+            raise ValueError("a frame in a ring that is not there")
+        now = context.clock.monotonic()
+        taken = min(message.taken, now)
+        views = ring.take(message.slot)
+        index, pts = context.position.place(message.index, message.pts, taken)
+        header = FrameHeader(
+            index,
+            pts,
+            message.capture_time,
+            ring.layout.width,
+            ring.layout.height,
+            message.keyframe,
+            message.full_range,
+        )
+        self._watchdog.picture(now)
+        self._ready.append((Frame(header, views, lambda: self._free(ring, message.slot)), taken))
+        self._make_room()
+        self._wake.set()
+
+    def _on_progress(self, message: messages.Progress) -> None:
+        now = self._context.clock.monotonic()
+        if message.received:
+            self._watchdog.packets(now)
+        if message.decoded:
+            self._watchdog.picture(now)
+        self._context.counters.decoded_frames += message.decoded
+        for cause, count in message.dropped.items():
+            self._context.counters.drop(cause, count)
+
+    def _free(self, ring: RingReader, slot: int) -> None:
+        """A consumer has released a frame; called from any thread, also after the session is over."""
+        if ring.full:
+            self._watchdog.unblocked(self._context.clock.monotonic())
+        ring.release(slot)
+        with contextlib.suppress(OSError):
+            # An old ring's slots are nobody's; a closed socket's child is gone.
+            self._socket.send(messages.SlotFree(ring=ring.number, slot=slot).model_dump_json().encode())
+
+    # How the child ends
+
+    def _on_exit(self, code: int | None) -> None:
+        # What it said last comes before how it died.
+        while self._receive():
+            pass
+        self._finish(crash(code))
+
+    def _watch(self) -> None:
+        now = self._context.clock.monotonic()
+        waiting = self._ring is not None and self._ring.full and not self._is_live()
+        failure = self._watchdog.failure(now, consumer_waits=not waiting)
+        if failure is not None:
+            self._fail(*failure)
+        elif not self._over:
+            self._timer = self._loop.call_later(self._watchdog.interval, self._watch)
+
+    def _fail(self, code: ErrorCode, message: str) -> None:
+        self._finish(SourceError(code, message))
+        self._process.kill()
+
+    def _finish(self, outcome: SourceError | None) -> None:
+        """The first outcome counts."""
+        if self._over:
+            return
+        self._over, self._outcome = True, outcome
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake.set()

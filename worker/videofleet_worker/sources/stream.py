@@ -1,0 +1,203 @@
+"""One stream from its request to its end, over as many connections as that takes."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
+from videofleet_worker.decode.frame import Frame
+from videofleet_worker.decode.messages import OpenRequest
+from videofleet_worker.decode.options import SCHEMES, scheme_of
+from videofleet_worker.sources.clock import Clock, SystemClock
+from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
+from videofleet_worker.sources.position import RunPosition
+from videofleet_worker.sources.reconnect import ReconnectPolicy
+from videofleet_worker.sources.request import SourceRequest
+from videofleet_worker.sources.session import DecodeSession, SessionContext
+from videofleet_worker.sources.watchdog import Watchdog
+
+DEFAULT_SLOTS = 6
+
+
+class StreamSource:
+    """Frames of one source. Owns the decoding child; a live source is reconnected inside the epoch.
+
+    info: what is known of the source, None until it is open. counters: grow over all connections.
+    """
+
+    def __init__(
+        self,
+        request: SourceRequest,
+        *,
+        reconnect: ReconnectPolicy | None = None,
+        clock: Clock | None = None,
+        on_event: Callable[[SourceEvent], None] = lambda event: None,
+        slots: int = DEFAULT_SLOTS,
+        file_roots: Sequence[Path] = (),
+        server: ForkServer | None = None,
+    ) -> None:
+        """`slots`: frames that may be held at once. `file_roots`: file sources are allowed below these folders."""
+        self._request = request
+        self._policy = reconnect or ReconnectPolicy()
+        self._clock = clock or SystemClock()
+        self._on_event = on_event
+        self._slots = slots
+        self._file_roots = file_roots
+        self._server = server or default_forkserver()
+        self._position = RunPosition()
+        self._session: DecodeSession | None = None
+        self._closed = asyncio.Event()
+        self._losses = _Losses()
+        self._delivered = 0
+        self.info: SourceInfo | None = None
+        self.counters = Counters()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that decodes now, if there is one."""
+        return self._session.pid if self._session is not None else None
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """All frames to the end of the source; each must be released. Raises SourceError when the epoch is over."""
+        check_allowed(self._request.url, self._file_roots)
+        while not self._closed.is_set():
+            session = self._session = self._connect()
+            failure: SourceError | None = None
+            try:
+                while (frame := await session.next_frame()) is not None:
+                    self._note_frame()
+                    yield frame
+                    if self._delivered == self._request.max_frames:
+                        return
+            except SourceError as error:
+                failure = error
+            finally:
+                await session.close()
+            if failure is None:
+                return
+            await self._wait_to_reconnect(failure)
+
+    async def close(self) -> None:
+        """End the source; `frames()` ends too. May be called more than once."""
+        self._closed.set()
+        if self._session is not None:
+            await self._session.close()
+
+    def _connect(self) -> DecodeSession:
+        request = self._request
+        watchdog = Watchdog(
+            request.connect_timeout, request.stall_timeout, keyframes_only=request.sampling.mode == "keyframe"
+        )
+        context = SessionContext(self._server, self._clock, self.counters, self._position, self._note_open)
+        self._position.begin_connection()
+        try:
+            session = DecodeSession(self._open_request(), watchdog, context)
+        except OSError as error:
+            raise SourceError(ErrorCode.INTERNAL, f"no decoder could be started: {error.strerror}") from error
+        session.start()
+        return session
+
+    def _open_request(self) -> OpenRequest:
+        request = self._request
+        width, height = request.model_size
+        remaining = None if request.max_frames is None else request.max_frames - self._delivered
+        return OpenRequest(
+            url=request.url,
+            username=request.username,
+            password=request.password,
+            transport=request.transport,
+            kind=request.kind,
+            sampling_mode=request.sampling.mode,
+            sampling_value=request.sampling.value,
+            model_width=width,
+            model_height=height,
+            slots=self._slots,
+            max_frames=remaining,
+            resume_after_frame=request.resume_after_frame,
+            io_timeout=max(request.connect_timeout, request.stall_timeout),
+            verify_tls=request.verify_tls,
+            ca_file=request.ca_file or ssl.get_default_verify_paths().cafile,
+        )
+
+    def _note_open(self, info: SourceInfo) -> None:
+        first = self.info is None
+        self.info = info
+        if first:
+            self._on_event(Opened(info))
+
+    def _note_frame(self) -> None:
+        self._delivered += 1
+        now = self._clock.monotonic()
+        if self._losses.open:
+            self.counters.reconnects += 1
+            self._on_event(Reconnected(now - self._losses.last_frame))
+        self._losses.delivered(now)
+
+    async def _wait_to_reconnect(self, failure: SourceError) -> None:
+        """Raises the failure when it is the last one."""
+        if self._delivered == 0 or self.info is None or not self.info.live:
+            raise failure
+        now = self._clock.monotonic()
+        attempt, since_loss = self._losses.lost(now, self._policy.stable_after)
+        delay = self._policy.delay(attempt, failure, since_loss)
+        if delay is None:
+            raise failure
+        self._on_event(Reconnecting(attempt, failure, delay))
+        await self._sleep(delay)
+
+    async def _sleep(self, seconds: float) -> None:
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        closing = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait({sleeping, closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            closing.cancel()
+
+
+class _Losses:
+    """Counts the attempts since the connection was lost."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.last_frame = 0.0
+        self._since = 0.0
+        self._attempt = 0
+        self._first_frame = 0.0
+
+    def delivered(self, now: float) -> None:
+        """A frame came."""
+        if self.open or self.last_frame == 0.0:
+            self._first_frame = now
+        self.open = False
+        self.last_frame = now
+
+    def lost(self, now: float, stable_after: float) -> tuple[int, float]:
+        """The connection failed: the number of the attempt to make, and the seconds since the loss."""
+        if not self.open:
+            self.open, self._since = True, now
+            if self.last_frame - self._first_frame >= stable_after:
+                self._attempt = 0
+        self._attempt += 1
+        return self._attempt, now - self._since
+
+
+def check_allowed(url: str, file_roots: Sequence[Path]) -> None:
+    """Whether the address may be opened at all. Raises SourceError."""
+    scheme = scheme_of(url)
+    if scheme not in SCHEMES:
+        known = ", ".join(sorted(SCHEMES - {"file"}))
+        raise SourceError(ErrorCode.UNSUPPORTED, f"the scheme {scheme!r} is not supported; use one of {known}")
+    if scheme == "file":
+        _check_file(Path(unquote(urlsplit(url).path)), file_roots)
+    elif not urlsplit(url).hostname:
+        raise SourceError(ErrorCode.UNSUPPORTED, "the address has no host")
+
+
+def _check_file(path: Path, file_roots: Sequence[Path]) -> None:
+    real = path.resolve()
+    if not any(real.is_relative_to(root.resolve()) for root in file_roots):
+        raise SourceError(ErrorCode.FORBIDDEN, f"the file {path} is not below a folder that file sources may use")
