@@ -42,7 +42,7 @@ $(STAMP): $(LOCK)
 
 .PHONY: generate
 generate: $(STAMP) ## write the CRDs from the models in api/
-	@$(BIN)/python -m videofleet_api.generate crds charts/videofleet/files/crds
+	@$(BIN)/python -m videofleet_api.generate crds charts/videofleet/crds
 
 .PHONY: verify
 verify: $(STAMP) ## fail if anything generated differs from its source

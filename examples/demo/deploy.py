@@ -89,9 +89,11 @@ def archive_volume(namespace_name: str) -> None:
 
 def install_chart(release: str, namespace_name: str, values: Json) -> None:
     """Install or upgrade the chart and wait until its operator is ready."""
+    # Helm installs the CRDs of a chart once and never brings them up to date.
+    tools.must("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     text = json.dumps(values)
     tools.must(
-        "helm", "upgrade", "--install", release, str(ROOT / "charts/videofleet"), "-n", namespace_name,
+        "helm", "upgrade", "--install", "--skip-crds", release, str(ROOT / "charts/videofleet"), "-n", namespace_name,
         "-f", "-", "--wait", "--timeout", "180s", stdin=text, timeout=240,
     )  # fmt: skip
 

@@ -89,5 +89,5 @@ def test_a_wrong_password_is_told_and_not_shown(deployment: Deployment) -> None:
         await_phase("wrong-password", namespace, "NOT_STARTED", 60, "SourceAuth")
         assert "not-the-password" not in str(status("wrong-password", namespace))
         logs = [tools.must("kubectl", "logs", pod["metadata"]["name"], "-n", namespace) for pod in deployment.workers()]
-        logs.append(tools.must("kubectl", "logs", "deployment/videofleet-e2e", "-n", namespace))
+        logs.append(tools.must("kubectl", "logs", "deployment/videofleet-e2e-operator", "-n", namespace))
         assert not any("not-the-password" in log for log in logs)

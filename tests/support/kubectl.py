@@ -12,7 +12,7 @@ from examples.demo import tools
 
 Json = dict[str, Any]
 JOBS = "videojobs.videofleet.io"
-_COLUMNS = r"{.metadata.name}{'\t'}{.status.phase}{'\t'}{.status.reason}{'\t'}{.status.epoch}{'\n'}"
+_COLUMNS = r'{.metadata.name}{"\t"}{.status.phase}{"\t"}{.status.reason}{"\t"}{.status.epoch}{"\n"}'
 
 
 def eventually(check: Callable[[], Any], timeout: float, what: str, interval: float = 0.2) -> Any:

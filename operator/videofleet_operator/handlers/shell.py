@@ -10,7 +10,10 @@ from typing import Any
 import kopf
 
 from videofleet_operator.config import Config
-from videofleet_operator.services.application import Application
+from videofleet_operator.services.application import Application, StartError
+
+_START_RETRY = 2.0
+"""Seconds; an API server that is away is mostly back soon."""
 
 
 def register(registry: kopf.OperatorRegistry, config: Config, failed: Callable[[str], None]) -> None:
@@ -24,8 +27,16 @@ def register(registry: kopf.OperatorRegistry, config: Config, failed: Callable[[
     async def startup(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
         settings.posting.enabled = False
         settings.scanning.disabled = True
-        memo.application = Application(config, failed)
-        await memo.application.start()
+        application = Application(config, failed)
+        try:
+            await application.start()
+        except StartError as error:
+            if error.passing:
+                raise kopf.TemporaryError(str(error), delay=_START_RETRY) from error
+            # What is raised here kopf would try again every minute, for ever and without a health endpoint.
+            failed(str(error))
+            return
+        memo.application = application
 
     @kopf.on.cleanup(registry=registry)
     async def cleanup(memo: kopf.Memo, **_: Any) -> None:

@@ -105,7 +105,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete this incarnation, whatever its version."""
+    """Delete this incarnation, whatever its version; without a uid in `target` whatever has the name."""
 
     target: ObjectRef
     grace_seconds: int | None = None
@@ -164,7 +164,7 @@ async def _dispatch(session: ApiSession, write: Write, difference: Json | None, 
                 target.resource,
                 target.namespace,
                 target.name,
-                uid=target.uid,
+                uid=target.uid or None,
                 grace_seconds=write.grace_seconds,
                 propagation=write.propagation,
                 timeout=timeout,

@@ -12,8 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from videofleet_operator.config import Config
-from videofleet_operator.kube.credentials import discover
+from videofleet_operator.config import Config, ConfigError
+from videofleet_operator.kube.credentials import CredentialsError, discover
+from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.events import EventRecorder
 from videofleet_operator.kube.lease import LeaseElector, LeaseTimes
 from videofleet_operator.kube.session import ApiSession
@@ -30,6 +31,7 @@ from videofleet_operator.services.pools import PoolKeeper
 from videofleet_operator.services.reconciler import Reconciler
 from videofleet_operator.services.secrets import SecretStore
 from videofleet_operator.services.statuses import StatusWriter
+from videofleet_operator.services.worker_keys import WorkerKeys
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,18 @@ _STUCK = 30.0
 """Seconds without a turn of the loop after which the process is to be restarted."""
 _LONGEST_FENCE = 5.0
 """Seconds; at most so much of the Lease must be left for a request to be sent."""
+
+
+def _utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class StartError(Exception):
+    """The replica cannot start. `passing`: another try may pass, nothing of this one is left."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"cannot start: {cause}")
+        self.passing = isinstance(cause, ApiError) and cause.retryable
 
 
 class Application:
@@ -52,15 +66,24 @@ class Application:
         self._stopping = False
         self._ready_term: int | None = None
         self._dirty = asyncio.Event()
+        self._fleet: Fleet | None = None
+        self._health: HealthServer | None = None
         self.metrics = Metrics()
         self.port = 0
         """Port of the health endpoint in use."""
 
     async def start(self) -> None:
-        """Connect, load what must be there, start following and campaigning. Raises what makes that impossible."""
+        """Connect, load what must be there, start following and campaigning. Raises StartError."""
+        try:
+            await self._start()
+        except (ApiError, CredentialsError, authority.AuthorityError, ConfigError, OSError) as error:
+            await self.stop()
+            raise StartError(error) from error
+
+    async def _start(self) -> None:
         config = self._config
         api = await self._stack.enter_async_context(ApiSession(discover(os.environ)))
-        now = datetime.datetime.now(datetime.UTC)
+        now = _utc_now()
         keys = await authority.load_or_create(api, config.namespace, config.authority_secret, now)
         # The default of 100 connections would starve a large fleet.
         http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
@@ -71,7 +94,7 @@ class Application:
         queue = WriteQueue(api, self._may_write, request_timeout=self._fence)
         recorder = EventRecorder(api, "videofleet-operator", config.identity, gate=self._leads)
         secret_store = SecretStore(api, self._dirty.set, time.monotonic)
-        self._fleet = Fleet(
+        self._fleet = fleet = Fleet(
             http,
             authority.client_context(keys, now),
             term=self._term,
@@ -81,11 +104,12 @@ class Application:
         announcer = Announcer(recorder)
         licences = LicenceKeeper(config, self._caches, secret_store, queue, self.metrics)
         self._statuses = StatusWriter(queue, self._caches, announcer, self.metrics, self._dirty.set, time.monotonic)
-        pools = PoolKeeper(config.worker_image, self._caches, self._fleet, queue, announcer, keys, self._dirty.set)
+        worker_keys = WorkerKeys(api, queue, keys, _utc_now)
+        pools = PoolKeeper(config.worker_image, self._caches, fleet, queue, announcer, worker_keys, self._dirty.set)
         self._reconciler = Reconciler(
             caches=self._caches,
-            gatherer=Gatherer(self._caches, self._fleet, secret_store, licences.secret_keys),
-            fleet=self._fleet,
+            gatherer=Gatherer(self._caches, fleet, secret_store, licences.secret_keys),
+            fleet=fleet,
             licences=licences,
             statuses=self._statuses,
             pools=pools,
@@ -108,13 +132,15 @@ class Application:
     async def stop(self) -> None:
         """Stop in the order that lets another replica take over at once: the Lease is released last."""
         self._stopping = True
-        await self._health.close()
+        if self._health is not None:
+            await self._health.close()
         for name in ("reconciler", "events", "secrets", "caches", "writes", "election"):
             task = self._tasks.pop(name, None)
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        await self._fleet.close()
+        if self._fleet is not None:
+            await self._fleet.close()
         await self._stack.aclose()
         log.info("operator stopped")
 

@@ -1,7 +1,6 @@
 """The operator's own certificate authority, kept in a Secret of its namespace and shared by its replicas."""
 
 import base64
-import binascii
 import datetime
 import os
 import ssl
@@ -10,9 +9,9 @@ from pathlib import Path
 
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_operator.kube.errors import AlreadyExists
+from videofleet_operator.kube.resources import SECRETS
 from videofleet_operator.kube.session import ApiSession
 from videofleet_operator.services import pki
-from videofleet_operator.services.secrets import SECRETS
 
 
 class AuthorityError(Exception):
@@ -35,8 +34,10 @@ async def load_or_create(api: ApiSession, namespace: str, name: str, now: dateti
             return pair
     data = (secret or {}).get("data") or {}
     try:
-        return pki.KeyPair(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
-    except (KeyError, binascii.Error) as error:
+        pair = pki.KeyPair(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
+        pki.check_authority(pair)
+        return pair
+    except (KeyError, ValueError, TypeError) as error:
         raise AuthorityError(
             f"Secret {namespace}/{name} has no usable tls.crt and tls.key ({error}): "
             "delete it and a new one is made; all workers are then replaced"

@@ -35,9 +35,9 @@ class Gatherer:
     """Makes snapshots. Keeps what it made of each object, so that only what changed is looked at again."""
 
     def __init__(
-        self, caches: Caches, fleet: Fleet, secrets: SecretStore, further_secrets: Callable[[], list[SecretKey]]
+        self, caches: Caches, fleet: Fleet, secrets: SecretStore, further_secrets: Callable[[], dict[SecretKey, bool]]
     ) -> None:
-        """`further_secrets`: those that others than jobs need."""
+        """`further_secrets`: those that others than jobs need, with whether they wait for better ones."""
         self._caches = caches
         self._fleet = fleet
         self._secrets = secrets
@@ -63,9 +63,22 @@ class Gatherer:
     def jobs(self) -> Mapping[str, KnownJob]:
         """All jobs that are not being deleted, by uid, as the API server has acknowledged them."""
         objects = [job for job in self._caches.jobs.cache.values() if not job.meta.deleting]
-        self._secrets.need({key for job in objects for key in _secret_keys(job)} | set(self._further_secrets()))
         self._known = {job.meta.uid: self._job(job) for job in objects}
+        self._secrets.need(self._needed_secrets())
         return self._known
+
+    def doubt_secrets(self, known: KnownJob) -> None:
+        """The job's credentials were refused: they may have been changed."""
+        for key in _secret_keys(known.source):
+            self._secrets.read_again(*key)
+
+    def _needed_secrets(self) -> dict[SecretKey, bool]:
+        needed = dict(self._further_secrets())
+        for known in self._known.values():
+            wanting = known.job.problem is not None
+            for key in _secret_keys(known.source):
+                needed[key] = needed.get(key, False) or wanting
+        return needed
 
     def _job(self, source: JobObject) -> KnownJob:
         secrets = tuple(self._secrets.version(*key) for key in _secret_keys(source))

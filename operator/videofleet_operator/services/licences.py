@@ -40,6 +40,7 @@ class LicenceKeeper:
         self._metrics = metrics
         self._writing = False
         self._verified: tuple[str, LicenseDocument | rules.Unusable] | None = None
+        self._wrong: Why | None = None
 
     def current(self, now: float) -> Licence:
         """What may run."""
@@ -48,14 +49,17 @@ class LicenceKeeper:
             if not self._required:
                 return Licence()
             return Licence(problem=Why(Reason.LICENCE_INVALID, "there is no VideoLicense named default: apply one"))
-        return rules.state(self._document(source), now)
+        licence = rules.state(self._document(source), now)
+        self._wrong = licence.problem
+        return licence
 
-    def secret_keys(self) -> list[SecretKey]:
-        """The Secret that holds the licence, where there is one."""
+    def secret_keys(self) -> dict[SecretKey, bool]:
+        """The Secret that holds the licence, where there is one, and whether a better one is waited for."""
         source = self._source()
         if source is None or source.spec is None:
-            return []
-        return [(source.spec.secret_ref.namespace, source.spec.secret_ref.name)]
+            return {}
+        unusable = self._wrong is not None
+        return {(source.spec.secret_ref.namespace, source.spec.secret_ref.name): unusable}
 
     def reconcile(self, snapshot: Snapshot, changed: Mapping[str, Record], now: float) -> None:
         """Write the VideoLicense's status where it differs."""

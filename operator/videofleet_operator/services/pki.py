@@ -34,6 +34,13 @@ def new_authority(now: datetime.datetime) -> KeyPair:
     return KeyPair(_pem(certificate), _key_pem(key))
 
 
+def check_authority(pair: KeyPair) -> None:
+    """Raises ValueError or TypeError for what is no certificate with its elliptic curve key."""
+    certificate, key = x509.load_pem_x509_certificate(pair.certificate), _authority_key(pair)
+    if certificate.public_key() != key.public_key():
+        raise ValueError("the key does not belong to the certificate")
+
+
 def issue_server(authority: KeyPair, server_name: str, now: datetime.datetime) -> KeyPair:
     """A key pair with which a worker answers under `server_name`."""
     return _issue(authority, server_name, now, ExtendedKeyUsageOID.SERVER_AUTH, [x509.DNSName(server_name)])
@@ -52,9 +59,7 @@ def _issue(
     names: list[x509.GeneralName],
 ) -> KeyPair:
     ca_certificate = x509.load_pem_x509_certificate(authority.certificate)
-    ca_key = serialization.load_pem_private_key(authority.key, password=None)
-    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the key of the worker authority is not an elliptic curve key")
+    ca_key = _authority_key(authority)
     key = ec.generate_private_key(ec.SECP256R1())
     # A common name has at most 64 characters; the subject alternative name is what counts for servers.
     builder = _builder(_name(common_name[:64]), ca_certificate.subject, key.public_key(), now, _LEAF_LIFE)
@@ -66,6 +71,13 @@ def _issue(
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return KeyPair(_pem(builder.sign(ca_key, hashes.SHA256())), _key_pem(key))
+
+
+def _authority_key(authority: KeyPair) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(authority.key, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the key of the worker authority is not an elliptic curve key")
+    return key
 
 
 def _builder(

@@ -19,8 +19,8 @@ _DEFAULT_REQUESTS = {"cpu": "250m", "memory": "512Mi"}
 _DEFAULT_LIMITS = {"memory": "4Gi"}
 
 
-def worker_pod(pool: Pool, ordinal: int, incarnation: int, default_image: str) -> Manifest:
-    """The Pod of one worker of a pool."""
+def worker_pod(pool: Pool, ordinal: int, incarnation: int, default_image: str, trust: bytes) -> Manifest:
+    """The Pod of one worker of a pool. `trust`: the certificate of the authority that its key pair is of."""
     name = names.worker_pod_name(pool.name, ordinal, incarnation)
     spec = _pod_spec(pool, name, default_image)
     return {
@@ -37,17 +37,17 @@ def worker_pod(pool: Pool, ordinal: int, incarnation: int, default_image: str) -
                 names.LABEL_ORDINAL: str(ordinal),
                 names.LABEL_INCARNATION: str(incarnation),
             },
-            "annotations": {names.ANNOTATION_TEMPLATE_DIGEST: template_digest(pool, default_image)},
+            "annotations": {names.ANNOTATION_TEMPLATE_DIGEST: template_digest(pool, default_image, trust)},
             "ownerReferences": [owner_of_pool(pool)],
         },
         "spec": spec,
     }
 
 
-def template_digest(pool: Pool, default_image: str) -> str:
-    """Digest of everything in a pool that a worker pod is made from."""
+def template_digest(pool: Pool, default_image: str, trust: bytes) -> str:
+    """Digest of everything that a worker pod of a pool is made from."""
     document = orjson.dumps(_pod_spec(pool, "", default_image), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(document).hexdigest()[:16]
+    return hashlib.sha256(document + trust).hexdigest()[:16]
 
 
 def tls_secret(pool: Pool, pod: str, pair: KeyPair, authority_certificate: bytes) -> Manifest:
@@ -60,11 +60,16 @@ def tls_secret(pool: Pool, pod: str, pair: KeyPair, authority_certificate: bytes
         "metadata": {
             "name": names.worker_tls_secret_name(pod),
             "namespace": pool.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "videofleet-operator", names.LABEL_POOL: pool.name},
+            "labels": secret_labels(pool),
             "ownerReferences": [owner_of_pool(pool)],
         },
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
+
+
+def secret_labels(pool: Pool) -> dict[str, str]:
+    """By these the Secrets of a pool's workers are known."""
+    return {"app.kubernetes.io/managed-by": "videofleet-operator", names.LABEL_POOL: pool.name}
 
 
 def owner_of_pool(pool: Pool) -> Manifest:

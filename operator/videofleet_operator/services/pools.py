@@ -1,13 +1,11 @@
 """Keeps each pool's worker pods as they should be, and tells of them in the WorkerPool's status."""
 
 import asyncio
-import datetime
 import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 
-from videofleet_api import names
 from videofleet_api.names import LABEL_POOL
 from videofleet_api.workerpool import AcceleratorType, SlotCounts, WorkerCounts, WorkerPoolStatus
 from videofleet_operator.domain import demand
@@ -15,16 +13,21 @@ from videofleet_operator.domain.conditions import PoolState, pool_conditions
 from videofleet_operator.domain.model import Pool, Snapshot
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.pools import Place, Pod, PodState, PoolPlan, plan_pool
+from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Priority, Result
-from videofleet_operator.kube.resources import PODS, SECRETS, ObjectRef
+from videofleet_operator.kube.resources import PODS, ObjectRef
 from videofleet_operator.kube.writes import WriteQueue
-from videofleet_operator.services import pki, podspec
+from videofleet_operator.services import podspec
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.caches import WORKERPOOLS, Caches
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.objects import PodObject, PoolObject, known_conditions
+from videofleet_operator.services.worker_keys import WorkerKeys
 
 log = logging.getLogger(__name__)
+
+_PAUSE = 5.0
+"""Seconds before a pod that could not be made is tried again."""
 
 
 class PoolKeeper:
@@ -37,7 +40,7 @@ class PoolKeeper:
         fleet: Fleet,
         queue: WriteQueue,
         announcer: Announcer,
-        authority: pki.KeyPair,
+        keys: WorkerKeys,
         changed: Callable[[], None],
     ) -> None:
         self._worker_image = worker_image
@@ -45,7 +48,7 @@ class PoolKeeper:
         self._fleet = fleet
         self._queue = queue
         self._announcer = announcer
-        self._authority = authority
+        self._keys = keys
         self._changed = changed
         self._idle_since: dict[str, float] = {}
         self._failed_at: dict[str, float] = {}
@@ -101,7 +104,7 @@ class PoolKeeper:
             used=used.get(meta.uid, 0),
             idle_since=self._idle_since.get(meta.uid),
             ended=self._failed_at.get(meta.uid),
-            outdated=pod.template_digest != podspec.template_digest(pool, self._worker_image),
+            outdated=pod.template_digest != podspec.template_digest(pool, self._worker_image, self._keys.trust),
         )
 
     def _coming(self, pool: Pool, own: list[PodObject]) -> list[Pod]:
@@ -130,26 +133,35 @@ class PoolKeeper:
     async def _make(self, pool: Pool, place: Place) -> None:
         """The key pair first: a pod without its Secret would not start."""
         name = place.name(pool.name)
-        now = datetime.datetime.now(datetime.UTC)
-        pair = pki.issue_server(self._authority, names.worker_server_name(pool.namespace, name), now)
-        secret = podspec.tls_secret(pool, name, pair, self._authority.certificate)
-        # A Secret of this name and pool can be left of an earlier pod of the name: its key pair is as good.
-        outcome = await self._queue.submit(Create(SECRETS, pool.namespace, secret, owner_uid=pool.uid))
-        if outcome.result is Result.APPLIED:
-            pod = podspec.worker_pod(pool, place.ordinal, place.incarnation, self._worker_image)
-            outcome = await self._queue.submit(Create(PODS, pool.namespace, pod, owner_uid=pool.uid))
-        if outcome.result is Result.APPLIED and outcome.object is not None:
-            self._caches.pods.feed(outcome.object)
-            log.info("worker pod made", extra={"pool": pool.key, "pod": name})
-        elif outcome.error is not None:
-            message = f"worker pod {name} cannot be made: {outcome.error}"
+        try:
+            secret = await self._keys.make(pool, name)
+        except ApiError as error:
+            await self._not_made(pool, name, error)
+            return
+        if secret.object is None:
+            await self._not_made(pool, name, secret.error)
+            return
+        body = podspec.worker_pod(pool, place.ordinal, place.incarnation, self._worker_image, self._keys.trust)
+        pod = await self._queue.submit(Create(PODS, pool.namespace, body, owner_uid=pool.uid))
+        if pod.object is None:
+            await self._not_made(pool, name, pod.error)
+            return
+        self._caches.pods.feed(pod.object)
+        log.info("worker pod made", extra={"pool": pool.key, "pod": name})
+        await self._keys.hand_over(secret.object, pod.object)
+
+    async def _not_made(self, pool: Pool, name: str, error: ApiError | None) -> None:
+        if error is not None:
+            message = f"worker pod {name} cannot be made: {error}"
             log.warning(message, extra={"pool": pool.key})
             self._announcer.pool(pool, "WorkerNotCreated", message, warning=True)
-            # What the API server refuses now it will mostly refuse in a second, too.
-            await asyncio.sleep(5)
+        # What the API server refuses now it will mostly refuse in a second, too.
+        await asyncio.sleep(_PAUSE)
 
-    def _made(self, key: tuple[str, Place], _: asyncio.Task[None]) -> None:
+    def _made(self, key: tuple[str, Place], task: asyncio.Task[None]) -> None:
         self._making.pop(key, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("worker pod not made", extra={"pool": key[0]}, exc_info=error)
         self._changed()
 
     def _delete(self, pool: Pool, pod: PodObject) -> None:

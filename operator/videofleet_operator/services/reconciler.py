@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobReport
 from videofleet_operator.domain.demand import used_slots
@@ -100,6 +101,8 @@ class Reconciler:
             # 3. Write it. What is being written counts as written from here on.
             for uid, record in decided.records.items():
                 self._statuses.write(known[uid], record, _report(snapshot, known[uid]), now)
+                if record.reason is Reason.SOURCE_AUTH:
+                    self._gatherer.doubt_secrets(known[uid])
             self._wake = earliest(self._wake, self._pools.reconcile(snapshot))
             self._licences.reconcile(snapshot, decided.records, now)
             # 4. Tell the workers, from what the API server has acknowledged alone.

@@ -2,20 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from videofleet_operator.kube.errors import ApiError
-from videofleet_operator.kube.resources import Resource
+from videofleet_operator.kube.resources import SECRETS
 from videofleet_operator.kube.session import ApiSession
 
 log = logging.getLogger(__name__)
 
-SECRETS = Resource("", "v1", "secrets")
 REFRESH_PRESENT = 60.0
 """Seconds between reads of a Secret that is there."""
 REFRESH_MISSING = 5.0
-"""Seconds between reads of a Secret that is missing or unreadable."""
+"""Seconds between reads of a Secret that is missing or unreadable, or lacks what somebody waits for."""
 _TICK = 1.0
 
 SecretKey = tuple[str, str]
@@ -44,18 +43,20 @@ class SecretStore:
         self._changed = changed
         self._clock = clock
         self._known: dict[SecretKey, Known] = {}
-        self._needed: frozenset[SecretKey] = frozenset()
+        self._needed: dict[SecretKey, bool] = {}
         self._wake = asyncio.Event()
         self._versions = 0
 
-    def need(self, keys: Collection[SecretKey]) -> None:
-        """Say which Secrets are needed from now on; what nobody needs any more is forgotten."""
-        needed = frozenset(keys)
-        if needed == self._needed:
-            return
-        self._needed = needed
-        self._known = {key: known for key, known in self._known.items() if key in needed}
-        self._wake.set()
+    def need(self, keys: Mapping[SecretKey, bool]) -> None:
+        """Say which Secrets are needed from now on; what nobody needs any more is forgotten.
+
+        True for a Secret: what it holds is not usable, somebody waits for better.
+        """
+        added = keys.keys() - self._needed.keys()
+        self._needed = dict(keys)
+        self._known = {key: known for key, known in self._known.items() if key in keys}
+        if added:
+            self._wake.set()
 
     def is_known(self, namespace: str, name: str) -> bool:
         """Whether the Secret was looked for already."""
@@ -99,7 +100,8 @@ class SecretStore:
         known = self._known.get(key)
         if known is None:
             return True
-        return self._clock() - known.read_at >= (REFRESH_MISSING if known.data is None else REFRESH_PRESENT)
+        waited_for = known.data is None or self._needed.get(key, False)
+        return self._clock() - known.read_at >= (REFRESH_MISSING if waited_for else REFRESH_PRESENT)
 
     async def _refresh(self, key: SecretKey) -> bool:
         """Read one Secret. True if what is known of it changed."""

@@ -27,6 +27,17 @@ async def test_a_worker_pod_is_restricted_and_has_a_key_pair_of_its_own(world: W
     alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     server_name = names.worker_server_name(world.namespace, name)
     assert alternatives.get_values_for_type(x509.DNSName) == [server_name]
+    (owner,) = secret["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Pod", pod["metadata"]["uid"])
+    await world.api.delete(PODS, world.namespace, name)
+    await world.until_workers(0)
+    await world.until_workers(1)
+
+    async def old_secret_is_gone() -> bool:
+        now = await world.api.get(SECRETS, world.namespace, names.worker_tls_secret_name(name))
+        return now is None or now["metadata"]["uid"] != secret["metadata"]["uid"]
+
+    await eventually(old_secret_is_gone, "the key pair goes with its pod")
 
 
 async def test_the_status_of_a_pool(world: World) -> None:

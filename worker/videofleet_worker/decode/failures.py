@@ -27,6 +27,8 @@ _UNREACHABLE = frozenset(
 )
 _RESOLVE = re.compile(r"Failed to resolve hostname (\S+?):")
 _STATUS = re.compile(r"(?:failed:|HTTP error) (\d{3})\b *(.*)")
+# What the TLS layer says when only the connection under it broke.
+_TLS_CARRIER = ("IO error", "Error in the pull function", "Error in the push function")
 _NOT_ALLOWED = re.compile(r"Protocol '(\w+)' not on whitelist")
 
 
@@ -98,12 +100,14 @@ def _connection(error: av.error.FFmpegError, logs: Sequence[LogLine]) -> SourceE
     for _, component, text in logs:
         if found := _RESOLVE.search(text):
             return SourceError(ErrorCode.NETWORK, f"the name {found[1]!r} cannot be resolved")
-        if component in ("tls", "gnutls", "openssl"):
+        if component == "tls" and not text.startswith(_TLS_CARRIER):
             return SourceError(ErrorCode.TLS, f"no secure connection: {text.strip().rstrip('.')}")
     if isinstance(error, av.error.TimeoutError):
         return SourceError(ErrorCode.TIMEOUT, "the server does not answer")
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return SourceError(ErrorCode.NETWORK, f"no connection: {_reason(error)}")
+    if isinstance(error, av.error.EOFError) and any("Error reading HTTP response" in text for _, _, text in logs):
+        return SourceError(ErrorCode.NETWORK, "the server closed the connection without an answer")
     if any("Failed reading RTSP data" in text for _, _, text in logs):
         return SourceError(ErrorCode.NETWORK, "the server closed the connection without an RTSP answer")
     return None

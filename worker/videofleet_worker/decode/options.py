@@ -33,7 +33,7 @@ SCHEMES = frozenset(_PROTOCOLS)
 
 # How much of a live stream is looked at to find out what it is. FFmpeg takes the whole of it whenever the rate is not
 # in the stream's head, and the first picture waits that long.
-_LIVE_PROBE_MICROSECONDS = 500_000
+_LIVE_PROBE_MICROSECONDS = 200_000
 _UDP_BUFFER_BYTES = 2 * 1024 * 1024
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import mmap
 import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from videofleet_worker.decode.forkserver import receive_exit, receive_pid
 from videofleet_worker.sources.errors import ErrorCode, SourceError
@@ -32,6 +34,15 @@ class ChildProcess:
             # By descriptor: the number may belong to another process by now.
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def memory(self) -> int:
+        """Bytes of its own that the process holds now: frames in the ring not counted; 0 when it is not known."""
+        try:
+            statm = Path(f"/proc/{self.pid}/statm").read_text().split()
+        except OSError:
+            return 0
+        resident, shared = int(statm[1]), int(statm[2])
+        return (resident - shared) * mmap.PAGESIZE
 
     async def wait(self, seconds: float) -> None:
         """Wait for the end, at most `seconds`."""

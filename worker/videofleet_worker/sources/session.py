@@ -37,6 +37,7 @@ class SessionContext:
     counters: Counters
     position: RunPosition
     on_open: Callable[[SourceInfo], None]
+    memory_limit: int
 
 
 class DecodeSession:
@@ -255,6 +256,10 @@ class DecodeSession:
         failure = self._watchdog.failure(now, consumer_waits=not waiting)
         if failure is not None:
             self._fail(*failure)
+        elif self._process.memory() > self._context.memory_limit:
+            # Before the pod's own limit is reached, for that would end all streams.
+            limit = self._context.memory_limit // 2**20
+            self._fail(ErrorCode.INTERNAL, f"the decoder took more than {limit} MiB of memory; it was stopped")
         elif not self._over:
             self._timer = self._loop.call_later(self._watchdog.interval, self._watch)
 

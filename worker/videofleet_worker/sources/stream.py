@@ -20,6 +20,8 @@ from videofleet_worker.sources.session import DecodeSession, SessionContext
 from videofleet_worker.sources.watchdog import Watchdog
 
 DEFAULT_SLOTS = 6
+# A child was measured at 65 MB with 4K of one reference picture; more of them can add a few hundred.
+DEFAULT_MEMORY_LIMIT = 768 * 1024 * 1024
 
 
 class StreamSource:
@@ -37,15 +39,20 @@ class StreamSource:
         on_event: Callable[[SourceEvent], None] = lambda event: None,
         slots: int = DEFAULT_SLOTS,
         file_roots: Sequence[Path] = (),
+        memory_limit: int = DEFAULT_MEMORY_LIMIT,
         server: ForkServer | None = None,
     ) -> None:
-        """`slots`: frames that may be held at once. `file_roots`: file sources are allowed below these folders."""
+        """`slots`: frames that may be held at once. `file_roots`: file sources are allowed below these folders.
+
+        `memory_limit`: bytes that the decoding child may take besides the frames it hands over.
+        """
         self._request = request
         self._policy = reconnect or ReconnectPolicy()
         self._clock = clock or SystemClock()
         self._on_event = on_event
         self._slots = slots
         self._file_roots = file_roots
+        self._memory_limit = memory_limit
         self._server = server or default_forkserver()
         self._position = RunPosition()
         self._session: DecodeSession | None = None
@@ -91,7 +98,9 @@ class StreamSource:
         watchdog = Watchdog(
             request.connect_timeout, request.stall_timeout, keyframes_only=request.sampling.mode == "keyframe"
         )
-        context = SessionContext(self._server, self._clock, self.counters, self._position, self._note_open)
+        context = SessionContext(
+            self._server, self._clock, self.counters, self._position, self._note_open, self._memory_limit
+        )
         self._position.begin_connection()
         try:
             session = DecodeSession(self._open_request(), watchdog, context)

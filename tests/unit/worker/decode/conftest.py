@@ -11,7 +11,7 @@ from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.sources.events import SourceEvent
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
-from videofleet_worker.sources.stream import StreamSource
+from videofleet_worker.sources.stream import DEFAULT_MEMORY_LIMIT, StreamSource
 
 # Makes a source whose file: addresses are allowed below the test's own folder.
 MakeSource = Callable[..., StreamSource]
@@ -52,7 +52,12 @@ def events() -> list[SourceEvent]:
 @pytest.fixture
 def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[SourceEvent]) -> MakeSource:
     def make(
-        address: str | Path, *, slots: int = 6, reconnect: ReconnectPolicy | None = None, **options: object
+        address: str | Path,
+        *,
+        slots: int = 6,
+        reconnect: ReconnectPolicy | None = None,
+        memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        **options: object,
     ) -> StreamSource:
         url = address.as_uri() if isinstance(address, Path) else address
         request = SourceRequest(url, **{"model_size": (32, 24), **options})  # type: ignore[arg-type]  # as the test says
@@ -62,6 +67,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
             reconnect=reconnect,
             on_event=events.append,
             file_roots=[clips, tmp_path],
+            memory_limit=memory_limit,
             server=server,
         )
 

@@ -17,11 +17,12 @@ RING = b'{"type":"ring","number":0,"width":64,"height":48}'
 
 
 class Impostor(ForkServer):
-    """Hands out one child, which says what `say` sends and of whose process nothing is ever heard."""
+    """Hands out one child, which says what `say` sends and then dies, or (`lives`) goes on until it is closed."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, *, lives: bool = False) -> None:
         super().__init__()
         self._say = say
+        self._lives = lives
         self.child, self._given = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def fork(self) -> tuple[socket.socket, socket.socket]:
@@ -29,6 +30,8 @@ class Impostor(ForkServer):
         self._given.setblocking(False)
         status.setblocking(False)
         self._say(self.child)
+        if not self._lives:
+            self._status.close()
         return self._given, status
 
     def close(self) -> None:

@@ -112,6 +112,12 @@ def fault(name: str, number: int = 5, text: str = "Input/output error") -> av.er
             "'camera.site' cannot be resolved",
         ),
         (fault("OSError"), [(16, "tls", "certificate expired.\n")], ErrorCode.TLS, "certificate expired"),
+        (
+            fault("EOFError"),
+            [(16, "tls", "IO error: End of file\n"), (16, "https", "Error reading HTTP response: End of file\n")],
+            ErrorCode.NETWORK,
+            "without an answer",
+        ),
         (fault("DecoderNotFoundError"), [], ErrorCode.CODEC, "no decoder"),
         (fault("ProtocolNotFoundError"), [], ErrorCode.UNSUPPORTED, "does not know the protocol"),
         (

@@ -58,7 +58,7 @@ async def test_live_frames_older_than_half_a_second_are_dropped(opened: bytes, e
 
 async def test_of_a_live_source_the_newest_frames_survive() -> None:
     clock = HandClock()
-    impostor = Impostor(with_ring(frame_packet(0, 0, "0.0", 100.0), opened=OPENED_LIVE))
+    impostor = Impostor(with_ring(frame_packet(0, 0, "0.0", 100.0), opened=OPENED_LIVE), lives=True)
     source = source_of(impostor, clock)
     frames = source.frames()
     held = await anext(frames)
@@ -81,7 +81,7 @@ async def test_of_a_live_source_the_newest_frames_survive() -> None:
 
 async def test_frames_that_wait_grow_stale() -> None:
     clock = HandClock()
-    impostor = Impostor(with_ring(frame_packet(0, 0, "0.0", 100.0), opened=OPENED_LIVE))
+    impostor = Impostor(with_ring(frame_packet(0, 0, "0.0", 100.0), opened=OPENED_LIVE), lives=True)
     source = source_of(impostor, clock)
     frames = source.frames()
     first = await anext(frames)

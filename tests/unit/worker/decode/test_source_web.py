@@ -1,15 +1,18 @@
 """Files over HTTP and HLS, from a server that behaves and one that does not."""
 
 import socket
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
 
+from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.clips import ClipSpec, encode_audio, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
-from tests.unit.worker.decode.webserver import Page, WebServer
+from tests.unit.worker.decode.webserver import Page, WebServer, serving
 from videofleet_worker.sources.errors import ErrorCode
 
 
@@ -121,6 +124,43 @@ async def test_a_server_without_tls(make_source: MakeSource, web: WebServer, sch
     outcome = await read(make_source(web.url("/clip.mp4").replace("http:", f"{scheme}:")))
 
     assert outcome.failure.code is ErrorCode.TLS
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    return write_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def secure_web(certificate: tuple[Path, Path]) -> Iterator[WebServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with serving(context) as running:
+        yield running
+
+
+async def test_certificates_are_checked(
+    make_source: MakeSource, secure_web: WebServer, certificate: tuple[Path, Path], content: bytes
+) -> None:
+    secure_web.pages["/clip.mp4"] = Page(content)
+    url = secure_web.url("/clip.mp4")
+
+    unknown = await read(make_source(url))
+    known = await read(make_source(url, ca_file=str(certificate[0])))
+    unchecked = await read(make_source(url, verify_tls=False))
+
+    assert unknown.failure.code is ErrorCode.TLS
+    assert "certificate" in unknown.failure.message
+    assert (known.error, len(known.indexes)) == (None, 30)
+    assert (unchecked.error, len(unchecked.indexes)) == (None, 30)
+
+
+async def test_an_unknown_certificate_is_refused_by_rtsps_too(make_source: MakeSource, secure_web: WebServer) -> None:
+    outcome = await read(make_source(secure_web.url("/1").replace("https:", "rtsps:")))
+
+    assert outcome.failure.code is ErrorCode.TLS
+    assert "certificate" in outcome.failure.message
 
 
 def publish(web: WebServer, folder: str, segments: list[bytes], ended: bool) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,20 +30,24 @@ class WebServer:
     """The running server; pages may be added while it runs."""
 
     port: int
+    scheme: str = "http"
     pages: dict[str, Page] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str) -> str:
         """The address of a page."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
 
 @contextmanager
-def serving() -> Iterator[WebServer]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[WebServer]:
     """A server on a free port of the loopback address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    web = WebServer(server.server_address[1])
+    web = WebServer(server.server_address[1], "https" if tls else "http")
+    if tls is not None:
+        # The handshake in the connection's own thread, where it may fail.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.web = web  # type: ignore[attr-defined]  # the handler finds it there
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -60,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         # Players hang up whenever they seek.
-        with suppress(ConnectionResetError, BrokenPipeError):
+        with suppress(ConnectionResetError, BrokenPipeError, ssl.SSLError):
             super().handle()
 
     def do_GET(self) -> None:
