@@ -23,7 +23,8 @@ async def run(settings: config.Config) -> int:
         stop.set()
 
     registry = kopf.OperatorRegistry()
-    register(registry, settings, failed)
+    # kopf gives the tasks that are left five seconds to end, and one of them is its own, which waits for this flag.
+    register(registry, settings, failed, stopped=stop.set)
     # kopf watches nothing of ours; the namespace only tells it where it may look.
     await kopf.operator(registry=registry, standalone=True, namespaces=[settings.namespace], stop_flag=stop)
     return 1 if failures else 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from examples.demo import deploy, tools
-from tests.support.kubectl import JOBS, Moves, eventually, watching
+from tests.support.kubectl import Moves, eventually, watching
 
 NAMESPACE = "videofleet-e2e"
 RELEASE = "videofleet-e2e"
@@ -57,6 +57,8 @@ class Deployment:
 def deployment() -> Iterator[Deployment]:
     """The chart, installed; taken away at the end."""
     images = deploy.build_images()
+    # What a run that was cut off has left would take part in this one.
+    _remove()
     deploy.namespace(NAMESPACE)
     deploy.archive_volume(NAMESPACE)
     values = deploy.chart_values(NAMESPACE, images, POOL)
@@ -65,10 +67,17 @@ def deployment() -> Iterator[Deployment]:
     deployed = Deployment(NAMESPACE, images)
     eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
     yield deployed
-    tools.must("kubectl", "delete", JOBS, "--all", "-n", NAMESPACE, "--wait=true")
-    tools.must("helm", "uninstall", RELEASE, "-n", NAMESPACE, "--wait", timeout=180)
-    tools.must("kubectl", "delete", "namespace", NAMESPACE, "--wait=true", timeout=180)
+    _remove()
+
+
+def _remove() -> None:
+    """Take everything away; the namespace's deletion takes the workers with it."""
+    tools.must("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=240)
     tools.must("kubectl", "delete", "persistentvolume", f"{NAMESPACE}-archive", "--ignore-not-found")
+    # What the chart makes outside of its namespace.
+    selector = f"app.kubernetes.io/instance={RELEASE}"
+    tools.must("kubectl", "delete", "clusterroles,clusterrolebindings", "-l", selector, "--ignore-not-found")
+    tools.run("kubectl", "delete", "videolicenses.videofleet.io", "default", "--ignore-not-found")
 
 
 def ready_workers(deployed: Deployment) -> int:

@@ -34,7 +34,8 @@ def test_a_url_with_a_password_is_refused_with_what_to_do_instead(deployment: De
     ],
 )
 def test_a_file_that_is_none(deployment: Deployment, name: str, path: str, phase: str, reason: str) -> None:
-    with applied(job_manifest(name, deployment.namespace, deployment.http(path), singlePass=True)):
+    spec = {"singlePass": True, "sampling": {"mode": "interval", "value": 10}}
+    with applied(job_manifest(name, deployment.namespace, deployment.http(path), **spec)):
         seen = await_phase(name, deployment.namespace, phase, 90, reason)
     assert seen["lastError"]["message"]
     assert conditions(seen)["Ready"] == "False"

@@ -92,7 +92,7 @@ def test_an_api_server_that_restarts_changes_nothing(deployment: Deployment) -> 
         before = running(deployment, "witness")
         size = log_size(deployment, before)
         pid = api_server_pid()
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL)
         eventually(lambda: not Path(f"/proc/{pid}").exists(), 60, "the API server has ended")
         eventually(lambda: tools.run("kubectl", "get", "--raw", "/readyz").returncode == 0, 90, "it is back")
         eventually(lambda: log_size(deployment, before) > size, 20, "results go on")

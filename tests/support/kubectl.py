@@ -79,8 +79,10 @@ class Moves:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            name, phase, reason, epoch = line.rstrip("\n").split("\t")
-            if phase:
+            cells = line.rstrip("\n").split("\t")
+            # kubectl prints an empty line for a list that is empty.
+            if len(cells) == 4 and cells[1]:
+                name, phase, reason, epoch = cells
                 self._seen.append((name, phase, reason, int(epoch or 0)))
 
     def phases(self, name: str) -> list[str]:
@@ -96,16 +98,6 @@ class Moves:
 
 
 @contextmanager
-def watching(namespace: str) -> Iterator[Moves]:
-    """Moves of a namespace while the block runs."""
-    moves = Moves(namespace)
-    try:
-        yield moves
-    finally:
-        moves.close()
-
-
-@contextmanager
 def applied(manifest: Json) -> Iterator[Json]:
     """A manifest that is there while the block runs."""
     tools.apply(manifest)
@@ -117,3 +109,16 @@ def applied(manifest: Json) -> Iterator[Json]:
         kind = f"{manifest['kind'].lower()}.{group}" if group else manifest["kind"].lower()
         scope = ["-n", metadata["namespace"]] if "namespace" in metadata else []
         tools.must("kubectl", "delete", kind, metadata["name"], *scope, "--ignore-not-found", "--wait=true")
+
+
+@contextmanager
+def watching(namespace: str) -> Iterator[Moves]:
+    """Moves of a namespace while the block runs."""
+    moves = Moves(namespace)
+    try:
+        # The watch is there once it tells of something that was made after it was started.
+        with applied(job_manifest("marker", namespace, "rtsp://marker.invalid/", enabled=False)):
+            eventually(lambda: moves.phases("marker"), 30, "kubectl watches")
+        yield moves
+    finally:
+        moves.close()

@@ -255,14 +255,17 @@ class WorkerClient:
                 yield EVENT_LINE.validate_json(line)
 
     async def until(self, uid: str, states: Container[JobState], seconds: float = 60.0) -> list[JobReport]:
-        """Follow the events until the job is in one of the states; every report of it on the way."""
+        """Follow the events until the job is in one of the states; every report of it on the way.
+
+        RUNNING counts from the first frame on: before that only the source is being opened.
+        """
         reports: list[JobReport] = []
         async with asyncio.timeout(seconds), aclosing(self.events()) as events:
             async for event in events:
                 found = event.reports if isinstance(event, Inventory) else []
                 found = [event.report] if isinstance(event, JobEvent) else found
                 reports += [report for report in found if report.uid == uid]
-                if reports and reports[-1].state in states:
+                if reports and reports[-1].state in states and not _only_opening(reports[-1]):
                     return reports
         raise AssertionError("the event stream ended")
 
@@ -277,6 +280,10 @@ class WorkerClient:
             assert response.status == 200, await response.text()
             async for data in response.content.iter_any():
                 yield data
+
+
+def _only_opening(report: JobReport) -> bool:
+    return report.state is JobState.RUNNING and not report.first_frame
 
 
 def file_job(url: str, uid: str = "job-1", *, epoch: int = 1, run: int = 1, **spec: Any) -> Entry:

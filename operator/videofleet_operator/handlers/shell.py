@@ -16,8 +16,10 @@ _START_RETRY = 2.0
 """Seconds; an API server that is away is mostly back soon."""
 
 
-def register(registry: kopf.OperatorRegistry, config: Config, failed: Callable[[str], None]) -> None:
-    """Put the handlers into a registry; `failed` is called when the operator cannot go on."""
+def register(
+    registry: kopf.OperatorRegistry, config: Config, failed: Callable[[str], None], stopped: Callable[[], None]
+) -> None:
+    """Put the handlers into a registry; `failed` is called when the operator cannot go on, `stopped` at its end."""
 
     @kopf.on.login(registry=registry)
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
@@ -43,3 +45,4 @@ def register(registry: kopf.OperatorRegistry, config: Config, failed: Callable[[
         application = memo.get("application")
         if application is not None:
             await application.stop()
+        stopped()

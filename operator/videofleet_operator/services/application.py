@@ -88,6 +88,7 @@ class Application:
         # The default of 100 connections would starve a large fleet.
         http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
 
+        self.metrics.api_requests.set_function(lambda: api.requests)
         self._caches = Caches.of(api, config.namespaces or None, self._dirty.set)
         self.metrics.follow(lambda: api.requests, {kind: each.counters for kind, each in self._caches.all().items()})
         self._elector = self._make_elector(api)

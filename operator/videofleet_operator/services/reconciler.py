@@ -31,6 +31,8 @@ _PLAN_SHARE = 5
 _TICK = 2.0
 """Seconds; counters of running jobs are looked at this often even when nothing else happens."""
 
+_WATCH_COUNTERS = ("lists", "watch_events", "reconnects", "silences")
+
 
 class Reconciler:
     """Plans while it leads; otherwise it only keeps its view of the workers warm."""
@@ -122,6 +124,9 @@ class Reconciler:
             self._metrics.jobs.labels(phase.value).set(count)
         self._metrics.workers.labels("connected").set(self._fleet.connected)
         self._metrics.workers.labels("known").set(len(snapshot.workers))
+        for resource, reflector in self._caches.all().items():
+            for counter in _WATCH_COUNTERS:
+                self._metrics.watch.labels(resource, counter).set(getattr(reflector.counters, counter))
         answering = [worker for worker in snapshot.workers.values() if ready(worker)]
         used = used_slots(snapshot)
         self._metrics.slots.labels("total").set(sum(worker.capacity for worker in answering))

@@ -138,14 +138,13 @@ async def test_a_worker_that_is_gone_loses_its_jobs_to_another(world: World) -> 
     world.scripts["file"] = [[first_frame()], [first_frame(), end(0.2)]]
     await world.job("camera")
     await world.job("file", singlePass=True)
-    lost = (await world.until("camera", "INPROGRESS"))["worker"]["name"]
-    await world.until("file", "INPROGRESS")
-    file_worker = world.last("file")["worker"]["name"]
-    assert file_worker != lost
-    for name in (lost, file_worker):
-        await world.api.delete(PODS, world.namespace, name)
+    lost = (await world.until("camera", "INPROGRESS"))["worker"]
+    other = (await world.until("file", "INPROGRESS"))["worker"]
+    assert lost["id"] != other["id"]
+    for worker in (lost, other):
+        await world.api.delete(PODS, world.namespace, worker["name"])
     status = await world.until("camera", "INPROGRESS", epoch=2)
-    assert status["worker"]["name"] not in (lost, file_worker)
+    assert status["worker"]["id"] not in (lost["id"], other["id"])
     phases = world.phases("camera")
     assert phases[:3] == ["STARTING", "INPROGRESS", "DISCONNECTED"]
     assert phases[-2:] == ["STARTING", "INPROGRESS"]

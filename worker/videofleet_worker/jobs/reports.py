@@ -20,8 +20,12 @@ class JobReporter:
         return self._report
 
     def preparing(self) -> None:
-        """The job was taken; no frame yet."""
+        """The job was taken; the worker gets its own things ready."""
         self._change(state=JobState.PREPARING)
+
+    def opening(self) -> None:
+        """Everything on this side is ready, the source is being opened: from here on the source is to blame."""
+        self._change(state=JobState.RUNNING)
 
     def running(self, first_frame_time: float) -> None:
         """A frame was analysed at this Unix time, the first one ever or the first one after a loss."""

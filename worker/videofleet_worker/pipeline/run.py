@@ -140,6 +140,7 @@ class StreamRun:
         request = source_request(self.job.spec, plan.model_size, resumes)
         policy = AttendedPolicy(window=self.job.spec.reconnect_window, attended=self._tools.attended)
         self.source = StreamSource(request, reconnect=policy, clock=self._tools.clock, on_event=self._on_event)
+        self._reporter.opening()
         try:
             await self._consume(plan, self.source)
             await self._finish()

@@ -10,6 +10,13 @@ def _reporter() -> tuple[JobReporter, list[JobReport]]:
     return JobReporter("a", 3, published.append), published
 
 
+def test_a_source_that_is_being_opened_runs_without_a_first_frame() -> None:
+    reporter, published = _reporter()
+    assert reporter.report.state is JobState.PREPARING
+    reporter.opening()
+    assert (published[-1].state, published[-1].first_frame) == (JobState.RUNNING, False)
+
+
 def test_the_first_frame_is_told_once_with_its_time() -> None:
     reporter, _ = _reporter()
     reporter.running(100.0)
