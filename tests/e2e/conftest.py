@@ -1,6 +1,7 @@
 """One deployment on the real node for all end-to-end tests: images, chart, cameras, in a namespace of their own."""
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,13 +36,22 @@ class Deployment:
 
     def fault(self, path: str, fault: str) -> None:
         """Make a simulated camera misbehave, or well again with `none`."""
+        status = self.control(json.dumps({"path": path, "fault": fault}).encode())
+        assert status in (200, 204), f"{fault} on {path}: HTTP status {status}"
+
+    def control(self, body: bytes | None = None) -> int | None:
+        """HTTP status of a POST to (without a body: a GET from) the simulator's control; None: nobody answers."""
         service = tools.get("service", "cameras", self.namespace)
         assert service is not None
-        body = json.dumps({"path": path, "fault": fault}).encode()
         url = f"http://{service['spec']['clusterIP']}:8090/faults"
-        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"}, method="POST")
-        with urllib.request.urlopen(request, timeout=10) as response:
-            assert response.status in (200, 204)
+        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return None
 
     def results(self, status: dict[str, Any]) -> Path:
         """Folder with the results of a job's newest run."""
@@ -66,6 +76,7 @@ def deployment() -> Iterator[Deployment]:
     deploy.start_cameras(NAMESPACE, images)
     deployed = Deployment(NAMESPACE, images)
     eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
+    eventually(lambda: deployed.control() is not None, 60, "the cameras' control answers through its Service")
     yield deployed
     _remove()
 

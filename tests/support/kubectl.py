@@ -12,7 +12,8 @@ from examples.demo import tools
 
 Json = dict[str, Any]
 JOBS = "videojobs.videofleet.io"
-_COLUMNS = r'{.metadata.name}{"\t"}{.status.phase}{"\t"}{.status.reason}{"\t"}{.status.epoch}{"\n"}'
+# kubectl turns tabs into columns of spaces.
+_COLUMNS = r'{.metadata.name}|{.status.phase}|{.status.reason}|{.status.epoch}{"\n"}'
 
 
 def eventually(check: Callable[[], Any], timeout: float, what: str, interval: float = 0.2) -> Any:
@@ -79,7 +80,7 @@ class Moves:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            cells = line.rstrip("\n").split("\t")
+            cells = line.rstrip("\n").split("|")
             # kubectl prints an empty line for a list that is empty.
             if len(cells) == 4 and cells[1]:
                 name, phase, reason, epoch = cells

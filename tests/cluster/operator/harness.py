@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.simulated_worker import Scripts, SimulatedWorker, TlsFiles
-from videofleet_api.names import API_VERSION, GROUP, LABEL_POOL, VERSION, worker_tls_secret_name
+from videofleet_api.names import API_VERSION, GROUP, LABEL_POOL, LICENSE_NAME, VERSION, worker_tls_secret_name
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.errors import NotFound
 from videofleet_operator.kube.resources import EVENTS, PODS, SECRETS, Json, Resource
@@ -170,7 +170,15 @@ class World:
             return dict(await eventually(check, f"{name} is {phase} {reason or ''} {also or ''}", timeout))
         except AssertionError as error:
             told = "\n".join(str(seen.brief) for seen in self.history(name))
-            raise AssertionError(f"{error}; its life:\n{told}\n{json.dumps(self.last(name), indent=1)}") from None
+            around = json.dumps({"status": self.last(name), **await self._surroundings()}, indent=1)
+            raise AssertionError(f"{error}; its life:\n{told}\n{around}") from None
+
+    async def _surroundings(self) -> Json:
+        """What helps to see why something did not happen; also another operator's doing would show here."""
+        pods = [{key: pod[key] for key in ("metadata", "status")} for pod in await self.pods()]
+        license = await self.api.get(LICENSES, None, LICENSE_NAME)
+        sets = {name: [each.wire() for each in worker.sets[-2:]] for name, worker in self.workers.items()}
+        return {"pods": pods, "VideoLicense": license, "last sets": sets}
 
     async def events(self, name: str) -> list[Json]:
         """The Events about a job or pool."""
