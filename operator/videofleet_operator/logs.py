@@ -11,6 +11,8 @@ from videofleet_api.redaction import redact_text
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "settings"}
 
+_LARGEST: Final = 2**63
+
 
 class JsonFormatter(logging.Formatter):
     """time, level, logger, message, then what was given as `extra`."""
@@ -21,14 +23,24 @@ class JsonFormatter(logging.Formatter):
             "time": time,
             "level": record.levelname,
             "logger": record.name,
-            "message": redact_text(record.getMessage()),
+            "message": _text(record.getMessage()),
         }
         for key, value in vars(record).items():
             if key not in _STANDARD and not key.startswith("k8s_"):
-                line[key] = redact_text(value) if isinstance(value, str) else value
+                line[key] = value if _is_plain(value) else _text(value)
         if record.exc_info:
-            line["exception"] = redact_text(self.formatException(record.exc_info))
-        return orjson.dumps(line, default=str).decode()
+            line["exception"] = _text(self.formatException(record.exc_info))
+        return orjson.dumps(line).decode()
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON has a form for it that can hold no text."""
+    return value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < _LARGEST)
+
+
+def _text(value: object) -> str:
+    """Without credentials, and without half surrogates, which UTF-8 has no form for."""
+    return redact_text(str(value)).encode(errors="backslashreplace").decode()
 
 
 def configure(level: str) -> None:

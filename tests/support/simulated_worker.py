@@ -22,6 +22,7 @@ from aiohttp import web
 from videofleet_api.codes import ErrorCode
 from videofleet_api.names import WORKER_API_PORT
 from videofleet_api.protocol import (
+    HEARTBEAT_SECONDS,
     AssignmentAnswer,
     AssignmentConflict,
     AssignmentSet,
@@ -138,6 +139,7 @@ class TlsFiles:
 class _Process:
     """What is lost when the worker's process dies."""
 
+    heartbeat_seconds: float
     instance: str = field(default_factory=lambda: secrets.token_hex(8))
     assignments: Assignments = field(init=False)
     hub: EventHub = field(init=False)
@@ -147,7 +149,11 @@ class _Process:
 
     def __post_init__(self) -> None:
         self.assignments = Assignments(self.instance)
-        self.hub = EventHub(lambda: self.assignments, lambda: [job.report for job in self.jobs.values()])
+        self.hub = EventHub(
+            lambda: self.assignments,
+            lambda: [job.report for job in self.jobs.values()],
+            heartbeat_seconds=self.heartbeat_seconds,
+        )
 
 
 class SimulatedWorker:
@@ -163,6 +169,7 @@ class SimulatedWorker:
         port: int = WORKER_API_PORT,
         capacity: int = 16,
         steps: Sequence[str] = STEPS,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.name = name
         self.host = host
@@ -174,7 +181,8 @@ class SimulatedWorker:
         self.conflicts: list[AssignmentConflict] = []
         self._tls = tls
         self._steps = tuple(steps)
-        self._process = _Process()
+        self._heartbeat_seconds = heartbeat_seconds
+        self._process = _Process(heartbeat_seconds)
         self._speaking = asyncio.Event()
         self._speaking.set()
         self._runner: web.AppRunner | None = None
@@ -233,7 +241,7 @@ class SimulatedWorker:
     def crash(self) -> None:
         """The process dies and comes back as another instance: connections end, jobs are forgotten."""
         self._end_process()
-        self._process = _Process()
+        self._process = _Process(self._heartbeat_seconds)
 
     def _end_process(self) -> None:
         for task in self._process.tasks.values():

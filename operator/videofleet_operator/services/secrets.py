@@ -16,6 +16,7 @@ REFRESH_PRESENT = 60.0
 REFRESH_MISSING = 5.0
 """Seconds between reads of a Secret that is missing or unreadable, or lacks what somebody waits for."""
 _TICK = 1.0
+"""Seconds between looks at what is due."""
 
 SecretKey = tuple[str, str]
 """Namespace and name."""
@@ -38,10 +39,13 @@ class SecretStore:
     into this process.
     """
 
-    def __init__(self, api: ApiSession, changed: Callable[[], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, api: ApiSession, changed: Callable[[], None], clock: Callable[[], float], *, tick: float = _TICK
+    ) -> None:
         self._api = api
         self._changed = changed
         self._clock = clock
+        self._tick = tick
         self._known: dict[SecretKey, Known] = {}
         self._needed: dict[SecretKey, bool] = {}
         self._wake = asyncio.Event()
@@ -90,7 +94,7 @@ class SecretStore:
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(_TICK):
+            async with asyncio.timeout(self._tick):
                 await self._wake.wait()
         except TimeoutError:
             return

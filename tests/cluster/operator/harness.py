@@ -151,6 +151,10 @@ class World:
         """Phases of a job in order, repeats taken out."""
         return [key for key, _ in itertools.groupby(seen.phase for seen in self.history(name)) if key]
 
+    def phase_began(self, name: str, phase: str) -> float:
+        """Monotonic time at which the watch first brought the job in this phase."""
+        return next(seen.at for seen in self.history(name) if seen.phase == phase)
+
     def last(self, name: str) -> Json:
         """The newest status of a job that the watch has brought."""
         history = self._seen.get(name)

@@ -1,5 +1,6 @@
 """The licence: signed, in a Secret, named by the one VideoLicense of the cluster."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -102,6 +103,24 @@ async def test_an_expired_licence_starts_nothing_new_and_stops_nothing(licensed:
     assert world.phases("before") == ["STARTING", "INPROGRESS"]
     await world.api.delete(LICENSES, None, LICENSE_NAME)
     await world.until("after", "INPROGRESS")
+
+
+async def test_a_lowered_limit_sheds_the_newest_of_the_lowest_priority(licensed: Licensed) -> None:
+    world = licensed.world
+    await licensed.give(licensed.signer.sign(3))
+    await licensed.until("True", "Verified")
+    for name, priority in (("important", 1), ("old", 0), ("new", 0)):
+        await world.job(name, priority=priority)
+        await world.until(name, "INPROGRESS")
+        await asyncio.sleep(1)
+    await world.secret("smaller", license=licensed.signer.sign(1))
+    spec = {"secretRef": {"namespace": world.namespace, "name": "smaller"}}
+    await world.api.patch(LICENSES, None, LICENSE_NAME, {"spec": spec})
+    await world.until("old", "TOO_MANY_CAMERAS", "Shed")
+    shed = {name: world.phase_began(name, "TOO_MANY_CAMERAS") for name in ("new", "old")}
+    assert shed["old"] - shed["new"] >= 0.9, "one a second"
+    assert world.phases("important") == ["STARTING", "INPROGRESS"]
+    await eventually(lambda: list(world.worker().assigned) == ["important"], "the others are stopped")
 
 
 async def test_a_forged_licence_counts_for_nothing(licensed: Licensed) -> None:

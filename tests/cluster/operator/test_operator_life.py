@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.cluster.operator.conftest import Shared
-from tests.cluster.operator.harness import JOBS, World, eventually
+from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
 from tests.support.kubectl import conditions
 from tests.support.simulated_worker import end, first_frame
 
@@ -14,6 +14,7 @@ async def test_an_undisturbed_life_is_three_writes_and_then_none(world: World) -
     await world.until_workers(1)
     await world.job("file", singlePass=True)
     status = await world.until("file", "COMPLETED", "Ended")
+    pool = await _rested_pool(world)
     await asyncio.sleep(5)
     assert [seen.brief for seen in world.history("file")] == [
         ("", "", 0),
@@ -22,12 +23,23 @@ async def test_an_undisturbed_life_is_three_writes_and_then_none(world: World) -
         ("COMPLETED", "Ended", 1),
     ]
     assert status == world.last("file")
+    assert (await world.api.get(POOLS, world.namespace, world.pool_name) or {})["metadata"]["resourceVersion"] == pool
     assert status["finished"] is True
     assert "worker" not in status
     assert status["progress"] == {"percent": "100 %", "processedFrames": 100, "totalFrames": 100}
     assert conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False", "Scheduled": "False"}
     uid = (await world.api.get(JOBS, world.namespace, "file") or {})["metadata"]["uid"]
     assert status["analytics"] == [{"name": "main", "results": f"{world.namespace}/{uid}/1/main"}]
+
+
+async def _rested_pool(world: World) -> str:
+    """The version of the pool once its status tells that nothing runs."""
+
+    async def version() -> str | None:
+        pool = await world.api.get(POOLS, world.namespace, world.pool_name) or {}
+        return pool["metadata"]["resourceVersion"] if pool["status"]["slots"]["used"] == 0 else None
+
+    return str(await eventually(version, "the pool is idle"))
 
 
 async def test_placed_at_first_sight_with_worker_epoch_and_phase_in_one_write(world: World) -> None:

@@ -45,6 +45,21 @@ async def test_a_job_whose_secret_is_there_is_placed_in_one_write(world: World) 
     await world.api.delete(SECRETS, world.namespace, "address")
 
 
+async def test_credentials_that_are_refused_are_read_again_at_once(world: World) -> None:
+    world.scripts["camera"] = [[first_frame()], [first_frame()]]
+    await world.secret("login", username="viewer", password="old")
+    await world.pool()
+    await world.until_workers(1)
+    await world.job("camera", **NAMED)
+    await world.until("camera", "INPROGRESS")
+    await world.api.patch(SECRETS, world.namespace, "login", {"stringData": {"password": "new"}})
+    world.worker().job("camera").failed(ErrorCode.AUTH, "401 Unauthorized")
+    await world.until("camera", "INPROGRESS", epoch=2, timeout=10)
+    assert world.worker().spec("camera").spec.source.password == "new"
+    assert world.phases("camera")[1:4] == ["INPROGRESS", "INTERRUPTED", "AWAITING"]
+    await world.api.delete(SECRETS, world.namespace, "login")
+
+
 async def test_credentials_are_in_no_status_no_event_and_no_log(world: World, shared: Shared) -> None:
     leaky = f"cannot open rtsp://viewer:{PASSWORD}@camera.example/1: 401"
     world.scripts["before"] = [[fail(ErrorCode.NETWORK, leaky)]]

@@ -1,0 +1,51 @@
+"""What each worker should run."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.domain import assigned, job, record, worker
+from videofleet_api.phases import Phase
+from videofleet_api.protocol import JobSource, JobSpec
+from videofleet_api.videojob import Analytics, Step
+from videofleet_operator.domain.model import Job
+from videofleet_operator.services.assignments import wanted
+from videofleet_operator.services.gather import KnownJob
+from videofleet_operator.services.objects import JobObject, Meta
+
+SPEC = JobSpec(source=JobSource(url="rtsp://camera/1"), analytics=[Analytics(steps=[Step(model="detect")])])
+
+
+def known(of: Job, payload: JobSpec | None = SPEC) -> KnownJob:
+    meta = Meta(of.uid, of.namespace, of.name, "1", 1, of.created, False)
+    return KnownJob(JobObject(meta, of.spec, "", {}), (), of, payload, None)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_job_is_given_out_while_it_is_on_a_worker(phase: Phase) -> None:
+    found = wanted([known(job("j1", record(phase)))])
+    if phase not in (Phase.STARTING, Phase.INPROGRESS, Phase.DISCONNECTED):
+        assert found == {}
+        return
+    item = found["id-w1"]["j1"]
+    assert (item.entry.uid, item.entry.epoch, item.entry.run, item.entry.digest) == ("j1", 3, 1, "d1")
+    assert (item.entry.namespace, item.entry.name) == ("default", "j1")
+    assert (item.spec, item.instance) == (SPEC, "instance-w1")
+
+
+def test_jobs_are_sorted_by_their_workers() -> None:
+    two = record(Phase.INPROGRESS, worker=assigned(worker("w2")))
+    found = wanted([known(job("a", record(Phase.STARTING))), known(job("b", two)), known(job("c", two))])
+    assert {uid: sorted(jobs) for uid, jobs in found.items()} == {"id-w1": ["a"], "id-w2": ["b", "c"]}
+
+
+def test_without_its_secret_a_job_stays_with_what_it_has() -> None:
+    lost = replace(job("j1", record(Phase.INPROGRESS)), digest=None)
+    item = wanted([known(lost, None)])["id-w1"]["j1"]
+    assert (item.spec, item.entry.digest) == (None, "d1")
+
+
+def test_an_edit_that_is_not_acknowledged_yet_is_not_given_out() -> None:
+    edited = replace(job("j1", record(Phase.INPROGRESS)), digest="d2")
+    item = wanted([known(edited)])["id-w1"]["j1"]
+    assert (item.spec, item.entry.digest) == (None, "d1")

@@ -1,0 +1,139 @@
+"""Manifests of worker pods and their Secrets."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from tests.support.domain import pool
+from videofleet_api import names
+from videofleet_operator.services import podspec
+from videofleet_operator.services.pki import KeyPair
+
+TRUST = b"authority"
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    return dict(podspec.worker_pod(pool(**fields), 2, 5, "localhost/worker:1", TRUST)["spec"])
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    return dict(spec(**fields)["containers"][0])
+
+
+def test_name_labels_and_owner() -> None:
+    metadata = podspec.worker_pod(pool("gpu"), 2, 5, "localhost/worker:1", TRUST)["metadata"]
+    assert (metadata["namespace"], metadata["name"]) == ("default", "gpu-2-5")
+    labels = metadata["labels"]
+    assert labels[names.LABEL_POOL] == "gpu"
+    assert (labels[names.LABEL_ORDINAL], labels[names.LABEL_INCARNATION]) == ("2", "5")
+    assert metadata["ownerReferences"][0]["uid"] == "uid-gpu"
+    assert metadata["ownerReferences"][0]["controller"] is True
+
+
+def test_the_pod_meets_the_restricted_profile() -> None:
+    pod, worker = spec(), container()
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert worker["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {volume for each in pod["volumes"] for volume in each} <= {"name", "secret", "emptyDir"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+
+
+def test_the_worker_has_no_identity_in_the_cluster() -> None:
+    assert spec()["automountServiceAccountToken"] is False
+    assert "serviceAccountName" not in spec()
+    assert spec()["enableServiceLinks"] is False
+
+
+def test_a_gpu_is_asked_for_by_the_limit_of_its_resource() -> None:
+    assert container()["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    other = container(accelerator={"resourceName": "nvidia.com/mig-1g.10gb", "count": 2})
+    assert other["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "2"
+    assert "nvidia.com/gpu" not in container(accelerator={"type": "none"})["resources"]["limits"]
+
+
+def test_given_resources_go_before_the_defaults() -> None:
+    given = container(resources={"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}})["resources"]
+    assert given["requests"] == {"cpu": "2", "memory": "512Mi"}
+    assert given["limits"]["memory"] == "1Gi"
+
+
+@pytest.mark.parametrize(
+    ("fields", "selector"),
+    [
+        ({}, {"nvidia.com/gpu.present": "true"}),
+        ({"nodeSelector": {"zone": "a"}}, {"zone": "a"}),
+        ({"nodeSelector": {}}, None),
+        ({"accelerator": {"type": "none"}}, None),
+    ],
+)
+def test_node_selector(fields: dict[str, Any], selector: dict[str, str] | None) -> None:
+    assert spec(**fields).get("nodeSelector") == selector
+
+
+def test_the_archive_is_a_claim_or_goes_with_the_pod() -> None:
+    def archive(**fields: Any) -> dict[str, Any]:
+        return next(each for each in spec(**fields)["volumes"] if each["name"] == "archive")
+
+    assert archive() == {"name": "archive", "emptyDir": {}}
+    claimed = archive(archive={"claimName": "results"})
+    assert claimed == {"name": "archive", "persistentVolumeClaim": {"claimName": "results"}}
+    assert {"name": "archive", "mountPath": "/archive"} in container()["volumeMounts"]
+
+
+def test_settings_reach_the_worker() -> None:
+    environment = {each["name"]: each.get("value") for each in container(capacityPerWorker=9)["env"]}
+    assert environment["VIDEOFLEET_CAPACITY"] == "9"
+    assert container()["image"] == "localhost/worker:1"
+    assert container(image="registry.example/worker:2", imagePullPolicy="Always")["imagePullPolicy"] == "Always"
+    assert container(image="registry.example/worker:2")["image"] == "registry.example/worker:2"
+    scheduled = spec(
+        tolerations=[{"key": "gpu", "operator": "Exists"}],
+        imagePullSecrets=["pull"],
+        priorityClassName="high",
+        runtimeClassName="nvidia",
+    )
+    assert scheduled["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+    assert scheduled["imagePullSecrets"] == [{"name": "pull"}]
+    assert (scheduled["priorityClassName"], scheduled["runtimeClassName"]) == ("high", "nvidia")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"capacityPerWorker": 5},
+        {"image": "localhost/worker:2"},
+        {"nodeSelector": {"zone": "b"}},
+        {"archive": {"claimName": "results"}},
+        {"executionProvider": "cpu"},
+        {"resources": {"limits": {"memory": "8Gi"}}},
+        {"accelerator": {"count": 2}},
+    ],
+)
+def test_the_template_digest_changes_with_the_pod(change: dict[str, Any]) -> None:
+    base = podspec.template_digest(pool(), "localhost/worker:1", TRUST)
+    assert podspec.template_digest(pool(**change), "localhost/worker:1", TRUST) != base
+
+
+def test_the_template_digest_stays_where_the_pod_stays() -> None:
+    base = podspec.template_digest(pool(), "localhost/worker:1", TRUST)
+    assert podspec.template_digest(pool(maxWorkers=9, scaleDownDelay=1), "localhost/worker:1", TRUST) == base
+    assert podspec.template_digest(pool(), "localhost/worker:2", TRUST) != base, "the default image"
+    assert podspec.template_digest(pool(), "localhost/worker:1", b"other") != base, "another authority"
+    annotations = podspec.worker_pod(pool(), 3, 7, "localhost/worker:1", TRUST)["metadata"]["annotations"]
+    assert annotations[names.ANNOTATION_TEMPLATE_DIGEST] == base, "the same for every place"
+
+
+def test_the_secret_of_a_worker() -> None:
+    secret = podspec.tls_secret(pool("gpu"), "gpu-0-0", KeyPair(b"certificate", b"key"), b"authority")
+    assert secret["metadata"]["name"] == "gpu-0-0-tls"
+    mounted = next(each for each in spec()["volumes"] if each["name"] == "tls")
+    assert mounted["secret"]["secretName"] == "p-2-5-tls"
+    decoded = {key: base64.b64decode(value) for key, value in secret["data"].items()}
+    assert decoded == {"tls.crt": b"certificate", "tls.key": b"key", "ca.crt": b"authority"}

@@ -1,0 +1,193 @@
+"""Writing the status of VideoJobs: one write at a time, and no storm when they are refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from tests.support.domain import assigned, job
+from tests.unit.operator.kube.fakeapi import FakeApi, refusal
+from tests.unit.operator.kube.helpers import ManualClock, eventually
+from videofleet_api.codes import Reason
+from videofleet_api.phases import Phase
+from videofleet_api.protocol import JobProgress, JobReport, JobState
+from videofleet_operator.domain.model import Record
+from videofleet_operator.domain.restore import from_status
+from videofleet_operator.kube import ApiSession
+from videofleet_operator.kube.events import EventRecorder
+from videofleet_operator.kube.writes import WriteQueue
+from videofleet_operator.metrics import Metrics
+from videofleet_operator.services.announcements import Announcer
+from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.gather import KnownJob
+from videofleet_operator.services.statuses import StatusWriter
+
+COLLECTION = "apis/videofleet.io/v1alpha1/videojobs"
+SPEC = {"source": {"url": "rtsp://camera/1"}, "analytics": [{"steps": [{"model": "detect"}]}]}
+NOW = 1_800_000_000.0
+
+
+class Made:
+    """A writer whose cache holds one job."""
+
+    def __init__(self, api: FakeApi, session: ApiSession) -> None:
+        self.api = api
+        self.clock = ManualClock()
+        self.changes = 0
+        self.leads = True
+        self.caches = Caches.of(session, None, lambda: None)
+        self.queue = WriteQueue(session, lambda: self.leads)
+        self.recorder = EventRecorder(session, "test", "one")
+        self.metrics = Metrics()
+        self.writer = StatusWriter(
+            self.queue, self.caches, Announcer(self.recorder), self.metrics, self._changed, self.clock
+        )
+        created = api.put(COLLECTION, "video", "camera", spec=SPEC)
+        created["metadata"]["generation"] = 1
+        self.caches.jobs.feed(created)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    @property
+    def known(self) -> KnownJob:
+        """The job as the cache has it."""
+        (source,) = self.caches.jobs.cache.values()
+        meta = source.meta
+        record = from_status(source.status)
+        made = replace(job(meta.uid, record), namespace="video", name=meta.name)
+        return KnownJob(source, (), made, None, "rtsp://camera/1")
+
+    @property
+    def written(self) -> list[str]:
+        """Phases in the order in which they were sent."""
+        bodies = [body for method, path, body in self.api.requests if method == "PATCH" and path.endswith("/status")]
+        return [body["status"]["phase"] for body in bodies if isinstance(body, dict) and "phase" in body["status"]]
+
+    def record(self, phase: Phase, reason: Reason = Reason.RUNNING) -> Record:
+        return replace(
+            self.known.job.record,
+            phase=phase,
+            reason=reason,
+            observed_generation=1,
+            since=NOW,
+            epoch=1,
+            run=1,
+            worker=assigned(),
+            transitions=self.known.job.record.transitions + 1,
+        )
+
+    def write(self, phase: Phase, reason: Reason = Reason.RUNNING) -> None:
+        self.writer.write(self.known, self.record(phase, reason), None, NOW)
+
+    def refuse(self, response: Callable[[], web.StreamResponse]) -> None:
+        self.api.fail("PATCH", response)
+
+
+@pytest.fixture
+async def made(api: FakeApi, session: ApiSession) -> AsyncIterator[Made]:
+    writer = Made(api, session)
+    task = asyncio.create_task(writer.queue.run())
+    yield writer
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_being_written_counts_until_it_is_acknowledged(made: Made) -> None:
+    uid = made.known.job.uid
+    made.write(Phase.STARTING, Reason.ASSIGNED)
+    assert made.writer.assumed[uid].phase is Phase.STARTING
+    assert made.known.job.record.phase is Phase.AWAITING, "workers are told of what is acknowledged alone"
+    await eventually(lambda: not made.writer.assumed)
+    assert made.known.job.record.phase is Phase.STARTING
+    assert made.changes == 1
+    sample = {"to": "STARTING", "reason": "Assigned"}
+    assert made.metrics.registry.get_sample_value("videofleet_transitions_total", sample) == 1
+
+
+async def test_no_phase_is_swallowed_by_the_next_one(made: Made) -> None:
+    made.write(Phase.INPROGRESS)
+    made.write(Phase.INTERRUPTED, Reason.SOURCE_NETWORK)
+    await eventually(lambda: not made.writer.assumed)
+    assert made.written == ["INPROGRESS"]
+    assert made.changes == 1, "the next plan has the other one again"
+    made.write(Phase.INTERRUPTED, Reason.SOURCE_NETWORK)
+    await eventually(lambda: made.written == ["INPROGRESS", "INTERRUPTED"])
+
+
+async def test_a_refused_write_is_held_back_and_asks_for_no_plan(made: Made) -> None:
+    made.refuse(lambda: refusal(422, "Invalid", "status.message: too long"))
+    made.write(Phase.INPROGRESS)
+    await eventually(lambda: not made.writer.assumed)
+    assert made.changes == 0
+    made.write(Phase.INPROGRESS)
+    assert not made.writer.assumed, "too soon"
+    made.clock.now += 2
+    made.write(Phase.INPROGRESS)
+    await eventually(lambda: made.known.job.record.phase is Phase.INPROGRESS)
+    assert made.changes == 1
+
+
+async def test_a_fenced_write_is_held_back_too(made: Made) -> None:
+    made.leads = False
+    made.write(Phase.INPROGRESS)
+    await eventually(lambda: not made.writer.assumed)
+    assert (made.written, made.changes) == ([], 0)
+
+
+async def test_a_conflict_waits_for_the_cache_to_move_on(made: Made) -> None:
+    stale = made.known
+    made.api.put(COLLECTION, "video", "camera", metadata={"labels": {"a": "b"}})
+    made.writer.write(stale, made.record(Phase.INPROGRESS), None, NOW)
+    await eventually(lambda: not made.writer.assumed)
+    assert made.changes == 0, "the watch will bring what is new"
+    made.caches.jobs.feed(made.api.objects[COLLECTION, "video", "camera"])
+    made.writer.write(stale, made.record(Phase.INPROGRESS), None, NOW)
+    await eventually(lambda: made.changes == 1)
+    made.write(Phase.INPROGRESS)
+    await eventually(lambda: made.known.job.record.phase is Phase.INPROGRESS)
+
+
+async def test_an_event_is_told_once_it_is_written(made: Made) -> None:
+    made.refuse(lambda: refusal(500, "InternalError"))
+    made.write(Phase.INPROGRESS)
+    await eventually(lambda: not made.writer.assumed)
+    assert made.recorder.waiting == 0
+    made.clock.now += 2
+    made.write(Phase.INPROGRESS)
+    await eventually(lambda: made.recorder.waiting == 1)
+
+
+async def test_counters_are_written_seldom_and_not_while_a_phase_is(made: Made) -> None:
+    made.write(Phase.INPROGRESS)
+    report = JobReport(
+        uid=made.known.job.uid,
+        epoch=1,
+        state=JobState.RUNNING,
+        progress=JobProgress(decoded_frames=50, processed_fps=25.0),
+    )
+    made.writer.refresh_statistics(made.known, report, NOW)
+    await eventually(lambda: not made.writer.assumed)
+    made.writer.refresh_statistics(made.known, report, NOW)
+    await made.queue.idle()
+    assert "statistics" not in made.known.source.status, "just written"
+    made.clock.now += 30
+    made.writer.refresh_statistics(made.known, report, NOW)
+    await eventually(lambda: made.known.source.status.get("statistics", {}).get("decodedFrames") == 50)
+    sent = len(made.api.requests)
+    made.clock.now += 30
+    made.writer.refresh_statistics(made.known, report, NOW)
+    await made.queue.idle()
+    assert len(made.api.requests) == sent, "nothing moved"
+
+
+async def test_jobs_that_are_gone_are_forgotten(made: Made) -> None:
+    made.api.stalled = True
+    made.write(Phase.INPROGRESS)
+    made.writer.keep({})
+    assert not made.writer.assumed
+    made.api.stalled = False

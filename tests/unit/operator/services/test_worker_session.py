@@ -1,0 +1,272 @@
+"""The operator's line to one worker, over real mutual TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+
+from tests.support.simulated_worker import Scripts, SimulatedWorker, end, first_frame
+from tests.unit.operator.kube.helpers import eventually
+from tests.unit.operator.services.conftest import NOW, StartWorker
+from videofleet_api.protocol import AssignmentSet, Entry, JobSource, JobSpec, JobState
+from videofleet_api.videojob import Analytics, Step
+from videofleet_operator.services import pki, worker_session
+from videofleet_operator.services.authority import client_context
+from videofleet_operator.services.worker_session import Address, Wanted, WorkerSession
+
+SPEC = JobSpec(source=JobSource(url="rtsp://camera/1"), analytics=[Analytics(steps=[Step(model="detect")])])
+QUIET = Scripts(usual=[])
+
+
+def item(worker: SimulatedWorker, name: str = "camera", epoch: int = 1, *, spec: JobSpec | None = SPEC) -> Wanted:
+    entry = Entry(uid=f"uid-{name}", namespace="video", name=name, run=1, epoch=epoch, digest="d")
+    return Wanted(entry, spec, worker.instance)
+
+
+def of(*items: Wanted) -> dict[str, Wanted]:
+    return {each.entry.uid: each for each in items}
+
+
+@dataclass
+class Operator:
+    """The operator's side: opens sessions, leads in a term or not."""
+
+    http: aiohttp.ClientSession
+    authority: pki.KeyPair
+    term: int | None = 1
+    changes: int = 0
+    sessions: list[WorkerSession] = field(default_factory=list)
+
+    def dial(self, worker: SimulatedWorker, pod: str = "pool-0-0") -> WorkerSession:
+        address = Address("video", pod, "pod-uid", worker.host, worker.port)
+        tls = client_context(self.authority, NOW)
+        opened = WorkerSession(
+            address, self.http, tls, term=lambda: self.term, changed=self._changed, clock=time.monotonic
+        )
+        self.sessions.append(opened)
+        return opened
+
+    async def connect(self, worker: SimulatedWorker) -> WorkerSession:
+        session = self.dial(worker)
+        await eventually(lambda: session.state.connected)
+        return session
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+
+@pytest.fixture
+async def operator(http: aiohttp.ClientSession, authority: pki.KeyPair) -> AsyncIterator[Operator]:
+    made = Operator(http, authority)
+    yield made
+    for session in made.sessions:
+        await session.close()
+
+
+def report_of(session: WorkerSession, state: JobState, name: str = "camera") -> Callable[[], bool]:
+    return lambda: (found := session.state.reports.get(f"uid-{name}")) is not None and found.state is state
+
+
+async def test_info_and_inventory_make_it_connected(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(capacity=9)
+    session = await operator.connect(worker)
+    info = session.state.info
+    assert info is not None
+    assert (info.id, info.instance, info.capacity, info.provider) == ("pool-0-0", worker.instance, 9, "cpu")
+    assert session.state.reports == {}
+    assert operator.changes == 1
+
+
+async def test_a_job_is_given_out_and_its_life_is_heard(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(scripts=Scripts(usual=[first_frame(), end()]))
+    session = await operator.connect(worker)
+    before = operator.changes
+    session.want(of(item(worker)))
+    await eventually(report_of(session, JobState.ENDED))
+    report = session.state.reports["uid-camera"]
+    assert (report.epoch, report.first_frame, report.progress.processed_frames) == (1, True, 100)
+    assert operator.changes - before == 3, "preparing, first frame, end"
+    assert worker.spec("camera").spec == SPEC
+    session.want({})
+    await eventually(lambda: not worker.assigned)
+    await eventually(lambda: not session.state.reports)
+
+
+async def test_counters_alone_ask_for_no_plan(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(scripts=Scripts(usual=[first_frame()]))
+    session = await operator.connect(worker)
+    session.want(of(item(worker)))
+    await eventually(report_of(session, JobState.RUNNING))
+    before = operator.changes
+    for count in range(3):
+        worker.job("camera").progress(
+            session.state.reports["uid-camera"].progress.model_copy(update={"decoded_frames": count})
+        )
+    await eventually(lambda: session.state.reports["uid-camera"].progress.decoded_frames == 2)
+    assert operator.changes == before
+
+
+async def test_the_same_set_is_sent_once_and_specs_once(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(scripts=QUIET)
+    session = await operator.connect(worker)
+    session.want(of(item(worker)))
+    await eventually(lambda: worker.assigned)
+    sent = len(worker.sets)
+    session.want(of(item(worker)))
+    session.want(of(item(worker), item(worker, "second")))
+    await eventually(lambda: len(worker.assigned) == 2)
+    assert len(worker.sets) == sent + 1
+    assert {entry.name: entry.spec is not None for entry in worker.sets[-1].entries} == {
+        "camera": False,
+        "second": True,
+    }
+    assert [(each.term, each.number) for each in worker.sets] == [(1, number + 1) for number in range(len(worker.sets))]
+
+
+async def test_a_new_epoch_brings_its_spec(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(scripts=QUIET)
+    session = await operator.connect(worker)
+    session.want(of(item(worker)))
+    await eventually(lambda: worker.assigned)
+    session.want(of(item(worker, epoch=2)))
+    await eventually(lambda: worker.assigned["camera"].epoch == 2)
+    assert worker.scripts.seen["camera"][-2:] == [1, 2]
+
+
+async def test_a_spec_that_is_missing_at_first_is_sent_once_it_is_there(
+    operator: Operator, start_worker: StartWorker
+) -> None:
+    """A new leader that has not read the job's Secret yet."""
+    worker = await start_worker(scripts=QUIET)
+    session = await operator.connect(worker)
+    session.want(of(item(worker, spec=None)))
+    await eventually(lambda: len(worker.sets) >= 2)
+    assert not worker.assigned, "the worker needs what could not be built"
+    session.want(of(item(worker)))
+    await eventually(lambda: worker.assigned)
+
+
+async def test_a_worker_that_has_the_job_keeps_it_without_a_spec(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(scripts=QUIET)
+    first = await operator.connect(worker)
+    first.want(of(item(worker)))
+    await eventually(lambda: worker.assigned)
+    await first.close()
+    operator.term = 2
+    second = await operator.connect(worker)
+    second.want(of(item(worker, spec=None)))
+    await eventually(lambda: worker.sets[-1].term == 2)
+    await eventually(lambda: report_of(second, JobState.PREPARING)())
+    assert worker.scripts.seen["camera"][-1:] == [1]
+    assert len(worker.assigned) == 1
+
+
+async def test_a_higher_term_of_the_worker_is_exceeded(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(scripts=QUIET)
+    await _put(operator, worker, AssignmentSet(term=9, number=4, instance=worker.instance, entries=[]))
+    session = await operator.connect(worker)
+    session.want(of(item(worker)))
+    await eventually(lambda: worker.assigned)
+    assert [(each.term, each.number) for each in worker.conflicts] == [(9, 4)]
+    assert worker.sets[-1].term > 9
+
+
+async def test_another_instance_forgets_and_is_given_nothing_of_the_old_one(
+    operator: Operator, start_worker: StartWorker
+) -> None:
+    worker = await start_worker(scripts=Scripts(usual=[first_frame()]))
+    session = await operator.connect(worker)
+    session.want(of(item(worker)))
+    await eventually(report_of(session, JobState.RUNNING))
+    old, starts = worker.instance, len(worker.scripts.seen["camera"])
+    worker.crash()
+    await eventually(lambda: session.state.connected and session.state.info.instance == worker.instance != old)
+    await eventually(lambda: worker.sets[-1].instance == worker.instance)
+    assert session.state.reports == {}
+    assert worker.sets[-1].entries == []
+    assert len(worker.scripts.seen["camera"]) == starts
+    session.want(of(item(worker, epoch=2)))
+    await eventually(report_of(session, JobState.RUNNING))
+    assert worker.sets[-1].entries[0].spec == SPEC
+
+
+async def test_who_does_not_lead_listens_and_assigns_nothing(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker(scripts=QUIET)
+    operator.term = None
+    session = await operator.connect(worker)
+    session.want(of(item(worker)))
+    await asyncio.sleep(0.2)
+    assert worker.sets == []
+    operator.term = 3
+    session.want(of(item(worker), item(worker, "second")))
+    await eventually(lambda: len(worker.assigned) == 2)
+    assert worker.sets[0].term == 3
+
+
+async def test_silence_ends_the_connection_and_it_is_dialled_again(
+    operator: Operator, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeout = aiohttp.ClientTimeout(total=None, connect=1, sock_read=0.4)
+    monkeypatch.setattr(worker_session, "_STREAM_TIMEOUT", timeout)
+    monkeypatch.setattr(worker_session, "_CALL_TIMEOUT", aiohttp.ClientTimeout(total=0.4, connect=0.4))
+    worker = await start_worker(scripts=Scripts(usual=[first_frame()]))
+    session = await operator.connect(worker)
+    session.want(of(item(worker)))
+    await eventually(report_of(session, JobState.RUNNING))
+    heard = session.state.last_line
+    worker.go_silent()
+    await eventually(lambda: not session.state.connected)
+    worker.job("camera").ended()
+    assert session.state.last_line - heard < 0.4
+    worker.speak()
+    await eventually(report_of(session, JobState.ENDED))
+    assert session.state.connected
+    assert len(worker.scripts.seen["camera"]) == 1, "what the worker had it keeps"
+
+
+async def test_a_worker_that_is_gone_is_not_connected(operator: Operator, start_worker: StartWorker) -> None:
+    worker = await start_worker()
+    session = await operator.connect(worker)
+    before = operator.changes
+    await worker.stop()
+    await eventually(lambda: not session.state.connected)
+    assert operator.changes == before + 1
+
+
+async def test_a_worker_with_another_name_or_authority_hears_nothing(
+    operator: Operator, start_worker: StartWorker
+) -> None:
+    misnamed = operator.dial(await start_worker("pool-0-0"), pod="pool-0-1")
+    stranger = operator.dial(await start_worker("pool-0-0", authority=pki.new_authority(NOW)))
+    await asyncio.sleep(0.5)
+    for session in (misnamed, stranger):
+        assert (session.state.connected, session.state.info) == (False, None)
+
+
+async def test_a_client_of_another_role_may_not_assign(
+    http: aiohttp.ClientSession, authority: pki.KeyPair, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule is the worker's; this is that the operator's certificate carries the name that it asks for."""
+    worker = await start_worker()
+    monkeypatch.setattr("videofleet_operator.services.authority.OPERATOR_CLIENT_NAME", "somebody-else")
+    operator = Operator(http, authority)
+    session = operator.dial(worker)
+    await asyncio.sleep(0.5)
+    assert not session.state.connected
+    await session.close()
+
+
+async def _put(operator: Operator, worker: SimulatedWorker, body: AssignmentSet) -> None:
+    address = Address("video", worker.name, "pod-uid", worker.host, worker.port)
+    async with operator.http.put(
+        f"{address.base}/v1/assignments",
+        json=body.wire(),
+        ssl=client_context(operator.authority, NOW),
+        server_hostname=address.server_name,
+    ) as response:
+        assert response.status == 200
