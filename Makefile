@@ -25,6 +25,10 @@ demo: ## bring up a Kubernetes here and run the main job on real video
 demo-down: ## remove what the demo made; caches stay
 	@$(PYTHON) -m examples.demo --down
 
+.PHONY: status
+status: ## say what of the local cluster runs and what died
+	@$(CLUSTER) status
+
 .PHONY: kubeconfig
 kubeconfig: ## print the path of the local cluster's kubeconfig
 	@$(CLUSTER) kubeconfig

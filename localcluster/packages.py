@@ -12,6 +12,7 @@ from localcluster.shell import run, run_logged
 
 REQUIRED = (
     "buildah",
+    "ca-certificates",
     "conntrack",
     "containerd",
     "containernetworking-plugins",

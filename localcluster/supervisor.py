@@ -6,6 +6,7 @@ stops every part, last one first, and ends.
 """
 
 import os
+import pwd
 import select
 import signal
 import subprocess
@@ -24,7 +25,11 @@ CALM_POLL_S = 2.0
 GRACE_S = 4.0
 LOG_LIMIT = 50 * 1024 * 1024
 # Nothing of the caller's environment reaches the parts: a proxy variable there would catch in-cluster calls.
-PART_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+PART_ENV = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": pwd.getpwuid(os.geteuid()).pw_dir,
+    "LANG": "C.UTF-8",
+}
 
 
 class Supervisor:

@@ -44,7 +44,6 @@ class Reason(StrEnum):
     SPEC_CHANGED = "SpecChanged"
     ENABLED = "Enabled"
     RESTARTING = "Restarting"
-    DRAINED = "Drained"
     SHED = "Shed"
     INVALID_SPEC = "InvalidSpec"
     # Running

@@ -1,13 +1,36 @@
 """What operator and worker say to each other. The operator dials; the worker never does."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.model import Document
 from videofleet_api.videojob import Analytics, Sampling, SourceKind, Transport
+
+MAX_COUNT: Final = 2**53
+"""The largest whole number that every JSON reader takes exactly."""
+MAX_RATE: Final = 1e6
+"""Frames a second."""
+MAX_TIME: Final = 4102444800
+"""The end of 2099 in Unix seconds."""
+MAX_CAPACITY: Final = 4096
+_MAX_MESSAGE: Final = 1024
+
+
+def _cut(message: str) -> str:
+    """A message that is too long is still worth having: what it says first says most."""
+    return message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "\u2026"
+
+
+# What one side says is bounded, so that no number of a faulty worker reaches a decision, a time or a status.
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Rate = Annotated[float, Field(ge=0, le=MAX_RATE, allow_inf_nan=False)]
+Time = Annotated[float, Field(ge=0, le=MAX_TIME, allow_inf_nan=False)]
+"""Unix seconds."""
+Cause = Annotated[str, Field(max_length=64)]
+Message = Annotated[str, AfterValidator(_cut)]
 
 
 class JobSource(Document):
@@ -48,8 +71,8 @@ class Entry(Document):
 class AssignmentSet(Document):
     """`PUT /v1/assignments`: the whole desired set. Ordered by (term, number); a lower pair is refused with 409."""
 
-    term: int
-    number: int
+    term: Count
+    number: Count
     instance: str
     entries: list[Entry]
 
@@ -63,10 +86,10 @@ class AssignmentAnswer(Document):
 class AssignmentConflict(Document):
     """409: what the worker has instead."""
 
-    term: int
-    number: int
+    term: Count
+    number: Count
     instance: str
-    message: str
+    message: Message
 
 
 class ModelInfo(Document):
@@ -90,14 +113,14 @@ class WorkerInfo(Document):
     id: str
     instance: str
     version: str
-    term: int
+    term: Count
     models: list[ModelInfo]
     steps: list[str]
     """Names that a job's steps may use on this worker."""
     provider: Literal["tensorrt", "cuda", "cpu"]
     fallback_reason: str | None = None
     gpus: list[GpuInfo] = Field(default_factory=list)
-    capacity: int
+    capacity: int = Field(ge=1, le=MAX_CAPACITY)
     isolation: dict[str, bool] = Field(default_factory=dict)
 
 
@@ -119,25 +142,24 @@ TERMINAL = frozenset({JobState.ENDED, JobState.FAILED, JobState.REFUSED})
 class JobProgress(Document):
     """Counters of one (uid, epoch); best effort."""
 
-    decoded_frames: int = 0
-    processed_frames: int = 0
-    total_frames: int | None = None
-    dropped_frames: dict[str, int] = Field(default_factory=dict)
-    source_fps: float | None = None
-    processed_fps: float | None = None
+    decoded_frames: Count = 0
+    processed_frames: Count = 0
+    total_frames: Count | None = None
+    dropped_frames: dict[Cause, Count] = Field(default_factory=dict, max_length=64)
+    source_fps: Rate | None = None
+    processed_fps: Rate | None = None
 
 
 class JobReport(Document):
     """The phase facts of one (uid, epoch)."""
 
     uid: str
-    epoch: int
+    epoch: Count
     state: JobState
     first_frame: bool = False
-    first_frame_time: float | None = None
-    """Unix seconds."""
+    first_frame_time: Time | None = None
     code: ErrorCode | None = None
-    message: str | None = None
+    message: Message | None = None
     progress: JobProgress = Field(default_factory=JobProgress)
 
 
@@ -146,9 +168,9 @@ class Inventory(Document):
 
     kind: Literal["inventory"] = "inventory"
     instance: str
-    sequence: int
-    term: int
-    number: int
+    sequence: Count
+    term: Count
+    number: Count
     reports: list[JobReport]
 
 
@@ -156,9 +178,8 @@ class JobEvent(Document):
     """One job changed: its report as it now is."""
 
     kind: Literal["event"] = "event"
-    sequence: int
-    time: float
-    """Unix seconds."""
+    sequence: Count
+    time: Time
     report: JobReport
 
 
@@ -166,8 +187,8 @@ class Heartbeat(Document):
     """Every 2 seconds."""
 
     kind: Literal["heartbeat"] = "heartbeat"
-    sequence: int
-    time: float
+    sequence: Count
+    time: Time
 
 
 HEARTBEAT_SECONDS = 2.0

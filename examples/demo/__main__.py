@@ -74,7 +74,7 @@ def _show_phases() -> None:
         return (
             phase.get("file") == "COMPLETED"
             and phase.get("camera") == "INPROGRESS"
-            and statuses["broken"].get("lastError") is not None
+            and statuses.get("broken", {}).get("lastError") is not None
         )
 
     phases.follow(NAMESPACE, ["file", "camera", "broken"], enough, timeout=300)

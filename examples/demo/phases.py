@@ -1,7 +1,12 @@
 """Watch the phases of VideoJobs move."""
 
+import json
+import queue
+import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from examples.demo import tools
 from examples.demo.console import DemoError, clock, say
@@ -10,29 +15,75 @@ from examples.demo.tools import Json
 Done = Callable[[dict[str, Json]], bool]
 """Given the status of each job by name: is it enough?"""
 
+_QUIET = 15.0
+"""Seconds without a change after which a line says that all is still going on."""
+_CHUNK = 65536
+
 
 def follow(namespace: str, names: list[str], done: Done, timeout: float) -> dict[str, Json]:
     """Print each change of phase until `done`; DemoError with the last state if it takes longer than `timeout`."""
     deadline = time.monotonic() + timeout
+    statuses: dict[str, Json] = {}
     shown: dict[str, tuple[object, ...]] = {}
-    while True:
-        statuses = {
-            job["metadata"]["name"]: job.get("status", {})
-            for job in tools.get_all("videojobs.videofleet.io", namespace)
-        }
-        for name in names:
-            _show(name, statuses.get(name, {}), shown)
-        if done(statuses):
-            return statuses
-        if time.monotonic() > deadline:
-            last = {name: statuses.get(name, {}).get("phase") for name in names}
-            raise DemoError(f"after {timeout:.0f} s the jobs are still {last}; look with `make status`")
-        time.sleep(0.25)
+    with _watch(namespace) as changes:
+        while not done(statuses):
+            try:
+                job = changes.get(timeout=_QUIET)
+            except queue.Empty:
+                _still(statuses, names)
+            else:
+                name = job["metadata"]["name"]
+                statuses[name] = job.get("status", {})
+                if name in names:
+                    _show(name, statuses[name], shown)
+            if time.monotonic() > deadline:
+                last = {name: statuses.get(name, {}).get("phase") for name in names}
+                raise DemoError(
+                    f"after {timeout:.0f} s the jobs are still {last}; `make status` says how the cluster is"
+                )
+    return statuses
 
 
-def phase_is(name: str, *phases: str) -> Done:
-    """Whether one job is in one of these phases."""
-    return lambda statuses: statuses.get(name, {}).get("phase") in phases
+@contextmanager
+def _watch(namespace: str) -> Iterator["queue.Queue[Json]"]:
+    """Every job of a namespace as it is and as it changes; polling would miss what is short."""
+    changes: queue.Queue[Json] = queue.Queue()
+    command = [tools.program("kubectl"), "--kubeconfig", tools.kubeconfig(), "get", "videojobs.videofleet.io"]
+    process = subprocess.Popen(
+        [*command, "-n", namespace, "--watch", "-o", "json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    reader = threading.Thread(target=_read, args=(process, changes), daemon=True)
+    reader.start()
+    try:
+        yield changes
+    finally:
+        process.terminate()
+        process.wait()
+        reader.join()
+
+
+def _read(process: "subprocess.Popen[bytes]", changes: "queue.Queue[Json]") -> None:
+    """kubectl prints one JSON document after the other, over many lines each."""
+    assert process.stdout is not None
+    decoder, text = json.JSONDecoder(), ""
+    while piece := process.stdout.read1(_CHUNK):  # type: ignore[attr-defined]  # a pipe is a BufferedReader
+        text += piece.decode(errors="replace")
+        while text := text.lstrip():
+            try:
+                document, end = decoder.raw_decode(text)
+            except ValueError:
+                break
+            changes.put(document)
+            text = text[end:]
+
+
+def _still(statuses: dict[str, Json], names: list[str]) -> None:
+    told = []
+    for name in names:
+        status = statuses.get(name, {})
+        percent = (status.get("progress") or {}).get("percent", "")
+        told.append(f"{name} {status.get('phase', '(new)')} {percent}".rstrip())
+    say(f"    {clock()}  still: {', '.join(told)}")
 
 
 def _show(name: str, status: Json, shown: dict[str, tuple[object, ...]]) -> None:

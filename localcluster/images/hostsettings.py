@@ -60,7 +60,7 @@ def _wheel_mounts(env: Mapping[str, str]) -> list[Mount]:
 
 def pip_settings(env: Mapping[str, str]) -> dict[str, str]:
     """pip's global settings on this machine: its files, the later over the earlier, then PIP_* variables."""
-    home = Path(env.get("HOME", "/root"))
+    home = Path(env["HOME"]) if "HOME" in env else Path.home()
     named = [Path(env["PIP_CONFIG_FILE"])] if "PIP_CONFIG_FILE" in env else []
     found: dict[str, str] = {}
     for path in (Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf"), home / ".config/pip/pip.conf", *named):

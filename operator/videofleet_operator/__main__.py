@@ -8,6 +8,7 @@ import kopf
 
 from videofleet_operator import config, logs
 from videofleet_operator.handlers.shell import register
+from videofleet_operator.services.licences import load_keys
 
 log = logging.getLogger("videofleet_operator")
 
@@ -34,6 +35,8 @@ def main() -> int:
     """Read the environment and run."""
     try:
         settings = config.load()
+        # Looked at before anything starts, for the same plain answer as to any other setting.
+        load_keys(settings.licence_public_keys)
     except config.ConfigError as error:
         print(f"videofleet-operator: {error}", file=sys.stderr)
         return 2

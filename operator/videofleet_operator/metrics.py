@@ -1,11 +1,14 @@
 """Prometheus metrics of the operator."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from videofleet_operator.kube.follower import WatchCounters
+from videofleet_operator.kube.writes import WriteCounters
 
 _WATCH_COUNTERS = ("lists", "watch_events", "reconnects", "silences", "expirations", "projection_failures")
 
@@ -37,9 +40,6 @@ class Metrics:
             registry=self.registry,
             buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
         )
-        self.writes = Counter(
-            "videofleet_writes_total", "Writes to the API server by outcome", ["outcome"], registry=self.registry
-        )
         self.api_requests = Gauge(
             "videofleet_api_requests", "Requests sent to the API server since the start", registry=self.registry
         )
@@ -47,9 +47,29 @@ class Metrics:
             "videofleet_watch", "Counters of the watches", ["resource", "counter"], registry=self.registry
         )
 
-    def follow(self, requests: Callable[[], int], watches: Mapping[str, WatchCounters]) -> None:
+    def follow(self, requests: Callable[[], int], watches: Mapping[str, WatchCounters], writes: WriteCounters) -> None:
         """Have these figures read at each scrape. `watches`: by the plural of the kind."""
         self.api_requests.set_function(requests)
         for resource, counters in watches.items():
             for name in _WATCH_COUNTERS:
                 self.watch.labels(resource, name).set_function(partial(getattr, counters, name))
+        self.registry.register(_Writes(writes))
+
+
+class _Writes(Collector):
+    """The counters of the queue that every write goes through."""
+
+    def __init__(self, counters: WriteCounters) -> None:
+        self._counters = counters
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The figures as they are now."""
+        ended = CounterMetricFamily("videofleet_writes", "Writes to the API server by outcome", labels=["outcome"])
+        for outcome, count in sorted(self._counters.results.items()):
+            ended.add_metric([outcome.value], count)
+        yield ended
+        yield CounterMetricFamily(
+            "videofleet_write_requests",
+            "Requests that writes took, with those that were sent again",
+            value=self._counters.sent,
+        )

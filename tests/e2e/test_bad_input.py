@@ -16,7 +16,10 @@ def secret(name: str, namespace: str, **values: str) -> dict[str, object]:
 
 
 def test_a_url_with_a_password_is_refused_with_what_to_do_instead(deployment: Deployment) -> None:
-    refused = tools.run("kubectl", "apply", "-f", str(tools.ROOT / "examples/bad.yaml"))
+    manifest = (tools.ROOT / "examples/bad.yaml").read_text()
+    assert "namespace: videofleet-demo" in manifest
+    manifest = manifest.replace("namespace: videofleet-demo", f"namespace: {deployment.namespace}")
+    refused = tools.run("kubectl", "apply", "-f", "-", stdin=manifest)
     assert refused.returncode != 0
     assert (
         "url must not hold a user or a password: put them under the keys username and password of a Secret "

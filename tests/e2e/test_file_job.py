@@ -2,7 +2,8 @@
 
 import json
 
-from tests.e2e.conftest import Deployment
+from examples.demo import tools
+from tests.e2e.conftest import RELEASE, Deployment
 from tests.support.kubectl import Moves, applied, await_phase, conditions, job_manifest
 
 CLIP_FRAMES = 795
@@ -30,6 +31,23 @@ def test_a_clip_is_analysed_once_and_its_people_are_tracked(deployment: Deployme
     assert result["usage"]["processed_frames"] == CLIP_FRAMES
     assert all(0 <= track["first_frame"] <= track["last_frame"] < CLIP_FRAMES for track in result["tracks"])
     assert (folder / "snapshot.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_the_pool_says_that_and_why_models_run_on_the_processor(deployment: Deployment) -> None:
+    pool = tools.get("workerpools.videofleet.io", "default", deployment.namespace)
+    assert pool is not None
+    status = pool["status"]
+    assert status["provider"] == "cpu"
+    assert "GPU" in status["fallback"]
+    assert status["models"] == ["nanodet-m-416"]
+    name = deployment.workers()[0]["metadata"]["name"]
+    log = tools.must("kubectl", "logs", name, "-n", deployment.namespace)
+    assert status["fallback"] in log
+
+
+def test_helm_test_runs_a_file_job(deployment: Deployment) -> None:
+    said = tools.must("helm", "test", RELEASE, "-n", deployment.namespace, "--logs", "--timeout", "240s", timeout=300)
+    assert "COMPLETED" in said
 
 
 def test_the_log_of_a_run_holds_every_frame_once_and_ends(deployment: Deployment) -> None:

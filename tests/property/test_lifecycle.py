@@ -25,6 +25,8 @@ some_facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(facts.Disabled),
     st.builds(facts.Enabled),
     st.builds(facts.SpecChanged),
+    st.builds(facts.RunOver),
+    st.builds(facts.RunKept),
     st.builds(facts.Evicted, whys),
     st.builds(facts.Placed, workers, st.sampled_from(["d1", "d2"])),
     st.builds(facts.Placed, workers, st.sampled_from(["d1", "d2"])),

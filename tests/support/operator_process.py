@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,8 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
+_BYTECODE = tempfile.TemporaryDirectory(prefix="videofleet-bytecode-")
+"""Shared by all operators of a test run, which would otherwise compile everything at each start."""
 
 
 class OperatorProcess:
@@ -31,6 +34,8 @@ class OperatorProcess:
         self.log_path = log
         self._environment = os.environ | {
             "KUBECONFIG": kubeconfig,
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": _BYTECODE.name,
             "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "operator")),
             "VIDEOFLEET_WORKER_IMAGE": "localhost/videofleet-worker:simulated",
             "VIDEOFLEET_LISTEN_HOST": "127.0.0.1",

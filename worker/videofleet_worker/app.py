@@ -19,6 +19,7 @@ from videofleet_worker.config import Settings
 from videofleet_worker.inference import Inference, start_inference
 from videofleet_worker.info import describe
 from videofleet_worker.logs import Secrets
+from videofleet_worker.memory import container_memory, decoder_memory
 from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
@@ -53,7 +54,8 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         stack.callback(watch.cancel)
         inference = await start_inference(settings)
         stack.push_async_callback(inference.close)
-        supervisor = _supervisor(archive, inference, secrets, stack)
+        decoder = decoder_memory(container_memory(), settings.capacity)
+        supervisor = _supervisor(archive, inference, secrets, stack, decoder)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
         app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments))
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
@@ -73,7 +75,9 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _supervisor(archive: FolderArchive, inference: Inference, secrets: Secrets, stack: AsyncExitStack) -> Supervisor:
+def _supervisor(
+    archive: FolderArchive, inference: Inference, secrets: Secrets, stack: AsyncExitStack, decoder: int
+) -> Supervisor:
     instance = randomness.token_hex(8)
     store_threads = stack.enter_context(ThreadPoolExecutor(_ARCHIVE_THREADS, "archive"))
     picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
@@ -85,6 +89,7 @@ def _supervisor(archive: FolderArchive, inference: Inference, secrets: Secrets, 
         clock=SystemClock(),
         wall_clock=time.time,
         owner=instance,
+        decoder_memory=decoder,
         attended=lambda: supervisor.hub.readers > 0,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)

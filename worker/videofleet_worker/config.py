@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from videofleet_api.names import WORKER_API_PORT, WORKER_PLAIN_PORT
+from videofleet_api.protocol import MAX_CAPACITY
 
 PREFIX: Final = "VIDEOFLEET_"
 
@@ -23,9 +24,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     worker_id: str = Field(default_factory=socket.gethostname, min_length=1, max_length=253)
-    """Who the worker is to the operator; the uid of its pod."""
-    capacity: int = Field(1, ge=1, le=100_000)
-    """Slots that the worker offers; it only reports them."""
+    """Who the worker is to the operator; the name of its pod."""
+    capacity: int = Field(1, ge=1, le=MAX_CAPACITY)
+    """Slots that the worker offers; it reports them, and shares its memory among so many decoders."""
     execution_provider: Literal["auto", "tensorrt", "cuda", "cpu"] = "auto"
     """What inference should run on."""
     archive: Path = Path("/archive")

@@ -50,11 +50,6 @@ class Supervisor:
         """The set in force."""
         return self._assignments
 
-    @property
-    def draining(self) -> bool:
-        """Whether new jobs are refused."""
-        return self._draining
-
     def running(self) -> list[Running]:
         """Everything assigned, also what is over but still listed."""
         return list(self._running.values())

@@ -24,6 +24,16 @@ class SpecChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOver:
+    """The spec is newer than the record, and what a worker would be given is something else, or not known now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunKept:
+    """A newer spec asks for exactly what the job's worker does already."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evicted:
     """The job may not stay where it is."""
 
@@ -178,6 +188,8 @@ Fact = (
     Disabled
     | Enabled
     | SpecChanged
+    | RunOver
+    | RunKept
     | Evicted
     | Placed
     | NoPlace

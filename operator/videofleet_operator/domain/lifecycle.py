@@ -53,6 +53,10 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return _enabled(record, context, now)
         case facts.SpecChanged():
             return _spec_changed(record, context, now)
+        case facts.RunOver():
+            return changed(record, completed=now) if record.run and record.completed is None else record
+        case facts.RunKept():
+            return _run_kept(record)
         case facts.Evicted(why):
             return _leave(record, Phase.AWAITING, why, context, now) if record.phase in ASSIGNED else record
         case facts.Placed():
@@ -126,13 +130,18 @@ def _spec_changed(record: Record, context: Context, now: Seconds) -> Record:
     return _leave(record, Phase.AWAITING, why, context, now, attempt=0)
 
 
+def _run_kept(record: Record) -> Record:
+    """Only what a worker still runs can go on: elsewhere the run is over for good."""
+    return changed(record, completed=None) if record.phase in ASSIGNED and record.completed is not None else record
+
+
 # Placement
 
 
 def _placed(record: Record, fact: facts.Placed, context: Context, now: Seconds) -> Record:
     if not _may_start(record, context, now):
         return record
-    # A pass that is over is never continued: its results are closed.
+    # A run that is over is never continued: its results are closed, or are those of another source.
     run = max(1, record.run + (record.completed is not None))
     why = Why(Reason.ASSIGNED, f"given to worker {fact.worker.name}")
     return _move(

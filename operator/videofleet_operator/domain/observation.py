@@ -56,6 +56,21 @@ def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
     return None
 
 
+def run_fact(job: Job, record: Record) -> Fact | None:
+    """Whether results of what is asked for now may follow those that there are.
+
+    An edit of the spec ends the run; a Secret whose content changed does not, since it is the same source with, say,
+    another password. This has to be seen before anything else, because every other fact marks the generation as seen.
+    """
+    if record.run == 0 or (job.problem is not None and job.problem.reason is Reason.INVALID_SPEC):
+        return None
+    same = job.digest is not None and job.digest == record.spec_digest
+    if record.completed is not None:
+        return facts.RunKept() if same and record.phase in ASSIGNED else None
+    # While the digest is unknown (its Secret is being read) it is not known either what the edit was.
+    return facts.RunOver() if job.generation > record.observed_generation and not same else None
+
+
 def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:
     """What the time alone brings about."""
     restart = job.spec.restart

@@ -73,6 +73,9 @@ def _context(job: Job) -> Context:
 def _observe(draft: _Draft, job: Job) -> None:
     """Facts of one job, until one of them takes it along an edge."""
     now = draft.snapshot.now
+    run = observation.run_fact(job, job.record)
+    if run is not None:
+        draft.apply(job, run)
     worker = draft.worker(job.record)
     fact = observation.worker_fact(job, job.record, worker, now)
     if fact is not None:

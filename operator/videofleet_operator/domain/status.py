@@ -96,17 +96,20 @@ def statistics_due(written: JobProgress | None, current: JobProgress, last_refre
 
 
 def progress_of(status: VideoJobStatus) -> JobProgress | None:
-    """The counters that a status holds."""
+    """The counters that a status holds; None where there are none, or some that cannot be."""
     if status.statistics is None:
         return None
-    return JobProgress(
-        decoded_frames=status.statistics.decoded_frames,
-        processed_frames=status.statistics.processed_frames,
-        total_frames=status.progress.total_frames if status.progress else None,
-        dropped_frames=status.statistics.dropped_frames,
-        source_fps=status.statistics.source_fps,
-        processed_fps=status.statistics.processed_fps,
-    )
+    try:
+        return JobProgress(
+            decoded_frames=status.statistics.decoded_frames,
+            processed_frames=status.statistics.processed_frames,
+            total_frames=status.progress.total_frames if status.progress else None,
+            dropped_frames=status.statistics.dropped_frames,
+            source_fps=status.statistics.source_fps,
+            processed_fps=status.statistics.processed_fps,
+        )
+    except ValidationError:
+        return None
 
 
 def _rate_moved(old: float | None, new: float | None) -> bool:

@@ -20,7 +20,7 @@ from videofleet_operator.kube.lease import LeaseElector, LeaseTimes
 from videofleet_operator.kube.session import ApiSession
 from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
-from videofleet_operator.services import authority
+from videofleet_operator.services import authority, payload
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.fleet import Fleet
@@ -88,11 +88,11 @@ class Application:
         # The default of 100 connections would starve a large fleet.
         http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
 
-        self.metrics.api_requests.set_function(lambda: api.requests)
         self._caches = Caches.of(api, config.namespaces or None, self._dirty.set)
-        self.metrics.follow(lambda: api.requests, {kind: each.counters for kind, each in self._caches.all().items()})
         self._elector = self._make_elector(api)
         queue = WriteQueue(api, self._may_write, request_timeout=self._fence)
+        watches = {kind: each.counters for kind, each in self._caches.all().items()}
+        self.metrics.follow(lambda: api.requests, watches, queue.counters)
         recorder = EventRecorder(api, "videofleet-operator", config.identity, gate=self._leads)
         secret_store = SecretStore(api, self._dirty.set, time.monotonic)
         self._fleet = fleet = Fleet(
@@ -109,7 +109,7 @@ class Application:
         pools = PoolKeeper(config.worker_image, self._caches, fleet, queue, announcer, worker_keys, self._dirty.set)
         self._reconciler = Reconciler(
             caches=self._caches,
-            gatherer=Gatherer(self._caches, fleet, secret_store, licences.secret_keys),
+            gatherer=Gatherer(self._caches, fleet, secret_store, licences.secret_keys, payload.digest_key(keys.key)),
             fleet=fleet,
             licences=licences,
             statuses=self._statuses,
@@ -143,7 +143,8 @@ class Application:
         if self._fleet is not None:
             await self._fleet.close()
         await self._stack.aclose()
-        log.info("operator stopped")
+        if self.port:
+            log.info("operator stopped")
 
     # Leadership
 

@@ -35,13 +35,22 @@ class Gatherer:
     """Makes snapshots. Keeps what it made of each object, so that only what changed is looked at again."""
 
     def __init__(
-        self, caches: Caches, fleet: Fleet, secrets: SecretStore, further_secrets: Callable[[], dict[SecretKey, bool]]
+        self,
+        caches: Caches,
+        fleet: Fleet,
+        secrets: SecretStore,
+        further_secrets: Callable[[], dict[SecretKey, bool]],
+        digest_key: bytes,
     ) -> None:
-        """`further_secrets`: those that others than jobs need, with whether they wait for better ones."""
+        """`further_secrets`: those that others than jobs need, with whether they wait for better ones.
+
+        `digest_key`: see payload.digest; the same in every replica.
+        """
         self._caches = caches
         self._fleet = fleet
         self._secrets = secrets
         self._further_secrets = further_secrets
+        self._digest_key = digest_key
         self._known: dict[str, KnownJob] = {}
 
     def snapshot(self, now: float, licence: Licence, assumed: Mapping[str, Record]) -> Snapshot:
@@ -55,10 +64,8 @@ class Gatherer:
         self._fleet.follow(pods)
         workers = self._workers(pods, pools)
         jobs = {uid: known.job for uid, known in self.jobs().items()}
-        for uid, record in assumed.items():
-            if uid in jobs and record.phase in ASSIGNED:
-                jobs[uid] = replace(jobs[uid], record=record)
-        return Snapshot(now=now, jobs=jobs, pools=pools, workers=workers, licence=licence)
+        found = Snapshot(now=now, jobs=jobs, pools=pools, workers=workers, licence=licence)
+        return with_taken(found, assumed)
 
     def jobs(self) -> Mapping[str, KnownJob]:
         """All jobs that are not being deleted, by uid, as the API server has acknowledged them."""
@@ -96,7 +103,7 @@ class Gatherer:
             created=meta.created,
             spec=source.spec or _UNREADABLE,
             record=record,
-            digest=payload.digest(built) if built is not None else None,
+            digest=payload.digest(built, self._digest_key) if built is not None else None,
             problem=problem,
         )
         shown = payload.shown_source(source.spec) if source.spec is not None else None
@@ -124,6 +131,18 @@ class Gatherer:
         return {
             pod.meta.uid: self._fleet.worker(pod, by_uid[pod.pool_uid], nodes) for pod in pods if pod.pool_uid in by_uid
         }
+
+
+def with_taken(snapshot: Snapshot, records: Mapping[str, Record]) -> Snapshot:
+    """The snapshot where jobs hold what records that are not written yet give them.
+
+    What such a record gives back counts only once it is written: that may still fail.
+    """
+    jobs = dict(snapshot.jobs)
+    for uid, record in records.items():
+        if uid in jobs and record.phase in ASSIGNED:
+            jobs[uid] = replace(jobs[uid], record=record)
+    return replace(snapshot, jobs=jobs)
 
 
 def pool_of(source: PoolObject) -> Pool | None:

@@ -33,12 +33,15 @@ class LicenceKeeper:
         self, config: Config, caches: Caches, secrets: SecretStore, queue: WriteQueue, metrics: Metrics
     ) -> None:
         self._required = config.licence_required
+        self._namespace = config.namespace
+        self._serves_all = not config.namespaces
         self._keys = load_keys(config.licence_public_keys)
         self._caches = caches
         self._secrets = secrets
         self._queue = queue
         self._metrics = metrics
         self._writing = False
+        self._allowed_shown = False
         self._verified: tuple[str, LicenseDocument | rules.Unusable] | None = None
         self._wrong: Why | None = None
 
@@ -62,14 +65,12 @@ class LicenceKeeper:
         return {(source.spec.secret_ref.namespace, source.spec.secret_ref.name): unusable}
 
     def reconcile(self, snapshot: Snapshot, changed: Mapping[str, Record], now: float) -> None:
-        """Write the VideoLicense's status where it differs."""
+        """Write the VideoLicense's status where it differs and is this operator's to write."""
         records = (changed.get(uid, job.record) for uid, job in snapshot.jobs.items())
         used = sum(rules.holds_slot(record) for record in records)
-        self._metrics.licence_streams.labels("used").set(used)
-        if snapshot.licence.limit is not None:
-            self._metrics.licence_streams.labels("allowed").set(snapshot.licence.limit)
+        self._measure(snapshot.licence.limit, used)
         source = self._source()
-        if source is None or self._writing:
+        if source is None or self._writing or not self._writes(source):
             return
         meta = source.meta
         desired = self._status(source, used, now)
@@ -77,6 +78,29 @@ class LicenceKeeper:
         self._writing = True
         patch = Patch(target, {"status": source.status}, {"status": desired}, "status")
         self._queue.submit(patch, on_done=self._written)
+
+    def next_change(self, now: float) -> float | None:
+        """When the licence will allow something else by itself; None: never."""
+        source = self._source()
+        return None if source is None else rules.next_change(self._document(source), now)
+
+    def _writes(self, source: LicenseObject) -> bool:
+        """Whether the status is this operator's to write.
+
+        A cluster has one VideoLicense and may have several operators, each with its own count of streams: were all of
+        them to write, none would ever be done.
+        """
+        holds_secret = source.spec is not None and source.spec.secret_ref.namespace == self._namespace
+        return self._serves_all or holds_secret
+
+    def _measure(self, allowed: int | None, used: int) -> None:
+        streams = self._metrics.licence_streams
+        streams.labels("used").set(used)
+        if allowed is not None:
+            streams.labels("allowed").set(allowed)
+        elif self._allowed_shown:
+            streams.remove("allowed")
+        self._allowed_shown = allowed is not None
 
     def _written(self, outcome: Outcome) -> None:
         self._writing = False

@@ -43,7 +43,7 @@ class JobObject:
 
 @dataclass(frozen=True, slots=True)
 class PoolObject:
-    """A WorkerPool."""
+    """A WorkerPool. `spec` None: it cannot be read, `spec_error` says why."""
 
     meta: Meta
     spec: WorkerPoolSpec | None
@@ -82,7 +82,7 @@ class PodObject:
 
 @dataclass(frozen=True, slots=True)
 class NodeObject:
-    """A node: whether it is ready, for messages."""
+    """A node. A worker whose node is not among these is lost; a change of the two facts is worth a new plan."""
 
     meta: Meta
     ready: bool

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,10 +54,18 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
     )
 
 
-def digest(payload: JobSpec) -> str:
-    """Digest of the payload; another digest is another epoch."""
+def digest(payload: JobSpec, key: bytes) -> str:
+    """Digest of the payload, HMAC-SHA256 (RFC 2104); another digest is another epoch.
+
+    It stands in status, where many may read it: without a key a weak password could be guessed from it.
+    """
     document: dict[str, Any] = payload.wire()
-    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    return hmac.new(key, orjson.dumps(document, option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()[:32]
+
+
+def digest_key(private_key: bytes) -> bytes:
+    """The key of digests, 32 bytes, from the private key that all replicas share."""
+    return hashlib.sha256(b"videofleet spec digest" + private_key).digest()
 
 
 def shown_source(spec: VideoJobSpec) -> str:

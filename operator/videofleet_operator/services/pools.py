@@ -54,6 +54,7 @@ class PoolKeeper:
         self._failed_at: dict[str, float] = {}
         self._making: dict[tuple[str, Place], asyncio.Task[None]] = {}
         self._writing: set[str] = set()
+        self._not_made_why: dict[str, str] = {}
 
     def reconcile(self, snapshot: Snapshot) -> float | None:
         """Start what is needed for every pool. Returns when to look again even if nothing happens."""
@@ -61,10 +62,13 @@ class PoolKeeper:
         used = demand.used_slots(snapshot)
         pods = self._pods_by_pool()
         self._remember(pods, used, snapshot)
+        uids = {pool.uid for pool in snapshot.pools.values()}
+        self._not_made_why = {uid: why for uid, why in self._not_made_why.items() if uid in uids}
         wakes: list[float] = []
         for source in self._caches.pools.cache.values():
             pool = snapshot.pools.get(f"{source.meta.namespace}/{source.meta.name}")
             if pool is None:
+                self._tell_invalid(source, snapshot.now)
                 continue
             own = pods.get(pool.uid, [])
             views = [self._view(pod, pool, used, snapshot) for pod in own] + self._coming(pool, own)
@@ -146,6 +150,7 @@ class PoolKeeper:
         if pod.object is None:
             await self._not_made(pool, name, pod.error)
             return
+        self._not_made_why.pop(pool.uid, None)
         self._caches.pods.feed(pod.object)
         log.info("worker pod made", extra={"pool": pool.key, "pod": name})
         await self._keys.hand_over(secret.object, pod.object)
@@ -154,6 +159,8 @@ class PoolKeeper:
         if error is not None:
             message = f"worker pod {name} cannot be made: {error}"
             log.warning(message, extra={"pool": pool.key})
+            self._not_made_why[pool.uid] = message
+            self._changed()
             self._announcer.pool(pool, "WorkerNotCreated", message, warning=True)
         # What the API server refuses now it will mostly refuse in a second, too.
         await asyncio.sleep(_PAUSE)
@@ -189,16 +196,28 @@ class PoolKeeper:
         used: dict[str, int],
         snapshot: Snapshot,
     ) -> None:
-        if pool.uid in self._writing:
+        self._submit_status(source, self._status(source, pool, decided, views, own, used, snapshot))
+
+    def _tell_invalid(self, source: PoolObject, now: float) -> None:
+        """A pool whose spec cannot be read keeps what it has; its conditions say what is wrong."""
+        if source.spec is not None or source.meta.deleting:
             return
+        generation = source.meta.generation
+        state = PoolState(desired=0, ready=0, failed=0, invalid=source.spec_error)
+        conditions = pool_conditions(state, generation, known_conditions(source.status), now)
+        told = {"observedGeneration": generation, "conditions": [each.wire() for each in conditions]}
+        self._submit_status(source, {**source.status, **told})
+
+    def _submit_status(self, source: PoolObject, desired: dict[str, Any]) -> None:
         meta = source.meta
-        desired = self._status(source, pool, decided, views, own, used, snapshot)
+        if meta.uid in self._writing:
+            return
         target = ObjectRef(WORKERPOOLS, meta.namespace, meta.name, meta.uid, meta.resource_version)
         patch = Patch(target, {"status": source.status}, {"status": desired}, "status")
         if patch.difference() is None:
             return
-        self._writing.add(pool.uid)
-        self._queue.submit(patch, on_done=lambda outcome: self._written(pool.uid, outcome))
+        self._writing.add(meta.uid)
+        self._queue.submit(patch, on_done=lambda outcome: self._written(meta.uid, outcome))
 
     def _written(self, uid: str, outcome: Outcome) -> None:
         self._writing.discard(uid)
@@ -217,7 +236,8 @@ class PoolKeeper:
     ) -> dict[str, Any]:
         failed = sum(view.state is PodState.FAILED for view in views)
         answering = [worker for worker in snapshot.workers.values() if worker.pool == pool.key and ready(worker)]
-        problem = next((pod.problem for pod in own if pod.problem and not pod.meta.deleting), "")
+        unmade = self._not_made_why.get(pool.uid, "")
+        problem = next((pod.problem for pod in own if pod.problem and not pod.meta.deleting), unmade)
         state = PoolState(decided.desired, len(answering), failed, problem)
         provider, fallback, models = self._what_workers_run([worker.id for worker in answering], pool)
         document = WorkerPoolStatus(

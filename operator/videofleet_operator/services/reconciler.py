@@ -16,7 +16,7 @@ from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.assignments import wanted
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.fleet import Fleet
-from videofleet_operator.services.gather import Gatherer, KnownJob
+from videofleet_operator.services.gather import Gatherer, KnownJob, with_taken
 from videofleet_operator.services.licences import LicenceKeeper
 from videofleet_operator.services.pools import PoolKeeper
 from videofleet_operator.services.statuses import StatusWriter
@@ -30,8 +30,6 @@ _PLAN_SHARE = 5
 """Planning takes at most a fifth of the time."""
 _TICK = 2.0
 """Seconds; counters of running jobs are looked at this often even when nothing else happens."""
-
-_WATCH_COUNTERS = ("lists", "watch_events", "reconnects", "silences")
 
 
 class Reconciler:
@@ -75,9 +73,10 @@ class Reconciler:
                 continue
             self._dirty.clear()
             began = time.perf_counter()
-            self._reconcile()
+            led = self._reconcile()
             self._last_pass = time.perf_counter() - began
-            self._metrics.plan_seconds.observe(self._last_pass)
+            if led:
+                self._metrics.plan_seconds.observe(self._last_pass)
 
     async def _wait(self) -> None:
         pause = _TICK if self._wake is None else max(0.0, min(_TICK, self._wake - self._wall()))
@@ -88,7 +87,8 @@ class Reconciler:
             return
         await asyncio.sleep(min(_LONGEST_DEBOUNCE, max(_DEBOUNCE, _PLAN_SHARE * self._last_pass)))
 
-    def _reconcile(self) -> None:
+    def _reconcile(self) -> bool:
+        """One pass. Returns whether it planned: only the leader does."""
         now = self._wall()
         leads = self._leads()
         # 1. What is: the licence first, it is one small object; the snapshot orders the rest.
@@ -99,14 +99,14 @@ class Reconciler:
             known = self._gatherer.jobs()
             # 2. What should be.
             decided = plan(snapshot)
-            self._wake = decided.wake
             # 3. Write it. What is being written counts as written from here on.
             for uid, record in decided.records.items():
                 self._statuses.write(known[uid], record, _report(snapshot, known[uid]), now)
                 if record.reason is Reason.SOURCE_AUTH:
                     self._gatherer.doubt_secrets(known[uid])
-            self._wake = earliest(self._wake, self._pools.reconcile(snapshot))
+            pools_wake = self._pools.reconcile(with_taken(snapshot, decided.records))
             self._licences.reconcile(snapshot, decided.records, now)
+            self._wake = earliest(decided.wake, pools_wake, self._licences.next_change(now))
             # 4. Tell the workers, from what the API server has acknowledged alone.
             self._fleet.assign(wanted(known.values()))
             # 5. Counters, where nothing else is being written.
@@ -114,6 +114,7 @@ class Reconciler:
                 self._statuses.refresh_statistics(job, _report(snapshot, job), now)
             self._statuses.keep(known)
         self._measure(snapshot, leads)
+        return leads
 
     def _measure(self, snapshot: Snapshot, leads: bool) -> None:
         self._metrics.leader.set(leads)
@@ -124,9 +125,6 @@ class Reconciler:
             self._metrics.jobs.labels(phase.value).set(count)
         self._metrics.workers.labels("connected").set(self._fleet.connected)
         self._metrics.workers.labels("known").set(len(snapshot.workers))
-        for resource, reflector in self._caches.all().items():
-            for counter in _WATCH_COUNTERS:
-                self._metrics.watch.labels(resource, counter).set(getattr(reflector.counters, counter))
         answering = [worker for worker in snapshot.workers.values() if ready(worker)]
         used = used_slots(snapshot)
         self._metrics.slots.labels("total").set(sum(worker.capacity for worker in answering))

@@ -48,6 +48,7 @@ class SecretStore:
         self._tick = tick
         self._known: dict[SecretKey, Known] = {}
         self._needed: dict[SecretKey, bool] = {}
+        self._unreadable: set[SecretKey] = set()
         self._wake = asyncio.Event()
         self._versions = 0
 
@@ -59,6 +60,7 @@ class SecretStore:
         added = keys.keys() - self._needed.keys()
         self._needed = dict(keys)
         self._known = {key: known for key, known in self._known.items() if key in keys}
+        self._unreadable &= keys.keys()
         if added:
             self._wake.set()
 
@@ -115,8 +117,9 @@ class SecretStore:
         try:
             secret = await self._api.get(SECRETS, namespace, name)
             data = None if secret is None else dict(secret.get("data") or {})
+            self._note_readable(key)
         except ApiError as error:
-            log.warning("Secret not readable", extra={"namespace": namespace, "secret": name, "error": str(error)})
+            self._note_unreadable(key, error)
             # What was read before stays good: an API server that is away stops no stream.
             data = before.data if before else None
         if key not in self._needed:
@@ -127,3 +130,15 @@ class SecretStore:
         self._versions += 1
         self._known[key] = Known(data, self._clock(), self._versions)
         return True
+
+    # One that is not readable is tried every few seconds: only the change is worth a line.
+
+    def _note_unreadable(self, key: SecretKey, error: ApiError) -> None:
+        if key not in self._unreadable:
+            self._unreadable.add(key)
+            log.warning("Secret not readable", extra={"namespace": key[0], "secret": key[1], "error": str(error)})
+
+    def _note_readable(self, key: SecretKey) -> None:
+        if key in self._unreadable:
+            self._unreadable.discard(key)
+            log.info("Secret readable again", extra={"namespace": key[0], "secret": key[1]})

@@ -102,7 +102,6 @@ class StatusWriter:
 
     def _written(self, known: KnownJob, record: Record, outcome: Outcome) -> None:
         uid = known.job.uid
-        self._metrics.writes.labels(outcome.result.value).inc()
         self._feed(outcome)
         if self._assumed.get(uid) is record:
             del self._assumed[uid]

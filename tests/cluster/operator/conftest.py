@@ -10,6 +10,7 @@ import itertools
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -114,14 +115,21 @@ def shared(namespaces: Namespaces, kubeconfig: str, tmp_path_factory: pytest.Tem
     served = [namespaces.new() for _ in range(SHARED)]
     log = tmp_path_factory.mktemp("shared") / "operator.log"
     process = OperatorProcess(log, kubeconfig, namespace=served[0], namespaces=",".join(served), identity="shared")
+    with leading(process):
+        yield Shared(process, served)
+
+
+@contextmanager
+def leading(process: OperatorProcess) -> Iterator[None]:
+    """An operator that leads while the block runs; its log must be free of tracebacks in the end."""
     process.launch()
     try:
-        wait_until(lambda: process.leads or not process.running, "the shared operator leads", 60)
+        wait_until(lambda: process.leads or not process.running, "the operator leads", 60)
         assert process.running, process.log()
-        yield Shared(process, served)
+        yield
     finally:
         process.kill()
-    assert "Traceback" not in log.read_text(encoding="utf-8")
+    assert "Traceback" not in process.log_path.read_text(encoding="utf-8")
 
 
 @pytest.fixture

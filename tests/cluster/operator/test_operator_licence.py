@@ -1,16 +1,19 @@
 """The licence: signed, in a Secret, named by the one VideoLicense of the cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.operator.conftest import Replicas
+from tests.cluster.operator.conftest import Namespaces, Replicas, leading
 from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
 from tests.support.kubectl import conditions
 from tests.support.licences import Signer
+from tests.support.operator_process import OperatorProcess
 from videofleet_api.names import API_VERSION, LICENSE_NAME
+from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.resources import SECRETS, Json
 
 
@@ -45,35 +48,47 @@ class Licensed:
         return dict(await eventually(check, f"the licence is Valid={status} {reason}"))
 
 
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    return folder
+@dataclass(frozen=True)
+class Vendor:
+    """A signer, and a namespace whose operator trusts it."""
+
+    signer: Signer
+    namespace: str
+
+
+@pytest.fixture(scope="module")
+def vendor(namespaces: Namespaces, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
+    folder = tmp_path_factory.mktemp("vendor")
+    signer, namespace, log = Signer.new(), namespaces.new(), folder / "operator.log"
+    (folder / "vendor.pem").write_text(signer.public_pem)
+    settings = {"namespace": namespace, "namespaces": namespace, "licence_public_keys": str(folder)}
+    with leading(OperatorProcess(log, kubeconfig, identity="licensed", **settings)):
+        yield Vendor(signer, namespace)
 
 
 @pytest.fixture
-async def licensed(apart: World, replicas: Replicas, keys: Path) -> AsyncIterator[Licensed]:
-    """A leader that knows the signer's key. Other tests that need the cluster's one VideoLicense are waited for."""
+async def licensed(api: ApiSession, vendor: Vendor) -> AsyncIterator[Licensed]:
+    """A pool in the vendor's namespace. Other tests that need the cluster's one VideoLicense are waited for."""
 
     async def free() -> bool:
-        return await apart.api.get(LICENSES, None, LICENSE_NAME) is None
+        return await api.get(LICENSES, None, LICENSE_NAME) is None
 
     await eventually(free, "the cluster has no VideoLicense: these tests make their own and take it away", 120, 1)
-    signer = Signer.new()
-    (keys / "vendor.pem").write_text(signer.public_pem)
-    await replicas.leader(licence_public_keys=str(keys))
-    await apart.pool()
-    await apart.until_workers(1)
-    yield Licensed(apart, signer)
-    await apart.api.delete(LICENSES, None, LICENSE_NAME)
+    world = World(api, vendor.namespace)
+    await world.open()
+    await world.pool()
+    await world.until_workers(1)
+    yield Licensed(world, vendor.signer)
+    await api.delete(LICENSES, None, LICENSE_NAME)
+    await world.close()
 
 
 async def test_a_limit_holds_back_what_is_too_much_until_a_slot_is_free(licensed: Licensed) -> None:
     world = licensed.world
     await licensed.give(licensed.signer.sign(2))
     status = await licensed.until("True", "Verified")
-    assert (status["licensee"], status["maxStreams"], status["usedStreams"]) == ("videofleet tests", 2, 0)
+    assert status["licensee"]
+    assert (status["maxStreams"], status["usedStreams"]) == (2, 0)
     for name in ("one", "two"):
         await world.job(name)
         await world.until(name, "INPROGRESS")
@@ -145,10 +160,8 @@ async def test_a_licence_whose_secret_is_missing(licensed: Licensed) -> None:
     await world.until("camera", "INPROGRESS")
 
 
-async def test_where_a_licence_is_required_nothing_starts_without_one(
-    apart: World, replicas: Replicas, keys: Path
-) -> None:
-    await replicas.leader(licence_public_keys=str(keys), licence_required="true")
+async def test_where_a_licence_is_required_nothing_starts_without_one(apart: World, replicas: Replicas) -> None:
+    await replicas.leader(licence_required="true")
     await apart.pool()
     await apart.until_workers(1)
     await apart.job("camera")
@@ -156,9 +169,10 @@ async def test_where_a_licence_is_required_nothing_starts_without_one(
     assert "there is no VideoLicense named default: apply one" in refused["message"]
 
 
-async def test_a_key_that_is_none_ends_the_operator_with_a_sentence(replicas: Replicas, keys: Path) -> None:
-    (keys / "broken.pem").write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
-    operator = replicas.new(licence_public_keys=str(keys))
+async def test_a_key_that_is_none_ends_the_operator_with_a_sentence(replicas: Replicas, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    operator = replicas.new(licence_public_keys=str(tmp_path))
     operator.launch()
-    assert await operator.ended() == 1
-    assert f"VIDEOFLEET_LICENCE_PUBLIC_KEYS: {keys / 'broken.pem'}: a licence's public key is not" in operator.log()
+    assert await operator.ended() == 2
+    assert f"VIDEOFLEET_LICENCE_PUBLIC_KEYS: {broken}: a licence's public key is not" in operator.log()

@@ -95,7 +95,7 @@ async def test_a_changed_source_is_a_new_epoch(world: World) -> None:
     status = await world.until("camera", "INPROGRESS", epoch=2)
     assert world.phases("camera") == ["STARTING", "INPROGRESS", "AWAITING", "STARTING", "INPROGRESS"]
     assert ("AWAITING", "SpecChanged", 1) in [seen.brief for seen in world.history("camera")]
-    assert (status["observedGeneration"], status["run"], status["attempt"]) == (2, 1, 0)
+    assert (status["observedGeneration"], status["run"], status["attempt"]) == (2, 2, 0)
     assert world.worker().spec("camera").spec.source.url == "rtsp://camera.example/2"
 
 

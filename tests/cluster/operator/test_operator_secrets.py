@@ -20,11 +20,7 @@ async def test_a_missing_secret_is_told_and_heals_when_it_appears(world: World) 
     assert "Secret login (spec.source.credentialsSecretRef)" in waiting["message"]
     assert conditions(waiting)["Scheduled"] == "False"
     assert (await world.until_event("camera", "SecretMissing"))["type"] == "Warning"
-    await world.secret("login", username="viewer")
-    await world.until(
-        "camera", "AWAITING", message="Secret login (spec.source.credentialsSecretRef) has no key password: add it"
-    )
-    await world.api.patch(SECRETS, world.namespace, "login", {"stringData": {"password": PASSWORD}})
+    await world.secret("login", username="viewer", password=PASSWORD)
     await eventually(lambda: "camera" in world.worker().assigned, "it starts")
     source = world.worker().spec("camera").spec.source
     assert (source.username, source.password) == ("viewer", PASSWORD)

@@ -7,7 +7,7 @@ from tests.unit.chart.rendering import NAMESPACE, Json, Rendered, render
 Grant = tuple[str, str, str]
 """API group, resource, verb."""
 
-READ = ("get", "list", "watch")
+READ = ("list", "watch")
 STATUSES = ("videojobs/status", "workerpools/status")
 NAMESPACED: frozenset[Grant] = frozenset(
     {

@@ -7,7 +7,7 @@ import pytest
 from localcluster.errors import LocalClusterError
 from localcluster.gobuild import CLUSTER_PROGRAMS, Program, build_key, is_built, programs, required_version
 from localcluster.layout import GO_MODULES, Layout
-from localcluster.packages import missing_packages
+from localcluster.packages import REQUIRED, missing_packages
 
 
 @pytest.fixture
@@ -77,6 +77,12 @@ def test_the_staging_modules_have_the_release_of_kubernetes() -> None:
 def test_an_unknown_dependency_is_told() -> None:
     with pytest.raises(LocalClusterError, match=r"go/helm/go\.mod does not require nothing\.here"):
         required_version("helm", "nothing.here")
+
+
+def test_certificate_authorities_are_required() -> None:
+    # Without them neither Go nor pip can check whom they download from; --no-install-recommends leaves them out.
+    assert missing_packages("", REQUIRED) == list(REQUIRED)
+    assert "ca-certificates" in REQUIRED
 
 
 def test_missing_packages_are_those_not_fully_installed() -> None:

@@ -268,6 +268,13 @@ def test_pip_settings_come_from_files_and_the_environment(tmp_path: Path) -> Non
     assert "config-file" not in found
 
 
+def test_pip_settings_without_a_home_are_those_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".config/pip").mkdir(parents=True)
+    (tmp_path / ".config/pip/pip.conf").write_text("[global]\nretries = 7\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert pip_settings({})["retries"] == "7"
+
+
 def test_paths_of_the_machine_are_replaced_in_pip_conf() -> None:
     text = pip_conf({"cert": "/etc/own.pem", "cache-dir": "/home/x", "index-url": "http://index.example/simple"})
     assert "/etc/own.pem" not in text

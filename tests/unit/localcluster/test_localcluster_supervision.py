@@ -1,6 +1,7 @@
 """What the supervisor decides, and a real one with real processes."""
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -154,6 +155,13 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 def is_process(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+def test_a_part_has_the_home_of_its_user_and_nothing_of_the_caller(running: Running) -> None:
+    entries = Path(f"/proc/{running.pids()[0]}/environ").read_bytes().decode().rstrip("\0").split("\0")
+    environment = dict(entry.split("=", 1) for entry in entries)
+    assert environment["HOME"] == pwd.getpwuid(os.geteuid()).pw_dir
+    assert set(environment) == {"PATH", "HOME", "LANG"}
 
 
 def test_a_killed_part_is_noticed_told_and_restarted(running: Running) -> None:

@@ -40,11 +40,6 @@ def error_comment(code: str, message: str) -> bytes:
     return _ERROR + f"{code} {' '.join(message.split())}".encode() + _END
 
 
-def is_epoch_comment(segment: bytes) -> bool:
-    """Whether a segment is nothing but the beginning of a writer."""
-    return segment.startswith(_EPOCH)
-
-
 def error_of(segment: bytes) -> tuple[str, str] | None:
     """Code and message of the error comment in a segment."""
     for block in segment.split(_END):

@@ -1,7 +1,7 @@
 """What of a log is durable, and reading it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from videofleet_worker.archive import log
 from videofleet_worker.archive.errors import ArchiveCorruptError, BelowHorizonError, BeyondEndError
@@ -56,11 +56,6 @@ class LogView:
             if self._closed:
                 return
             await self._beyond(offset)
-
-    async def whole(self) -> AsyncIterator[bytes]:
-        """Every durable segment, one at a time."""
-        for segment in list(self.extent.segments):
-            yield await self._from(segment.offset)
 
     async def _from(self, offset: int) -> bytes:
         self.check(offset)

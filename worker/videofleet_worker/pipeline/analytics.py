@@ -25,7 +25,6 @@ class AnalyticsRun:
         self._place: Continuation | None = None
         sidecar = log.resume.sidecar if log.resume else None
         self.processed = sidecar.processed_frames if sidecar else 0
-        self.resume_after = sidecar.frame_index if sidecar else None
         self._finder = ObjectFinder(plan, next_id=(sidecar.highest_track_id if sidecar else 0) + 1)
 
     def opened(self, info: SourceInfo, policy: SealPolicy) -> None:

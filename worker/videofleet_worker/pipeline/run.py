@@ -139,7 +139,13 @@ class StreamRun:
             return
         request = source_request(self.job.spec, plan.model_size, resumes)
         policy = AttendedPolicy(window=self.job.spec.reconnect_window, attended=self._tools.attended)
-        self.source = StreamSource(request, reconnect=policy, clock=self._tools.clock, on_event=self._on_event)
+        self.source = StreamSource(
+            request,
+            reconnect=policy,
+            clock=self._tools.clock,
+            on_event=self._on_event,
+            memory_limit=self._tools.decoder_memory,
+        )
         self._reporter.opening()
         try:
             await self._consume(plan, self.source)

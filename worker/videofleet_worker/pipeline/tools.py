@@ -15,7 +15,7 @@ from videofleet_worker.sources.reconnect import ReconnectPolicy
 @dataclass(frozen=True)
 class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
-    operator listens."""
+    operator listens; `decoder_memory` is the bytes that each decoding child may take."""
 
     registry: ModelRegistry
     engines: Mapping[str, InferenceEngine]
@@ -24,6 +24,7 @@ class Tools:
     clock: Clock
     wall_clock: Callable[[], float]
     owner: str
+    decoder_memory: int
     attended: Callable[[], bool]
 
 

@@ -12,11 +12,6 @@ class RunPosition:
         self._last_taken: float | None = None
         self._new_connection = False
 
-    @property
-    def last_taken(self) -> float | None:
-        """Monotonic time of the last frame, if there was one."""
-        return self._last_taken
-
     def begin_connection(self) -> None:
         """The frames that follow come from a new connection."""
         self._new_connection = True

@@ -40,7 +40,9 @@ class SourceRequest:
 
     def __post_init__(self) -> None:
         if "@" in urlsplit(self.url).netloc:
-            raise ValueError("url must not hold credentials: give them as username and password")
+            raise ValueError(
+                "url must not hold credentials: put them into a Secret and name it in credentialsSecretRef"
+            )
         if self.max_frames is not None and self.max_frames < 1:
             raise ValueError(f"max_frames must be at least 1, got {self.max_frames}")
         for name in ("connect_timeout", "stall_timeout"):

@@ -10,6 +10,7 @@ from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.messages import OpenRequest
 from videofleet_worker.decode.options import SCHEMES, scheme_of
+from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
 from videofleet_worker.sources.errors import ErrorCode, SourceError
 from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
@@ -20,8 +21,6 @@ from videofleet_worker.sources.session import DecodeSession, SessionContext
 from videofleet_worker.sources.watchdog import Watchdog
 
 DEFAULT_SLOTS = 6
-# A child was measured at 65 MB with 4K of one reference picture; more of them can add a few hundred.
-DEFAULT_MEMORY_LIMIT = 768 * 1024 * 1024
 
 
 class StreamSource:
@@ -39,7 +38,7 @@ class StreamSource:
         on_event: Callable[[SourceEvent], None] = lambda event: None,
         slots: int = DEFAULT_SLOTS,
         file_roots: Sequence[Path] = (),
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        memory_limit: int = MOST,
         server: ForkServer | None = None,
     ) -> None:
         """`slots`: frames that may be held at once. `file_roots`: file sources are allowed below these folders.

@@ -39,11 +39,6 @@ _ASPECT_SPEED = 1e-5
 _ASPECT_MEASURED = 1e-1
 
 
-def no_filters() -> FloatArray:
-    """Filters of no track at all."""
-    return np.zeros((5, 0, 4))
-
-
 def to_measurements(boxes: FloatArray) -> FloatArray:
     """Rows x1, y1, x2, y2 as rows x, y, a, h. Boxes must have a height."""
     size = boxes[:, 2:] - boxes[:, :2]

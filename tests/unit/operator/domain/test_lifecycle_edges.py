@@ -19,6 +19,8 @@ SOME_FACTS: list[Fact] = [
     facts.Disabled(),
     facts.Enabled(),
     facts.SpecChanged(),
+    facts.RunOver(),
+    facts.RunKept(),
     facts.Evicted(WHY),
     facts.Placed(assigned(), "d2"),
     facts.NoPlace(WHY),

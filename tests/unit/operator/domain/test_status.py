@@ -116,6 +116,10 @@ class TestCounters:
         assert read == self.some.model_copy(update={"processed_fps": 12.3})
         assert progress_of(read_status({})) is None
 
+    def test_some_that_cannot_be_are_as_if_there_were_none(self) -> None:
+        """A status of another version, or one that was edited, must not stop the operator."""
+        assert progress_of(read_status({"statistics": {"sourceFps": -1.0, "decodedFrames": 5}})) is None
+
     @pytest.mark.parametrize(
         ("change", "due"),
         [

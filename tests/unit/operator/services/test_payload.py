@@ -1,14 +1,17 @@
 """What a worker is given for a job."""
 
 import base64
+import hashlib
 from collections.abc import Mapping
 
+import orjson
 import pytest
 
 from tests.support.domain import spec
 from videofleet_api.codes import Reason
 from videofleet_operator.services import payload
 
+KEY = payload.digest_key(b"the private key of an authority")
 Secrets = Mapping[str, Mapping[str, str]]
 
 
@@ -64,8 +67,8 @@ def test_a_source_without_any_address_is_the_specs_fault() -> None:
 
 
 def test_the_digest_changes_with_everything_that_a_worker_is_given() -> None:
-    base = payload.digest(build(LOGIN, **WITH_LOGIN))
-    assert payload.digest(build(LOGIN, **WITH_LOGIN)) == base
+    base = payload.digest(build(LOGIN, **WITH_LOGIN), KEY)
+    assert payload.digest(build(LOGIN, **WITH_LOGIN), KEY) == base
     other_password = {"login": encoded(username="viewer", password="other")}
     others = [
         build(other_password, **WITH_LOGIN),
@@ -75,13 +78,23 @@ def test_the_digest_changes_with_everything_that_a_worker_is_given() -> None:
         build(LOGIN, **WITH_LOGIN, restart={"reconnectWindow": 1}),
         build(LOGIN, **WITH_LOGIN, outputs={"archive": {"maxBytes": 1048576}}),
     ]
-    assert len({base, *map(payload.digest, others)}) == 1 + len(others)
+    assert len({base, *(payload.digest(other, KEY) for other in others)}) == 1 + len(others)
+
+
+def test_a_digest_tells_nothing_to_who_lacks_the_key() -> None:
+    """It stands in status: who may read jobs but not Secrets must not be able to try passwords on it."""
+    built = build(LOGIN, **WITH_LOGIN)
+    others = [payload.digest_key(b"another private key"), b"", b"the private key of an authority"]
+    assert payload.digest(built, KEY) not in [payload.digest(built, key) for key in others]
+    plain = hashlib.sha256(orjson.dumps(built.wire(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    assert not plain.startswith(payload.digest(built, KEY))
+    assert payload.digest_key(b"the private key of an authority") == KEY
 
 
 def test_what_is_the_operators_own_business_is_not_in_the_digest() -> None:
-    base = payload.digest(build(LOGIN, **WITH_LOGIN))
+    base = payload.digest(build(LOGIN, **WITH_LOGIN), KEY)
     same = build(LOGIN, **WITH_LOGIN, labels={"a": "b"}, priority=5, slots=3, restart={"maxAttempts": 3, "delay": 9})
-    assert payload.digest(same) == base
+    assert payload.digest(same, KEY) == base
 
 
 def test_a_password_shows_in_no_representation() -> None:

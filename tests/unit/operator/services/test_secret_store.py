@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -30,6 +31,9 @@ class Watched:
     @property
     def reads(self) -> int:
         return sum(path.endswith("/secrets/login") for _, path, _ in self.api.requests)
+
+    def was_read(self, times: int) -> bool:
+        return self.reads == times and self.store.is_known(*LOGIN)
 
     def put(self, **values: str) -> None:
         data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
@@ -152,3 +156,19 @@ async def test_what_nobody_needs_any_more_is_forgotten(watched: Watched) -> None
     watched.clock.now += REFRESH_PRESENT
     await watched.some_ticks()
     assert watched.reads == 1
+
+
+async def test_that_one_is_not_readable_is_logged_when_it_changes(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="videofleet_operator.services.secrets")
+    watched.put(password="one")
+    watched.api.fail("GET", lambda: refusal(403, "Forbidden"), times=3)
+    watched.store.need({LOGIN: False})
+    for reads in (1, 2, 3):
+        await eventually(functools.partial(watched.was_read, reads))
+        await watched.some_ticks()
+        assert [each.message for each in caplog.records] == ["Secret not readable"]
+        watched.clock.now += REFRESH_MISSING
+    await eventually(lambda: watched.store.read(*LOGIN) is not None)
+    assert [each.message for each in caplog.records] == ["Secret not readable", "Secret readable again"]

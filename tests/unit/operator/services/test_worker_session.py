@@ -229,6 +229,18 @@ async def test_silence_ends_the_connection_and_it_is_dialled_again(
     assert len(worker.scripts.seen["camera"]) == 1, "what the worker had it keeps"
 
 
+async def test_a_worker_that_offers_what_cannot_be_is_dialled_again_and_never_taken(
+    operator: Operator, start_worker: StartWorker
+) -> None:
+    worker = await start_worker(capacity=5)
+    worker.capacity = 2**40
+    session = operator.dial(worker)
+    await asyncio.sleep(0.5)
+    assert (session.state.connected, session.state.info) == (False, None)
+    worker.capacity = 5
+    await eventually(lambda: session.state.connected)
+
+
 async def test_a_worker_that_is_gone_is_not_connected(operator: Operator, start_worker: StartWorker) -> None:
     worker = await start_worker()
     session = await operator.connect(worker)

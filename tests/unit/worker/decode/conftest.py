@@ -8,10 +8,11 @@ import pytest
 from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.webserver import WebServer, serving
 from videofleet_worker.decode.forkserver import ForkServer
+from videofleet_worker.memory import MOST
 from videofleet_worker.sources.events import SourceEvent
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
-from videofleet_worker.sources.stream import DEFAULT_MEMORY_LIMIT, StreamSource
+from videofleet_worker.sources.stream import StreamSource
 
 # Makes a source whose file: addresses are allowed below the test's own folder.
 MakeSource = Callable[..., StreamSource]
@@ -56,7 +57,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
         *,
         slots: int = 6,
         reconnect: ReconnectPolicy | None = None,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        memory_limit: int = MOST,
         **options: object,
     ) -> StreamSource:
         url = address.as_uri() if isinstance(address, Path) else address

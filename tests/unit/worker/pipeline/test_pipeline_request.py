@@ -75,5 +75,5 @@ def test_what_a_source_cannot_be_asked_is_refused() -> None:
     with pytest.raises(RefusedError) as refused:
         _request(_spec("rtsp://user:secret@host/cam"))
     assert refused.value.code is ErrorCode.BAD_PARAMETER
-    assert "username and password" in refused.value.message
+    assert "credentialsSecretRef" in refused.value.message
     assert "secret" not in refused.value.message

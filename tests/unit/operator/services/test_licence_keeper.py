@@ -1,0 +1,144 @@
+"""The VideoLicense: who tells of it, and what is told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.support.domain import job, record, snapshot
+from tests.support.signed_licences import public_pem, sign
+from tests.unit.operator.kube.fakeapi import FakeApi
+from tests.unit.operator.kube.helpers import ManualClock, eventually
+from videofleet_api.codes import Reason
+from videofleet_api.phases import Phase
+from videofleet_operator.config import Config
+from videofleet_operator.kube import ApiSession
+from videofleet_operator.kube.writes import WriteQueue
+from videofleet_operator.metrics import Metrics
+from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.licences import LicenceKeeper
+from videofleet_operator.services.secrets import SecretStore
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+LICENSES = "apis/videofleet.io/v1alpha1/videolicenses"
+STATUS = f"/{LICENSES}/default/status"
+HOME = "vault"
+NOW = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC).timestamp()
+
+
+class Made:
+    """A keeper of an operator in a namespace, over caches that the test fills."""
+
+    def __init__(self, api: FakeApi, session: ApiSession, folder: Path, **settings: Any) -> None:
+        config = Config(identity="one", worker_image="w", licence_public_keys=folder, **settings)
+        self.api = api
+        self.caches = Caches.of(session, None, lambda: None)
+        self.secrets = SecretStore(session, lambda: None, ManualClock(), tick=0.005)
+        self.queue = WriteQueue(session, lambda: True)
+        self.metrics = Metrics()
+        self.keeper = LicenceKeeper(config, self.caches, self.secrets, self.queue, self.metrics)
+        self.tasks = [asyncio.create_task(self.secrets.run()), asyncio.create_task(self.queue.run())]
+
+    async def look(self, used: int = 1) -> None:
+        """One pass, once the Secret was looked for."""
+        for body in self.api.collection(LICENSES):
+            self.caches.licenses.feed(body)
+        self.secrets.need(self.keeper.secret_keys())
+        await eventually(lambda: all(self.secrets.is_known(*key) for key in self.keeper.secret_keys()))
+        jobs = [job(str(number), record(Phase.INPROGRESS)) for number in range(used)]
+        self.keeper.reconcile(snapshot(jobs, licence=self.keeper.current(NOW), now=NOW), {}, NOW)
+        await self.queue.idle()
+
+    @property
+    def writes(self) -> list[dict[str, Any]]:
+        return [body["status"] for method, path, body in self.api.requests if (method, path) == ("PATCH", STATUS)]
+
+    def streams(self, state: str) -> float | None:
+        return self.metrics.registry.get_sample_value("videofleet_licence_streams", {"state": state})
+
+
+@pytest.fixture
+async def make(api: FakeApi, session: ApiSession, tmp_path: Path) -> AsyncIterator[Callable[..., Made]]:
+    (tmp_path / "vendor.pem").write_bytes(public_pem(KEY))
+    opened: list[Made] = []
+
+    def made(**settings: Any) -> Made:
+        opened.append(Made(api, session, tmp_path, **settings))
+        return opened[-1]
+
+    yield made
+    tasks = [task for each in opened for task in each.tasks]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def apply(api: FakeApi, **fields: Any) -> None:
+    data = {"license": base64.b64encode(sign(KEY, **fields)).decode()}
+    api.put("api/v1/secrets", HOME, "lic", data=data)
+    reference = {"namespace": HOME, "name": "lic", "key": "license"}
+    api.put(LICENSES, "", "default", spec={"secretRef": reference}, metadata={"generation": 1})
+
+
+@pytest.mark.parametrize(
+    ("namespace", "namespaces", "writes"),
+    [
+        (HOME, (HOME,), True),
+        (HOME, (), True),
+        ("video", (), True),
+        ("video", ("video",), False),
+        ("video", ("video", HOME), False),
+    ],
+)
+async def test_who_writes_the_status(
+    api: FakeApi, make: Callable[..., Made], namespace: str, namespaces: tuple[str, ...], writes: bool
+) -> None:
+    apply(api)
+    made = make(namespace=namespace, namespaces=namespaces)
+    await made.look()
+    assert bool(made.writes) is writes
+    assert made.keeper.current(NOW).limit == 5, "who does not write obeys all the same"
+
+
+async def test_operators_with_their_own_counts_do_not_fight(api: FakeApi, make: Callable[..., Made]) -> None:
+    apply(api)
+    first, second = make(namespace=HOME, namespaces=(HOME,)), make(namespace="video", namespaces=("video",))
+    for _ in range(3):
+        await first.look(used=1)
+        await second.look(used=2)
+    assert [each["usedStreams"] for each in first.writes] == [1]
+
+
+async def test_a_secret_that_is_not_there_is_no_licence(api: FakeApi, make: Callable[..., Made]) -> None:
+    apply(api)
+    api.remove("api/v1/secrets", HOME, "lic")
+    made = make(namespace="video", namespaces=("video",))
+    await made.look()
+    problem = made.keeper.current(NOW).problem
+    assert problem is not None
+    assert problem.reason is Reason.LICENCE_INVALID
+
+
+async def test_without_a_licence_no_number_of_streams_is_shown(api: FakeApi, make: Callable[..., Made]) -> None:
+    apply(api)
+    made = make(namespace=HOME)
+    await made.look(used=2)
+    assert (made.streams("allowed"), made.streams("used")) == (5, 2)
+    made.keeper.reconcile(snapshot([], now=NOW), {}, NOW)
+    assert (made.streams("allowed"), made.streams("used")) == (None, 0)
+
+
+async def test_when_the_licence_changes_by_itself(api: FakeApi, make: Callable[..., Made]) -> None:
+    made = make(namespace=HOME)
+    assert made.keeper.next_change(NOW) is None
+    apply(api, expires="2027-01-01T00:00:05Z")
+    await made.look()
+    assert made.keeper.next_change(NOW) == NOW + 5
+    assert made.keeper.next_change(NOW + 5) is None

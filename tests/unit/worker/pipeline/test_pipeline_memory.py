@@ -1,0 +1,41 @@
+"""The share of a decoding child in the container's memory."""
+
+from pathlib import Path
+
+import pytest
+
+from videofleet_worker.memory import container_memory, decoder_memory
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("container", "capacity", "share"),
+    [
+        pytest.param(None, 16, 768, id="no limit"),
+        pytest.param(4096, 16, 208, id="the default pod"),
+        pytest.param(4096, 1, 768, id="never more than a decoder can use"),
+        pytest.param(4096, 100, 128, id="never less than a decoder needs"),
+        pytest.param(512, 1, 128, id="less than the worker itself needs"),
+    ],
+)
+def test_the_share_of_a_decoder(container: int | None, capacity: int, share: int) -> None:
+    given = None if container is None else container * MIB
+    assert decoder_memory(given, capacity) == share * MIB
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "limit"),
+    [
+        ("memory.max", "4294967296\n", 4096 * MIB),
+        ("memory.max", "max\n", None),
+        ("memory/memory.limit_in_bytes", "1073741824\n", 1024 * MIB),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n", None),
+        ("memory/other", "1\n", None),
+    ],
+)
+def test_the_limit_of_a_container(tmp_path: Path, name: str, text: str, limit: int | None) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    assert container_memory(tmp_path) == limit
