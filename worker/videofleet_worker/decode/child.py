@@ -6,11 +6,12 @@ import resource
 import signal
 import socket
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.channel import ParentChannel, ParentGone
 from videofleet_worker.decode.messages import Failed
 from videofleet_worker.decode.opening import open_source
 from videofleet_worker.decode.serving import Serving
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import av.error
 
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.sources.errors import SourceError
 
 # (level, component, text), as PyAV captures it.
 LogLine = tuple[int, str, str]

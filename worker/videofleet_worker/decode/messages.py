@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS
-from videofleet_worker.sources.errors import ErrorCode
 
 DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
 

@@ -12,11 +12,12 @@ import av.logging
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.failures import LogLine, open_failure
 from videofleet_worker.decode.messages import Opened, OpenRequest
 from videofleet_worker.decode.options import address, open_options, scheme_of
 from videofleet_worker.decode.ring import MAX_SIDE
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 
 _HIGHEST_FPS = 240.0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import av.error
 from av.video.frame import VideoFrame
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
 from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
@@ -19,7 +20,7 @@ from videofleet_worker.decode.ring import RingLayout, RingWriter
 from videofleet_worker.decode.sampling import Sampler, Sampling
 from videofleet_worker.decode.timeline import Timeline
 from videofleet_worker.decode.truncation import Truncation
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 
 # Frames of live sources older than this (seconds) are of no use any more.
 MAX_AGE = 0.5

@@ -1,8 +1,9 @@
 """Does a recorded source end where its index says?"""
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import VideoPacket
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 
 
 class Truncation:

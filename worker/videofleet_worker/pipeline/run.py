@@ -27,7 +27,6 @@ from videofleet_worker.pipeline.progress import ProgressMeter
 from videofleet_worker.pipeline.request import source_info_before, source_request
 from videofleet_worker.pipeline.storage import open_job_log, seal_policy, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
-from videofleet_worker.sources.errors import ErrorCode as SourceErrorCode
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
 from videofleet_worker.sources.stream import StreamSource
@@ -151,7 +150,7 @@ class StreamRun:
             await self._consume(plan, self.source)
             await self._finish()
         except SourceError as error:
-            await self._fail(ErrorCode(error.code.value), error.message)
+            await self._fail(error.code, error.message)
         except (InferenceError, EngineClosedError) as error:
             await self._fail(ErrorCode.INTERNAL, str(error))
 
@@ -163,7 +162,7 @@ class StreamRun:
                 if self._has_all_frames():
                     return
         if not any(one.processed for one in self._runs):
-            raise SourceError(SourceErrorCode.EMPTY, "the source ended without a frame")
+            raise SourceError(ErrorCode.EMPTY, "the source ended without a frame")
 
     async def _analyse(self, shared: SharedFrame, answers: Answers) -> None:
         try:
@@ -184,7 +183,7 @@ class StreamRun:
             case Opened(info):
                 self._opened(info)
             case Reconnecting(attempt, error, delay):
-                code = ErrorCode(error.code.value)
+                code = error.code
                 message = f"{error.message}; attempt {attempt} in {delay:g} s"
                 _LOGGER.warning("reconnecting: %s", message, extra=self.fields | {"code": code.value})
                 self._reporter.reconnecting(code, message)

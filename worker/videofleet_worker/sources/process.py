@@ -9,8 +9,9 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.forkserver import receive_exit, receive_pid
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 
 
 class ChildProcess:

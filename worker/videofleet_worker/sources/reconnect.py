@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.sources.errors import SourceError
 
 _FIRST_DELAYS = (0.5, 1.0, 2.0, 4.0)
 _LATER_DELAY = 5.0

@@ -8,13 +8,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from videofleet_api.codes import ErrorCode
 from videofleet_api.redaction import redact_text
 from videofleet_worker.decode import messages
 from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import RingLayout, RingReader
 from videofleet_worker.sources.clock import Clock
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, SourceInfo
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.process import ChildProcess, crash

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.messages import OpenRequest
 from videofleet_worker.decode.options import SCHEMES, scheme_of
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.reconnect import ReconnectPolicy

@@ -1,6 +1,6 @@
 """When a decoding child is taken for hung. Pure: the times come in."""
 
-from videofleet_worker.sources.errors import ErrorCode
+from videofleet_api.codes import ErrorCode
 
 # Packets without pictures are usual until the first keyframe, which some cameras send every 10 to 20 seconds.
 _PICTURE_FACTOR = 3.0

@@ -3,10 +3,10 @@
 import av.error
 import pytest
 
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.failures import LogLine, open_failure, read_failure
 from videofleet_worker.decode.messages import OpenRequest
 from videofleet_worker.decode.options import address, open_options
-from videofleet_worker.sources.errors import ErrorCode
 
 
 def request(url: str, **changes: object) -> OpenRequest:

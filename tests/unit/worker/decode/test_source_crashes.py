@@ -12,9 +12,10 @@ import pytest
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.impostor import OPENED, RING, Impostor, frame_packet, plainly, with_ring
 from tests.unit.worker.decode.reading import eventually, is_alive, read
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.ring import RingLayout
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.stream import StreamSource
 

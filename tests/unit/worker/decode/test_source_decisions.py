@@ -2,7 +2,8 @@
 
 import pytest
 
-from videofleet_worker.sources.errors import ErrorCode, SourceError
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
@@ -37,12 +38,6 @@ def delays(policy: ReconnectPolicy, error: SourceError, most: int = 12) -> list[
 )
 def test_reconnecting(window: float | None, code: ErrorCode, expected: list[float]) -> None:
     assert delays(ReconnectPolicy(window=window), SourceError(code, "gone")) == expected
-
-
-def test_retriable() -> None:
-    not_retriable = {code for code in ErrorCode if not SourceError(code, "").retriable}
-
-    assert not_retriable == {ErrorCode.CODEC, ErrorCode.UNSUPPORTED, ErrorCode.FORBIDDEN}
 
 
 def test_the_watchdog_waits_for_the_opening_then_for_packets_then_for_pictures() -> None:

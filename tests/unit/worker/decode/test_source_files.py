@@ -17,9 +17,9 @@ from tests.unit.worker.decode.clips import (
 )
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import eventually, read
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.sampling import Sampling
-from videofleet_worker.sources.errors import ErrorCode
 from videofleet_worker.sources.events import Opened, SourceEvent, SourceInfo
 
 

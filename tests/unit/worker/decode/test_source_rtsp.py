@@ -8,9 +8,9 @@ import pytest
 from tests.support.cameras import CameraSimulator
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import Outcome, eventually, read
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.sampling import Sampling
-from videofleet_worker.sources.errors import ErrorCode
 from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.stream import StreamSource

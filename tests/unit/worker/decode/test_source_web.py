@@ -13,7 +13,7 @@ from tests.unit.worker.decode.clips import ClipSpec, encode_audio, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
-from videofleet_worker.sources.errors import ErrorCode
+from videofleet_api.codes import ErrorCode
 
 
 @pytest.fixture
