@@ -59,7 +59,8 @@ def demo() -> None:
 def _apply_examples() -> None:
     tools.run("kubectl", "delete", "videojob.videofleet.io/file", "-n", NAMESPACE, "--ignore-not-found")
     for name in ("file.yaml", "camera.yaml", "broken.yaml"):
-        say("    " + tools.must("kubectl", "apply", "-f", str(ROOT / "examples" / name)).strip())
+        for line in tools.must("kubectl", "apply", "-f", str(ROOT / "examples" / name)).splitlines():
+            say(f"    {line}")
     refused = tools.run("kubectl", "apply", "-f", str(ROOT / "examples" / "bad.yaml"))
     if refused.returncode == 0:
         raise DemoError("examples/bad.yaml was accepted; it holds a password in its URL and must be refused")
