@@ -36,9 +36,9 @@ def context(**restart: Any) -> Context:
     return Context("j1", 1, single_pass, Restart(**restart))
 
 
-def pool(name: str = "p", **fields: Any) -> Pool:
-    """A WorkerPool in the namespace of the jobs; fields by their names on the wire."""
-    return Pool(f"uid-{name}", "default", name, 1, WorkerPoolSpec.model_validate(fields))
+def pool(name: str = "p", namespace: str = "default", **fields: Any) -> Pool:
+    """A WorkerPool, without further ado in the namespace of the jobs; fields by their names on the wire."""
+    return Pool(f"uid-{name}", namespace, name, 1, WorkerPoolSpec.model_validate(fields))
 
 
 def worker(name: str = "w1", of: str = "default/p", **fields: Any) -> Worker:

@@ -18,6 +18,11 @@ def refusal(pool: Pool, job: Job) -> str | None:
     )
 
 
+def visible(pool: Pool, namespace: str) -> bool:
+    """Whether somebody of the namespace may hear of the pool: it is theirs, or it takes jobs of theirs."""
+    return pool.namespace == namespace or _namespace_refusal(pool, namespace) is None
+
+
 def selects(selector: LabelSelector, labels: Labels) -> bool:
     """Whether a label selector matches, as Kubernetes reads it; an empty one matches everything."""
     equal = all(labels.get(key) == value for key, value in selector.match_labels.items())

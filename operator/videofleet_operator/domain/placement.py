@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from videofleet_api.codes import Reason
-from videofleet_operator.domain.matching import refusal
+from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
 from videofleet_operator.domain.shelf import Offer, Shelf
 
@@ -153,16 +153,14 @@ def _full(kind: _Kind, slots: int) -> Why:
 
 
 def _no_pool(pools: Iterable[Pool], job: Job) -> str:
-    told = sorted((f"pool {pool.key} {refusal(pool, job)}" for pool in pools), key=_namespace_last)
+    told = sorted(f"pool {pool.key} {refusal(pool, job)}" for pool in pools if visible(pool, job.namespace))
     if not told:
-        return "no pool takes this job: there is no WorkerPool"
+        return (
+            f"no pool takes this job: namespace {job.namespace} has no WorkerPool, "
+            f"and none elsewhere names {job.namespace} in its allowedNamespaces"
+        )
     more = len(told) - _POOLS_TOLD
     return f"no pool takes this job: {'; '.join(told[:_POOLS_TOLD])}" + (f"; and {more} more" if more > 0 else "")
-
-
-def _namespace_last(sentence: str) -> tuple[bool, str]:
-    """Pools of others say least to the owner of a job."""
-    return "takes no jobs of namespace" in sentence, sentence
 
 
 def _never(pools: list[Pool], slots: int) -> str:

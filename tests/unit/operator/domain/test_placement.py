@@ -12,6 +12,10 @@ from videofleet_operator.domain.model import Job, Pool, Worker
 from videofleet_operator.domain.placement import Answer, Capacity, Verdict
 
 
+NO_POOL = "namespace default has no WorkerPool, and none elsewhere names default in its allowedNamespaces"
+"""Pools of strangers are not named to the owner of a job."""
+
+
 def capacity(pools: list[Pool], workers: list[Worker], **used: int) -> Capacity:
     by_id = {each.id: each for each in workers}
     return Capacity({each.key: each for each in pools}, by_id, {f"id-{name}": slots for name, slots in used.items()})
@@ -129,7 +133,13 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("pools", "fields", "message"),
         [
-            ([], {}, "there is no WorkerPool"),
+            ([], {}, NO_POOL),
+            ([pool("p", "rival"), pool("p", "rival", allowedNamespaces=["friend"])], {}, NO_POOL),
+            (
+                [pool("p", "rival"), pool("p", "host", allowedNamespaces=["*"], jobLabels={"x": "y"})],
+                {},
+                "pool host/p needs job label x=y",
+            ),
             ([pool(jobLabels={"site": "berlin"})], {}, "pool default/p needs job label site=berlin"),
             ([pool(allowedNamespaces=["a"])], {}, "pool default/p takes no jobs of namespace default"),
             (
