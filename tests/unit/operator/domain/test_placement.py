@@ -11,7 +11,6 @@ from videofleet_operator.domain.matching import selects
 from videofleet_operator.domain.model import Job, Pool, Worker
 from videofleet_operator.domain.placement import Answer, Capacity, Verdict
 
-
 NO_POOL = "namespace default has no WorkerPool, and none elsewhere names default in its allowedNamespaces"
 """Pools of strangers are not named to the owner of a job."""
 
