@@ -11,8 +11,9 @@ from videofleet_api.videojob import Restart, VideoJobStatus
 from videofleet_operator.domain import facts
 from videofleet_operator.domain.backoff import longest_wait
 from videofleet_operator.domain.facts import Fact
-from videofleet_operator.domain.lifecycle import Context, advance
+from videofleet_operator.domain.lifecycle import advance
 from videofleet_operator.domain.model import Record, Why
+from videofleet_operator.domain.records import Context
 from videofleet_operator.domain.restore import from_status
 from videofleet_operator.domain.status import Shown, to_status
 

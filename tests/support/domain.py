@@ -9,9 +9,9 @@ from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobReport, JobState
 from videofleet_api.videojob import Restart, VideoJobSpec
 from videofleet_api.workerpool import WorkerPoolSpec
-from videofleet_operator.domain.lifecycle import Context
 from videofleet_operator.domain.model import Assigned, Job, Licence, Plan, Pool, Record, Snapshot, Worker
 from videofleet_operator.domain.planner import plan
+from videofleet_operator.domain.records import Context
 
 NOW = 1_800_000_000.0
 STEPS = frozenset({"detect", "track"})

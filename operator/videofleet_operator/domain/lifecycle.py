@@ -4,44 +4,19 @@ Each fact moves a record along at most one edge of `videofleet_api.phases.EDGES`
 record is (a late report of an older epoch, a placement of a job that runs) changes nothing.
 """
 
-from dataclasses import dataclass, fields
-from operator import attrgetter
 from typing import Any, Final
 
 from videofleet_api.codes import CONFIGURATION_ERRORS, REASON_OF_ERROR, ErrorCode, Reason
-from videofleet_api.phases import ASSIGNED, RUNNING, Phase, allowed
-from videofleet_api.redaction import redact_text
+from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_api.videojob import Restart
 from videofleet_operator.domain import facts
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at, retry_wait
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.model import Failure, Record, Seconds, Why
+from videofleet_operator.domain.records import Context, changed, clean, enter, explain, leave
 
-MESSAGE_LIMIT: Final = 1024
-"""Characters of a message; the schema of status takes no more of an error's."""
-_VOLATILE: Final = frozenset({Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.LICENCE_EXHAUSTED})
-"""Reasons whose message holds counts: it is not rewritten while the reason stays, or a full fleet would make every
-waiting job's status change with each change of any other."""
 _REDO: Final = RETRIED | ASSIGNED
 """Phases that a changed spec ends."""
-
-
-_FIELDS: Final = tuple(field.name for field in fields(Record))
-_VALUES: Final = attrgetter(*_FIELDS)
-
-
-class ForbiddenEdgeError(AssertionError):
-    """A fact was about to take a job along an edge that does not exist: an error in this module."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the lifecycle has to know of a job's spec."""
-
-    uid: str
-    generation: int
-    single_pass: bool
-    restart: Restart
 
 
 def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Record:
@@ -58,7 +33,7 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
         case facts.RunKept():
             return _run_kept(record)
         case facts.Evicted(why):
-            return _leave(record, Phase.AWAITING, why, context, now) if record.phase in ASSIGNED else record
+            return leave(record, Phase.AWAITING, why, context, now) if record.phase in ASSIGNED else record
         case facts.Placed():
             return _placed(record, fact, context, now)
         case facts.NoPlace(why):
@@ -66,7 +41,7 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
         case facts.NoLicence(why):
             return _no_licence(record, why, context, now)
         case facts.Shed(why):
-            return _leave(record, Phase.TOO_MANY_CAMERAS, why, context, now) if record.phase in RUNNING else record
+            return leave(record, Phase.TOO_MANY_CAMERAS, why, context, now) if record.phase in RUNNING else record
         case facts.Preparing(epoch):
             return _preparing(record, context, now) if _current(record, epoch) else record
         case facts.FirstFrame(epoch, time):
@@ -97,11 +72,6 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return _clock_went_back(record, context, now)
 
 
-def changed(record: Record, **changes: Any) -> Record:
-    """As `dataclasses.replace`, in half its time: a plan may make a record for each of 10,000 jobs."""
-    return Record(**(dict(zip(_FIELDS, _VALUES(record), strict=True)) | changes))
-
-
 def waits(record: Record, restart: Restart, now: Seconds) -> bool:
     """Whether a placement is acceptable from where the record is, apart from a lost worker."""
     if record.phase in (Phase.AWAITING, Phase.TOO_MANY_CAMERAS):
@@ -115,19 +85,19 @@ def waits(record: Record, restart: Restart, now: Seconds) -> bool:
 
 def _disabled(record: Record, context: Context, now: Seconds) -> Record:
     why = Why(Reason.DISABLED, "spec.enabled is false")
-    return record if record.phase is Phase.DISABLED else _leave(record, Phase.DISABLED, why, context, now, attempt=0)
+    return record if record.phase is Phase.DISABLED else leave(record, Phase.DISABLED, why, context, now, attempt=0)
 
 
 def _enabled(record: Record, context: Context, now: Seconds) -> Record:
     why = Why(Reason.ENABLED, "spec.enabled is true again")
-    return _move(record, Phase.AWAITING, why, context, now) if record.phase is Phase.DISABLED else record
+    return enter(record, Phase.AWAITING, why, context, now) if record.phase is Phase.DISABLED else record
 
 
 def _spec_changed(record: Record, context: Context, now: Seconds) -> Record:
     if record.phase not in _REDO:
         return record
     why = Why(Reason.SPEC_CHANGED, "the spec, or a Secret that it names, changed: it starts anew")
-    return _leave(record, Phase.AWAITING, why, context, now, attempt=0)
+    return leave(record, Phase.AWAITING, why, context, now, attempt=0)
 
 
 def _run_kept(record: Record) -> Record:
@@ -144,7 +114,7 @@ def _placed(record: Record, fact: facts.Placed, context: Context, now: Seconds) 
     # A run that is over is never continued: its results are closed, or are those of another source.
     run = max(1, record.run + (record.completed is not None))
     why = Why(Reason.ASSIGNED, f"given to worker {fact.worker.name}")
-    return _move(
+    return enter(
         record,
         Phase.STARTING,
         why,
@@ -166,18 +136,18 @@ def _no_place(record: Record, why: Why, context: Context, now: Seconds) -> Recor
     if not _may_start(record, context, now):
         return record
     if record.phase is Phase.AWAITING:
-        return _explain(record, why, context, now)
-    return _leave(record, Phase.AWAITING, why, context, now)
+        return explain(record, why, context, now)
+    return leave(record, Phase.AWAITING, why, context, now)
 
 
 def _no_licence(record: Record, why: Why, context: Context, now: Seconds) -> Record:
     if not _may_start(record, context, now):
         return record
     if record.phase is not Phase.TOO_MANY_CAMERAS:
-        return _leave(record, Phase.TOO_MANY_CAMERAS, why, context, now)
+        return leave(record, Phase.TOO_MANY_CAMERAS, why, context, now)
     # That it was shed says more, and tells when the last stream was.
     kept = record.reason is Reason.SHED and why.reason is Reason.LICENCE_EXHAUSTED
-    return record if kept else _explain(record, why, context, now)
+    return record if kept else explain(record, why, context, now)
 
 
 def _may_start(record: Record, context: Context, now: Seconds) -> bool:
@@ -202,26 +172,26 @@ def _first_seen(record: Record, reported: Seconds | None) -> Seconds | None:
 def _preparing(record: Record, context: Context, now: Seconds) -> Record:
     if record.phase is not Phase.STARTING:
         return record
-    return _explain(record, Why(Reason.PREPARING, "the worker is still preparing its models"), context, now)
+    return explain(record, Why(Reason.PREPARING, "the worker is still preparing its models"), context, now)
 
 
 def _first_frame(record: Record, time: Seconds, context: Context, now: Seconds) -> Record:
     if record.phase is Phase.INPROGRESS:
         return record
-    return _move(record, Phase.INPROGRESS, Why(Reason.RUNNING, ""), context, now, first_frame=time)
+    return enter(record, Phase.INPROGRESS, Why(Reason.RUNNING, ""), context, now, first_frame=time)
 
 
 def _reconnecting(record: Record, message: str, context: Context, now: Seconds) -> Record:
     # The first message is kept: each try would otherwise be a write.
     if record.phase is not Phase.INPROGRESS or record.reason is Reason.RECONNECTING:
         return record
-    return _explain(record, Why(Reason.RECONNECTING, message), context, now)
+    return explain(record, Why(Reason.RECONNECTING, message), context, now)
 
 
 def _reconnected(record: Record, context: Context, now: Seconds) -> Record:
     if record.phase is not Phase.INPROGRESS or record.reason is not Reason.RECONNECTING:
         return record
-    return _explain(record, Why(Reason.RUNNING, ""), context, now)
+    return explain(record, Why(Reason.RUNNING, ""), context, now)
 
 
 def _ended(record: Record, fact: facts.Ended, context: Context, now: Seconds) -> Record:
@@ -230,7 +200,7 @@ def _ended(record: Record, fact: facts.Ended, context: Context, now: Seconds) ->
         empty = "the source ended before its first frame"
         return _before_first_frame(record, ErrorCode.EMPTY, empty, context, now)
     over = context.single_pass
-    return _leave(
+    return leave(
         record,
         Phase.COMPLETED,
         Why(Reason.ENDED, "the end of the source was reached"),
@@ -283,8 +253,7 @@ def _error(
     limit = context.restart.max_attempts
     again = not over and (limit is None or attempt < limit)
     wait = retry_wait(context.uid, attempt, phase, why.reason, context.restart)
-    clean = _clean(message)
-    return _leave(
+    return leave(
         record,
         phase,
         why,
@@ -294,7 +263,7 @@ def _error(
         finished=over,
         completed=now if over else record.completed,
         next_retry=now + wait if again else None,
-        last_error=Failure(code.value, clean, now),
+        last_error=Failure(code.value, clean(message), now),
         **changes,
     )
 
@@ -304,7 +273,7 @@ def _error(
 
 def _lost(record: Record, why: Why, context: Context, now: Seconds) -> Record:
     """The worker, epoch and licence slot are kept: it may come back."""
-    return _move(record, Phase.DISCONNECTED, why, context, now) if record.phase in RUNNING else record
+    return enter(record, Phase.DISCONNECTED, why, context, now) if record.phase in RUNNING else record
 
 
 def _worker_back(record: Record, fact: facts.WorkerBack, context: Context, now: Seconds) -> Record:
@@ -312,9 +281,9 @@ def _worker_back(record: Record, fact: facts.WorkerBack, context: Context, now: 
         return record
     first_frame = record.first_frame if record.first_frame is not None else fact.first_frame
     if first_frame is not None:
-        return _move(record, Phase.INPROGRESS, Why(Reason.RUNNING, ""), context, now, first_frame=first_frame)
+        return enter(record, Phase.INPROGRESS, Why(Reason.RUNNING, ""), context, now, first_frame=first_frame)
     why = Why(Reason.ASSIGNED, f"worker {record.worker.name} is back")
-    return _move(record, Phase.STARTING, why, context, now)
+    return enter(record, Phase.STARTING, why, context, now)
 
 
 # Clock
@@ -331,7 +300,7 @@ def _retry_due(record: Record, context: Context, now: Seconds) -> Record:
     if due is None or due > now:
         return record
     why = Why(Reason.RESTARTING, f"starting again after {record.reason}: {record.message}")
-    return _leave(record, Phase.AWAITING, why, context, now)
+    return leave(record, Phase.AWAITING, why, context, now)
 
 
 def _stable(record: Record, context: Context, now: Seconds) -> bool:
@@ -348,46 +317,3 @@ def _clock_went_back(record: Record, context: Context, now: Seconds) -> Record:
     if record.next_retry is not None and record.next_retry > now + longest + CLOCK_TOLERANCE:
         changes["next_retry"] = now + longest
     return changed(record, **changes) if changes else record
-
-
-# Ways to make a new record
-
-
-def _leave(record: Record, phase: Phase, why: Why, context: Context, now: Seconds, **changes: Any) -> Record:
-    """Away from a worker, if there was one; nothing is waited for unless `changes` says so."""
-    defaults: dict[str, Any] = {"worker": None, "next_retry": None, "finished": False}
-    return _move(record, phase, why, context, now, **(defaults | changes))
-
-
-def _move(record: Record, phase: Phase, why: Why, context: Context, now: Seconds, **changes: Any) -> Record:
-    """The only place that changes the phase."""
-    if record.phase is phase or not allowed(record.phase, phase):
-        raise ForbiddenEdgeError(f"no edge from {record.phase} to {phase} (reason {why.reason})")
-    return changed(
-        record,
-        phase=phase,
-        reason=why.reason,
-        message=_clean(why.message),
-        since=now,
-        transitions=record.transitions + 1,
-        observed_generation=max(record.observed_generation, context.generation),
-        **changes,
-    )
-
-
-def _explain(record: Record, why: Why, context: Context, now: Seconds) -> Record:
-    """Another reason or message in the same phase."""
-    if record.reason is why.reason and why.reason in _VOLATILE:
-        return record
-    message = _clean(why.message)
-    if record.reason is why.reason and record.message == message:
-        return record
-    generation = max(record.observed_generation, context.generation)
-    since = record.since or now
-    return changed(record, reason=why.reason, message=message, observed_generation=generation, since=since)
-
-
-def _clean(message: str) -> str:
-    """Without credentials and not longer than status takes."""
-    clean = redact_text(message) if "://" in message else message
-    return clean if len(clean) <= MESSAGE_LIMIT else clean[: MESSAGE_LIMIT - 1] + "…"

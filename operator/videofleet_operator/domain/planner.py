@@ -9,9 +9,10 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain import facts, licence, observation
 from videofleet_operator.domain.facts import Fact
-from videofleet_operator.domain.lifecycle import Context, advance, changed, waits
+from videofleet_operator.domain.lifecycle import advance, waits
 from videofleet_operator.domain.model import Assigned, Job, Plan, Record, Seconds, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity, Verdict
+from videofleet_operator.domain.records import Context, changed
 
 _UNKNOWN_PAYLOAD: Final = Why(Reason.PENDING, "what the worker will be given is not known yet")
 _PATIENCE: Final[Seconds] = 5.0

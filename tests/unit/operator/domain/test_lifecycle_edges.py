@@ -9,8 +9,9 @@ from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import EDGES, Phase, allowed
 from videofleet_operator.domain import facts
 from videofleet_operator.domain.facts import Fact
-from videofleet_operator.domain.lifecycle import Context, advance
+from videofleet_operator.domain.lifecycle import advance
 from videofleet_operator.domain.model import Record, Why
+from videofleet_operator.domain.records import Context
 
 WHY = Why(Reason.PENDING, "a reason")
 EPOCHS = (2, 3)
