@@ -1,0 +1,78 @@
+"""Ways to make a new record; here alone the phase changes."""
+
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Final
+
+from videofleet_api.codes import Reason
+from videofleet_api.phases import Phase, allowed
+from videofleet_api.redaction import redact_text
+from videofleet_api.videojob import Restart
+from videofleet_operator.domain.model import Record, Seconds, Why
+
+MESSAGE_LIMIT: Final = 1024
+"""Characters of a message; the schema of status takes no more of an error's."""
+_VOLATILE: Final = frozenset({Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.LICENCE_EXHAUSTED})
+"""Reasons whose message holds counts: it is not rewritten while the reason stays, or a full fleet would make every
+waiting job's status change with each change of any other."""
+_FIELDS: Final = tuple(field.name for field in fields(Record))
+_VALUES: Final = attrgetter(*_FIELDS)
+
+
+class ForbiddenEdgeError(AssertionError):
+    """A fact was about to take a job along an edge that does not exist: an error in the lifecycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the lifecycle has to know of a job's spec."""
+
+    uid: str
+    generation: int
+    single_pass: bool
+    restart: Restart
+
+
+def changed(record: Record, **changes: Any) -> Record:
+    """As `dataclasses.replace`, in half its time: a plan may make a record for each of 10,000 jobs."""
+    return Record(**(dict(zip(_FIELDS, _VALUES(record), strict=True)) | changes))
+
+
+def leave(record: Record, phase: Phase, why: Why, context: Context, now: Seconds, **changes: Any) -> Record:
+    """Away from a worker, if there was one; nothing is waited for unless `changes` says so."""
+    defaults: dict[str, Any] = {"worker": None, "next_retry": None, "finished": False}
+    return enter(record, phase, why, context, now, **(defaults | changes))
+
+
+def enter(record: Record, phase: Phase, why: Why, context: Context, now: Seconds, **changes: Any) -> Record:
+    """The only place that changes the phase."""
+    if record.phase is phase or not allowed(record.phase, phase):
+        raise ForbiddenEdgeError(f"no edge from {record.phase} to {phase} (reason {why.reason})")
+    return changed(
+        record,
+        phase=phase,
+        reason=why.reason,
+        message=clean(why.message),
+        since=now,
+        transitions=record.transitions + 1,
+        observed_generation=max(record.observed_generation, context.generation),
+        **changes,
+    )
+
+
+def explain(record: Record, why: Why, context: Context, now: Seconds) -> Record:
+    """Another reason or message in the same phase."""
+    if record.reason is why.reason and why.reason in _VOLATILE:
+        return record
+    message = clean(why.message)
+    if record.reason is why.reason and record.message == message:
+        return record
+    generation = max(record.observed_generation, context.generation)
+    since = record.since or now
+    return changed(record, reason=why.reason, message=message, observed_generation=generation, since=since)
+
+
+def clean(message: str) -> str:
+    """Without credentials and not longer than status takes."""
+    told = redact_text(message) if "://" in message else message
+    return told if len(told) <= MESSAGE_LIMIT else told[: MESSAGE_LIMIT - 1] + "…"
