@@ -1,4 +1,4 @@
-"""Building Kubernetes, CoreDNS, helm and pause from Go modules, once for each content of their module files."""
+"""Building Kubernetes, CoreDNS, helm, kwok and pause from Go modules, once for each content of their module files."""
 
 import hashlib
 import os
@@ -44,6 +44,11 @@ def _helm(kubernetes: str, helm: str) -> Program:
     return Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", 110, " ".join(["-s", "-w", *flags]))
 
 
+def _kwok(version: str) -> Program:
+    flags = f"-s -w -X sigs.k8s.io/kwok/pkg/consts.Version={version}"
+    return Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", 210, flags)
+
+
 def required_version(module: str, dependency: str) -> str:
     """The version of a dependency in one of our go.mod files, with its v."""
     text = (GO_MODULES / module / "go.mod").read_text()
@@ -67,6 +72,7 @@ def programs(version: str) -> dict[str, Program]:
         Program("etcd", "kubernetes", "go.etcd.io/etcd/server/v3", 40),
         _kubernetes("kubectl", 59, version),
         _helm(version, required_version("helm", "helm.sh/helm/v3")),
+        _kwok(required_version("kwok", "sigs.k8s.io/kwok")),
     ]
     return {program.name: program for program in listed}
 

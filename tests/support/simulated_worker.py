@@ -170,7 +170,9 @@ class SimulatedWorker:
         capacity: int = 16,
         steps: Sequence[str] = STEPS,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        keeps_sets: bool = True,
     ) -> None:
+        """`keeps_sets`: whether `sets` fills; those of a thousand workers would take up the memory."""
         self.name = name
         self.host = host
         self.port = port
@@ -180,6 +182,7 @@ class SimulatedWorker:
         """Every set that came, also refused ones."""
         self.conflicts: list[AssignmentConflict] = []
         self._tls = tls
+        self._keeps_sets = keeps_sets
         self._steps = tuple(steps)
         self._heartbeat_seconds = heartbeat_seconds
         self._process = _Process(heartbeat_seconds)
@@ -273,7 +276,8 @@ class SimulatedWorker:
 
     async def _assign(self, request: web.Request) -> web.Response:
         wanted = AssignmentSet.model_validate_json(await request.read())
-        self.sets.append(wanted)
+        if self._keeps_sets:
+            self.sets.append(wanted)
         process = self._process
         change = apply(process.assignments, wanted)
         if isinstance(change, AssignmentConflict):
