@@ -14,6 +14,8 @@ LABEL_INCARNATION: Final = f"{GROUP}/incarnation"
 """On a worker pod: how often this place was filled anew."""
 ANNOTATION_TEMPLATE_DIGEST: Final = f"{GROUP}/template-digest"
 """On a worker pod: digest of the pod template it was made from."""
+ANNOTATION_FAILURES: Final = f"{GROUP}/failures"
+"""On a worker pod: how often in a row its place had failed before it was made."""
 
 LICENSE_NAME: Final = "default"
 """The one VideoLicense that counts."""

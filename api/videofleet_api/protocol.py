@@ -172,6 +172,8 @@ class Inventory(Document):
     term: Count
     number: Count
     reports: list[JobReport]
+    served: bool = False
+    """Whether this process was ever given a job, also one that it has no more."""
 
 
 class JobEvent(Document):

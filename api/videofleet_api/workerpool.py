@@ -44,6 +44,13 @@ class Packing(StrEnum):
     SPREAD = "spread"
 
 
+class Isolation(StrEnum):
+    """What keeps jobs apart."""
+
+    PROCESS = "process"
+    POD = "pod"
+
+
 class Toleration(Document):
     """v1.Toleration."""
 
@@ -151,6 +158,12 @@ class WorkerPoolSpec(Document):
     runtime_class_name: str | None = Field(None, max_length=253, description="RuntimeClass of the pods.")
     packing: Packing = Field(
         Packing.SPREAD, description="spread: to the emptiest worker. binpack: to the fullest that has room."
+    )
+    isolation: Isolation = Field(
+        Isolation.PROCESS,
+        description="process: jobs share workers, each source is read in a process of its own. pod: each job gets a "
+        "worker pod of its own, which no other job gets after it; capacityPerWorker does not count, and minWorkers "
+        "are kept warm for jobs to come.",
     )
     archive: ArchiveVolume | None = Field(
         None, description="Where results are kept; without it they are lost with the pod."

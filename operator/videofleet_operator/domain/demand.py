@@ -5,6 +5,7 @@ from typing import Final
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_operator.domain.isolation import fits, slots_of, slots_per_worker
 from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Job, Pool, Snapshot
 
@@ -22,8 +23,11 @@ def waiting_slots(snapshot: Snapshot) -> dict[str, list[int]]:
     for job in sorted(_waiting(snapshot.jobs.values()), key=lambda job: (-job.spec.priority, job.created, job.uid)):
         pool = next((key for key in sorted(snapshot.pools) if _takes(snapshot.pools[key], job, room)), None)
         if pool is not None:
-            room[pool] -= job.spec.slots
-            result[pool].append(job.spec.slots)
+            slots = slots_of(job, snapshot.pools[pool])
+            room[pool] -= slots
+            result[pool].append(slots)
+    for pool in _kept_awake(snapshot):
+        result[pool].append(1)
     return result
 
 
@@ -33,7 +37,7 @@ def used_slots(snapshot: Snapshot) -> dict[str, int]:
     for job in snapshot.jobs.values():
         worker = job.record.worker
         if worker is not None and job.record.phase in ASSIGNED:
-            used[worker.id] = used.get(worker.id, 0) + job.spec.slots
+            used[worker.id] = used.get(worker.id, 0) + slots_of(job, snapshot.pools.get(worker.pool))
     return used
 
 
@@ -43,9 +47,27 @@ def _waiting(jobs: Iterable[Job]) -> Iterable[Job]:
             yield job
 
 
+def _kept_awake(snapshot: Snapshot) -> set[str]:
+    """Pools that run nothing and that a job waits for, whose step none of their workers has.
+
+    One worker stays to tell so. Were it taken away, the job would wait for any worker, one would be made for it, would
+    turn out not to have the step, be taken away, and so on for ever.
+    """
+    missing = [job for job in snapshot.jobs.values() if _lacks_model(job)]
+    if not missing:
+        return set()
+    busy = {snapshot.workers[uid].pool for uid in used_slots(snapshot) if uid in snapshot.workers}
+    idle = [pool for key, pool in snapshot.pools.items() if key not in busy]
+    return {pool.key for pool in idle if any(fits(job, pool) and refusal(pool, job) is None for job in missing)}
+
+
+def _lacks_model(job: Job) -> bool:
+    return job.record.phase is Phase.AWAITING and job.record.reason is Reason.MODEL_MISSING
+
+
 def _room(snapshot: Snapshot) -> dict[str, int]:
     """Slots that each pool could still give, if it grew as far as it may."""
-    room = {key: pool.spec.max_workers * pool.spec.capacity_per_worker for key, pool in snapshot.pools.items()}
+    room = {key: pool.spec.max_workers * slots_per_worker(pool) for key, pool in snapshot.pools.items()}
     used = used_slots(snapshot)
     for worker in snapshot.workers.values():
         if worker.pool in room:
@@ -54,5 +76,4 @@ def _room(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _takes(pool: Pool, job: Job, room: Mapping[str, int]) -> bool:
-    slots = job.spec.slots
-    return room[pool.key] >= slots and slots <= pool.spec.capacity_per_worker and refusal(pool, job) is None
+    return room[pool.key] >= slots_of(job, pool) and fits(job, pool) and refusal(pool, job) is None

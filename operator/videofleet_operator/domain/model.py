@@ -113,6 +113,8 @@ class Worker:
     """Step names that it can run."""
     reports: Mapping[str, JobReport] = field(default_factory=dict)
     """Newest report of each job, by uid."""
+    spent: bool = False
+    """It takes no further job: its pool gives each job a pod of its own, and this one has had its job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from videofleet_api.codes import Reason
+from videofleet_operator.domain.isolation import fits, isolated, slots_per_worker
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
 from videofleet_operator.domain.shelf import Offer, Shelf
@@ -99,10 +100,11 @@ class Capacity:
         shelves = self._by_pool.setdefault(pool.key, {})
         shelf = shelves.get(worker.steps)
         if shelf is None:
-            shelf = shelves[worker.steps] = Shelf(len(self._shelves), pool.spec.packing)
+            shelf = shelves[worker.steps] = Shelf(len(self._shelves), pool.spec.packing, isolated(pool))
             self._shelves.append(shelf)
         # A lowered capacity of the pool holds before its workers have been replaced.
-        shelf.put(worker.name, worker.id, min(worker.capacity, pool.spec.capacity_per_worker), used)
+        capacity = min(worker.capacity, slots_per_worker(pool))
+        shelf.put(worker.name, worker.id, capacity, capacity if worker.spent else used)
 
     def _kind(self, job: Job) -> _Kind:
         spec = job.spec
@@ -119,7 +121,7 @@ class Capacity:
         matching = [pool for pool in self._pools if refusal(pool, job) is None]
         if not matching:
             return _refused(Answer.NO_POOL, Reason.NO_MATCHING_POOL, _no_pool(self._pools, job))
-        fitting = [pool for pool in matching if pool.spec.capacity_per_worker >= job.spec.slots]
+        fitting = [pool for pool in matching if fits(job, pool)]
         if not fitting:
             return _refused(Answer.NEVER, Reason.NEVER_FITS, _never(matching, job.spec.slots))
         by_steps = [item for pool in fitting for item in self._by_pool.get(pool.key, {}).items()]

@@ -9,6 +9,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain import facts, licence, observation
 from videofleet_operator.domain.facts import Fact
+from videofleet_operator.domain.isolation import slots_of
 from videofleet_operator.domain.lifecycle import advance, waits
 from videofleet_operator.domain.model import Assigned, Job, Plan, Record, Seconds, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity, Verdict
@@ -175,7 +176,7 @@ def _used_capacity(snapshot: Snapshot) -> Counter[str]:
             continue
         worker = snapshot.workers.get(held.id)
         if worker is not None and worker.instance in (None, held.instance):
-            used[held.id] += job.spec.slots
+            used[held.id] += slots_of(job, snapshot.pools.get(held.pool))
     return used
 
 

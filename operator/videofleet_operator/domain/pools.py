@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from videofleet_api.names import worker_pod_name
+from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool, Seconds
 
 LASTING: Final[Seconds] = 600.0
@@ -49,6 +50,10 @@ class Pod:
     """When it failed; None: it is not known, and counts as just now."""
     outdated: bool = False
     """Made from another template than the pool has now."""
+    failures: int = 0
+    """How often in a row its place had failed before it was made."""
+    spent: bool = False
+    """It has had its one job and takes no other."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +62,8 @@ class Place:
 
     ordinal: int
     incarnation: int
+    failures: int = 0
+    """How often in a row the place has failed."""
 
     def name(self, pool: str) -> str:
         """The pod's name; deterministic, so that a retry adopts the pod and never doubles it."""
@@ -80,10 +87,11 @@ def plan_pool(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int], now: Seco
     desired = desired_workers(pool, pods, waiting)
     # A failed pod keeps its place while its back-off lasts: a crash loop must not spread to further places.
     held = _held_places(pods, now)
-    live = [pod for pod in pods if pod.state in LIVE]
+    live = [pod for pod in pods if _counts(pod)]
     superfluous = _superfluous(pool, live, desired, now)
-    places = _new_places(pods, held, desired - len(live) - len(held))
-    delete = [pod.name for pod in (*_replaced(pods, held), *superfluous, *_outdated(live, superfluous))]
+    places = _new_places(pods, held, desired - len(live) - len(held), now)
+    leaving = (*_replaced(pods, held), *_spent(pods), *superfluous, *_outdated(live, superfluous))
+    delete = [pod.name for pod in leaving]
     return PoolPlan(desired, tuple(places), tuple(delete), _wake(pool, live, held, desired, now))
 
 
@@ -92,12 +100,22 @@ def desired_workers(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int]) -> 
     spec = pool.spec
     floor = min(spec.max_workers, max(spec.min_workers, spec.workers or 0))
     busy = [pod.used for pod in pods if pod.state in LIVE and pod.used > 0]
-    return min(spec.max_workers, max(floor, _workers_for(busy, waiting, spec.capacity_per_worker)))
+    return min(spec.max_workers, max(floor, _workers_for(busy, waiting, slots_per_worker(pool))))
 
 
-def restart_delay(incarnation: int) -> Seconds:
-    """Seconds to wait before a pod that failed soon is replaced: 1 s x 2^incarnation, at most 300 s."""
-    return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(incarnation, _LARGEST_EXPONENT))
+def restart_delay(failures: int) -> Seconds:
+    """Seconds to wait before a pod that failed soon is replaced: 1 s x 2^failures before it, at most 300 s."""
+    return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures, _LARGEST_EXPONENT))
+
+
+def _counts(pod: Pod) -> bool:
+    """Whether it is a worker, or will be one, for the jobs that it has or that are to come."""
+    return pod.state in LIVE and (pod.used > 0 or not pod.spent)
+
+
+def _spent(pods: Iterable[Pod]) -> list[Pod]:
+    """Workers whose one job has left them: nobody waits for a delay, the next job needs their accelerator."""
+    return [pod for pod in pods if pod.state in LIVE and not _counts(pod)]
 
 
 def _workers_for(busy: Sequence[int], waiting: Iterable[int], capacity: int) -> int:
@@ -122,8 +140,16 @@ def _held_places(pods: Sequence[Pod], now: Seconds) -> dict[int, Seconds]:
 
 
 def _back_off_end(pod: Pod, now: Seconds) -> Seconds:
-    ended = now if pod.ended is None else min(pod.ended, now)
-    return ended if ended - pod.created >= LASTING else ended + restart_delay(pod.incarnation)
+    ended = _ended(pod, now)
+    return ended if _lasted(pod, now) else ended + restart_delay(pod.failures)
+
+
+def _ended(pod: Pod, now: Seconds) -> Seconds:
+    return now if pod.ended is None else min(pod.ended, now)
+
+
+def _lasted(pod: Pod, now: Seconds) -> bool:
+    return _ended(pod, now) - pod.created >= LASTING
 
 
 def _newest(pods: Iterable[Pod]) -> dict[int, Pod]:
@@ -131,18 +157,34 @@ def _newest(pods: Iterable[Pod]) -> dict[int, Pod]:
     return {pod.ordinal: pod for pod in sorted(pods, key=lambda pod: pod.incarnation)}
 
 
-def _new_places(pods: Sequence[Pod], held: Mapping[int, Seconds], missing: int) -> list[Place]:
+def _new_places(pods: Sequence[Pod], held: Mapping[int, Seconds], missing: int, now: Seconds) -> list[Place]:
     """The lowest places that are empty. What is being deleted blocks nothing: its place gets the next incarnation."""
     newest = _newest(pods)
-    taken = {pod.ordinal for pod in pods if pod.state in LIVE} | held.keys()
+    taken = {pod.ordinal for pod in pods if _counts(pod)} | held.keys()
     places: list[Place] = []
     ordinal = 0
     while len(places) < missing:
         if ordinal not in taken:
             last = newest.get(ordinal)
-            places.append(Place(ordinal, 0 if last is None else last.incarnation + 1))
+            places.append(Place(ordinal, 0) if last is None else _after(last, now))
         ordinal += 1
     return places
+
+
+def _after(last: Pod, now: Seconds) -> Place:
+    """The place of a pod that is gone or going, filled anew."""
+    return Place(last.ordinal, last.incarnation + 1, 0 if _lasted(last, now) else _failures(last))
+
+
+def _failures(last: Pod) -> int:
+    match last.state:
+        case PodState.FAILED:
+            return last.failures + 1
+        case PodState.TERMINATING:
+            # It may have failed, and its successor could not be made in time.
+            return last.failures
+        case PodState.STARTING | PodState.READY:
+            return 0
 
 
 def _replaced(pods: Sequence[Pod], held: Mapping[int, Seconds]) -> list[Pod]:

@@ -29,9 +29,11 @@ class Offer(NamedTuple):
 class Shelf:
     """Workers of one pool that can run the same steps."""
 
-    def __init__(self, index: int, packing: Packing) -> None:
+    def __init__(self, index: int, packing: Packing, isolated: bool = False) -> None:
+        """`isolated`: a worker is for one job, whatever its slots."""
         self._index = index
         self._packing = packing
+        self._isolated = isolated
         self._by_free: dict[int, list[tuple[str, str]]] = {}
         self._offers: dict[int, Offer | None] = {}
         self.workers = 0
@@ -47,12 +49,14 @@ class Shelf:
 
     def best(self, slots: int) -> Offer | None:
         """The worker to take for so many slots; ties go to the first name."""
+        slots = 1 if self._isolated else slots
         if slots not in self._offers:
             self._offers[slots] = self._find(slots)
         return self._offers[slots]
 
     def take(self, offer: Offer, slots: int) -> None:
         """Use slots of a worker that `best` offered last. Raises ValueError for an older offer."""
+        slots = 1 if self._isolated else slots
         heap = self._by_free.get(offer.free)
         if not heap or heap[0] != (offer.name, offer.id) or offer.free < slots:
             raise ValueError(f"worker {offer.name} no longer has the {offer.free} free slots that it was offered with")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import aiohttp
 
 from videofleet_api import names
+from videofleet_operator.domain.isolation import isolated, slots_per_worker
 from videofleet_operator.domain.model import Pool, Worker
 from videofleet_operator.services.objects import NodeObject, PodObject
 from videofleet_operator.services.worker_session import Address, Wanted, WorkerSession, close_all
@@ -60,13 +61,15 @@ class Fleet:
             pool=pool.key,
             id=pod.meta.uid,
             node=pod.node,
-            capacity=info.capacity if info else pool.spec.capacity_per_worker,
+            capacity=info.capacity if info else slots_per_worker(pool),
             instance=info.instance if info else None,
             connected=bool(state and state.connected),
             silent_for=max(0.0, self._clock() - state.last_line) if state else 0.0,
             leaving=pod.meta.deleting or node_gone or pod.phase in ("Succeeded", "Failed"),
             steps=frozenset(info.steps) if info else frozenset(),
             reports=dict(state.reports) if state else {},
+            # A container that has been restarted may have left something behind for the next process.
+            spent=isolated(pool) and (pod.restarts > 0 or bool(state and state.served)),
         )
 
     def session(self, pod_uid: str) -> WorkerSession | None:

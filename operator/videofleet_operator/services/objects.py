@@ -78,6 +78,8 @@ class PodObject:
     restarts: int
     problem: str
     """Why it does not run, where the cluster says so."""
+    failures: int = 0
+    """How often in a row its place had failed before it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ def project_license(body: Json) -> LicenseObject | None:
 def project_pod(body: Json) -> PodObject | None:
     """The cached form of a worker pod; other pods are not kept."""
     labels = body["metadata"].get("labels") or {}
+    annotations = body["metadata"].get("annotations") or {}
+    failures = annotations.get(names.ANNOTATION_FAILURES, "")
     ordinal, incarnation = labels.get(names.LABEL_ORDINAL, ""), labels.get(names.LABEL_INCARNATION, "")
     if names.LABEL_POOL not in labels or not ordinal.isdigit() or not incarnation.isdigit():
         return None
@@ -122,7 +126,8 @@ def project_pod(body: Json) -> PodObject | None:
         pool_uid=_controller(body),
         ordinal=int(ordinal),
         incarnation=int(incarnation),
-        template_digest=(body["metadata"].get("annotations") or {}).get(names.ANNOTATION_TEMPLATE_DIGEST, ""),
+        template_digest=annotations.get(names.ANNOTATION_TEMPLATE_DIGEST, ""),
+        failures=int(failures) if failures.isdecimal() else 0,
         node=body.get("spec", {}).get("nodeName"),
         ip=status.get("podIP"),
         phase=status.get("phase", "Pending"),

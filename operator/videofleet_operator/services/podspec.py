@@ -8,7 +8,9 @@ import orjson
 
 from videofleet_api import names
 from videofleet_api.workerpool import AcceleratorType
+from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool
+from videofleet_operator.domain.pools import Place
 from videofleet_operator.services.pki import KeyPair
 
 Manifest = dict[str, Any]
@@ -19,9 +21,9 @@ _DEFAULT_REQUESTS = {"cpu": "250m", "memory": "512Mi"}
 _DEFAULT_LIMITS = {"memory": "4Gi"}
 
 
-def worker_pod(pool: Pool, ordinal: int, incarnation: int, default_image: str, trust: bytes) -> Manifest:
+def worker_pod(pool: Pool, place: Place, default_image: str, trust: bytes) -> Manifest:
     """The Pod of one worker of a pool. `trust`: the certificate of the authority that its key pair is of."""
-    name = names.worker_pod_name(pool.name, ordinal, incarnation)
+    name = place.name(pool.name)
     spec = _pod_spec(pool, name, default_image)
     return {
         "apiVersion": "v1",
@@ -34,10 +36,13 @@ def worker_pod(pool: Pool, ordinal: int, incarnation: int, default_image: str, t
                 "app.kubernetes.io/part-of": "videofleet",
                 "app.kubernetes.io/managed-by": "videofleet-operator",
                 names.LABEL_POOL: pool.name,
-                names.LABEL_ORDINAL: str(ordinal),
-                names.LABEL_INCARNATION: str(incarnation),
+                names.LABEL_ORDINAL: str(place.ordinal),
+                names.LABEL_INCARNATION: str(place.incarnation),
             },
-            "annotations": {names.ANNOTATION_TEMPLATE_DIGEST: template_digest(pool, default_image, trust)},
+            "annotations": {
+                names.ANNOTATION_TEMPLATE_DIGEST: template_digest(pool, default_image, trust),
+                names.ANNOTATION_FAILURES: str(place.failures),
+            },
             "ownerReferences": [owner_of_pool(pool)],
         },
         "spec": spec,
@@ -149,7 +154,7 @@ def _container(pool: Pool, default_image: str) -> Manifest:
 
 def _environment(pool: Pool) -> list[Manifest]:
     values = {
-        "VIDEOFLEET_CAPACITY": str(pool.spec.capacity_per_worker),
+        "VIDEOFLEET_CAPACITY": str(slots_per_worker(pool)),
         "VIDEOFLEET_EXECUTION_PROVIDER": pool.spec.execution_provider.value,
         "VIDEOFLEET_ARCHIVE": "/archive",
         "VIDEOFLEET_TLS_DIR": "/tls",

@@ -10,7 +10,7 @@ from videofleet_api.names import LABEL_POOL
 from videofleet_api.workerpool import AcceleratorType, SlotCounts, WorkerCounts, WorkerPoolStatus
 from videofleet_operator.domain import demand
 from videofleet_operator.domain.conditions import PoolState, pool_conditions
-from videofleet_operator.domain.model import Pool, Snapshot
+from videofleet_operator.domain.model import Pool, Snapshot, Worker
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.pools import Place, Pod, PodState, PoolPlan, plan_pool
 from videofleet_operator.kube.errors import ApiError
@@ -93,19 +93,26 @@ class PoolKeeper:
         everything = {pod.meta.uid: pod for own in pods.values() for pod in own}
         now = snapshot.now
         idle = [uid for uid in everything if not used.get(uid)]
-        ended = [uid for uid, pod in everything.items() if _has_ended(pod)]
+        ended = [
+            uid
+            for uid, pod in everything.items()
+            if _state(pod, snapshot.workers.get(uid), used.get(uid, 0)) is PodState.FAILED
+        ]
         self._idle_since = {uid: self._idle_since.get(uid, now) for uid in idle}
         self._failed_at = {uid: self._failed_at.get(uid, now) for uid in ended}
 
     def _view(self, pod: PodObject, pool: Pool, used: dict[str, int], snapshot: Snapshot) -> Pod:
         meta = pod.meta
+        worker = snapshot.workers.get(meta.uid)
         return Pod(
             name=meta.name,
             ordinal=pod.ordinal,
             incarnation=pod.incarnation,
-            state=_state(pod, snapshot),
+            state=_state(pod, worker, used.get(meta.uid, 0)),
             created=meta.created,
             used=used.get(meta.uid, 0),
+            failures=pod.failures,
+            spent=worker is not None and worker.spent,
             idle_since=self._idle_since.get(meta.uid),
             ended=self._failed_at.get(meta.uid),
             outdated=pod.template_digest != podspec.template_digest(pool, self._worker_image, self._keys.trust),
@@ -145,7 +152,7 @@ class PoolKeeper:
         if secret.object is None:
             await self._not_made(pool, name, secret.error)
             return
-        body = podspec.worker_pod(pool, place.ordinal, place.incarnation, self._worker_image, self._keys.trust)
+        body = podspec.worker_pod(pool, place, self._worker_image, self._keys.trust)
         pod = await self._queue.submit(Create(PODS, pool.namespace, body, owner_uid=pool.uid))
         if pod.object is None:
             await self._not_made(pool, name, pod.error)
@@ -272,11 +279,13 @@ def _has_ended(pod: PodObject) -> bool:
     return pod.phase in ("Succeeded", "Failed")
 
 
-def _state(pod: PodObject, snapshot: Snapshot) -> PodState:
+def _state(pod: PodObject, worker: Worker | None, used: int) -> PodState:
     if pod.meta.deleting:
         return PodState.TERMINATING
-    worker = snapshot.workers.get(pod.meta.uid)
     # A pod whose node is gone has ended too, only nobody can say so any more.
     if _has_ended(pod) or (worker is not None and worker.leaving):
         return PodState.FAILED
-    return PodState.READY if worker is not None and worker.connected else PodState.STARTING
+    if worker is None or not worker.connected:
+        return PodState.STARTING
+    # One for a single job whose container crashed is of no use any more, and the next one may crash as soon.
+    return PodState.FAILED if worker.spent and pod.restarts and not used else PodState.READY

@@ -78,6 +78,8 @@ class WorkerState:
     last_line: float = 0.0
     """Monotonic time of the last line of its event stream; before the first one, of the first attempt to reach it."""
     reports: dict[str, JobReport] = field(default_factory=dict)
+    served: bool = False
+    """Whether it was ever given a job, by this operator or by another, by this process of the pod or by another."""
 
 
 class WorkerSession:
@@ -179,6 +181,7 @@ class WorkerSession:
             case Inventory() as inventory:
                 self._take_inventory(inventory)
             case JobEvent(report=report):
+                self.state.served = True
                 known = self.state.reports.get(report.uid)
                 self.state.reports[report.uid] = report
                 if known is None or _phase_facts(known) != _phase_facts(report):
@@ -188,6 +191,7 @@ class WorkerSession:
 
     def _take_inventory(self, inventory: Inventory) -> None:
         self.state.reports = {report.uid: report for report in inventory.reports}
+        self.state.served = self.state.served or inventory.served or bool(inventory.reports)
         self.state.connected = True
         self._dirty.set()
         self._changed()
@@ -216,6 +220,8 @@ class WorkerSession:
 
     async def _put(self, wanted: Mapping[str, Wanted], term: int, instance: str) -> None:
         """Send the set; specs only for what the worker has not acknowledged, and again for what it says it needs."""
+        # Whether or not the answer comes back: the worker may have begun.
+        self.state.served = self.state.served or bool(wanted)
         answer = await self._send(wanted, term, instance, self._unacknowledged(wanted))
         if answer is not None and answer.need:
             answer = await self._send(wanted, term, instance, frozenset(answer.need))

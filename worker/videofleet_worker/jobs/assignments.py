@@ -32,6 +32,8 @@ class Assignments:
     term: int = 0
     number: int = 0
     jobs: Mapping[str, Job] = field(default_factory=dict)
+    served: bool = False
+    """Whether there was ever a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ def apply(current: Assignments, wanted: AssignmentSet) -> Change | AssignmentCon
             need.append(entry.uid)
         else:
             jobs[entry.uid] = job
+    served = current.served or bool(jobs)
     return Change(
-        assignments=Assignments(current.instance, wanted.term, wanted.number, jobs),
+        assignments=Assignments(current.instance, wanted.term, wanted.number, jobs, served),
         stop=tuple(job for uid, job in current.jobs.items() if not _goes_on(job, jobs.get(uid))),
         start=tuple(job for uid, job in jobs.items() if not _goes_on(job, current.jobs.get(uid))),
         need=tuple(need),

@@ -99,6 +99,7 @@ class EventHub:
             term=now.term,
             number=now.number,
             reports=list(self._reports()),
+            served=now.served,
         )
 
 

@@ -65,15 +65,33 @@ class TestMaking:
 
 class TestReplacing:
     def test_a_pod_that_failed_soon_is_replaced_after_its_back_off(self) -> None:
-        failed = pod(0, 3, state=PodState.FAILED, created=NOW - 20, ended=NOW - 2)
+        failed = pod(0, 8, failures=3, state=PodState.FAILED, created=NOW - 20, ended=NOW - 2)
         now = plan_pool(pool(), [failed], [], NOW)
         assert (now.create, now.delete, now.wake) == ((), (), NOW + 6)
         later = plan_pool(pool(), [failed], [], NOW + 6)
-        assert (later.create, later.delete) == ((Place(0, 4),), ("p-0-3",))
+        assert (later.create, later.delete) == ((Place(0, 9, failures=4),), ("p-0-8",))
 
     def test_a_pod_that_had_lasted_is_replaced_at_once(self) -> None:
-        failed = pod(0, 8, state=PodState.FAILED, created=NOW - 700, ended=NOW)
+        failed = pod(0, 8, failures=6, state=PodState.FAILED, created=NOW - 700, ended=NOW)
         assert plan_pool(pool(), [failed], [], NOW).create == (Place(0, 9),)
+
+    def test_failures_are_still_known_when_the_pod_that_failed_is_on_its_way_out(self) -> None:
+        going = pod(0, 5, failures=4, state=PodState.TERMINATING, created=NOW - 90)
+        assert plan_pool(pool(), [going], [], NOW).create == (Place(0, 6, failures=4),)
+
+    def test_a_crash_loop_makes_ever_fewer_pods(self) -> None:
+        """Each pod fails 2 seconds after it was made: one day is some 300 pods, not 40,000."""
+        now, made, current = NOW, 0, pod(0, created=NOW)
+        while now < NOW + 86400:
+            failed = replace(current, state=PodState.FAILED, ended=now + 2)
+            waiting = plan_pool(pool(), [failed], [], now + 2)
+            assert waiting.create == ()
+            assert waiting.wake is not None
+            now = waiting.wake
+            (place,) = plan_pool(pool(), [failed], [], now).create
+            current = pod(0, place.incarnation, failures=place.failures, created=now)
+            made += 1
+        assert made < 300
 
     def test_a_crash_loop_does_not_spread_to_other_places(self) -> None:
         failed = pod(0, 5, state=PodState.FAILED, created=NOW - 5, ended=NOW)
@@ -85,9 +103,9 @@ class TestReplacing:
         made = plan_pool(pool(), [failed, pod(0, 6)], [], NOW)
         assert (made.create, made.delete) == ((), ("p-0-5",))
 
-    @pytest.mark.parametrize(("incarnation", "delay"), [(0, 1), (1, 2), (5, 32), (9, 300), (10_000, 300)])
-    def test_the_back_off(self, incarnation: int, delay: float) -> None:
-        assert restart_delay(incarnation) == delay
+    @pytest.mark.parametrize(("failures", "delay"), [(0, 1), (1, 2), (5, 32), (9, 300), (10_000, 300)])
+    def test_the_back_off(self, failures: int, delay: float) -> None:
+        assert restart_delay(failures) == delay
 
     def test_one_idle_worker_of_an_older_template_at_a_time(self) -> None:
         old = [pod(0, outdated=True), busy(1, outdated=True), pod(2, outdated=True)]
@@ -144,7 +162,16 @@ class TestDemand:
         assert used_slots(now) == {"id-w1": 2}
         assert waiting_slots(now) == {"default/p": []}
 
-    @pytest.mark.parametrize("reason", [Reason.MODEL_MISSING, Reason.SECRET_MISSING, Reason.NEVER_FITS])
+    def test_one_worker_stays_to_tell_that_none_has_the_model(self) -> None:
+        lacking = [job(name, record(Phase.AWAITING, reason=Reason.MODEL_MISSING)) for name in "ab"]
+        assert waiting_slots(snapshot(lacking, pools=[pool("p"), pool("q", jobLabels={"x": "y"})])) == {
+            "default/p": [1],
+            "default/q": [],
+        }
+        runs = job("r", record(Phase.INPROGRESS, worker=assigned()))
+        assert waiting_slots(snapshot([*lacking, runs], [worker()])) == {"default/p": []}, "that one can tell, too"
+
+    @pytest.mark.parametrize("reason", [Reason.SECRET_MISSING, Reason.NEVER_FITS])
     def test_workers_that_would_not_help_are_not_asked_for(self, reason: Reason) -> None:
         now = snapshot([job("a", record(Phase.AWAITING, reason=reason))])
         assert waiting_slots(now) == {"default/p": []}

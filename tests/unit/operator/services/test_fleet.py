@@ -12,12 +12,16 @@ from tests.support.domain import pool
 from tests.support.simulated_worker import SimulatedWorker
 from tests.unit.operator.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW, StartWorker
+from videofleet_api.protocol import Entry, JobSource, JobSpec
+from videofleet_api.videojob import Analytics, Step
 from videofleet_operator.services import pki
 from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.objects import Meta, NodeObject, PodObject
+from videofleet_operator.services.worker_session import Wanted
 
 POOL = pool(capacityPerWorker=5)
+SPEC = JobSpec(source=JobSource(url="rtsp://camera/1"), analytics=[Analytics(steps=[Step(model="detect")])])
 
 
 def pod(name: str = "pool-0-0", **fields: object) -> PodObject:
@@ -33,11 +37,17 @@ class Made:
         self.clock = ManualClock()
         self._http = http
         self._tls = client_context(authority, NOW)
+        self._made: list[Fleet] = []
         self.fleet = self.on_port(1)
 
     def on_port(self, port: int) -> Fleet:
         self.fleet = Fleet(self._http, self._tls, term=lambda: 1, changed=lambda: None, clock=self.clock, port=port)
+        self._made.append(self.fleet)
         return self.fleet
+
+    async def close(self) -> None:
+        for fleet in self._made:
+            await fleet.close()
 
     async def reach(self, worker: SimulatedWorker) -> Fleet:
         fleet = self.on_port(worker.port)
@@ -50,7 +60,7 @@ class Made:
 async def made(http: aiohttp.ClientSession, authority: pki.KeyPair) -> AsyncIterator[Made]:
     opened = Made(http, authority)
     yield opened
-    await opened.fleet.close()
+    await opened.close()
 
 
 async def test_only_pods_that_run_are_dialled(made: Made) -> None:
@@ -117,3 +127,25 @@ async def test_a_worker_that_is_not_named_gets_an_empty_set(made: Made, start_wo
     fleet.assign({"somebody-else": {}})
     await eventually(lambda: simulated.sets)
     assert simulated.sets[-1].entries == []
+
+
+async def test_a_worker_of_an_isolating_pool_is_spent_once_it_had_a_job(made: Made, start_worker: StartWorker) -> None:
+    own = pool(isolation="pod", capacityPerWorker=5)
+    simulated = await start_worker()
+    fleet = await made.reach(simulated)
+    assert not fleet.worker(pod(), own, {}).spent
+    assert fleet.worker(pod(restarts=1), own, {}).spent, "the process before may have had one"
+    entry = Entry(uid="u", namespace="video", name="camera", run=1, epoch=1, digest="d")
+    fleet.assign({"uid-pool-0-0": {"u": Wanted(entry, SPEC, simulated.instance)}})
+    await eventually(lambda: simulated.assigned)
+    fleet.assign({})
+    await eventually(lambda: not simulated.assigned)
+    assert fleet.worker(pod(), own, {}).spent
+    assert not fleet.worker(pod(), POOL, {}).spent, "one that is shared never is"
+    # The next leader learns it from the worker, also from one that runs nothing any more.
+    other = await made.reach(simulated)
+    assert other.worker(pod(), own, {}).spent
+
+
+async def test_an_isolated_worker_that_was_not_reached_yet_is_for_one_job(made: Made) -> None:
+    assert made.fleet.worker(pod(), pool(isolation="pod", capacityPerWorker=5), {}).capacity == 1

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.domain import pool
 from videofleet_api import names
+from videofleet_operator.domain.pools import Place
 from videofleet_operator.services import podspec
 from videofleet_operator.services.pki import KeyPair
 
@@ -14,7 +15,7 @@ TRUST = b"authority"
 
 
 def spec(**fields: Any) -> dict[str, Any]:
-    return dict(podspec.worker_pod(pool(**fields), 2, 5, "localhost/worker:1", TRUST)["spec"])
+    return dict(podspec.worker_pod(pool(**fields), Place(2, 5), "localhost/worker:1", TRUST)["spec"])
 
 
 def container(**fields: Any) -> dict[str, Any]:
@@ -22,13 +23,19 @@ def container(**fields: Any) -> dict[str, Any]:
 
 
 def test_name_labels_and_owner() -> None:
-    metadata = podspec.worker_pod(pool("gpu"), 2, 5, "localhost/worker:1", TRUST)["metadata"]
+    metadata = podspec.worker_pod(pool("gpu"), Place(2, 5, 3), "localhost/worker:1", TRUST)["metadata"]
     assert (metadata["namespace"], metadata["name"]) == ("default", "gpu-2-5")
     labels = metadata["labels"]
     assert labels[names.LABEL_POOL] == "gpu"
     assert (labels[names.LABEL_ORDINAL], labels[names.LABEL_INCARNATION]) == ("2", "5")
+    assert metadata["annotations"][names.ANNOTATION_FAILURES] == "3"
     assert metadata["ownerReferences"][0]["uid"] == "uid-gpu"
     assert metadata["ownerReferences"][0]["controller"] is True
+
+
+def test_an_isolated_worker_takes_one_job() -> None:
+    environment = {each["name"]: each.get("value") for each in container(isolation="pod", capacityPerWorker=8)["env"]}
+    assert environment["VIDEOFLEET_CAPACITY"] == "1"
 
 
 def test_the_pod_meets_the_restricted_profile() -> None:
@@ -126,7 +133,7 @@ def test_the_template_digest_stays_where_the_pod_stays() -> None:
     assert podspec.template_digest(pool(maxWorkers=9, scaleDownDelay=1), "localhost/worker:1", TRUST) == base
     assert podspec.template_digest(pool(), "localhost/worker:2", TRUST) != base, "the default image"
     assert podspec.template_digest(pool(), "localhost/worker:1", b"other") != base, "another authority"
-    annotations = podspec.worker_pod(pool(), 3, 7, "localhost/worker:1", TRUST)["metadata"]["annotations"]
+    annotations = podspec.worker_pod(pool(), Place(3, 7), "localhost/worker:1", TRUST)["metadata"]["annotations"]
     assert annotations[names.ANNOTATION_TEMPLATE_DIGEST] == base, "the same for every place"
 
 
