@@ -78,7 +78,7 @@ def _show_phases() -> None:
             and statuses.get("broken", {}).get("lastError") is not None
         )
 
-    phases.follow(NAMESPACE, ["file", "camera", "broken"], enough, timeout=300)
+    phases.follow(NAMESPACE, ["file", "camera", "broken"], enough, patience=180)
 
 
 def _show_provider() -> None:
@@ -110,7 +110,7 @@ def _kill_worker() -> None:
         camera = statuses.get("camera", {})
         return camera.get("phase") == "INPROGRESS" and camera.get("epoch", 0) > epoch
 
-    phases.follow(NAMESPACE, ["camera"], back, timeout=120)
+    phases.follow(NAMESPACE, ["camera"], back, patience=120)
     say(f"    the stream is back after {time.monotonic() - began:.1f} s, on {_camera()['worker']['name']}")
 
 

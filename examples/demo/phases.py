@@ -20,10 +20,14 @@ _QUIET = 15.0
 _CHUNK = 65536
 
 
-def follow(namespace: str, names: list[str], done: Done, timeout: float) -> dict[str, Json]:
-    """Print each change of phase until `done`; DemoError with the last state if it takes longer than `timeout`."""
-    deadline = time.monotonic() + timeout
+def follow(namespace: str, names: list[str], done: Done, patience: float) -> dict[str, Json]:
+    """Print each change of phase until `done`; DemoError with the last state after `patience` seconds of standstill.
+
+    A slow machine may take as long as it needs: frames that are processed and phases never seen before are progress.
+    """
+    last_progress, gone = time.monotonic(), 0
     statuses: dict[str, Json] = {}
+    phases: set[tuple[str, object]] = set()
     shown: dict[str, tuple[object, ...]] = {}
     with _watch(namespace) as changes:
         while not done(statuses):
@@ -36,12 +40,22 @@ def follow(namespace: str, names: list[str], done: Done, timeout: float) -> dict
                 statuses[name] = job.get("status", {})
                 if name in names:
                     _show(name, statuses[name], shown)
-            if time.monotonic() > deadline:
-                last = {name: statuses.get(name, {}).get("phase") for name in names}
-                raise DemoError(
-                    f"after {timeout:.0f} s the jobs are still {last}; `make status` says how the cluster is"
-                )
+                    phases.add((name, statuses[name].get("phase")))
+            so_far = len(phases) + sum(_processed(statuses.get(name, {})) for name in names)
+            if so_far > gone:
+                last_progress, gone = time.monotonic(), so_far
+            elif time.monotonic() > last_progress + patience:
+                raise DemoError(_standstill(statuses, names, patience))
     return statuses
+
+
+def _processed(status: Json) -> int:
+    return int((status.get("statistics") or {}).get("processedFrames", 0))
+
+
+def _standstill(statuses: dict[str, Json], names: list[str], patience: float) -> str:
+    last = {name: statuses.get(name, {}).get("phase") for name in names}
+    return f"nothing has moved for {patience:.0f} s, the jobs are still {last}; `make status` says how the cluster is"
 
 
 @contextmanager

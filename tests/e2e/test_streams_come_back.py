@@ -2,8 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from examples.demo import tools
 from tests.e2e.conftest import Deployment
@@ -53,6 +56,53 @@ def test_a_camera_that_stays_away_is_interrupted_and_comes_back(deployment: Depl
         assert lost["reason"] in ("SourceNetwork", "SourceNotFound")
         deployment.fault("/cam3", "none")
         assert running(deployment, "away")["epoch"] > before["epoch"]
+
+
+def scale_cameras(deployment: Deployment, replicas: int) -> None:
+    """Take the pod of all cameras away (0), or have one again (1), and wait until that is so."""
+    tools.must("kubectl", "scale", "deployment/cameras", f"--replicas={replicas}", "-n", deployment.namespace)
+    if replicas:
+        eventually(lambda: deployment.control() is not None, 60, "the cameras' control answers again")
+        return
+    selector = "app.kubernetes.io/name=camera-simulator"
+    eventually(lambda: not tools.get_all("pods", deployment.namespace, selector), 60, "the cameras' pod is gone")
+
+
+@pytest.fixture
+def cameras_again(deployment: Deployment) -> Iterator[None]:
+    """Whatever a test does to the cameras' pod, the next one finds it there."""
+    yield
+    scale_cameras(deployment, 1)
+
+
+@pytest.mark.usefixtures("cameras_again")
+def test_cameras_whose_pod_goes_and_comes_are_reconnected_within_their_epoch(deployment: Deployment) -> None:
+    restart = {"reconnectWindow": 120}
+    with applied(job_manifest("patient", deployment.namespace, deployment.rtsp("cam5"), restart=restart)):
+        before = running(deployment, "patient")
+        scale_cameras(deployment, 0)
+        eventually(lambda: status("patient", deployment.namespace)["reason"] == "Reconnecting", 30, "reconnecting")
+        size = log_size(deployment, before)
+        scale_cameras(deployment, 1)
+        eventually(lambda: conditions(status("patient", deployment.namespace)).get("Ready") == "True", 60, "ready")
+        eventually(lambda: log_size(deployment, before) > size, 20, "results go on")
+        after = status("patient", deployment.namespace)
+        assert (after["phase"], after["epoch"]) == ("INPROGRESS", before["epoch"])
+        assert after["transitions"] == before["transitions"]
+
+
+@pytest.mark.usefixtures("cameras_again")
+def test_cameras_whose_pod_stays_away_end_the_run_and_begin_another(deployment: Deployment, moves: Moves) -> None:
+    restart = {"reconnectWindow": 2, "delay": 0.5, "maxDelay": 2}
+    with applied(job_manifest("forsaken", deployment.namespace, deployment.rtsp("cam6"), restart=restart)):
+        before = running(deployment, "forsaken")
+        scale_cameras(deployment, 0)
+        # First the run that had frames fails, then the tries that get none.
+        lost = await_phase("forsaken", deployment.namespace, "NOT_STARTED", 60, reason="SourceNetwork")
+        assert lost["lastError"]["code"] == "NETWORK"
+        assert "INTERRUPTED" in moves.phases("forsaken")
+        scale_cameras(deployment, 1)
+        assert running(deployment, "forsaken")["epoch"] > before["epoch"] + 1
 
 
 def test_a_worker_pod_that_is_deleted_gives_its_streams_to_the_next(deployment: Deployment, moves: Moves) -> None:
