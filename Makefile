@@ -9,7 +9,7 @@ STAMP := $(VENV)/.ready
 CLUSTER := $(PYTHON) -m localcluster
 LOCK := locks/dev.txt
 # The parts as they are in this checkout; nothing is installed into the environment but third parties.
-export PYTHONPATH := $(CURDIR)/api:$(CURDIR)/operator:$(CURDIR)/worker:$(CURDIR)
+export PYTHONPATH := $(CURDIR)/api:$(CURDIR)/cli:$(CURDIR)/operator:$(CURDIR)/worker:$(CURDIR)
 export PYTHONDONTWRITEBYTECODE := 1
 export KUBECONFIG :=
 
@@ -61,6 +61,7 @@ lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy api/videofleet_api operator/videofleet_operator worker/videofleet_worker
+	@$(BIN)/mypy cli/videofleet_license
 	@$(BIN)/mypy localcluster examples/demo
 	@$(BIN)/lint-imports
 

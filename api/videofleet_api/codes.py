@@ -41,6 +41,7 @@ class Reason(StrEnum):
     SECRET_MISSING = "SecretMissing"
     LICENCE_EXHAUSTED = "LicenceExhausted"
     LICENCE_INVALID = "LicenceInvalid"
+    LICENCE_LACKS_FEATURE = "LicenceLacksFeature"
     SPEC_CHANGED = "SpecChanged"
     ENABLED = "Enabled"
     RESTARTING = "Restarting"

@@ -105,10 +105,14 @@ VIDEO_LICENSE = Kind(
     status=VideoLicenseStatus,
     columns=(
         Column("Licensee", ".status.licensee"),
-        Column("Streams", ".status.maxStreams", "integer"),
         Column("Used", ".status.usedStreams", "integer"),
-        Column("Expires", ".status.expires", "date"),
+        Column("Streams", ".status.maxStreams", "integer"),
         Column("Valid", ".status.conditions[?(@.type=='Valid')].status"),
+        Column("Reason", ".status.conditions[?(@.type=='Valid')].reason"),
+        # As text: kubectl shows a date as an age, and one that is still to come as <invalid>.
+        Column("Expires", ".status.expires"),
+        Column("Features", ".status.features", wide=True),
+        Column("Message", ".status.conditions[?(@.type=='Valid')].message", wide=True),
         _AGE,
     ),
     rules=(("self.metadata.name == 'default'", "the only VideoLicense that counts is the one named default"),),

@@ -163,7 +163,7 @@ def check_licence(before: Snapshot, after: Snapshot) -> None:
     if not started:
         return
     assert limit.problem is None
-    held = {uid for uid in after.jobs if holds_slot(before.jobs[uid].record)}
+    held = {uid for uid in after.jobs if holds_slot(before.jobs[uid], before.jobs[uid].record, limit)}
     assert limit.limit is None or len(held | set(started)) <= limit.limit
 
 

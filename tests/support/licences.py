@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -24,8 +25,9 @@ class Signer:
         """The public key, as the chart's values take it."""
         return public_pem(self.key).decode()
 
-    def sign(self, streams: int, *, days: float = 30) -> str:
-        """A licence for so many streams that ends in so many days (negative: has ended)."""
+    def sign(self, streams: int, *, days: float = 30, **fields: Any) -> str:
+        """A licence for so many streams that ends in so many days (negative: has ended); more fields as on the wire."""
         now = datetime.datetime.now(datetime.UTC)
         begin, end = now - datetime.timedelta(days=60), now + datetime.timedelta(days=days)
-        return sign(self.key, maxStreams=streams, notBefore=begin.isoformat(), expires=end.isoformat()).decode()
+        times = {"notBefore": begin.isoformat(), "expires": end.isoformat()}
+        return sign(self.key, maxStreams=streams, **{**times, **fields}).decode()

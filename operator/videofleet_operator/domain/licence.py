@@ -1,56 +1,33 @@
-"""The licence: how its document is verified, what it allows, and which stream gives way when it allows less.
+"""What the licence allows, and which stream gives way when it allows less.
 
-The signed file is JSON:
-
-    {"payload": base64(P), "signature": base64(S), "keyId": K}
-
-P is the JSON of a LicenseDocument in UTF-8; S is the Ed25519 signature (RFC 8032, 64 bytes) over exactly the bytes P;
-K is the id of the public key, the first 16 hex digits of the SHA-256 of its 32 raw bytes. Without `keyId` every
-installed key is tried.
+videofleet_api.licence_file has the form of the file; here it is believed or not.
 """
 
-import base64
-import binascii
-import hashlib
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from pydantic import ValidationError
 
+from videofleet_api import licence_file
 from videofleet_api.codes import Reason
+from videofleet_api.licence_file import Standing, Validity
 from videofleet_api.phases import ASSIGNED, RUNNING, Phase
+from videofleet_api.times import format_time, parse_time
+from videofleet_api.videojob import Source, SourceKind
 from videofleet_api.videolicense import LicenseDocument
 from videofleet_operator.domain.model import Job, Licence, Record, Seconds, Snapshot, Why
-from videofleet_operator.domain.times import parse_time
+from videofleet_operator.domain.placement import needed_steps
 
 SHED_INTERVAL: Final[Seconds] = 1.0
 """One stream a second gives way."""
+ROLLBACK_TOLERANCE: Final[Seconds] = 60.0
+"""By so much the clocks of two leaders may differ."""
+_STEPS_TOLD: Final = 20
+_QUERY: Final = re.compile("[?#]")
 _PEM: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
-
-
-class Validity(StrEnum):
-    """Reasons of the condition Valid of a VideoLicense."""
-
-    VERIFIED = "Verified"
-    MISSING = "Missing"
-    BAD_SIGNATURE = "BadSignature"
-    NOT_YET_VALID = "NotYetValid"
-    EXPIRED = "Expired"
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """There is no licence document that could be trusted."""
-
-    validity: Validity
-    message: str
 
 
 def public_keys(pem: bytes) -> tuple[Ed25519PublicKey, ...]:
@@ -61,66 +38,94 @@ def public_keys(pem: bytes) -> tuple[Ed25519PublicKey, ...]:
     return found
 
 
-def key_id(key: Ed25519PublicKey) -> str:
-    """The id under which a signed file names its key."""
-    return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
-
-
-def verify(signed: bytes, keys: Sequence[Ed25519PublicKey]) -> LicenseDocument | Unusable:
+def verify(signed: bytes, keys: Sequence[Ed25519PublicKey]) -> LicenseDocument | Standing:
     """The document, if one of the keys signed it."""
     try:
-        envelope = json.loads(signed)
-        payload = base64.b64decode(envelope["payload"], validate=True)
-        signature = base64.b64decode(envelope["signature"], validate=True)
-        named = envelope.get("keyId")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-        return _bad("the Secret does not hold a signed licence: JSON with payload and signature, both base64")
-    candidates = [key for key in keys if named is None or key_id(key) == named]
+        file = licence_file.read(signed)
+    except ValueError as error:
+        return _bad(f"the Secret holds {error}")
+    candidates = [key for key in keys if file.key_id in (None, _key_id(key))]
     if not candidates:
-        return _bad(f"no installed public key has the id {str(named)[:64]!r} that the licence was signed with")
-    if not any(_signed_by(key, signature, payload) for key in candidates):
+        return _bad(f"no installed public key has the id {str(file.key_id)[:64]!r} that the licence was signed with")
+    if not any(_signed_by(key, file.signature, file.payload) for key in candidates):
         return _bad("the signature does not belong to the licence: it was changed, or signed with another key")
-    return _parsed(payload)
+    try:
+        return licence_file.document(file.payload)
+    except ValueError as error:
+        return _bad(str(error))
 
 
-def validity(document: LicenseDocument | Unusable, now: Seconds) -> Unusable | None:
-    """What is wrong with the licence at this time; None: it is valid."""
-    if isinstance(document, Unusable):
+def standing(document: LicenseDocument | Standing, now: Seconds, high_water: Seconds | None = None) -> Standing:
+    """What the licence is worth now.
+
+    `high_water`: the latest time that any leader is known to have seen. A clock well before it has been set back, and
+    nothing that depends on the time can be believed.
+    """
+    if isinstance(document, Standing):
         return document
-    if now < parse_time(document.not_before):
-        return Unusable(Validity.NOT_YET_VALID, f"the licence is valid from {document.not_before}")
-    if now >= parse_time(document.expires):
-        return Unusable(Validity.EXPIRED, f"the licence expired at {document.expires}")
-    return None
+    if high_water is not None and now < high_water - ROLLBACK_TOLERANCE:
+        # Whole seconds, and not what the clock shows: every other message would be another write.
+        seen = format_time(int(high_water))
+        message = f"the clock was set back: the operator's Lease was renewed at {seen} already; set the clock right"
+        return Standing(Validity.CLOCK_ROLLED_BACK, message)
+    return licence_file.standing(document, now)
 
 
-def state(document: LicenseDocument | Unusable, now: Seconds) -> Licence:
+def state(document: LicenseDocument | Standing, now: Seconds, high_water: Seconds | None = None) -> Licence:
     """What the licence allows now."""
-    wrong = validity(document, now)
-    limit = None if isinstance(document, Unusable) else document.max_streams
-    return Licence(limit, None if wrong is None else Why(Reason.LICENCE_INVALID, wrong.message))
+    found = standing(document, now, high_water)
+    problem = None if found.usable else Why(Reason.LICENCE_INVALID, found.message)
+    if isinstance(document, Standing):
+        return Licence(problem=problem)
+    return Licence(document.max_streams, problem, document.count_recorded, frozenset(document.features))
 
 
-def next_change(document: LicenseDocument | Unusable, now: Seconds) -> Seconds | None:
+def next_change(document: LicenseDocument | Standing, now: Seconds) -> Seconds | None:
     """When the state will be another one by itself."""
-    if isinstance(document, Unusable):
+    if isinstance(document, Standing):
         return None
-    ahead = [time for time in (parse_time(document.not_before), parse_time(document.expires)) if time > now]
-    return min(ahead, default=None)
+    times = (parse_time(document.not_before), parse_time(document.expires), licence_file.grace_ends(document))
+    return min((time for time in times if time > now), default=None)
 
 
-def holds_slot(record: Record) -> bool:
-    """Whether a job counts for the licence."""
-    return record.phase in ASSIGNED
+def counts(job: Job, licence: Licence) -> bool:
+    """Whether the job takes a slot of the licence while it runs."""
+    return licence.count_recorded or not recorded(job.spec.source)
 
 
-def refusal(licence: Licence, used: int) -> Why | None:
-    """Why no further stream may start while `used` hold a slot; None: it may."""
+def recorded(source: Source) -> bool:
+    """Whether a source is a recorded file, as far as its spec alone tells; in doubt it is live.
+
+    RTSP is live whatever `kind` says, and what an address in a Secret points to is not known here: otherwise a word
+    in the spec would make a camera free of charge.
+    """
+    scheme, _, rest = (source.url or "").lower().partition("://")
+    if scheme not in ("http", "https") or source.kind is SourceKind.LIVE:
+        return False
+    return source.kind is SourceKind.RECORDED or not _QUERY.split(rest)[0].endswith(".m3u8")
+
+
+def holds_slot(job: Job, record: Record, licence: Licence) -> bool:
+    """Whether a job counts for the licence with this record."""
+    return record.phase in ASSIGNED and counts(job, licence)
+
+
+def used(snapshot: Snapshot) -> int:
+    """Slots of the licence that are in use."""
+    return sum(holds_slot(job, job.record, snapshot.licence) for job in snapshot.jobs.values())
+
+
+def refusal(licence: Licence, job: Job, others: int) -> Why | None:
+    """Why the job may not start while `others` hold a slot; None: it may."""
     if licence.problem is not None:
         return licence.problem
-    if licence.limit is None or used < licence.limit:
+    lacking = sorted(needed_steps(job) - licence.features) if licence.features else []
+    if lacking:
+        covered = ", ".join(sorted(licence.features)[:_STEPS_TOLD])
+        return Why(Reason.LICENCE_LACKS_FEATURE, f"the licence covers {covered}, but not {', '.join(lacking)}")
+    if licence.limit is None or others < licence.limit or not counts(job, licence):
         return None
-    return Why(Reason.LICENCE_EXHAUSTED, f"licence: {used} of {licence.limit} streams are in use")
+    return Why(Reason.LICENCE_EXHAUSTED, f"licence: {others} of {licence.limit} streams are in use")
 
 
 def to_shed(snapshot: Snapshot, last_shed: Seconds | None) -> Job | None:
@@ -133,10 +138,16 @@ def to_shed(snapshot: Snapshot, last_shed: Seconds | None) -> Job | None:
         return None
     if last_shed is not None and now < last_shed + SHED_INTERVAL:
         return None
-    if sum(holds_slot(job.record) for job in snapshot.jobs.values()) <= limit:
+    if used(snapshot) <= limit:
         return None
-    running = [job for job in snapshot.jobs.values() if job.record.phase in RUNNING]
-    return max(running, key=lambda job: (-job.spec.priority, job.created, job.uid), default=None)
+    running = [job for job in snapshot.jobs.values() if job.record.phase in RUNNING and counts(job, snapshot.licence)]
+    return max(running, key=giving_way, default=None)
+
+
+def giving_way(job: Job) -> tuple[int, Seconds, str]:
+    """The running job with the largest of these gives way first: the lowest priority, of those what started last."""
+    record = job.record
+    return -job.spec.priority, record.since if record.first_frame is None else record.first_frame, job.uid
 
 
 def last_shed(snapshot: Snapshot) -> Seconds | None:
@@ -145,8 +156,12 @@ def last_shed(snapshot: Snapshot) -> Seconds | None:
     return max((record.since for record in shed if record.phase is Phase.TOO_MANY_CAMERAS), default=None)
 
 
-def _bad(message: str) -> Unusable:
-    return Unusable(Validity.BAD_SIGNATURE, message)
+def _key_id(key: Ed25519PublicKey) -> str:
+    return licence_file.key_id(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+
+def _bad(message: str) -> Standing:
+    return Standing(Validity.BAD_SIGNATURE, message)
 
 
 def _public_key(pem: bytes) -> Ed25519PublicKey:
@@ -165,16 +180,3 @@ def _signed_by(key: Ed25519PublicKey, signature: bytes, payload: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def _parsed(payload: bytes) -> LicenseDocument | Unusable:
-    try:
-        document = LicenseDocument.model_validate_json(payload)
-        parse_time(document.not_before)
-        parse_time(document.expires)
-    except ValidationError as error:
-        first = error.errors()[0]
-        return _bad(f"the signed licence is not readable: {'.'.join(map(str, first['loc']))}: {first['msg']}")
-    except ValueError as error:
-        return _bad(f"the signed licence is not readable: {error}")
-    return document

@@ -140,6 +140,10 @@ class Licence:
     limit: int | None = None
     problem: Why | None = None
     """Not valid: nothing new starts, what runs goes on."""
+    count_recorded: bool = True
+    """Whether recorded files take a slot, too."""
+    features: frozenset[str] = frozenset()
+    """Steps that streams may use; none: every step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,18 +119,18 @@ def _may_be_placed(draft: _Draft, job: Job) -> bool:
 
 def _place(draft: _Draft, queue: list[Job]) -> None:
     snapshot = draft.snapshot
-    used_slots = sum(licence.holds_slot(job.record) for job in snapshot.jobs.values())
+    used_slots = licence.used(snapshot)
     capacity = Capacity(snapshot.pools, snapshot.workers, _used_capacity(snapshot))
     for job in queue:
         if _undecided(job) and not _overdue(job, snapshot.now):
             draft.waiting[job.uid] = job.problem or _UNKNOWN_PAYLOAD
             continue
         # A lost job still holds its own slot; it is the others that must leave room for it.
-        own = licence.holds_slot(draft.record(job))
+        own = licence.holds_slot(job, draft.record(job), snapshot.licence)
         fact = _placement(draft, job, capacity, used_slots - own)
         draft.apply(job, fact)
         if isinstance(fact, facts.Placed):
-            used_slots += not own
+            used_slots += licence.counts(job, snapshot.licence) and not own
         else:
             draft.waiting[job.uid] = fact.why
 
@@ -141,7 +141,7 @@ def _placement(
     if job.problem is not None or job.digest is None:
         return facts.NoPlace(job.problem or _UNKNOWN_PAYLOAD)
     verdict = capacity.can_add(job)
-    refused = licence.refusal(draft.snapshot.licence, others)
+    refused = licence.refusal(draft.snapshot.licence, job, others)
     if refused is not None and (verdict.answer is Answer.FITS or draft.record(job).phase is Phase.TOO_MANY_CAMERAS):
         return facts.NoLicence(refused)
     if verdict.why is not None:

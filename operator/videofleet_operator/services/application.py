@@ -103,7 +103,9 @@ class Application:
             clock=time.monotonic,
         )
         announcer = Announcer(recorder)
-        licences = LicenceKeeper(config, self._caches, secret_store, queue, self.metrics)
+        licences = LicenceKeeper(
+            config, self._caches, secret_store, queue, self.metrics, lambda: self._elector.renewed_at
+        )
         self._statuses = StatusWriter(queue, self._caches, announcer, self.metrics, self._dirty.set, time.monotonic)
         worker_keys = WorkerKeys(api, queue, keys, _utc_now)
         pools = PoolKeeper(config.worker_image, self._caches, fleet, queue, announcer, worker_keys, self._dirty.set)

@@ -3,18 +3,21 @@
 import base64
 import binascii
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from videofleet_api import licence_file
 from videofleet_api.codes import Reason
+from videofleet_api.licence_file import Standing, Validity
 from videofleet_api.videolicense import LicenseDocument
 from videofleet_operator.config import Config, ConfigError
 from videofleet_operator.domain import licence as rules
 from videofleet_operator.domain.conditions import licence_conditions
 from videofleet_operator.domain.model import Licence, Record, Snapshot, Why
+from videofleet_operator.domain.times import format_time, parse_time
 from videofleet_operator.kube.operations import Outcome, Patch
 from videofleet_operator.kube.resources import ObjectRef
 from videofleet_operator.kube.writes import WriteQueue
@@ -30,8 +33,15 @@ class LicenceKeeper:
     """Knows what the licence allows now, and writes how much of it is used."""
 
     def __init__(
-        self, config: Config, caches: Caches, secrets: SecretStore, queue: WriteQueue, metrics: Metrics
+        self,
+        config: Config,
+        caches: Caches,
+        secrets: SecretStore,
+        queue: WriteQueue,
+        metrics: Metrics,
+        renewed_at: Callable[[], str],
     ) -> None:
+        """`renewed_at`: the renewTime of the operator's Lease, which never goes back; empty before it was read."""
         self._required = config.licence_required
         self._namespace = config.namespace
         self._serves_all = not config.namespaces
@@ -40,9 +50,10 @@ class LicenceKeeper:
         self._secrets = secrets
         self._queue = queue
         self._metrics = metrics
+        self._renewed_at = renewed_at
         self._writing = False
         self._allowed_shown = False
-        self._verified: tuple[str, LicenseDocument | rules.Unusable] | None = None
+        self._verified: tuple[str, LicenseDocument | Standing] | None = None
         self._wrong: Why | None = None
 
     def current(self, now: float) -> Licence:
@@ -52,7 +63,7 @@ class LicenceKeeper:
             if not self._required:
                 return Licence()
             return Licence(problem=Why(Reason.LICENCE_INVALID, "there is no VideoLicense named default: apply one"))
-        licence = rules.state(self._document(source), now)
+        licence = rules.state(self._document(source), now, self._high_water())
         self._wrong = licence.problem
         return licence
 
@@ -66,8 +77,8 @@ class LicenceKeeper:
 
     def reconcile(self, snapshot: Snapshot, changed: Mapping[str, Record], now: float) -> None:
         """Write the VideoLicense's status where it differs and is this operator's to write."""
-        records = (changed.get(uid, job.record) for uid, job in snapshot.jobs.items())
-        used = sum(rules.holds_slot(record) for record in records)
+        after = ((job, changed.get(uid, job.record)) for uid, job in snapshot.jobs.items())
+        used = sum(rules.holds_slot(job, record, snapshot.licence) for job, record in after)
         self._measure(snapshot.licence.limit, used)
         source = self._source()
         if source is None or self._writing or not self._writes(source):
@@ -83,6 +94,12 @@ class LicenceKeeper:
         """When the licence will allow something else by itself; None: never."""
         source = self._source()
         return None if source is None else rules.next_change(self._document(source), now)
+
+    def _high_water(self) -> float | None:
+        try:
+            return parse_time(self._renewed_at())
+        except ValueError:
+            return None
 
     def _writes(self, source: LicenseObject) -> bool:
         """Whether the status is this operator's to write.
@@ -110,49 +127,56 @@ class LicenceKeeper:
     def _source(self) -> LicenseObject | None:
         return next(iter(self._caches.licenses.cache.values()), None)
 
-    def _document(self, source: LicenseObject) -> LicenseDocument | rules.Unusable:
+    def _document(self, source: LicenseObject) -> LicenseDocument | Standing:
         if source.spec is None:
-            return rules.Unusable(rules.Validity.MISSING, "spec.secretRef of the VideoLicense cannot be read")
+            return Standing(Validity.MISSING, "spec.secretRef of the VideoLicense cannot be read")
         ref = source.spec.secret_ref
         data = self._secrets.read(ref.namespace, ref.name)
         where = f"Secret {ref.namespace}/{ref.name}"
         if data is None:
-            return rules.Unusable(rules.Validity.MISSING, f"{where} is not there or not readable: create it")
+            return Standing(Validity.MISSING, f"{where} is not there or not readable: create it")
         if ref.key not in data:
-            return rules.Unusable(rules.Validity.MISSING, f"{where} has no key {ref.key}: add it")
+            return Standing(Validity.MISSING, f"{where} has no key {ref.key}: add it")
         encoded = data[ref.key]
         if self._verified is None or self._verified[0] != encoded:
             self._verified = (encoded, self._verify(encoded))
         return self._verified[1]
 
-    def _verify(self, encoded: str) -> LicenseDocument | rules.Unusable:
+    def _verify(self, encoded: str) -> LicenseDocument | Standing:
         try:
             signed = base64.b64decode(encoded, validate=True)
         except binascii.Error:
-            return rules.Unusable(rules.Validity.BAD_SIGNATURE, "the Secret's value is not base64")
+            return Standing(Validity.BAD_SIGNATURE, "the Secret's value is not base64")
         return rules.verify(signed, self._keys)
 
     def _status(self, source: LicenseObject, used: int, now: float) -> dict[str, Any]:
         document = self._document(source)
-        wrong = rules.validity(document, now)
-        known = {} if isinstance(document, rules.Unusable) else document.wire()
+        found = rules.standing(document, now, self._high_water())
         conditions = licence_conditions(
-            wrong is None,
-            (wrong.validity if wrong else rules.Validity.VERIFIED).value,
-            wrong.message if wrong else "the licence is signed by an installed key and valid now",
+            found.usable,
+            found.validity.value,
+            found.message,
             source.meta.generation,
             known_conditions(source.status),
             now,
         )
         return {
             "observedGeneration": source.meta.generation,
-            "licensee": known.get("licensee"),
-            "maxStreams": known.get("maxStreams"),
-            "notBefore": known.get("notBefore"),
-            "expires": known.get("expires"),
             "usedStreams": used,
             "conditions": [each.wire() for each in conditions],
+            **({} if isinstance(document, Standing) else _told(document)),
         }
+
+
+def _told(document: LicenseDocument) -> dict[str, Any]:
+    """What a licence says, for the status."""
+    said = document.wire()
+    told = {name: said[name] for name in ("licensee", "maxStreams", "countRecorded", "notBefore", "expires")}
+    if document.features:
+        told["features"] = said["features"]
+    if document.grace_days:
+        told["graceEnds"] = format_time(licence_file.grace_ends(document))
+    return told
 
 
 def load_keys(folder: Path | None) -> tuple[Ed25519PublicKey, ...]:

@@ -87,7 +87,7 @@ def test_an_invalid_licence_stops_no_stream_and_starts_none() -> None:
 
 
 def test_a_lowered_licence_sheds_one_stream_a_second() -> None:
-    jobs = [job(f"j{n}", record(P.INPROGRESS, first_frame=NOW), created=NOW - n) for n in range(4)]
+    jobs = [job(f"j{n}", record(P.INPROGRESS, first_frame=NOW - n)) for n in range(4)]
     now = snapshot(jobs, [worker()], licence=Licence(1))
     shed_at: list[float] = []
     for _ in range(60):

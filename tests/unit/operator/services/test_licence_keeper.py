@@ -43,7 +43,10 @@ class Made:
         self.secrets = SecretStore(session, lambda: None, ManualClock(), tick=0.005)
         self.queue = WriteQueue(session, lambda: True)
         self.metrics = Metrics()
-        self.keeper = LicenceKeeper(config, self.caches, self.secrets, self.queue, self.metrics)
+        self.lease_renewed = ""
+        self.keeper = LicenceKeeper(
+            config, self.caches, self.secrets, self.queue, self.metrics, lambda: self.lease_renewed
+        )
         self.tasks = [asyncio.create_task(self.secrets.run()), asyncio.create_task(self.queue.run())]
 
     async def look(self, used: int = 1) -> None:
@@ -142,3 +145,38 @@ async def test_when_the_licence_changes_by_itself(api: FakeApi, make: Callable[.
     await made.look()
     assert made.keeper.next_change(NOW) == NOW + 5
     assert made.keeper.next_change(NOW + 5) is None
+
+
+async def test_the_status_says_what_the_licence_says(api: FakeApi, make: Callable[..., Made]) -> None:
+    apply(api, features=["detect"], countRecorded=False, expires="2026-12-31T00:00:00Z", graceDays=2)
+    made = make(namespace=HOME)
+    await made.look()
+    told = made.writes[-1]
+    assert (told["features"], told["countRecorded"]) == (["detect"], False)
+    assert told["graceEnds"] == "2027-01-02T00:00:00.000000Z"
+    valid = told["conditions"][0]
+    assert (valid["status"], valid["reason"]) == ("True", "InGracePeriod")
+    licence = made.keeper.current(NOW)
+    assert (licence.problem, licence.features, licence.count_recorded) == (None, {"detect"}, False)
+
+
+async def test_a_clock_before_the_leases_renewal_is_told_once(api: FakeApi, make: Callable[..., Made]) -> None:
+    apply(api)
+    made = make(namespace=HOME)
+    for renewed in ("2027-01-01T01:00:00.000000Z", "2027-01-01T01:00:00.000001Z"):
+        made.lease_renewed = renewed
+        await made.look()
+    assert [each["conditions"][0]["reason"] for each in made.writes] == ["ClockRolledBack"]
+    problem = made.keeper.current(NOW).problem
+    assert problem is not None
+    assert problem.reason is Reason.LICENCE_INVALID
+    made.lease_renewed = "2027-01-01T00:00:00.500000Z"
+    assert made.keeper.current(NOW).problem is None, "that is no more than two clocks may differ"
+
+
+async def test_a_lease_that_somebody_edited_tells_no_time(api: FakeApi, make: Callable[..., Made]) -> None:
+    apply(api)
+    made = make(namespace=HOME)
+    made.lease_renewed = "yesterday"
+    await made.look()
+    assert made.keeper.current(NOW).problem is None

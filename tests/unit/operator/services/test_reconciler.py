@@ -58,7 +58,7 @@ class Made:
         queue = WriteQueue(session, lambda: self.leads)
         secrets = SecretStore(session, changed, clock)
         announcer = Announcer(EventRecorder(session, "test", "one"))
-        licences = LicenceKeeper(config, caches, secrets, queue, self.metrics)
+        licences = LicenceKeeper(config, caches, secrets, queue, self.metrics, lambda: "")
         keys = WorkerKeys(session, queue, authority, lambda: datetime.datetime.now(datetime.UTC))
         tls = client_context(authority, TODAY)
         self.fleet = Fleet(http, tls, term=lambda: None, changed=changed, clock=clock)

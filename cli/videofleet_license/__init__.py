@@ -1,0 +1,1 @@
+"""Makes the key pair of a licensor, signs licences with it, and says what a licence is worth."""
