@@ -47,6 +47,7 @@ class Reason(StrEnum):
     RESTARTING = "Restarting"
     SHED = "Shed"
     INVALID_SPEC = "InvalidSpec"
+    UNKNOWN_TIME_ZONE = "UnknownTimeZone"
     # Running
     ASSIGNED = "Assigned"
     PREPARING = "Preparing"
@@ -58,6 +59,7 @@ class Reason(StrEnum):
     # Over
     ENDED = "Ended"
     DISABLED = "Disabled"
+    SCHEDULE = "Schedule"
     RETRIES_EXHAUSTED = "RetriesExhausted"
     START_TIMEOUT = "StartTimeout"
     # Failed, one for each error code

@@ -239,6 +239,46 @@ class Outputs(Document):
     archive: ArchiveOutput = Field(default_factory=ArchiveOutput, description="Results kept in the archive.")
 
 
+class Day(StrEnum):
+    """A day of the week, in the order in which Python counts them."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+class ScheduleWindow(Document):
+    """Hours in which a job runs, by the clock of a time zone."""
+
+    model_config = rules(
+        (
+            "self.from != self.to",
+            "from and to must differ: the whole day is from 00:00 to 24:00",
+        ),
+    )
+
+    days: list[Day] = Field(
+        default_factory=list,
+        max_length=7,
+        description="Days on which the window begins: mon, tue, wed, thu, fri, sat, sun; none: every day.",
+    )
+    from_: str = Field(
+        alias="from", max_length=5, pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="Begin, HH:MM."
+    )
+    to: str = Field(
+        max_length=5,
+        pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+        description="End, HH:MM up to 24:00; earlier than from: on the day after.",
+    )
+    time_zone: str = Field(
+        "UTC", min_length=1, max_length=64, description="Time zone by its IANA name, such as Europe/Berlin."
+    )
+
+
 class VideoJobSpec(Document):
     """What to analyse, and how."""
 
@@ -266,6 +306,11 @@ class VideoJobSpec(Document):
     priority: int = Field(0, ge=-1000000, le=1000000, description="Higher starts first.")
     slots: int = Field(1, ge=1, le=1024, description="How much of a worker's capacity the job takes.")
     restart: Restart = Field(default_factory=Restart, description="What happens after an end or an error.")
+    schedule: list[ScheduleWindow] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Hours in which the job runs; outside all of them it is DISABLED. None: always.",
+    )
     outputs: Outputs = Field(default_factory=Outputs, description="Where results go.")
 
 
@@ -338,6 +383,6 @@ class VideoJobStatus(Document):
     analytics: list[AnalyticsStatus] = Field(default_factory=list, description="Where results lie.")
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready, Reconciling, Stalled, Scheduled.",
+        description="Ready, Reconciling, Stalled, Scheduled, Licensed, Complete, Failed.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

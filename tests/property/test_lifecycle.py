@@ -24,6 +24,7 @@ codes = st.sampled_from(ErrorCode)
 workers = st.sampled_from([assigned(worker(name)) for name in ("w1", "w2")])
 some_facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(facts.Disabled),
+    st.builds(facts.OutsideSchedule, st.text(max_size=30)),
     st.builds(facts.Enabled),
     st.builds(facts.SpecChanged),
     st.builds(facts.RunOver),

@@ -13,11 +13,12 @@ from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, Phase, allowed
 from videofleet_api.protocol import JobState
 from videofleet_operator.domain.licence import holds_slot
-from videofleet_operator.domain.model import Licence, Snapshot, Why, Worker
+from videofleet_operator.domain.model import ALWAYS, Licence, Opening, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan
 
 WORKERS = ("w1", "w2", "w3")
+NIGHT = Opening(False, NOW, None)
 
 
 @st.composite
@@ -79,7 +80,8 @@ def happenings(draw: st.DrawFn, now: Snapshot) -> Snapshot:
 
 
 def edits(generation: int) -> st.SearchStrategy[dict[str, Any]]:
-    return st.sampled_from([{}, {}, {}, {"digest": "d2", "generation": generation + 1}, {"digest": "d1"}])
+    changed = {"digest": "d2", "generation": generation + 1}
+    return st.sampled_from([{}, {}, {}, changed, {"digest": "d1"}, {"opening": NIGHT}, {"opening": ALWAYS}])
 
 
 @st.composite

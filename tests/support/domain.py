@@ -25,7 +25,11 @@ def spec(**fields: Any) -> VideoJobSpec:
 
 def job(uid: str = "j1", record: Record | None = None, **fields: Any) -> Job:
     """A VideoJob that needs nothing more to start. Further fields: those of Job, else those of the spec."""
-    own = {key: fields.pop(key) for key in ("generation", "created", "digest", "problem", "namespace") if key in fields}
+    own = {
+        key: fields.pop(key)
+        for key in ("generation", "created", "digest", "problem", "namespace", "opening")
+        if key in fields
+    }
     base = Job(uid, "default", uid, 1, NOW - 100, spec(**fields), record or Record(), digest="d1")
     return replace(base, **own)
 

@@ -47,6 +47,11 @@ def exhausted(record: Record, restart: Restart) -> bool:
     return failed and restart.max_attempts is not None and record.attempt >= restart.max_attempts
 
 
+def over_without_success(record: Record, restart: Restart) -> bool:
+    """Whether the job has failed for good: its single pass broke off, or its attempts are used up."""
+    return (record.finished and record.phase is not Phase.COMPLETED) or exhausted(record, restart)
+
+
 def retry_at(record: Record, restart: Restart) -> Seconds | None:
     """When a job in a phase that is left by a back-off is tried again; None: never.
 

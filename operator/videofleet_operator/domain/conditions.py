@@ -1,4 +1,4 @@
-"""Conditions as kstatus reads them: Ready, Reconciling, Stalled, and Scheduled beside them.
+"""Conditions as kstatus reads them: Ready, Reconciling, Stalled; Scheduled, Licensed, Complete and Failed beside them.
 
 At most one of Reconciling and Stalled is True. Reconciling: it goes on by itself. Stalled: it needs a user.
 """
@@ -9,13 +9,16 @@ from enum import StrEnum
 
 from videofleet_api.codes import Reason
 from videofleet_api.conditions import Condition, ConditionStatus
-from videofleet_api.phases import Phase
-from videofleet_operator.domain.backoff import exhausted
+from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_operator.domain.backoff import exhausted, over_without_success
 from videofleet_operator.domain.model import Job, Record, Seconds
 from videofleet_operator.domain.times import format_time
 
-_NEEDS_A_USER = frozenset({Reason.INVALID_SPEC, Reason.NEVER_FITS})
+_NEEDS_A_USER = frozenset({Reason.INVALID_SPEC, Reason.UNKNOWN_TIME_ZONE, Reason.NEVER_FITS})
 """Reasons of a waiting job that time does not heal."""
+
+
+_STATUS = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
 
 
 class PoolReason(StrEnum):
@@ -45,7 +48,8 @@ class _Finding:
     """A condition without its time."""
 
     type: str
-    holds: bool
+    holds: bool | None
+    """None: it cannot be said."""
     reason: str
     message: str
 
@@ -59,6 +63,9 @@ def conditions(record: Record, job: Job, previous: Sequence[Condition], now: Sec
         _Finding("Reconciling", not stalled and _reconciling(record), reason, record.message),
         _Finding("Stalled", stalled, stalled_reason, record.message if stalled else ""),
         _scheduled(record),
+        _licensed(record),
+        _Finding("Complete", _complete(record), reason, record.message),
+        _Finding("Failed", over_without_success(record, job.spec.restart), stalled_reason, record.message),
     )
     return _timed(findings, record.observed_generation, previous, now)
 
@@ -80,7 +87,7 @@ def _ready(record: Record) -> bool:
     if record.phase is Phase.DISABLED:
         return True
     if record.phase is Phase.COMPLETED:
-        return record.finished
+        return _complete(record)
     return record.phase is Phase.INPROGRESS and record.reason is not Reason.RECONNECTING
 
 
@@ -92,7 +99,7 @@ def _stalled(record: Record, job: Job) -> tuple[bool, str]:
         case Phase.MISCONFIGURED:
             return True, reason
         case Phase.INTERRUPTED:
-            return record.finished, reason
+            return over_without_success(record, job.spec.restart), reason
         case Phase.AWAITING:
             return record.reason in _NEEDS_A_USER, reason
         case _:
@@ -115,6 +122,20 @@ def _scheduled(record: Record) -> _Finding:
     return _Finding("Scheduled", False, str(record.reason or Reason.PENDING), record.message)
 
 
+def _licensed(record: Record) -> _Finding:
+    """Of a job that asks for no slot it cannot be said whether there is one."""
+    if record.phase in ASSIGNED:
+        return _Finding("Licensed", True, Reason.ASSIGNED, "counts as one stream of the licence")
+    refused = record.phase is Phase.TOO_MANY_CAMERAS
+    words = record.message if refused else "counts for the licence only while it runs"
+    return _Finding("Licensed", False if refused else None, str(record.reason or Reason.PENDING), words)
+
+
+def _complete(record: Record) -> bool:
+    """Whether its single pass is over and reached the end."""
+    return record.phase is Phase.COMPLETED and record.finished
+
+
 def _pool_words(state: PoolState, ready: bool) -> tuple[PoolReason, str]:
     counts = f"{state.ready} of {state.desired} workers are ready"
     if state.invalid:
@@ -133,7 +154,7 @@ def _timed(
     before = {condition.type: condition for condition in previous}
     result = []
     for finding in findings:
-        status = ConditionStatus.TRUE if finding.holds else ConditionStatus.FALSE
+        status = _STATUS[finding.holds]
         old = before.get(finding.type)
         kept = old is not None and old.status is status
         time = old.last_transition_time if old is not None and kept else format_time(now)

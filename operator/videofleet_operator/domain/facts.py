@@ -14,8 +14,15 @@ class Disabled:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideSchedule:
+    """`enabled: true`, and the schedule lets the job not run now."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Enabled:
-    """`enabled: true`."""
+    """`enabled: true`, and inside the schedule, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,7 @@ class ClockWentBack:
 
 Fact = (
     Disabled
+    | OutsideSchedule
     | Enabled
     | SpecChanged
     | RunOver

@@ -23,7 +23,9 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
     """The record after a fact; the same object when the fact changes nothing."""
     match fact:
         case facts.Disabled():
-            return _disabled(record, context, now)
+            return _disabled(record, Why(Reason.DISABLED, "spec.enabled is false"), context, now)
+        case facts.OutsideSchedule(message):
+            return _disabled(record, Why(Reason.SCHEDULE, message), context, now)
         case facts.Enabled():
             return _enabled(record, context, now)
         case facts.SpecChanged():
@@ -83,14 +85,18 @@ def waits(record: Record, restart: Restart, now: Seconds) -> bool:
 # Spec
 
 
-def _disabled(record: Record, context: Context, now: Seconds) -> Record:
-    why = Why(Reason.DISABLED, "spec.enabled is false")
-    return record if record.phase is Phase.DISABLED else leave(record, Phase.DISABLED, why, context, now, attempt=0)
+def _disabled(record: Record, why: Why, context: Context, now: Seconds) -> Record:
+    if record.phase is Phase.DISABLED:
+        return explain(record, why, context, now)
+    return leave(record, Phase.DISABLED, why, context, now, attempt=0)
 
 
 def _enabled(record: Record, context: Context, now: Seconds) -> Record:
-    why = Why(Reason.ENABLED, "spec.enabled is true again")
-    return enter(record, Phase.AWAITING, why, context, now) if record.phase is Phase.DISABLED else record
+    if record.phase is not Phase.DISABLED:
+        return record
+    scheduled = record.reason is Reason.SCHEDULE
+    why = Why(Reason.ENABLED, "inside spec.schedule again" if scheduled else "spec.enabled is true again")
+    return enter(record, Phase.AWAITING, why, context, now)
 
 
 def _spec_changed(record: Record, context: Context, now: Seconds) -> Record:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
@@ -74,6 +75,25 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """Whether a job's schedule lets it run."""
+
+    inside: bool
+    since: Seconds
+    """The answer is known from here on."""
+    until: Seconds | None
+    """When it becomes the other one; None: never."""
+
+    def holds(self, now: Seconds) -> bool:
+        """Whether this is still the answer."""
+        return self.since <= now and (self.until is None or now < self.until)
+
+
+ALWAYS: Final = Opening(True, float("-inf"), None)
+"""Of a job without a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A VideoJob as the operator sees it."""
 
@@ -88,6 +108,8 @@ class Job:
     """Digest of what a worker would be given; None while something for it is missing."""
     problem: Why | None = None
     """What is missing (a Secret, a valid spec)."""
+    opening: Opening = ALWAYS
+    """What its schedule says at the snapshot's time."""
 
 
 @dataclass(frozen=True, slots=True)

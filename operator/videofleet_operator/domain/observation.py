@@ -11,6 +11,7 @@ from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Job, Pool, Record, Seconds, Why, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER
+from videofleet_operator.domain.schedule import told
 
 REASSIGN_AFTER: Final[Seconds] = 30.0
 """How long a lost worker may take to come back before its jobs go elsewhere."""
@@ -44,9 +45,15 @@ def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
     if job.problem is not None and job.problem.reason is Reason.INVALID_SPEC:
         return None
     if not job.spec.enabled:
-        return None if record.phase is Phase.DISABLED else facts.Disabled()
+        return facts.Disabled()
+    # A single pass that is over has nothing more to do that a schedule could hold up.
+    if not job.opening.inside and not record.finished:
+        return facts.OutsideSchedule(told(job.opening))
     if record.phase is Phase.DISABLED:
         return facts.Enabled()
+    if job.problem is not None and job.problem.reason is Reason.UNKNOWN_TIME_ZONE and record.phase in ASSIGNED:
+        # Nobody can say that it may run now.
+        return facts.Evicted(job.problem)
     # A digest that is unknown (its Secret cannot be read just now) never stops a running stream.
     if job.digest is not None and record.spec_digest is not None and job.digest != record.spec_digest:
         return facts.SpecChanged()
@@ -89,8 +96,13 @@ def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
             return None
 
 
+def schedule_time(job: Job, record: Record) -> Seconds | None:
+    """When the schedule opens or closes, where that makes a difference to the job."""
+    return job.opening.until if job.spec.enabled and not record.finished else None
+
+
 def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Seconds | None:
-    """When the record will be due for something by itself; None: never."""
+    """When the record will be due for something by itself, its schedule apart; None: never."""
     restart = job.spec.restart
     match record.phase:
         case Phase.STARTING:

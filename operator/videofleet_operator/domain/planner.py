@@ -200,9 +200,9 @@ def _wake(snapshot: Snapshot, jobs: Iterable[Job], records: dict[str, Record]) -
         worker = None if record.worker is None else snapshot.workers.get(record.worker.id)
         if worker is not None:
             watched.add(worker.id)
-        due = observation.next_time(job, record, worker, now)
-        if due is not None and due > now:
-            times.append(due)
+        for due in (observation.next_time(job, record, worker, now), observation.schedule_time(job, record)):
+            if due is not None and due > now:
+                times.append(due)
         if not record.observed_generation:
             times.append(job.created + _PATIENCE)
     silences = (snapshot.workers[each].silent_for for each in watched)

@@ -7,8 +7,10 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED
 from videofleet_api.protocol import JobSpec
 from videofleet_api.videojob import Analytics, Source, Step, VideoJobSpec
-from videofleet_operator.domain.model import Job, Licence, Pool, Record, Snapshot, Why, Worker
+from videofleet_operator.domain.model import ALWAYS, Job, Licence, Opening, Pool, Record, Snapshot, Why, Worker
 from videofleet_operator.domain.restore import from_status
+from videofleet_operator.domain.schedule import UnknownTimeZoneError
+from videofleet_operator.domain.schedule import opening as opening_of
 from videofleet_operator.services import payload
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.fleet import Fleet
@@ -63,14 +65,14 @@ class Gatherer:
         pools = self._pools()
         self._fleet.follow(pods)
         workers = self._workers(pods, pools)
-        jobs = {uid: known.job for uid, known in self.jobs().items()}
+        jobs = {uid: known.job for uid, known in self.jobs(now).items()}
         found = Snapshot(now=now, jobs=jobs, pools=pools, workers=workers, licence=licence)
         return with_taken(found, assumed)
 
-    def jobs(self) -> Mapping[str, KnownJob]:
+    def jobs(self, now: float) -> Mapping[str, KnownJob]:
         """All jobs that are not being deleted, by uid, as the API server has acknowledged them."""
         objects = [job for job in self._caches.jobs.cache.values() if not job.meta.deleting]
-        self._known = {job.meta.uid: self._job(job) for job in objects}
+        self._known = {job.meta.uid: self._job(job, now) for job in objects}
         self._secrets.need(self._needed_secrets())
         return self._known
 
@@ -87,14 +89,15 @@ class Gatherer:
                 needed[key] = needed.get(key, False) or wanting
         return needed
 
-    def _job(self, source: JobObject) -> KnownJob:
+    def _job(self, source: JobObject, now: float) -> KnownJob:
         secrets = tuple(self._secrets.version(*key) for key in _secret_keys(source))
         known = self._known.get(source.meta.uid)
-        if known is not None and known.source is source and known.secrets == secrets:
+        if known is not None and known.source is source and known.secrets == secrets and known.job.opening.holds(now):
             return known
         meta = source.meta
         record = from_status(source.status)
         built, problem = self._payload(source)
+        opening, unscheduled = _opening(source, now)
         job = Job(
             uid=meta.uid,
             namespace=meta.namespace,
@@ -104,7 +107,8 @@ class Gatherer:
             spec=source.spec or _UNREADABLE,
             record=record,
             digest=payload.digest(built, self._digest_key) if built is not None else None,
-            problem=problem,
+            problem=problem or unscheduled,
+            opening=opening,
         )
         shown = payload.shown_source(source.spec) if source.spec is not None else None
         return KnownJob(source, secrets, job, built, shown)
@@ -131,6 +135,14 @@ class Gatherer:
         return {
             pod.meta.uid: self._fleet.worker(pod, by_uid[pod.pool_uid], nodes) for pod in pods if pod.pool_uid in by_uid
         }
+
+
+def _opening(source: JobObject, now: float) -> tuple[Opening, Why | None]:
+    """What the job's schedule says, and what is wrong with it."""
+    try:
+        return opening_of(source.spec.schedule if source.spec else (), now), None
+    except UnknownTimeZoneError as error:
+        return ALWAYS, Why(Reason.UNKNOWN_TIME_ZONE, str(error))
 
 
 def with_taken(snapshot: Snapshot, records: Mapping[str, Record]) -> Snapshot:

@@ -96,7 +96,7 @@ class Reconciler:
         snapshot = self._gatherer.snapshot(now, licence, self._statuses.assumed)
         self._wake = None
         if leads:
-            known = self._gatherer.jobs()
+            known = self._gatherer.jobs(now)
             # 2. What should be.
             decided = plan(snapshot)
             # 3. Write it. What is being written counts as written from here on.

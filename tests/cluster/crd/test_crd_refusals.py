@@ -139,6 +139,21 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
             "values go with the operators In and NotIn, and only with these",
         ),
     ),
+    "a schedule that ends when it begins": (
+        job(schedule=[{"from": "08:00", "to": "08:00"}]),
+        ("spec.schedule[0]", "from and to must differ: the whole day is from 00:00 to 24:00"),
+    ),
+    "a schedule on a day that there is not": (
+        job(schedule=[{"days": ["monday"], "from": "08:00", "to": "18:00"}]),
+        (
+            "spec.schedule[0].days[0]",
+            'Unsupported value: "monday": supported values: "mon", "tue", "wed", "thu", "fri", "sat", "sun"',
+        ),
+    ),
+    "a schedule at an hour that there is not": (
+        job(schedule=[{"from": "24:00", "to": "08:00"}]),
+        body("spec.schedule[0].from", '"24:00"', "should match '^([01][0-9]|2[0-3]):[0-5][0-9]$'"),
+    ),
     "source left out": ({"analytics": [{"steps": [DETECT]}]}, ("spec.source", "Required value")),
     "analytics left out": ({"source": {"url": URL}}, ("spec.analytics", "Required value")),
     "enabled in words": (

@@ -27,7 +27,15 @@ async def test_an_undisturbed_life_is_three_writes_and_then_none(world: World) -
     assert status["finished"] is True
     assert "worker" not in status
     assert status["progress"] == {"percent": "100 %", "processedFrames": 100, "totalFrames": 100}
-    assert conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False", "Scheduled": "False"}
+    assert conditions(status) == {
+        "Ready": "True",
+        "Reconciling": "False",
+        "Stalled": "False",
+        "Scheduled": "False",
+        "Licensed": "Unknown",
+        "Complete": "True",
+        "Failed": "False",
+    }
     uid = (await world.api.get(JOBS, world.namespace, "file") or {})["metadata"]["uid"]
     assert status["analytics"] == [{"name": "main", "results": f"{world.namespace}/{uid}/1/main"}]
 
@@ -57,7 +65,15 @@ async def test_placed_at_first_sight_with_worker_epoch_and_phase_in_one_write(wo
         "instance": worker.instance,
     }
     assert first["observedGeneration"] == 1
-    assert conditions(first) == {"Ready": "False", "Reconciling": "True", "Stalled": "False", "Scheduled": "True"}
+    assert conditions(first) == {
+        "Ready": "False",
+        "Reconciling": "True",
+        "Stalled": "False",
+        "Scheduled": "True",
+        "Licensed": "True",
+        "Complete": "False",
+        "Failed": "False",
+    }
     assert world.last("camera")["firstFrameTime"]
 
 

@@ -13,35 +13,36 @@ from videofleet_operator.domain.model import Record
 from videofleet_operator.domain.times import format_time
 
 P = Phase
-ORDER = ("Ready", "Reconciling", "Stalled", "Scheduled")
+ORDER = ("Ready", "Reconciling", "Stalled", "Scheduled", "Licensed", "Complete", "Failed")
 
 
 def letters(made: list[Condition]) -> str:
-    """T or F for each condition, in their order."""
+    """T, F or U for each condition, in their order."""
     return "".join(each.status[0] for each in made)
 
 
 @pytest.mark.parametrize(
     ("it", "expected"),
     [
-        (Record(), "FTFF"),
-        (record(P.AWAITING, reason=Reason.WORKERS_FULL), "FTFF"),
-        (record(P.AWAITING, reason=Reason.SECRET_MISSING), "FTFF"),
-        (record(P.AWAITING, reason=Reason.NEVER_FITS), "FFTF"),
-        (record(P.AWAITING, reason=Reason.INVALID_SPEC), "FFTF"),
-        (record(P.STARTING), "FTFT"),
-        (record(P.INPROGRESS, reason=Reason.RUNNING), "TFFT"),
-        (record(P.INPROGRESS, reason=Reason.RECONNECTING), "FTFT"),
-        (record(P.DISCONNECTED), "FTFT"),
-        (record(P.COMPLETED, finished=True), "TFFF"),
-        (record(P.COMPLETED), "FTFF"),
-        (record(P.INTERRUPTED, finished=True), "FFTF"),
-        (record(P.INTERRUPTED, attempt=1), "FTFF"),
-        (record(P.NOT_STARTED, attempt=1), "FTFF"),
-        (record(P.NOT_STARTED, attempt=2), "FFTF"),
-        (record(P.MISCONFIGURED, attempt=1), "FFTF"),
-        (record(P.TOO_MANY_CAMERAS), "FTFF"),
-        (record(P.DISABLED), "TFFF"),
+        (Record(), "FTFFUFF"),
+        (record(P.AWAITING, reason=Reason.WORKERS_FULL), "FTFFUFF"),
+        (record(P.AWAITING, reason=Reason.SECRET_MISSING), "FTFFUFF"),
+        (record(P.AWAITING, reason=Reason.NEVER_FITS), "FFTFUFF"),
+        (record(P.AWAITING, reason=Reason.UNKNOWN_TIME_ZONE), "FFTFUFF"),
+        (record(P.AWAITING, reason=Reason.INVALID_SPEC), "FFTFUFF"),
+        (record(P.STARTING), "FTFTTFF"),
+        (record(P.INPROGRESS, reason=Reason.RUNNING), "TFFTTFF"),
+        (record(P.INPROGRESS, reason=Reason.RECONNECTING), "FTFTTFF"),
+        (record(P.DISCONNECTED), "FTFTTFF"),
+        (record(P.COMPLETED, finished=True), "TFFFUTF"),
+        (record(P.COMPLETED), "FTFFUFF"),
+        (record(P.INTERRUPTED, finished=True), "FFTFUFT"),
+        (record(P.INTERRUPTED, attempt=1), "FTFFUFF"),
+        (record(P.NOT_STARTED, attempt=1), "FTFFUFF"),
+        (record(P.NOT_STARTED, attempt=2), "FFTFUFT"),
+        (record(P.MISCONFIGURED, attempt=1), "FFTFUFF"),
+        (record(P.TOO_MANY_CAMERAS), "FTFFFFF"),
+        (record(P.DISABLED), "TFFFUFF"),
     ],
     ids=lambda value: f"{value.phase}-{value.reason}" if isinstance(value, Record) else None,
 )
@@ -54,8 +55,10 @@ def test_each_phase(it: Record, expected: str) -> None:
 
 def test_exhausted_retries_have_their_own_reason() -> None:
     it = record(P.NOT_STARTED, attempt=2, reason=Reason.SOURCE_AUTH, message="wrong password")
-    ready, _, stalled, _ = conditions(it, job(restart={"maxAttempts": 2}), [], NOW)
-    assert (ready.reason, stalled.reason, stalled.message) == ("SourceAuth", "RetriesExhausted", "wrong password")
+    made = {each.type: each for each in conditions(it, job(restart={"maxAttempts": 2}), [], NOW)}
+    assert made["Ready"].reason == "SourceAuth"
+    for kind in ("Stalled", "Failed"):
+        assert (made[kind].reason, made[kind].message) == ("RetriesExhausted", "wrong password")
 
 
 def test_the_time_is_kept_while_only_words_change() -> None:
@@ -67,8 +70,18 @@ def test_the_time_is_kept_while_only_words_change() -> None:
         "Reconciling": format_time(NOW),
         "Stalled": format_time(NOW),
         "Scheduled": format_time(NOW + 5),
+        "Licensed": format_time(NOW + 5),
+        "Complete": format_time(NOW),
+        "Failed": format_time(NOW),
     }
     assert {each.observed_generation for each in second} == {2}
+
+
+@pytest.mark.parametrize(("finished", "letter"), [(True, "T"), (False, "F")])
+def test_only_a_single_pass_is_complete(finished: bool, letter: str) -> None:
+    made = conditions(record(P.COMPLETED, finished=finished, reason=Reason.ENDED), job(), [], NOW)
+    complete = next(each for each in made if each.type == "Complete")
+    assert (complete.status[0], complete.reason) == (letter, "Ended")
 
 
 @pytest.mark.parametrize(

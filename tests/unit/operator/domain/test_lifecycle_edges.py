@@ -18,6 +18,7 @@ EPOCHS = (2, 3)
 CODES = (ErrorCode.NETWORK, ErrorCode.CODEC)
 SOME_FACTS: list[Fact] = [
     facts.Disabled(),
+    facts.OutsideSchedule("it is night"),
     facts.Enabled(),
     facts.SpecChanged(),
     facts.RunOver(),

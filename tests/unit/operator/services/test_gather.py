@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.domain import record
+from tests.support.domain import NOW, record
 from tests.unit.operator.kube.fakeapi import FakeApi
 from tests.unit.operator.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW as TODAY
@@ -47,7 +47,7 @@ class Made:
         self.caches.jobs.feed(body)
 
     def problem(self, name: str = "camera") -> tuple[Reason, str] | None:
-        (known,) = [each for each in self.gatherer.jobs().values() if each.job.name == name]
+        (known,) = [each for each in self.gatherer.jobs(NOW).values() if each.job.name == name]
         return None if known.job.problem is None else (known.job.problem.reason, known.job.problem.message)
 
 
@@ -66,9 +66,9 @@ async def made(
 async def test_what_did_not_change_is_not_made_again(made: Made) -> None:
     made.job("one")
     made.job("two")
-    first = {known.job.name: known for known in made.gatherer.jobs().values()}
+    first = {known.job.name: known for known in made.gatherer.jobs(NOW).values()}
     made.job("two", metadata={"labels": {"a": "b"}}, spec={**PLAIN, "priority": 3})
-    second = {known.job.name: known for known in made.gatherer.jobs().values()}
+    second = {known.job.name: known for known in made.gatherer.jobs(NOW).values()}
     assert second["one"] is first["one"]
     assert second["two"].job.spec.priority == 3
     assert second["two"].job.digest == first["two"].job.digest
@@ -76,7 +76,7 @@ async def test_what_did_not_change_is_not_made_again(made: Made) -> None:
 
 async def test_a_job_that_is_being_deleted_is_not_there(made: Made) -> None:
     made.job(deletionTimestamp="2026-01-01T00:00:00Z")
-    assert made.gatherer.jobs() == {}
+    assert made.gatherer.jobs(NOW) == {}
     assert made.gatherer.snapshot(0.0, Licence(), {}).jobs == {}
 
 
@@ -93,7 +93,7 @@ async def test_a_secret_that_lacks_a_key_is_looked_at_again_soon(made: Made) -> 
     user = base64.b64encode(b"viewer").decode()
     made.api.put("api/v1/secrets", "video", "login", data={"username": user})
     made.job(spec=NAMED)
-    made.gatherer.jobs()
+    made.gatherer.jobs(NOW)
     await eventually(lambda: made.secrets.is_known("video", "login"))
     assert "has no key password" in str(made.problem())
     made.api.put("api/v1/secrets", "video", "login", data={"password": user})
@@ -106,14 +106,14 @@ async def test_a_changed_secret_is_another_digest(made: Made) -> None:
     made.api.put("api/v1/secrets", "video", "login", data={"username": value, "password": value})
     made.job(spec=NAMED)
     await eventually(lambda: made.problem() is None)
-    (before,) = made.gatherer.jobs().values()
+    (before,) = made.gatherer.jobs(NOW).values()
     made.api.put("api/v1/secrets", "video", "login", data={"password": base64.b64encode(b"two").decode()})
     made.gatherer.doubt_secrets(before)
-    await eventually(lambda: next(iter(made.gatherer.jobs().values())).job.digest != before.job.digest)
+    await eventually(lambda: next(iter(made.gatherer.jobs(NOW).values())).job.digest != before.job.digest)
 
 
 async def test_further_secrets_are_kept_too(made: Made) -> None:
-    made.gatherer.jobs()
+    made.gatherer.jobs(NOW)
     await eventually(lambda: made.secrets.is_known("cluster", "licence"))
 
 
@@ -131,7 +131,7 @@ async def test_what_is_being_written_counts_where_it_takes_something(made: Made)
     """It holds slots already; what it gives back is free only when it is written. Workers hear of neither yet."""
     made.job("takes")
     made.job("gives")
-    takes, gives = made.gatherer.jobs().values()
+    takes, gives = made.gatherer.jobs(NOW).values()
     assumed = {
         takes.job.uid: record(Phase.STARTING),
         gives.job.uid: record(Phase.COMPLETED),
@@ -140,4 +140,4 @@ async def test_what_is_being_written_counts_where_it_takes_something(made: Made)
     snapshot = made.gatherer.snapshot(0.0, Licence(), assumed)
     phases = {job.name: job.record.phase for job in snapshot.jobs.values()}
     assert phases == {"takes": Phase.STARTING, "gives": Phase.AWAITING}
-    assert {known.job.record.phase for known in made.gatherer.jobs().values()} == {Phase.AWAITING}
+    assert {known.job.record.phase for known in made.gatherer.jobs(NOW).values()} == {Phase.AWAITING}
