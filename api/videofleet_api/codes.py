@@ -37,6 +37,8 @@ class Reason(StrEnum):
     NO_READY_WORKER = "NoReadyWorker"
     WORKERS_FULL = "WorkersFull"
     NEVER_FITS = "NeverFits"
+    WORKERS_EXCLUDED = "WorkersExcluded"
+    NO_EMPTY_WORKER = "NoEmptyWorker"
     MODEL_MISSING = "ModelMissing"
     SECRET_MISSING = "SecretMissing"
     LICENCE_EXHAUSTED = "LicenceExhausted"
@@ -56,12 +58,14 @@ class Reason(StrEnum):
     # Lost
     WORKER_SILENT = "WorkerSilent"
     WORKER_GONE = "WorkerGone"
+    WORKER_CRASHED = "WorkerCrashed"
     # Over
     ENDED = "Ended"
     DISABLED = "Disabled"
     SCHEDULE = "Schedule"
     RETRIES_EXHAUSTED = "RetriesExhausted"
     START_TIMEOUT = "StartTimeout"
+    SUSPECTED_CRASH = "SuspectedCrash"
     # Failed, one for each error code
     SOURCE_AUTH = "SourceAuth"
     SOURCE_NOT_FOUND = "SourceNotFound"

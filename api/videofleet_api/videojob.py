@@ -324,6 +324,14 @@ class WorkerRef(Document):
     instance: str | None = Field(None, description="Process instance; random at each start of the worker.")
 
 
+class ExcludedWorker(Document):
+    """A worker that failed the job and is passed over."""
+
+    name: str = Field(description="Pod name.")
+    id: str = Field(description="uid of the pod.")
+    instance: str = Field(description="Process instance; another one in the same pod is not passed over.")
+
+
 class Progress(Document):
     """How far a recorded source has been analysed."""
 
@@ -372,6 +380,10 @@ class VideoJobStatus(Document):
     since: Time | None = Field(None, description="When the phase began.")
     worker: WorkerRef | None = Field(None, description="The worker that runs the job.")
     attempt: int = Field(0, ge=0, description="Failed attempts in a row.")
+    suspicion: int = Field(0, ge=0, description="Crashes of workers while the job ran there; 30 minutes clear it.")
+    excluded_workers: list[ExcludedWorker] = Field(
+        default_factory=list, max_length=8, description="Workers that failed the job and are passed over."
+    )
     next_retry_time: Time | None = Field(None, description="When the job is tried again.")
     spec_digest: str | None = Field(None, description="Digest of what the worker was given; a change starts anew.")
     first_frame_time: Time | None = Field(None, description="When the first frame of this epoch was analysed.")

@@ -10,6 +10,7 @@ from videofleet_api.phases import ASSIGNED, Phase, allowed
 from videofleet_api.videojob import Restart, VideoJobStatus
 from videofleet_operator.domain import facts
 from videofleet_operator.domain.backoff import longest_wait
+from videofleet_operator.domain.exclusion import LIMIT
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.lifecycle import advance
 from videofleet_operator.domain.model import Record, Why
@@ -44,9 +45,14 @@ some_facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(facts.Refused, epochs, codes, st.text(max_size=30)),
     st.builds(facts.WorkerSilent, st.text(max_size=30)),
     st.builds(facts.WorkerGone, st.text(max_size=30)),
+    st.builds(facts.WorkerCrashed, st.text(max_size=30)),
+    st.builds(facts.WorkerCrashed, st.text(max_size=30)),
+    st.builds(facts.Convicted),
+    st.builds(facts.Readmitted),
     st.builds(facts.WorkerBack, st.sampled_from(["instance-w1", "instance-w2", "other"]), times),
     st.builds(facts.StartTimedOut, st.text(max_size=30)),
     st.builds(facts.StableRunning),
+    st.builds(facts.Trusted),
     st.builds(facts.RetryDue),
     st.builds(facts.ClockWentBack),
 )
@@ -101,6 +107,7 @@ def check_record(record: Record) -> None:
     assert (record.worker is not None) == (record.phase in ASSIGNED)
     assert not record.finished or record.phase in (Phase.COMPLETED, Phase.INTERRUPTED)
     assert not record.finished or record.next_retry is None
+    assert len(record.excluded) == len({each.id for each in record.excluded}) <= LIMIT
     if record.phase in ASSIGNED:
         assert record.epoch >= 1
         assert record.run >= 1
@@ -119,12 +126,12 @@ def test_nothing_is_forgotten_in_status(story: list[tuple[Fact, Context, float]]
     wire = to_status(a_job(), record, Shown(), None, now)
     read = from_status(wire)
     assert to_status(a_job(), read, Shown(), wire, now + 5) == wire
-    assert (read.phase, read.epoch, read.run, read.transitions) == (
-        record.phase,
-        record.epoch,
-        record.run,
-        record.transitions,
-    )
+    assert _kept(read) == _kept(record)
+
+
+def _kept(record: Record) -> tuple[object, ...]:
+    counters = record.epoch, record.run, record.transitions, record.attempt, record.suspicion
+    return record.phase, counters, record.excluded
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner)))

@@ -7,6 +7,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_api.videojob import Restart
 from videofleet_operator.domain.model import Record, Seconds
+from videofleet_operator.domain.suspicion import convicted
 
 AUTH_DELAY: Final = 60.0
 """Least wait after wrong credentials: cameras lock out who tries more often."""
@@ -57,7 +58,7 @@ def retry_at(record: Record, restart: Restart) -> Seconds | None:
 
     Attempts are compared each time, so that a raised maxAttempts frees a job that had given up.
     """
-    if record.phase not in RETRIED or record.finished or exhausted(record, restart):
+    if record.phase not in RETRIED or record.finished or convicted(record) or exhausted(record, restart):
         return None
     return record.since if record.next_retry is None else record.next_retry
 

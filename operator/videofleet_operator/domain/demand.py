@@ -5,11 +5,12 @@ from typing import Final
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
-from videofleet_operator.domain.isolation import fits, slots_of, slots_per_worker
+from videofleet_operator.domain.isolation import fits, slots_per_worker
 from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Job, Pool, Snapshot
+from videofleet_operator.domain.suspicion import held_slots
 
-_MORE_WORKERS_HELP: Final = frozenset({Reason.WORKERS_FULL, Reason.NO_READY_WORKER})
+_MORE_WORKERS_HELP: Final = frozenset({Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.NO_EMPTY_WORKER})
 
 
 def waiting_slots(snapshot: Snapshot) -> dict[str, list[int]]:
@@ -23,7 +24,7 @@ def waiting_slots(snapshot: Snapshot) -> dict[str, list[int]]:
     for job in sorted(_waiting(snapshot.jobs.values()), key=lambda job: (-job.spec.priority, job.created, job.uid)):
         pool = next((key for key in sorted(snapshot.pools) if _takes(snapshot.pools[key], job, room)), None)
         if pool is not None:
-            slots = slots_of(job, snapshot.pools[pool])
+            slots = held_slots(job, snapshot.pools[pool])
             room[pool] -= slots
             result[pool].append(slots)
     for pool in _kept_awake(snapshot):
@@ -37,7 +38,7 @@ def used_slots(snapshot: Snapshot) -> dict[str, int]:
     for job in snapshot.jobs.values():
         worker = job.record.worker
         if worker is not None and job.record.phase in ASSIGNED:
-            used[worker.id] = used.get(worker.id, 0) + slots_of(job, snapshot.pools.get(worker.pool))
+            used[worker.id] = used.get(worker.id, 0) + held_slots(job, snapshot.pools.get(worker.pool))
     return used
 
 
@@ -76,4 +77,4 @@ def _room(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _takes(pool: Pool, job: Job, room: Mapping[str, int]) -> bool:
-    return room[pool.key] >= slots_of(job, pool) and fits(job, pool) and refusal(pool, job) is None
+    return held_slots(job, pool) <= room[pool.key] and fits(job, pool) and refusal(pool, job) is None

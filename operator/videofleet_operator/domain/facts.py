@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from videofleet_api.codes import ErrorCode
-from videofleet_operator.domain.model import Assigned, Seconds, Why
+from videofleet_operator.domain.model import Assigned, Excluded, Seconds, Why
 
 # From the spec
 
@@ -78,6 +78,13 @@ class Shed:
     """The licence's limit was lowered, and this stream has to give way."""
 
     why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Readmitted:
+    """Workers that failed the job are no longer passed over, except these."""
+
+    excluded: tuple[Excluded, ...] = ()
 
 
 # From the worker; all carry the epoch that they are about
@@ -158,6 +165,18 @@ class WorkerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerCrashed:
+    """The worker's process died by itself while it ran the job."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Convicted:
+    """The job has crashed so many workers that it is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerBack:
     """The same worker process answers again."""
 
@@ -182,6 +201,11 @@ class StableRunning:
 
 
 @dataclass(frozen=True, slots=True)
+class Trusted:
+    """The job has run so long that the crashes of its former workers were not its doing."""
+
+
+@dataclass(frozen=True, slots=True)
 class RetryDue:
     """The back-off is over."""
 
@@ -203,6 +227,7 @@ Fact = (
     | NoPlace
     | NoLicence
     | Shed
+    | Readmitted
     | Preparing
     | FirstFrame
     | Reconnecting
@@ -212,9 +237,12 @@ Fact = (
     | Refused
     | WorkerSilent
     | WorkerGone
+    | WorkerCrashed
+    | Convicted
     | WorkerBack
     | StartTimedOut
     | StableRunning
+    | Trusted
     | RetryDue
     | ClockWentBack
 )

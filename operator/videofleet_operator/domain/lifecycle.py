@@ -9,7 +9,7 @@ from typing import Any, Final
 from videofleet_api.codes import CONFIGURATION_ERRORS, REASON_OF_ERROR, ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_api.videojob import Restart
-from videofleet_operator.domain import facts
+from videofleet_operator.domain import exclusion, facts, suspicion
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at, retry_wait
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.model import Failure, Record, Seconds, Why
@@ -17,6 +17,8 @@ from videofleet_operator.domain.records import Context, changed, clean, enter, e
 
 _REDO: Final = RETRIED | ASSIGNED
 """Phases that a changed spec ends."""
+_ANEW: Final[dict[str, Any]] = {"attempt": 0, "suspicion": 0, "excluded": ()}
+"""What is held against a job is forgotten when a user has changed something about it."""
 
 
 def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Record:
@@ -44,6 +46,8 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return _no_licence(record, why, context, now)
         case facts.Shed(why):
             return leave(record, Phase.TOO_MANY_CAMERAS, why, context, now) if record.phase in RUNNING else record
+        case facts.Readmitted(excluded):
+            return record if record.excluded == excluded else changed(record, excluded=excluded)
         case facts.Preparing(epoch):
             return _preparing(record, context, now) if _current(record, epoch) else record
         case facts.FirstFrame(epoch, time):
@@ -62,12 +66,18 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return _lost(record, Why(Reason.WORKER_SILENT, message), context, now)
         case facts.WorkerGone(message):
             return _lost(record, Why(Reason.WORKER_GONE, message), context, now)
+        case facts.WorkerCrashed(message):
+            return _crashed(record, message, context, now)
+        case facts.Convicted():
+            return _convicted(record, context, now)
         case facts.WorkerBack():
             return _worker_back(record, fact, context, now)
         case facts.StartTimedOut(message):
             return _start_timed_out(record, message, context, now)
         case facts.StableRunning():
             return changed(record, attempt=0) if record.attempt and _stable(record, context, now) else record
+        case facts.Trusted():
+            return _trusted(record, now)
         case facts.RetryDue():
             return _retry_due(record, context, now)
         case facts.ClockWentBack():
@@ -88,7 +98,9 @@ def waits(record: Record, restart: Restart, now: Seconds) -> bool:
 def _disabled(record: Record, why: Why, context: Context, now: Seconds) -> Record:
     if record.phase is Phase.DISABLED:
         return explain(record, why, context, now)
-    return leave(record, Phase.DISABLED, why, context, now, attempt=0)
+    # A schedule that closes is no user who has changed something.
+    forgotten = _ANEW if why.reason is Reason.DISABLED else {"attempt": 0}
+    return leave(record, Phase.DISABLED, why, context, now, **forgotten)
 
 
 def _enabled(record: Record, context: Context, now: Seconds) -> Record:
@@ -103,7 +115,7 @@ def _spec_changed(record: Record, context: Context, now: Seconds) -> Record:
     if record.phase not in _REDO:
         return record
     why = Why(Reason.SPEC_CHANGED, "the spec, or a Secret that it names, changed: it starts anew")
-    return leave(record, Phase.AWAITING, why, context, now, attempt=0)
+    return leave(record, Phase.AWAITING, why, context, now, **_ANEW)
 
 
 def _run_kept(record: Record) -> Record:
@@ -213,6 +225,8 @@ def _ended(record: Record, fact: facts.Ended, context: Context, now: Seconds) ->
         context,
         now,
         attempt=0,
+        # The whole source went through without a crash.
+        suspicion=0,
         first_frame=first_frame,
         completed=now,
         finished=over,
@@ -253,6 +267,8 @@ def _error(
     **changes: Any,
 ) -> Record:
     """Into a failed phase, with the back-off that its attempts have earned."""
+    # A worker reports a source that does not answer within seconds; of one that says nothing it is the cause itself.
+    blamed = exclusion.blames(code) or reason is Reason.START_TIMEOUT
     why = Why(reason or REASON_OF_ERROR[code], message)
     attempt = 1 if _stable(record, context, now) else record.attempt + 1
     over = context.single_pass and phase is Phase.INTERRUPTED
@@ -266,6 +282,7 @@ def _error(
         context,
         now,
         attempt=attempt,
+        excluded=exclusion.with_worker(record.excluded, record.worker) if blamed else record.excluded,
         finished=over,
         completed=now if over else record.completed,
         next_retry=now + wait if again else None,
@@ -280,6 +297,26 @@ def _error(
 def _lost(record: Record, why: Why, context: Context, now: Seconds) -> Record:
     """The worker, epoch and licence slot are kept: it may come back."""
     return enter(record, Phase.DISCONNECTED, why, context, now) if record.phase in RUNNING else record
+
+
+def _crashed(record: Record, message: str, context: Context, now: Seconds) -> Record:
+    """As lost, and a suspicion more. One that was only silent until now may have died then already."""
+    why = Why(Reason.WORKER_CRASHED, message)
+    if record.phase in RUNNING:
+        return enter(record, Phase.DISCONNECTED, why, context, now, suspicion=record.suspicion + 1)
+    if record.phase is Phase.DISCONNECTED and record.reason is Reason.WORKER_SILENT:
+        return changed(explain(record, why, context, now), suspicion=record.suspicion + 1)
+    return record
+
+
+def _convicted(record: Record, context: Context, now: Seconds) -> Record:
+    if record.phase is not Phase.DISCONNECTED or not suspicion.convicted(record):
+        return record
+    message = (
+        f"{record.suspicion} workers crashed while they ran it, the last one alone: "
+        "edit the spec, or set enabled to false and true, to try it again"
+    )
+    return leave(record, Phase.INTERRUPTED, Why(Reason.SUSPECTED_CRASH, message), context, now)
 
 
 def _worker_back(record: Record, fact: facts.WorkerBack, context: Context, now: Seconds) -> Record:
@@ -299,6 +336,13 @@ def _start_timed_out(record: Record, message: str, context: Context, now: Second
     if record.phase is not Phase.STARTING:
         return record
     return _error(record, Phase.NOT_STARTED, ErrorCode.TIMEOUT, message, context, now, reason=Reason.START_TIMEOUT)
+
+
+def _trusted(record: Record, now: Seconds) -> Record:
+    due = suspicion.trusted_at(record)
+    if due is None or now < due or record.reason is Reason.RECONNECTING:
+        return record
+    return changed(record, suspicion=0)
 
 
 def _retry_due(record: Record, context: Context, now: Seconds) -> Record:

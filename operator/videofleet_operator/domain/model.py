@@ -38,6 +38,17 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
+class Excluded:
+    """A worker process that failed a job and is passed over."""
+
+    name: str
+    """Pod name."""
+    id: str
+    """uid of the pod."""
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The last error of a job."""
 
@@ -60,6 +71,10 @@ class Record:
     since: Seconds = 0.0
     worker: Assigned | None = None
     attempt: int = 0
+    suspicion: int = 0
+    """Crashes of workers while the job ran there."""
+    excluded: tuple[Excluded, ...] = ()
+    """Workers that failed the job, the oldest first."""
     next_retry: Seconds | None = None
     spec_digest: str | None = None
     """What the current epoch was started with."""
@@ -137,6 +152,9 @@ class Worker:
     """Newest report of each job, by uid."""
     spent: bool = False
     """It takes no further job: its pool gives each job a pod of its own, and this one has had its job."""
+    died: bool = False
+    """Its process has ended by itself, and no other runs yet: the pod failed or its container waits for its restart.
+    Never so for a pod that was deleted or evicted, or whose node is lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from typing import Final
 from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.protocol import JobReport, JobState
-from videofleet_operator.domain import facts
+from videofleet_operator.domain import exclusion, facts, suspicion
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, longest_wait, retry_at
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.matching import refusal
-from videofleet_operator.domain.model import Job, Pool, Record, Seconds, Why, Worker
+from videofleet_operator.domain.model import Assigned, Job, Pool, Record, Seconds, Why, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER
 from videofleet_operator.domain.schedule import told
 
@@ -23,10 +23,13 @@ def worker_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -
     """What the job's worker says, or what has become of it. `worker`: None, its pod is gone."""
     if record.phase not in ASSIGNED or record.worker is None:
         return None
+    if record.phase is Phase.DISCONNECTED and suspicion.convicted(record):
+        return facts.Convicted()
     if worker is None:
         return facts.WorkerGone(f"worker {record.worker.name} is gone")
-    if worker.instance is not None and worker.instance != record.worker.instance:
-        return facts.WorkerGone(f"worker {worker.name} has restarted")
+    crash = _crash_of(record.worker, worker)
+    if crash is not None:
+        return crash
     report = current_report(job, record, worker)
     over = None if report is None else _terminal_fact(report, now)
     if over is not None:
@@ -40,14 +43,25 @@ def worker_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -
     return None if report is None else _running_fact(record, report, now)
 
 
+def _crash_of(held: Assigned, worker: Worker) -> Fact | None:
+    """Whether the process that the job was given to is no more, although its pod is there."""
+    if worker.instance is not None and worker.instance != held.instance:
+        message = f"the process of worker {worker.name} ended, and another one runs"
+        # A process that ends while its pod is taken away was told to.
+        return facts.WorkerGone(message) if worker.leaving else facts.WorkerCrashed(message)
+    if worker.died and not worker.connected:
+        return facts.WorkerCrashed(f"the process of worker {worker.name} ended")
+    return None
+
+
 def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
     """What the spec asks for that the record does not have. `pool`: that of the job's worker."""
     if job.problem is not None and job.problem.reason is Reason.INVALID_SPEC:
         return None
     if not job.spec.enabled:
         return facts.Disabled()
-    # A single pass that is over has nothing more to do that a schedule could hold up.
-    if not job.opening.inside and not record.finished:
+    # What is over has nothing more to do that a schedule could hold up.
+    if not job.opening.inside and not _over(record):
         return facts.OutsideSchedule(told(job.opening))
     if record.phase is Phase.DISABLED:
         return facts.Enabled()
@@ -56,6 +70,9 @@ def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
         return facts.Evicted(job.problem)
     # A digest that is unknown (its Secret cannot be read just now) never stops a running stream.
     if job.digest is not None and record.spec_digest is not None and job.digest != record.spec_digest:
+        return facts.SpecChanged()
+    # Whoever edits a job that was given up, be it in what no worker is told, wants it tried again.
+    if _given_up(record) and job.generation > record.observed_generation:
         return facts.SpecChanged()
     if pool is not None and job.generation > record.observed_generation and record.phase in ASSIGNED:
         refused = refusal(pool, job)
@@ -88,6 +105,9 @@ def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
             return _start_fact(job, record, worker, now)
         case Phase.INPROGRESS if record.attempt and now >= record.since + restart.stable_after:
             return facts.StableRunning()
+        case Phase.INPROGRESS:
+            due = suspicion.trusted_at(record)
+            return facts.Trusted() if due is not None and due <= now else None
         case Phase.COMPLETED | Phase.INTERRUPTED:
             due = retry_at(record, restart)
             return facts.RetryDue() if due is not None and due <= now else None
@@ -98,7 +118,16 @@ def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
 
 def schedule_time(job: Job, record: Record) -> Seconds | None:
     """When the schedule opens or closes, where that makes a difference to the job."""
-    return job.opening.until if job.spec.enabled and not record.finished else None
+    return job.opening.until if job.spec.enabled and not _over(record) else None
+
+
+def _over(record: Record) -> bool:
+    """Whether the job has had its only pass, or was given up: time alone does not start it again."""
+    return record.finished or _given_up(record)
+
+
+def _given_up(record: Record) -> bool:
+    return record.phase is Phase.INTERRUPTED and suspicion.convicted(record)
 
 
 def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Seconds | None:
@@ -108,9 +137,12 @@ def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
         case Phase.STARTING:
             return _start_deadline(job, record, now)
         case Phase.INPROGRESS:
-            return record.since + restart.stable_after if record.attempt else None
+            stable = record.since + restart.stable_after if record.attempt else None
+            return stable if stable is not None and stable > now else suspicion.trusted_at(record)
         case Phase.DISCONNECTED:
             return record.since + REASSIGN_AFTER
+        case Phase.AWAITING if exclusion.waits_elsewhere(record):
+            return exclusion.ends(record)
         case Phase.AWAITING | Phase.TOO_MANY_CAMERAS | Phase.DISABLED:
             return None
         case Phase.COMPLETED | Phase.INTERRUPTED | Phase.NOT_STARTED | Phase.MISCONFIGURED:
@@ -123,7 +155,7 @@ def lost_for_good(record: Record, worker: Worker | None, now: Seconds) -> bool:
         return False
     if worker is None or record.worker is None or (worker.leaving and not worker.connected):
         return True
-    if worker.instance is not None and worker.instance != record.worker.instance:
+    if _crash_of(record.worker, worker) is not None:
         return True
     # A new leader has to try to reach the worker before it may conclude anything from an old `since`.
     return worker.silent_for >= SILENT_AFTER and now >= record.since + REASSIGN_AFTER

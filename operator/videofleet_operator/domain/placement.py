@@ -9,7 +9,7 @@ from videofleet_api.codes import Reason
 from videofleet_operator.domain.isolation import fits, isolated, slots_per_worker
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
-from videofleet_operator.domain.shelf import Offer, Shelf
+from videofleet_operator.domain.shelf import ANY_WORKER, Offer, Shelf, Terms
 
 SILENT_AFTER: Final[Seconds] = 10.0
 """Five heartbeats: after this a worker counts as lost."""
@@ -22,6 +22,9 @@ class Answer(StrEnum):
 
     FITS = "fits"
     FULL = "full"
+    NOT_EMPTY = "not empty"
+    EXCLUDED = "excluded"
+    ALL_TRIED = "all tried"
     NO_WORKER = "no worker"
     NO_MODEL = "no model"
     NO_POOL = "no pool"
@@ -67,22 +70,27 @@ class Capacity:
         for worker in workers.values():
             self._place_worker(worker, pools, used.get(worker.id, 0))
 
-    def can_add(self, job: Job) -> Verdict:
+    def can_add(self, job: Job, terms: Terms = ANY_WORKER) -> Verdict:
         """Where the job would go, or why nowhere."""
         kind = self._kind(job)
         if kind.refused is not None:
             return kind.refused
-        offers = [offer for shelf in kind.shelves if (offer := shelf.best(job.spec.slots)) is not None]
-        if not offers:
-            return self._full(kind, job.spec.slots)
-        best = min(offers)
-        return Verdict(Answer.FITS, worker=self._workers[best.id], offer=best)
+        slots = job.spec.slots
+        best = _best(kind, slots, terms)
+        if best is not None:
+            return Verdict(Answer.FITS, worker=self._workers[best.id], offer=best)
+        if terms.avoid and (passed := _best(kind, slots, terms._replace(avoid=frozenset()))) is not None:
+            return _excluded(kind, passed, terms.avoid)
+        if terms.alone:
+            return Verdict(Answer.NOT_EMPTY, why=_not_empty(kind))
+        return self._full(kind, slots)
 
-    def add(self, verdict: Verdict, slots: int) -> None:
-        """Take the slots of the worker that `can_add` just found."""
-        if verdict.offer is None:
+    def add(self, verdict: Verdict, slots: int, *, alone: bool = False) -> None:
+        """Take the slots of the worker that `can_add` just found; all of them for a job that goes alone."""
+        offer = verdict.offer
+        if offer is None:
             raise ValueError(f"nothing to take: the answer was {verdict.answer}")
-        self._shelves[verdict.offer.shelf].take(verdict.offer, slots)
+        self._shelves[offer.shelf].take(offer, offer.free if alone else slots)
         self._refusals.clear()
 
     def _full(self, kind: _Kind, slots: int) -> Verdict:
@@ -141,6 +149,31 @@ def needed_steps(job: Job) -> frozenset[str]:
 
 def _refused(answer: Answer, reason: Reason, message: str) -> _Kind:
     return _Kind(refused=Verdict(answer, why=Why(reason, message)))
+
+
+def _best(kind: _Kind, slots: int, terms: Terms) -> Offer | None:
+    offers = (shelf.best(slots) if terms == ANY_WORKER else shelf.best_of(slots, terms) for shelf in kind.shelves)
+    return min((offer for offer in offers if offer is not None), default=None)
+
+
+def _excluded(kind: _Kind, passed: Offer, avoid: frozenset[str]) -> Verdict:
+    """Only workers that failed the job have room. `passed`: the first of them."""
+    others = sum(shelf.others(avoid) for shelf in kind.shelves)
+    if not others:
+        return Verdict(Answer.ALL_TRIED)
+    message = (
+        f"worker {passed.name} has room, but failed this job; "
+        f"{_count(others, 'other worker')} of {_count(kind.pools, 'matching pool')} "
+        f"{'has' if others == 1 else 'have'} none: it is tried there again if that lasts"
+    )
+    return Verdict(Answer.EXCLUDED, why=Why(Reason.WORKERS_EXCLUDED, message))
+
+
+def _not_empty(kind: _Kind) -> Why:
+    workers = sum(shelf.workers for shelf in kind.shelves)
+    where = f"{_count(workers, 'worker')} of {_count(kind.pools, 'matching pool')}"
+    message = f"workers crashed while they ran it, so it starts only alone on a worker, and none of {where} is empty"
+    return Why(Reason.NO_EMPTY_WORKER, message)
 
 
 def _full(kind: _Kind, slots: int) -> Why:

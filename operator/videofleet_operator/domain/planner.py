@@ -7,13 +7,13 @@ from typing import Final
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
-from videofleet_operator.domain import facts, licence, observation
+from videofleet_operator.domain import exclusion, facts, licence, observation, suspicion
 from videofleet_operator.domain.facts import Fact
-from videofleet_operator.domain.isolation import slots_of
 from videofleet_operator.domain.lifecycle import advance, waits
 from videofleet_operator.domain.model import Assigned, Job, Plan, Record, Seconds, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity, Verdict
 from videofleet_operator.domain.records import Context, changed
+from videofleet_operator.domain.shelf import Terms
 
 _UNKNOWN_PAYLOAD: Final = Why(Reason.PENDING, "what the worker will be given is not known yet")
 _PATIENCE: Final[Seconds] = 5.0
@@ -140,14 +140,30 @@ def _placement(
 ) -> facts.Placed | facts.NoPlace | facts.NoLicence:
     if job.problem is not None or job.digest is None:
         return facts.NoPlace(job.problem or _UNKNOWN_PAYLOAD)
-    verdict = capacity.can_add(job)
+    verdict = _verdict(draft, job, capacity)
     refused = licence.refusal(draft.snapshot.licence, job, others)
     if refused is not None and (verdict.answer is Answer.FITS or draft.record(job).phase is Phase.TOO_MANY_CAMERAS):
         return facts.NoLicence(refused)
     if verdict.why is not None:
         return facts.NoPlace(verdict.why)
-    capacity.add(verdict, job.spec.slots)
+    capacity.add(verdict, job.spec.slots, alone=suspicion.alone(job.record))
     return facts.Placed(_assigned(verdict), job.digest)
+
+
+def _verdict(draft: _Draft, job: Job, capacity: Capacity) -> Verdict:
+    """Where the job would go; workers that failed it count again once there is no other to try."""
+    record, snapshot = draft.record(job), draft.snapshot
+    excluded = exclusion.in_force(record.excluded, snapshot.workers)
+    terms = Terms(frozenset(each.id for each in excluded), suspicion.alone(record))
+    verdict = capacity.can_add(job, terms)
+    if verdict.answer is Answer.ALL_TRIED or (
+        verdict.answer is Answer.EXCLUDED and exclusion.over(record, snapshot.now)
+    ):
+        excluded = ()
+        verdict = capacity.can_add(job, terms._replace(avoid=frozenset()))
+    if verdict.answer is Answer.FITS and record.excluded:
+        draft.apply(job, facts.Readmitted(excluded))
+    return verdict
 
 
 def _undecided(job: Job) -> bool:
@@ -176,7 +192,7 @@ def _used_capacity(snapshot: Snapshot) -> Counter[str]:
             continue
         worker = snapshot.workers.get(held.id)
         if worker is not None and worker.instance in (None, held.instance):
-            used[held.id] += slots_of(job, snapshot.pools.get(held.pool))
+            used[held.id] += suspicion.held_slots(job, snapshot.pools.get(held.pool))
     return used
 
 

@@ -12,7 +12,15 @@ from videofleet_operator.domain.model import Record, Seconds, Why
 
 MESSAGE_LIMIT: Final = 1024
 """Characters of a message; the schema of status takes no more of an error's."""
-_VOLATILE: Final = frozenset({Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.LICENCE_EXHAUSTED})
+_VOLATILE: Final = frozenset(
+    {
+        Reason.WORKERS_FULL,
+        Reason.WORKERS_EXCLUDED,
+        Reason.NO_EMPTY_WORKER,
+        Reason.NO_READY_WORKER,
+        Reason.LICENCE_EXHAUSTED,
+    }
+)
 """Reasons whose message holds counts: it is not rewritten while the reason stays, or a full fleet would make every
 waiting job's status change with each change of any other."""
 _FIELDS: Final = tuple(field.name for field in fields(Record))

@@ -3,7 +3,7 @@
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.videojob import LastError, VideoJobStatus, WorkerRef
-from videofleet_operator.domain.model import Assigned, Failure, Record, Seconds
+from videofleet_operator.domain.model import Assigned, Excluded, Failure, Record, Seconds
 from videofleet_operator.domain.status import read_status
 from videofleet_operator.domain.times import parse_time
 
@@ -29,6 +29,8 @@ def from_status(raw: object) -> Record:
         since=_time(status.since) or 0.0,
         worker=worker if phase in ASSIGNED else None,
         attempt=status.attempt,
+        suspicion=status.suspicion,
+        excluded=tuple(Excluded(each.name, each.id, each.instance) for each in status.excluded_workers),
         next_retry=_time(status.next_retry_time),
         spec_digest=status.spec_digest,
         first_frame=_time(status.first_frame_time),

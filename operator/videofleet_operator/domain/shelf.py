@@ -26,6 +26,18 @@ class Offer(NamedTuple):
         return abs(self.distance)
 
 
+class Terms(NamedTuple):
+    """What a job demands of a worker besides free slots."""
+
+    avoid: frozenset[str] = frozenset()
+    """Ids of workers that it does not go to."""
+    alone: bool = False
+    """Only an empty worker will do, and the job takes all of it."""
+
+
+ANY_WORKER: Final = Terms()
+
+
 class Shelf:
     """Workers of one pool that can run the same steps."""
 
@@ -36,6 +48,8 @@ class Shelf:
         self._isolated = isolated
         self._by_free: dict[int, list[tuple[str, str]]] = {}
         self._offers: dict[int, Offer | None] = {}
+        self._empty: set[tuple[str, str]] = set()
+        self._ids: set[str] = set()
         self.workers = 0
         self.total = 0
         self.used = 0
@@ -45,36 +59,73 @@ class Shelf:
         self.workers += 1
         self.total += capacity
         self.used += used
+        self._ids.add(worker_id)
+        if not used:
+            self._empty.add((name, worker_id))
         self._push(max(0, capacity - used), name, worker_id)
 
     def best(self, slots: int) -> Offer | None:
         """The worker to take for so many slots; ties go to the first name."""
         slots = 1 if self._isolated else slots
         if slots not in self._offers:
-            self._offers[slots] = self._find(slots)
+            fitting = self._fitting(slots)
+            self._offers[slots] = self._offer(fitting[0], self._by_free[fitting[0]][0]) if fitting else None
         return self._offers[slots]
 
-    def take(self, offer: Offer, slots: int) -> None:
-        """Use slots of a worker that `best` offered last. Raises ValueError for an older offer."""
+    def best_of(self, slots: int, terms: Terms) -> Offer | None:
+        """As `best`, for the few that not every worker may take; looks at the workers one by one."""
         slots = 1 if self._isolated else slots
-        heap = self._by_free.get(offer.free)
-        if not heap or heap[0] != (offer.name, offer.id) or offer.free < slots:
+        if terms.alone and not self._empty:
+            return None
+        for free in self._fitting(slots):
+            able = [each for each in self._by_free[free] if self._meets(each, terms)]
+            if able:
+                return self._offer(free, min(able))
+        return None
+
+    def others(self, ids: frozenset[str]) -> int:
+        """How many of the workers here are not among these."""
+        return len(self._ids - ids)
+
+    def take(self, offer: Offer, slots: int) -> None:
+        """Use slots of a worker. Raises ValueError when it no longer has the free slots that it was offered with."""
+        slots = 1 if self._isolated else slots
+        entry = (offer.name, offer.id)
+        heap = self._by_free.get(offer.free, [])
+        if offer.free < slots or not _holds(heap, entry):
             raise ValueError(f"worker {offer.name} no longer has the {offer.free} free slots that it was offered with")
-        heapq.heappop(heap)
+        _remove(heap, entry)
         if not heap:
             del self._by_free[offer.free]
         self.used += slots
+        self._empty.discard(entry)
         self._push(offer.free - slots, offer.name, offer.id)
 
-    def _find(self, slots: int) -> Offer | None:
-        fitting = [free for free in self._by_free if free >= slots]
-        if not fitting:
-            return None
-        spread = self._packing is Packing.SPREAD
-        free = max(fitting) if spread else min(fitting)
-        name, worker_id = self._by_free[free][0]
-        return Offer(_PACKED_FIRST[self._packing], -free if spread else free, name, worker_id, self._index)
+    def _fitting(self, slots: int) -> list[int]:
+        """Counts of free slots that are enough, those to take from first."""
+        fitting = (free for free in self._by_free if free >= slots)
+        return sorted(fitting, reverse=self._packing is Packing.SPREAD)
+
+    def _meets(self, worker: tuple[str, str], terms: Terms) -> bool:
+        return worker[1] not in terms.avoid and (not terms.alone or worker in self._empty)
+
+    def _offer(self, free: int, worker: tuple[str, str]) -> Offer:
+        distance = -free if self._packing is Packing.SPREAD else free
+        return Offer(_PACKED_FIRST[self._packing], distance, *worker, self._index)
 
     def _push(self, free: int, name: str, worker_id: str) -> None:
         self._offers.clear()
         heapq.heappush(self._by_free.setdefault(free, []), (name, worker_id))
+
+
+def _holds(heap: list[tuple[str, str]], entry: tuple[str, str]) -> bool:
+    # Nearly always it is the first: a large heap is not searched for it.
+    return bool(heap) and (heap[0] == entry or entry in heap)
+
+
+def _remove(heap: list[tuple[str, str]], entry: tuple[str, str]) -> None:
+    if heap[0] == entry:
+        heapq.heappop(heap)
+    else:
+        heap.remove(entry)
+        heapq.heapify(heap)

@@ -10,6 +10,7 @@ from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobProgress
 from videofleet_api.videojob import (
     AnalyticsStatus,
+    ExcludedWorker,
     LastError,
     Progress,
     Statistics,
@@ -54,6 +55,10 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         since=_time(record.since or None),
         worker=_worker(record),
         attempt=record.attempt,
+        suspicion=record.suspicion,
+        excluded_workers=[
+            ExcludedWorker(name=each.name, id=each.id, instance=each.instance) for each in record.excluded
+        ],
         next_retry_time=_time(record.next_retry),
         spec_digest=record.spec_digest,
         first_frame_time=_time(record.first_frame),

@@ -66,6 +66,7 @@ class Fleet:
             connected=bool(state and state.connected),
             silent_for=max(0.0, self._clock() - state.last_line) if state else 0.0,
             leaving=pod.meta.deleting or node_gone or pod.phase in ("Succeeded", "Failed"),
+            died=pod.died and not node_gone,
             steps=frozenset(info.steps) if info else frozenset(),
             reports=dict(state.reports) if state else {},
             # A container that has been restarted may have left something behind for the next process.

@@ -80,6 +80,8 @@ class PodObject:
     """Why it does not run, where the cluster says so."""
     failures: int = 0
     """How often in a row its place had failed before it was made."""
+    died: bool = False
+    """Its process has ended by itself and does not run again yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ def project_pod(body: Json) -> PodObject | None:
         started=any("running" in (container.get("state") or {}) for container in containers),
         restarts=sum(int(container.get("restartCount", 0)) for container in containers),
         problem=_pod_problem(status, containers),
+        died=_died(body, status, containers),
     )
 
 
@@ -191,6 +194,21 @@ def _condition(status: Json, kind: str) -> bool:
         condition.get("type") == kind and condition.get("status") == "True"
         for condition in status.get("conditions") or []
     )
+
+
+def _died(body: Json, status: Json, containers: list[Json]) -> bool:
+    """A pod that is deleted, evicted or pre-empted was ended by the cluster, and says so."""
+    ended_by_others = (
+        "deletionTimestamp" in body["metadata"] or status.get("reason") or _condition(status, "DisruptionTarget")
+    )
+    if ended_by_others:
+        return False
+    return status.get("phase") == "Failed" or any(_has_crashed(container) for container in containers)
+
+
+def _has_crashed(container: Json) -> bool:
+    state = container.get("state") or {}
+    return "terminated" in state or (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
 
 
 def _pod_problem(status: Json, containers: list[Json]) -> str:

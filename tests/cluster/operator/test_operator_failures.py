@@ -158,7 +158,7 @@ async def test_a_job_that_crashes_its_worker_starts_again(world: World) -> None:
     await world.job("camera")
     status = await world.until("camera", "INPROGRESS", epoch=2)
     lost = next(seen for seen in world.history("camera") if seen.phase == "DISCONNECTED")
-    assert lost.status["reason"] == "WorkerGone"
+    assert (lost.status["reason"], lost.status["suspicion"]) == ("WorkerCrashed", 1)
     assert status["worker"]["instance"] == world.worker().instance != lost.status["worker"]["instance"]
     assert status["attempt"] == 0, "a lost worker is nobody's attempt"
     assert world.scripts.seen["camera"] == [1, 2], "the new process was never given the old epoch"

@@ -28,10 +28,14 @@ SOME_FACTS: list[Fact] = [
     facts.NoPlace(WHY),
     facts.NoLicence(WHY),
     facts.Shed(WHY),
+    facts.Readmitted(),
     facts.WorkerSilent("silent"),
     facts.WorkerGone("gone"),
+    facts.WorkerCrashed("crashed"),
+    facts.Convicted(),
     facts.StartTimedOut("late"),
     facts.StableRunning(),
+    facts.Trusted(),
     facts.RetryDue(),
     facts.ClockWentBack(),
     *(facts.WorkerBack(instance, first) for instance in ("instance-w1", "other") for first in (None, NOW)),
@@ -59,8 +63,9 @@ def variants(phase: Phase) -> list[Record]:
         (None, NOW - 1, NOW + 10_000),
         (0, 2),
         (True, False),
-        (None, Reason.RECONNECTING, Reason.SHED),
+        (None, Reason.RECONNECTING, Reason.SHED, Reason.WORKER_SILENT),
         (None, assigned()),
+        (0, 2, 3),
     )
     return [
         Record(
@@ -74,8 +79,9 @@ def variants(phase: Phase) -> list[Record]:
             finished=finished,
             reason=reason,
             worker=on,
+            suspicion=suspicion,
         )
-        for first, retry, attempt, finished, reason, on in choices
+        for first, retry, attempt, finished, reason, on, suspicion in choices
     ]
 
 

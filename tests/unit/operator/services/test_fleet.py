@@ -121,6 +121,13 @@ async def test_when_a_worker_is_leaving(made: Made, found: PodObject, nodes: set
     assert made.fleet.worker(found, POOL, known).leaving is leaving
 
 
+@pytest.mark.parametrize(("nodes", "died"), [({"node-1"}, True), ({"node-2"}, False)])
+async def test_a_process_on_a_lost_node_did_not_die_by_itself(made: Made, nodes: set[str], died: bool) -> None:
+    found = pod(died=True)
+    known = {name: NodeObject(replace(found.meta, name=name), ready=False, schedulable=True) for name in nodes}
+    assert made.fleet.worker(found, POOL, known).died is died
+
+
 async def test_a_worker_that_is_not_named_gets_an_empty_set(made: Made, start_worker: StartWorker) -> None:
     simulated = await start_worker()
     fleet = await made.reach(simulated)

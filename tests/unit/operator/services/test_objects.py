@@ -119,6 +119,35 @@ def test_why_a_pod_does_not_run(status: dict[str, Any], problem: str) -> None:
     assert pod.problem == problem
 
 
+TERMINATED = {"containerStatuses": [{"state": {"terminated": {"exitCode": 139}}}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "died"),
+    [
+        ({"phase": "Running", **TERMINATED}, True),
+        ({"phase": "Running", "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}, True),
+        ({"phase": "Failed"}, True),
+        ({"phase": "Failed", "reason": "Evicted", **TERMINATED}, False),
+        ({"phase": "Failed", "conditions": [{"type": "DisruptionTarget", "status": "True"}], **TERMINATED}, False),
+        ({"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, False),
+        ({"phase": "Running", "containerStatuses": [{"state": {"running": {}}, "restartCount": 3}]}, False),
+    ],
+)
+def test_whether_its_process_has_died_by_itself(status: dict[str, Any], died: bool) -> None:
+    pod = objects.project_pod(worker_pod(**status))
+    assert pod is not None
+    assert pod.died is died
+
+
+def test_a_pod_that_is_being_deleted_was_told_to_end() -> None:
+    body = worker_pod(phase="Failed", **TERMINATED)
+    body = {**body, "metadata": {**body["metadata"], "deletionTimestamp": "2026-01-02T03:04:05Z"}}
+    pod = objects.project_pod(body)
+    assert pod is not None
+    assert not pod.died
+
+
 @pytest.mark.parametrize(
     "labels",
     [{}, {"videofleet.io/pool": "gpu"}, {"videofleet.io/pool": "gpu", "videofleet.io/ordinal": "x"}],

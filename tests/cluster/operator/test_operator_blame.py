@@ -1,0 +1,73 @@
+"""Who is to blame: workers that fail a job are passed over, jobs that crash workers run alone and are given up."""
+
+import asyncio
+
+from tests.cluster.operator.conftest import Replicas
+from tests.cluster.operator.harness import JOBS, World
+from tests.support.kubectl import conditions
+from tests.support.simulated_worker import crash, fail, first_frame
+from videofleet_api.codes import ErrorCode
+
+
+async def test_a_worker_that_failed_a_job_is_passed_over_also_by_the_next_leader(
+    apart: World, replicas: Replicas
+) -> None:
+    first = await replicas.leader()
+    await apart.pool(minWorkers=2, maxWorkers=2)
+    await apart.until_workers(2)
+    apart.scripts["camera"] = [[fail(ErrorCode.INTERNAL)], [first_frame()]]
+    await apart.job("camera", restart={"delay": 6})
+    failed = await apart.until("camera", "NOT_STARTED", "WorkerError")
+    by = next(seen.status["worker"] for seen in apart.history("camera") if seen.phase == "STARTING")
+    assert failed["excludedWorkers"] == [{key: by[key] for key in ("name", "id", "instance")}]
+    first.kill()
+    await replicas.leader("two")
+    status = await apart.until("camera", "INPROGRESS", epoch=2)
+    assert status["worker"]["id"] != by["id"]
+    assert status["excludedWorkers"] == failed["excludedWorkers"]
+
+
+async def test_errors_of_the_source_exclude_nobody(world: World) -> None:
+    await world.pool()
+    await world.until_workers(1)
+    world.scripts["camera"] = [[fail(ErrorCode.NOT_FOUND)]]
+    await world.job("camera", restart={"delay": 300})
+    status = await world.until("camera", "NOT_STARTED", "SourceNotFound")
+    assert "excludedWorkers" not in status
+
+
+async def test_the_only_worker_is_tried_again_without_ado(world: World) -> None:
+    await world.pool()
+    await world.until_workers(1)
+    world.scripts["camera"] = [[fail(ErrorCode.INTERNAL)], [first_frame()]]
+    await world.job("camera", restart={"delay": 0.2})
+    status = await world.until("camera", "INPROGRESS", epoch=2)
+    assert world.phases("camera") == ["STARTING", "NOT_STARTED", "STARTING", "INPROGRESS"]
+    assert "excludedWorkers" not in status, "all were tried"
+
+
+async def test_a_job_that_crashes_workers_runs_alone_then_is_given_up(world: World) -> None:
+    world.scripts["bad"] = [[first_frame(), crash(1.0)]] * 3 + [[first_frame()]]
+    await world.pool(minWorkers=1, maxWorkers=1)
+    await world.until_workers(1)
+    await world.job("bad", priority=1)
+    await world.job("good")
+    alone = await world.until("bad", "STARTING", epoch=3)
+    assert alone["suspicion"] == 2
+    waits = await world.until("good", "AWAITING", "NoEmptyWorker")
+    assert waits["suspicion"] == 2
+    assert "only alone on a worker" in waits["message"]
+    status = await world.until("bad", "INTERRUPTED", "SuspectedCrash")
+    assert "set enabled to false and true" in status["message"]
+    assert conditions(status) == {"Ready": "False", "Reconciling": "False", "Stalled": "True", "Scheduled": "False"}
+    assert status["attempt"] == 0
+    await world.until("good", "INPROGRESS")
+    await asyncio.sleep(2.5)
+    assert world.scripts.seen["bad"] == [1, 2, 3], "it is not tried again"
+
+    await world.edit(JOBS, "bad", enabled=False)
+    await world.until("bad", "DISABLED")
+    await world.edit(JOBS, "bad", enabled=True)
+    # The neighbour, still under suspicion, has the only worker for itself.
+    freed = await world.until("bad", "AWAITING", "WorkersFull")
+    assert freed["suspicion"] == 0
