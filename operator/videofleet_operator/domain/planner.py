@@ -120,7 +120,7 @@ def _may_be_placed(draft: _Draft, job: Job) -> bool:
 def _place(draft: _Draft, queue: list[Job]) -> None:
     snapshot = draft.snapshot
     used_slots = licence.used(snapshot)
-    capacity = Capacity(snapshot.pools, snapshot.workers, _used_capacity(snapshot))
+    capacity = Capacity(snapshot.pools, snapshot.workers, used_capacity(snapshot))
     for job in queue:
         if _undecided(job) and not _overdue(job, snapshot.now):
             draft.waiting[job.uid] = job.problem or _UNKNOWN_PAYLOAD
@@ -183,7 +183,7 @@ def _assigned(verdict: Verdict) -> Assigned:
     return Assigned(worker.name, worker.pool, worker.id, worker.instance, worker.node)
 
 
-def _used_capacity(snapshot: Snapshot) -> Counter[str]:
+def used_capacity(snapshot: Snapshot) -> Counter[str]:
     """Slots by worker id. What an earlier process of the same pod held is free: nothing of it runs any more."""
     used: Counter[str] = Counter()
     for job in snapshot.jobs.values():

@@ -75,7 +75,6 @@ class _Series:
                 "uid": self.target.uid,
                 "resourceVersion": self.target.version,
             },
-            "reason": self.reason,
             "type": self.event.value,
             "source": {"component": component, "host": instance},
             "reportingComponent": component,
@@ -85,8 +84,13 @@ class _Series:
         }
 
     def update(self) -> Json:
-        """What changes when it is reported again; the core API, unlike events.k8s.io, lets the message be rewritten."""
-        return {"message": self.message, "count": self.count, "lastTimestamp": _format(self.last)}
+        """What changes when it is reported again; the core API, unlike events.k8s.io, lets the words be rewritten."""
+        return {
+            "reason": self.reason,
+            "message": self.message,
+            "count": self.count,
+            "lastTimestamp": _format(self.last),
+        }
 
     @property
     def namespace(self) -> str:
@@ -133,17 +137,29 @@ class EventRecorder:
         return len(self._dirty)
 
     def post(
-        self, target: ObjectRef, kind: str, reason: str, message: str, event: EventKind = EventKind.NORMAL
+        self,
+        target: ObjectRef,
+        kind: str,
+        reason: str,
+        message: str,
+        event: EventKind = EventKind.NORMAL,
+        *,
+        topic: str = "",
     ) -> None:
-        """Report something about an object; `kind` as in its manifest. Repeats of a reason raise its count."""
-        key = (target.uid, reason)
+        """Report something about an object; `kind` as in its manifest. Repeats of a reason raise its count.
+
+        With a `topic` the object has one Event for it, whatever the reason and however long ago; the next process
+        goes on with the same one.
+        """
+        key = (target.uid, topic or reason)
         series = self._series.get(key)
-        if series is None or self._clock() - series.opened_at > self._settings.window:
-            series = self._open(target, kind, reason, event)
+        if series is None or (not topic and self._clock() - series.opened_at > self._settings.window):
+            series = self._open(target, kind, reason, event, topic)
             self._series[key] = series
         else:
             series.count += 1
             series.last = self._wall()
+        series.reason = reason
         series.message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
         self._series.move_to_end(key)
         self._dirty[key] = None
@@ -162,9 +178,10 @@ class EventRecorder:
             else:
                 await self._deliver(key)
 
-    def _open(self, target: ObjectRef, kind: str, reason: str, event: EventKind) -> _Series:
+    def _open(self, target: ObjectRef, kind: str, reason: str, event: EventKind, topic: str) -> _Series:
         now = self._wall()
-        digest = hashlib.sha256(f"{target.uid}/{reason}/{self._instance}/{now.timestamp()}".encode()).hexdigest()[:16]
+        once = f"topic/{topic}" if topic else f"{reason}/{self._instance}/{now.timestamp()}"
+        digest = hashlib.sha256(f"{target.uid}/{once}".encode()).hexdigest()[:16]
         name = f"{target.name[:200]}.{digest}"
         return _Series(target, kind, reason, "", event, name, now, now, self._clock())
 
@@ -209,7 +226,7 @@ class EventRecorder:
         try:
             await self._session.create(EVENTS, series.namespace, body, timeout=self._settings.timeout)
         except AlreadyExists:
-            # The answer to an earlier try was lost.
+            # The answer to an earlier try was lost, or an earlier process told of the same topic.
             await self._update(series)
 
     async def _update(self, series: _Series) -> None:

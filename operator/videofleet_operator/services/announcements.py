@@ -9,12 +9,11 @@ from videofleet_operator.kube.events import EventKind, EventRecorder
 from videofleet_operator.kube.resources import ObjectRef
 from videofleet_operator.services.caches import VIDEOJOBS, WORKERPOOLS
 
-_WARNINGS: Final = frozenset(
-    {Phase.INTERRUPTED, Phase.NOT_STARTED, Phase.MISCONFIGURED, Phase.TOO_MANY_CAMERAS, Phase.DISCONNECTED}
-)
+_WARNINGS: Final = frozenset({Phase.INTERRUPTED, Phase.NOT_STARTED, Phase.MISCONFIGURED, Phase.DISCONNECTED})
 _TOLD: Final = _WARNINGS | {Phase.INPROGRESS, Phase.COMPLETED}
 """STARTING is not told: an undisturbed life is worth two Events, its first frame and its end."""
-_QUIET_WAITS: Final = frozenset({Reason.PENDING, Reason.RESTARTING, Reason.ENABLED, Reason.SPEC_CHANGED})
+_WAIT: Final = "wait"
+"""Topic of the one Event that says why a job waits."""
 
 
 class Announcer:
@@ -24,21 +23,27 @@ class Announcer:
         self._recorder = recorder
 
     def job(self, job: Job, before: Record, after: Record) -> None:
-        """Tell of a job's change, if it is worth telling."""
+        """Tell of a job's change, if it is worth telling. Why it waits is told by `wait`."""
         if (before.phase, before.reason) == (after.phase, after.reason) or after.reason is None:
             return
-        waits = after.phase is Phase.AWAITING and after.reason not in _QUIET_WAITS
-        if after.phase not in _TOLD and not waits:
+        if after.phase not in _TOLD and after.reason is not Reason.SHED:
             return
-        warning = waits or after.phase in _WARNINGS
-        reference = ObjectRef(VIDEOJOBS, job.namespace, job.name, job.uid)
+        warning = after.phase in _WARNINGS or after.reason is Reason.SHED
         message = after.message or after.phase.value
-        self._recorder.post(reference, "VideoJob", after.reason.value, message, _kind(warning))
+        self._recorder.post(_reference(job), "VideoJob", after.reason.value, message, _kind(warning))
+
+    def wait(self, job: Job, reason: str, message: str) -> None:
+        """Tell what holds a job back; each such telling of a job replaces the one before."""
+        self._recorder.post(_reference(job), "VideoJob", reason, message, EventKind.WARNING, topic=_WAIT)
 
     def pool(self, pool: Pool, reason: str, message: str, *, warning: bool = False) -> None:
         """Tell of a pool's worker."""
         reference = ObjectRef(WORKERPOOLS, pool.namespace, pool.name, pool.uid)
         self._recorder.post(reference, "WorkerPool", reason, message, _kind(warning))
+
+
+def _reference(job: Job) -> ObjectRef:
+    return ObjectRef(VIDEOJOBS, job.namespace, job.name, job.uid)
 
 
 def _kind(warning: bool) -> EventKind:

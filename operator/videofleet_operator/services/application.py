@@ -22,6 +22,7 @@ from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services import authority, payload
 from videofleet_operator.services.announcements import Announcer
+from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer
@@ -31,12 +32,15 @@ from videofleet_operator.services.pools import PoolKeeper
 from videofleet_operator.services.reconciler import Reconciler
 from videofleet_operator.services.secrets import SecretStore
 from videofleet_operator.services.statuses import StatusWriter
+from videofleet_operator.services.waits import Waits
 from videofleet_operator.services.worker_keys import WorkerKeys
 
 log = logging.getLogger(__name__)
 
 _STUCK = 30.0
 """Seconds without a turn of the loop after which the process is to be restarted."""
+_PROCESS = "_"
+"""Between the name of a replica and the mark of its process in the Lease."""
 _LONGEST_FENCE = 5.0
 """Seconds; at most so much of the Lease must be left for a request to be sent."""
 
@@ -107,6 +111,8 @@ class Application:
             config, self._caches, secret_store, queue, self.metrics, lambda: self._elector.renewed_at
         )
         self._statuses = StatusWriter(queue, self._caches, announcer, self.metrics, self._dirty.set, time.monotonic)
+        self._waits = Waits(announcer, time.monotonic)
+        answers = Answers(self._leads, self._leader)
         worker_keys = WorkerKeys(api, queue, keys, _utc_now)
         pools = PoolKeeper(config.worker_image, self._caches, fleet, queue, announcer, worker_keys, self._dirty.set)
         self._reconciler = Reconciler(
@@ -116,12 +122,19 @@ class Application:
             licences=licences,
             statuses=self._statuses,
             pools=pools,
+            waits=self._waits,
+            answers=answers,
             metrics=self.metrics,
             leads=self._leads,
             dirty=self._dirty,
         )
         self._health = HealthServer(
-            config.listen_host, config.listen_port, self.metrics.registry, live=self._live, ready=self._ready
+            config.listen_host,
+            config.listen_port,
+            self.metrics.registry,
+            live=self._live,
+            ready=self._ready,
+            routes=answers.routes(),
         )
         self.port = await self._health.start()
         self._spawn("caches", self._caches.run())
@@ -158,7 +171,7 @@ class Application:
             config.namespace,
             config.lease_name,
             # A container that restarts in its pod must not take its predecessor's Lease for its own.
-            f"{config.identity}_{secrets.token_hex(4)}",
+            f"{config.identity}{_PROCESS}{secrets.token_hex(4)}",
             times=LeaseTimes(duration=duration, renew_deadline=duration * 2 / 3, retry=duration * 2 / 15),
             on_started=self._started_leading,
             on_stopped=self._stopped_leading,
@@ -172,6 +185,7 @@ class Application:
         """A new leader decides nothing before its caches have reached a list begun after it acquired the Lease."""
         await self._caches.refreshed()
         self._statuses.forget()
+        self._waits.forget()
         self._ready_term = term
         self._dirty.set()
 
@@ -186,6 +200,9 @@ class Application:
     def _term(self) -> int | None:
         term = self._elector.term
         return term if term is not None and term == self._ready_term else None
+
+    def _leader(self) -> str:
+        return self._elector.holder.rpartition(_PROCESS)[0]
 
     def _may_write(self) -> bool:
         return self._leads() and self._elector.remaining() > self._fence

@@ -1,6 +1,6 @@
-"""The operator's plain HTTP endpoint: /healthz, /readyz, /metrics."""
+"""The operator's plain HTTP endpoint: /healthz, /readyz, /metrics, and what others add."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -10,14 +10,24 @@ Check = Callable[[], str | None]
 
 
 class HealthServer:
-    """Serves the two checks and the metrics."""
+    """Serves the two checks, the metrics and the further routes."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, *, live: Check, ready: Check) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        *,
+        live: Check,
+        ready: Check,
+        routes: Sequence[web.RouteDef] = (),
+    ) -> None:
         self._host = host
         self._port = port
         self._registry = registry
         self._live = live
         self._ready = ready
+        self._routes = routes
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> int:
@@ -26,6 +36,7 @@ class HealthServer:
         app.router.add_get("/healthz", self._handle(self._live))
         app.router.add_get("/readyz", self._handle(self._ready))
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_routes(self._routes)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)

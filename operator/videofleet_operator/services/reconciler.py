@@ -13,6 +13,7 @@ from videofleet_operator.domain.model import Snapshot
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan
 from videofleet_operator.metrics import Metrics
+from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.assignments import wanted
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.fleet import Fleet
@@ -20,6 +21,7 @@ from videofleet_operator.services.gather import Gatherer, KnownJob, with_taken
 from videofleet_operator.services.licences import LicenceKeeper
 from videofleet_operator.services.pools import PoolKeeper
 from videofleet_operator.services.statuses import StatusWriter
+from videofleet_operator.services.waits import Waits
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ class Reconciler:
         licences: LicenceKeeper,
         statuses: StatusWriter,
         pools: PoolKeeper,
+        waits: Waits,
+        answers: Answers,
         metrics: Metrics,
         leads: Callable[[], bool],
         dirty: asyncio.Event,
@@ -55,6 +59,8 @@ class Reconciler:
         self._licences = licences
         self._statuses = statuses
         self._pools = pools
+        self._waits = waits
+        self._answers = answers
         self._metrics = metrics
         self._leads = leads
         self._dirty = dirty
@@ -104,7 +110,8 @@ class Reconciler:
                 self._statuses.write(known[uid], record, _report(snapshot, known[uid]), now)
                 if record.reason is Reason.SOURCE_AUTH:
                     self._gatherer.doubt_secrets(known[uid])
-            pools_wake = self._pools.reconcile(with_taken(snapshot, decided.records))
+            taken = with_taken(snapshot, decided.records)
+            pools_wake = self._pools.reconcile(taken)
             self._licences.reconcile(snapshot, decided.records, now)
             self._wake = earliest(decided.wake, pools_wake, self._licences.next_change(now))
             # 4. Tell the workers, from what the API server has acknowledged alone.
@@ -113,6 +120,8 @@ class Reconciler:
             for job in known.values():
                 self._statuses.refresh_statistics(job, _report(snapshot, job), now)
             self._statuses.keep(known)
+            # 6. Say why those wait that do.
+            self._waits.tell(self._answers.renew(taken, decided.waiting))
         self._measure(snapshot, leads)
         return leads
 

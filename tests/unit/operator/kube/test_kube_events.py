@@ -167,3 +167,24 @@ async def test_a_long_message_is_cut(api: FakeApi, session: ApiSession) -> None:
         recorder.post(TARGET, "ConfigMap", "R", "x" * 5000)
         await eventually(lambda: recorder.sent == 1)
     assert len(stored(api)[0]["message"]) == 1024
+
+
+async def test_a_topic_is_one_event_whatever_its_reason_is(api: FakeApi, session: ApiSession) -> None:
+    clock = Clock()
+    async with recording(session, clock=clock) as recorder:
+        recorder.post(TARGET, "ConfigMap", "WorkersFull", "2 workers full", EventKind.WARNING, topic="wait")
+        await eventually(lambda: recorder.sent == 1)
+        clock.now = 3600.0
+        recorder.post(TARGET, "ConfigMap", "LicenceExhausted", "50 of 50", EventKind.WARNING, topic="wait")
+        await eventually(lambda: recorder.sent == 2)
+    (event,) = stored(api)
+    assert (event["reason"], event["message"], event["count"]) == ("LicenceExhausted", "50 of 50", 2)
+
+
+async def test_the_next_process_goes_on_with_the_same_event(api: FakeApi, session: ApiSession) -> None:
+    for reason in ("WorkersFull", "NoMatchingPool"):
+        async with recording(session) as recorder:
+            recorder.post(TARGET, "ConfigMap", reason, reason, topic="wait")
+            await eventually(lambda recorder=recorder: recorder.sent == 1)
+    (event,) = stored(api)
+    assert event["reason"] == "NoMatchingPool"

@@ -27,6 +27,7 @@ from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services import pki, reconciler
 from videofleet_operator.services.announcements import Announcer
+from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.fleet import Fleet
@@ -36,6 +37,7 @@ from videofleet_operator.services.pools import PoolKeeper
 from videofleet_operator.services.reconciler import Reconciler
 from videofleet_operator.services.secrets import SecretStore
 from videofleet_operator.services.statuses import StatusWriter
+from videofleet_operator.services.waits import Waits
 from videofleet_operator.services.worker_keys import WorkerKeys
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -69,6 +71,8 @@ class Made:
             licences=licences,
             statuses=StatusWriter(queue, caches, announcer, self.metrics, changed, clock),
             pools=PoolKeeper("image", caches, self.fleet, queue, announcer, keys, changed),
+            waits=Waits(announcer, clock),
+            answers=Answers(lambda: self.leads, lambda: ""),
             metrics=self.metrics,
             leads=lambda: self.leads,
             dirty=self.dirty,
