@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
+from videofleet_api.podtemplate import Open, PodTemplate, TopologySpread
 from videofleet_api.rules import rules
 from videofleet_api.videojob import LabelMap
 
@@ -19,13 +20,35 @@ class AcceleratorType(StrEnum):
 
 
 class Accelerator(Document):
-    """The accelerator that each worker asks for."""
+    """The accelerator that each worker asks for: by an extended resource, or by a claim."""
+
+    model_config = rules(
+        (
+            "!has(self.resourceClaimTemplateName) || (!has(self.resourceName) && !has(self.count))",
+            "resourceClaimTemplateName asks for the device by itself: give either it, or resourceName and count",
+        ),
+        (
+            "!has(self.type) || self.type != 'none' || !has(self.resourceClaimTemplateName)",
+            "workers with an accelerator of type none claim no device: take resourceClaimTemplateName or the type away",
+        ),
+    )
 
     type: AcceleratorType = Field(AcceleratorType.NVIDIA, description="nvidia, or none for workers on CPU.")
-    resource_name: str = Field(
-        "nvidia.com/gpu", min_length=1, max_length=253, description="Extended resource that a worker asks for."
+    resource_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=253,
+        description="Extended resource that a worker asks for, nvidia.com/gpu where nothing is given: also a part of "
+        "a GPU (nvidia.com/mig-1g.10gb) or a shared one (nvidia.com/gpu.shared), as the nodes offer it.",
     )
-    count: int = Field(1, ge=1, le=64, description="How many of it.")
+    count: int | None = Field(None, ge=1, le=64, description="How many of it; 1 where nothing is given.")
+    resource_claim_template_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=253,
+        description="ResourceClaimTemplate in the pool's namespace that each worker claims a device by "
+        "(dynamic resource allocation, resource.k8s.io/v1).",
+    )
 
 
 class ExecutionProvider(StrEnum):
@@ -137,9 +160,14 @@ class WorkerPoolSpec(Document):
         description="Namespaces whose jobs are taken; empty: the pool's own; '*': all.",
     )
     node_selector: LabelMap | None = Field(
-        None, description="Node labels; nvidia.com/gpu.present=true for nvidia where nothing is given."
+        None,
+        description="Node labels; nvidia.com/gpu.present=true for nvidia where nothing is given or claimed.",
     )
     tolerations: list[Toleration] = Field(default_factory=list, max_length=32, description="Tolerated taints.")
+    affinity: Open | None = Field(None, description="v1.Affinity of the pods.")
+    topology_spread: list[TopologySpread] = Field(
+        default_factory=list, max_length=8, description="How the workers are spread over nodes and zones."
+    )
     accelerator: Accelerator = Field(default_factory=Accelerator, description="Accelerator of each worker.")
     execution_provider: ExecutionProvider = Field(
         ExecutionProvider.AUTO, description="Where models run; auto: TensorRT, CUDA, CPU, the first that works."
@@ -156,6 +184,9 @@ class WorkerPoolSpec(Document):
     resources: Resources = Field(default_factory=Resources, description="Requests and limits of a worker.")
     priority_class_name: str | None = Field(None, max_length=253, description="PriorityClass of the pods.")
     runtime_class_name: str | None = Field(None, max_length=253, description="RuntimeClass of the pods.")
+    pod_template: PodTemplate | None = Field(
+        None, description="Labels, annotations, containers and volumes that are added to the pods."
+    )
     packing: Packing = Field(
         Packing.SPREAD, description="spread: to the emptiest worker. binpack: to the fullest that has room."
     )

@@ -136,7 +136,7 @@ def project_pod(body: Json) -> PodObject | None:
         ready=_condition(status, "Ready"),
         started=any("running" in (container.get("state") or {}) for container in containers),
         restarts=sum(int(container.get("restartCount", 0)) for container in containers),
-        problem=_pod_problem(status, containers),
+        problem=_pod_problem(status, [*(status.get("initContainerStatuses") or []), *containers]),
         died=_died(body, status, containers),
     )
 

@@ -12,10 +12,12 @@ from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool
 from videofleet_operator.domain.pools import Place
 from videofleet_operator.services.pki import KeyPair
+from videofleet_operator.services.podtemplate import CONTAINER_SECURITY, metadata_with, spec_with
 
 Manifest = dict[str, Any]
 _USER_ID = 65532
 _GRACE_SECONDS = 30
+_GPU = "nvidia.com/gpu"
 _GPU_NODES = {"nvidia.com/gpu.present": "true"}
 _DEFAULT_REQUESTS = {"cpu": "250m", "memory": "512Mi"}
 _DEFAULT_LIMITS = {"memory": "4Gi"}
@@ -24,34 +26,35 @@ _DEFAULT_LIMITS = {"memory": "4Gi"}
 def worker_pod(pool: Pool, place: Place, default_image: str, trust: bytes) -> Manifest:
     """The Pod of one worker of a pool. `trust`: the certificate of the authority that its key pair is of."""
     name = place.name(pool.name)
-    spec = _pod_spec(pool, name, default_image)
+    metadata = {
+        "name": name,
+        "namespace": pool.namespace,
+        "labels": {
+            "app.kubernetes.io/name": "videofleet-worker",
+            "app.kubernetes.io/part-of": "videofleet",
+            "app.kubernetes.io/managed-by": "videofleet-operator",
+            names.LABEL_POOL: pool.name,
+            names.LABEL_ORDINAL: str(place.ordinal),
+            names.LABEL_INCARNATION: str(place.incarnation),
+        },
+        "annotations": {
+            names.ANNOTATION_TEMPLATE_DIGEST: template_digest(pool, default_image, trust),
+            names.ANNOTATION_FAILURES: str(place.failures),
+        },
+        "ownerReferences": [owner_of_pool(pool)],
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": pool.namespace,
-            "labels": {
-                "app.kubernetes.io/name": "videofleet-worker",
-                "app.kubernetes.io/part-of": "videofleet",
-                "app.kubernetes.io/managed-by": "videofleet-operator",
-                names.LABEL_POOL: pool.name,
-                names.LABEL_ORDINAL: str(place.ordinal),
-                names.LABEL_INCARNATION: str(place.incarnation),
-            },
-            "annotations": {
-                names.ANNOTATION_TEMPLATE_DIGEST: template_digest(pool, default_image, trust),
-                names.ANNOTATION_FAILURES: str(place.failures),
-            },
-            "ownerReferences": [owner_of_pool(pool)],
-        },
-        "spec": spec,
+        "metadata": metadata_with(pool.spec.pod_template, metadata),
+        "spec": _pod_spec(pool, name, default_image),
     }
 
 
 def template_digest(pool: Pool, default_image: str, trust: bytes) -> str:
     """Digest of everything that a worker pod of a pool is made from."""
-    document = orjson.dumps(_pod_spec(pool, "", default_image), option=orjson.OPT_SORT_KEYS)
+    metadata = metadata_with(pool.spec.pod_template, {"labels": {}, "annotations": {}})
+    document = orjson.dumps([metadata, _pod_spec(pool, "", default_image)], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(document + trust).hexdigest()[:16]
 
 
@@ -103,8 +106,11 @@ def _pod_spec(pool: Pool, pod_name: str, default_image: str) -> Manifest:
         "tolerations": [toleration.wire() for toleration in spec.tolerations] or None,
         "imagePullSecrets": [{"name": name} for name in spec.image_pull_secrets] or None,
         "nodeSelector": _node_selector(pool) or None,
+        "affinity": spec.affinity,
+        "topologySpreadConstraints": _topology_spread(pool) or None,
+        "resourceClaims": _claims(pool) or None,
     }
-    return {
+    own = {
         "containers": [_container(pool, default_image)],
         "volumes": _volumes(pool, pod_name),
         "restartPolicy": "Always",
@@ -122,6 +128,7 @@ def _pod_spec(pool: Pool, pod_name: str, default_image: str) -> Manifest:
         },
         **{key: value for key, value in optional.items() if value is not None},
     }
+    return spec_with(spec.pod_template, own)
 
 
 def _container(pool: Pool, default_image: str) -> Manifest:
@@ -136,11 +143,7 @@ def _container(pool: Pool, default_image: str) -> Manifest:
             {"name": "metrics", "containerPort": names.WORKER_PLAIN_PORT},
         ],
         "resources": _resources(pool),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONTAINER_SECURITY,
         "startupProbe": _probe("/readyz", period=1, failures=120),
         "readinessProbe": _probe("/readyz", period=5, failures=3),
         "livenessProbe": _probe("/healthz", period=10, failures=3),
@@ -168,15 +171,29 @@ def _resources(pool: Pool) -> Manifest:
     requests: dict[str, str] = {**_DEFAULT_REQUESTS, **given.requests}
     limits: dict[str, str] = {**_DEFAULT_LIMITS, **given.limits}
     accelerator = pool.spec.accelerator
-    if accelerator.type is not AcceleratorType.NONE:
-        limits[accelerator.resource_name] = str(accelerator.count)
-    return {"requests": requests, "limits": limits}
+    claims = [{"name": claim["name"]} for claim in _claims(pool)]
+    if accelerator.type is not AcceleratorType.NONE and not claims:
+        limits[accelerator.resource_name or _GPU] = str(accelerator.count or 1)
+    return {"requests": requests, "limits": limits, **({"claims": claims} if claims else {})}
+
+
+def _claims(pool: Pool) -> list[Manifest]:
+    """The device that each worker claims, by dynamic resource allocation."""
+    template = pool.spec.accelerator.resource_claim_template_name
+    return [{"name": "accelerator", "resourceClaimTemplateName": template}] if template is not None else []
+
+
+def _topology_spread(pool: Pool) -> list[Manifest]:
+    selector = {"matchLabels": {names.LABEL_POOL: pool.name}}
+    return [{**each.wire(), "labelSelector": selector} for each in pool.spec.topology_spread]
 
 
 def _node_selector(pool: Pool) -> dict[str, str]:
     if pool.spec.node_selector is not None:
         return dict(pool.spec.node_selector)
-    return dict(_GPU_NODES) if pool.spec.accelerator.type is AcceleratorType.NVIDIA else {}
+    # A claim finds its device, and with it the node, by itself.
+    wants_gpu = pool.spec.accelerator.type is AcceleratorType.NVIDIA and not _claims(pool)
+    return dict(_GPU_NODES) if wants_gpu else {}
 
 
 def _volumes(pool: Pool, pod_name: str) -> list[Manifest]:

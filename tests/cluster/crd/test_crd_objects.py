@@ -119,6 +119,7 @@ def test_defaults_of_a_pool(server: Server) -> None:
         "scaleDownDelay": 300,
         "executionProvider": "auto",
         "imagePullPolicy": "IfNotPresent",
+        "isolation": "process",
         "packing": "spread",
     }
 
