@@ -1,7 +1,7 @@
 """VideoJob: a camera, a file or a clip to analyse."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -312,6 +312,13 @@ class VideoJobSpec(Document):
         description="Hours in which the job runs; outside all of them it is DISABLED. None: always.",
     )
     outputs: Outputs = Field(default_factory=Outputs, description="Where results go.")
+    ttl_seconds_after_finished: int | None = Field(
+        None,
+        ge=0,
+        le=315360000,
+        description="Delete the job so many seconds after its single pass or its last attempt is over; "
+        "without it never. Results stay.",
+    )
 
 
 class WorkerRef(Document):
@@ -366,6 +373,24 @@ class AnalyticsStatus(Document):
     results: str = Field(description="Folder of its results in the archive.")
 
 
+HISTORY_LIMIT: Final = 32
+"""Changes of phase that status keeps, the last ones."""
+TRANSITION_MESSAGE: Final = 256
+"""Characters of a message in them."""
+
+
+class Transition(Document):
+    """One change of phase."""
+
+    sequence: int = Field(ge=0, description="Number of the change, as in transitions.")
+    time: Time = Field(description="When.")
+    from_: Phase = Field(alias="from", description="The phase before.")
+    to: Phase = Field(description="The phase after.")
+    reason: str | None = Field(None, description="Why, in one word.")
+    message: str | None = Field(None, max_length=TRANSITION_MESSAGE, description="Why, for people.")
+    worker: str | None = Field(None, description="Pod of the worker that it came to, or that it left.")
+
+
 class VideoJobStatus(Document):
     """What videofleet knows about the job. Written by the operator alone."""
 
@@ -393,6 +418,9 @@ class VideoJobStatus(Document):
     statistics: Statistics | None = Field(None, description="Counters, refreshed seldom.")
     last_error: LastError | None = Field(None, description="The last error.")
     analytics: list[AnalyticsStatus] = Field(default_factory=list, description="Where results lie.")
+    history: list[Transition] | None = Field(
+        None, max_length=HISTORY_LIMIT, description="The last changes of phase, oldest first."
+    )
     conditions: list[Condition] = Field(
         default_factory=list,
         description="Ready, Reconciling, Stalled, Scheduled, Licensed, Complete, Failed.",

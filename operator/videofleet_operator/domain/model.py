@@ -211,3 +211,5 @@ class Plan:
     written there is always another plan: a record takes one edge a plan, and what one releases the next gives away."""
     waiting: Mapping[str, Why] = field(default_factory=dict)
     """Why each job that could start does not, by uid in the order of starting, with the counts of this moment."""
+    expired: tuple[str, ...] = ()
+    """Jobs to delete, by uid: they are over, and their time after that is too."""

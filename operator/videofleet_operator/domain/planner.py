@@ -8,6 +8,7 @@ from typing import Final
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain import exclusion, facts, licence, observation, suspicion
+from videofleet_operator.domain.expiry import expires_at
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.lifecycle import advance, waits
 from videofleet_operator.domain.model import Assigned, Job, Plan, Record, Seconds, Snapshot, Why, Worker
@@ -60,7 +61,7 @@ def plan(snapshot: Snapshot) -> Plan:
     _place(draft, _queue(draft, jobs))
     # 6. When to look again
     records = {job.uid: record for job in jobs if (record := _visited(job, draft, snapshot.now)) != job.record}
-    return Plan(records, _wake(snapshot, jobs, records), draft.waiting)
+    return Plan(records, _wake(snapshot, jobs, records), draft.waiting, _expired(snapshot, records))
 
 
 def starting_order(job: Job, record: Record) -> tuple[int, Seconds, str]:
@@ -207,6 +208,12 @@ def _visited(job: Job, draft: _Draft, now: Seconds) -> Record:
     return record
 
 
+def _expired(snapshot: Snapshot, records: dict[str, Record]) -> tuple[str, ...]:
+    """Jobs whose time after their end is over, and that this plan leaves alone."""
+    times = {uid: expires_at(job, job.record) for uid, job in snapshot.jobs.items() if uid not in records}
+    return tuple(uid for uid, time in times.items() if time is not None and time <= snapshot.now)
+
+
 def _wake(snapshot: Snapshot, jobs: Iterable[Job], records: dict[str, Record]) -> Seconds | None:
     now = snapshot.now
     times: list[Seconds] = []
@@ -216,7 +223,12 @@ def _wake(snapshot: Snapshot, jobs: Iterable[Job], records: dict[str, Record]) -
         worker = None if record.worker is None else snapshot.workers.get(record.worker.id)
         if worker is not None:
             watched.add(worker.id)
-        for due in (observation.next_time(job, record, worker, now), observation.schedule_time(job, record)):
+        dues = (
+            observation.next_time(job, record, worker, now),
+            observation.schedule_time(job, record),
+            expires_at(job, record),
+        )
+        for due in dues:
             if due is not None and due > now:
                 times.append(due)
         if not record.observed_generation:

@@ -5,6 +5,7 @@ A merge patch (RFC 7396) cannot store null: in a desired document null means tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .resources import Json
@@ -58,19 +59,34 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def json_patch(current: Json, patch: Json, uid: str) -> list[Json]:
-    """A merge patch as a JSON patch (RFC 6902) that applies to the incarnation `uid` alone.
+def json_patch(current: Json, patch: Json, uid: str, version: str | None = None) -> list[Json]:
+    """A merge patch as a JSON patch (RFC 6902) that applies to the incarnation `uid` alone, and to a version if given.
 
     The status subresource of custom resources takes the metadata from the stored object and so ignores a uid in a
     merge patch; a failed `test` it does not ignore.
     """
-    return [{"op": "test", "path": "/metadata/uid", "value": uid}, *_operations(current, patch, "")]
+    tests: list[Json] = [{"op": "test", "path": "/metadata/uid", "value": uid}]
+    if version is not None:
+        tests.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
+    return [*tests, *_operations(current, patch, "")]
+
+
+def append_operations(path: Sequence[str], value: Json, length: int, keep: int) -> list[Json]:
+    """Put `value` behind the `length` elements of the list at `path`, which then keeps its last `keep`."""
+    pointer = "".join(f"/{_escaped(key)}" for key in path)
+    surplus = max(0, length + 1 - keep)
+    removals: list[Json] = [{"op": "remove", "path": f"{pointer}/0"} for _ in range(surplus)]
+    return [*removals, {"op": "add", "path": f"{pointer}/-", "value": value}]
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _operations(current: Json, patch: Json, prefix: str) -> list[Json]:
     operations: list[Json] = []
     for key, value in patch.items():
-        path = f"{prefix}/{key.replace('~', '~0').replace('/', '~1')}"
+        path = f"{prefix}/{_escaped(key)}"
         known = current.get(key)
         if value is None:
             operations += [{"op": "remove", "path": path}] if key in current else []

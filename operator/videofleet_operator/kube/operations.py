@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 
 from .apply import OwnedByAnother, create_or_adopt
 from .errors import ApiError, Conflict, Invalid, NotFound, TooManyRequests
-from .merge import json_patch, merge_diff
+from .merge import append_operations, json_patch, merge_diff
 from .resources import Json, ObjectRef, Resource, uid_of, version_of
 from .session import ApiSession
 
@@ -58,12 +58,26 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Append:
+    """Put `value` at the end of the list at `path`, which has `length` elements already and keeps its last `keep`.
+
+    The planner need not know the elements, so they take no room in a cache.
+    """
+
+    path: tuple[str, ...]
+    value: Json
+    length: int
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
 class Patch:
     """Bring what `desired` names of the object to what it says there; `current` is how the planner knows it.
 
     Both are partial objects, such as `{"status": {...}}`; a key within that `desired` lacks is removed.
     `check_version`: only if the object is still at `target.version`. Without it the incarnation alone is checked,
-    which is right for statistics, where the last writer is right anyway.
+    which is right for statistics, where the last writer is right anyway. `append` goes along where there is a
+    difference; what it says of the list is true of one version alone, so it needs `check_version`.
     """
 
     target: ObjectRef
@@ -71,6 +85,11 @@ class Patch:
     desired: Json
     subresource: str | None = None
     check_version: bool = True
+    append: Append | None = None
+
+    def __post_init__(self) -> None:
+        if self.append is not None and not self.check_version:
+            raise ValueError(f"an append to {'.'.join(self.append.path)} must check the version that it was planned on")
 
     def difference(self) -> Json | None:
         """The merge patch to send, None for nothing. Only top-level keys that `desired` has are looked at."""
@@ -79,6 +98,9 @@ class Patch:
 
     def body(self, difference: Json) -> Json | list[Json]:
         """The request's body with its preconditions."""
+        if self.append is not None:
+            added = append_operations(self.append.path, self.append.value, self.append.length, self.append.keep)
+            return json_patch(self.current, difference, self.target.uid, self.target.version) + added
         if self.check_version or not self._has_parents(difference):
             metadata = {"uid": self.target.uid, "resourceVersion": self.target.version}
             return {**difference, "metadata": {**difference.get("metadata", {}), **metadata}}
@@ -105,11 +127,15 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete this incarnation, whatever its version; without a uid in `target` whatever has the name."""
+    """Delete this incarnation, whatever its version; without a uid in `target` whatever has the name.
+
+    `check_version`: only if the object is still at `target.version`.
+    """
 
     target: ObjectRef
     grace_seconds: int | None = None
     propagation: str | None = "Background"
+    check_version: bool = False
 
 
 Write = Patch | Create | Delete
@@ -165,6 +191,7 @@ async def _dispatch(session: ApiSession, write: Write, difference: Json | None, 
                 target.namespace,
                 target.name,
                 uid=target.uid or None,
+                version=target.version if write.check_version else None,
                 grace_seconds=write.grace_seconds,
                 propagation=write.propagation,
                 timeout=timeout,

@@ -129,14 +129,19 @@ class ApiSession:
         name: str,
         *,
         uid: str | None = None,
+        version: str | None = None,
         grace_seconds: int | None = None,
         propagation: str | None = None,
         timeout: float | None = None,
     ) -> Json | None:
-        """Delete; with `uid` only that incarnation (else Conflict). None when there is no such object."""
+        """Delete; with `uid` only that incarnation, with `version` only that version (else Conflict).
+
+        None when there is no such object.
+        """
         body: Json = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if uid is not None:
-            body["preconditions"] = {"uid": uid}
+        preconditions = {"uid": uid, "resourceVersion": version}
+        if any(preconditions.values()):
+            body["preconditions"] = {key: value for key, value in preconditions.items() if value is not None}
         if grace_seconds is not None:
             body["gracePeriodSeconds"] = grace_seconds
         if propagation is not None:

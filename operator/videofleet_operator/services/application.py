@@ -24,6 +24,7 @@ from videofleet_operator.services import authority, payload
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.expiry import Expiry
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer
 from videofleet_operator.services.health import HealthServer
@@ -124,6 +125,7 @@ class Application:
             pools=pools,
             waits=self._waits,
             answers=answers,
+            expiry=Expiry(queue, self._dirty.set, time.monotonic),
             metrics=self.metrics,
             leads=self._leads,
             dirty=self._dirty,

@@ -39,6 +39,9 @@ class JobObject:
     spec: VideoJobSpec | None
     spec_error: str
     status: Json
+    """Without its history, which no decision looks at and which is most of it."""
+    history: int = 0
+    """How many changes of phase its history has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,9 @@ class NodeObject:
 def project_job(body: Json) -> JobObject:
     """The cached form of a VideoJob."""
     spec, error = _parse(VideoJobSpec, body.get("spec"))
-    return JobObject(_meta(body), spec, error, body.get("status") or {})
+    status = dict(body.get("status") or {})
+    history = status.pop("history", None)
+    return JobObject(_meta(body), spec, error, status, len(history) if isinstance(history, list) else 0)
 
 
 def project_pool(body: Json) -> PoolObject:

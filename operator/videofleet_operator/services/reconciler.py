@@ -16,6 +16,7 @@ from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.assignments import wanted
 from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.expiry import Expiry
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer, KnownJob, with_taken
 from videofleet_operator.services.licences import LicenceKeeper
@@ -48,6 +49,7 @@ class Reconciler:
         pools: PoolKeeper,
         waits: Waits,
         answers: Answers,
+        expiry: Expiry,
         metrics: Metrics,
         leads: Callable[[], bool],
         dirty: asyncio.Event,
@@ -61,6 +63,7 @@ class Reconciler:
         self._pools = pools
         self._waits = waits
         self._answers = answers
+        self._expiry = expiry
         self._metrics = metrics
         self._leads = leads
         self._dirty = dirty
@@ -112,6 +115,7 @@ class Reconciler:
                     self._gatherer.doubt_secrets(known[uid])
             taken = with_taken(snapshot, decided.records)
             pools_wake = self._pools.reconcile(taken)
+            self._expiry.delete(decided.expired, known)
             self._licences.reconcile(snapshot, decided.records, now)
             self._wake = earliest(decided.wake, pools_wake, self._licences.next_change(now))
             # 4. Tell the workers, from what the API server has acknowledged alone.

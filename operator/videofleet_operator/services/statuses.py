@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobReport
+from videofleet_api.videojob import HISTORY_LIMIT
+from videofleet_operator.domain.history import transition
 from videofleet_operator.domain.model import Job, Record
 from videofleet_operator.domain.status import Shown, progress_of, read_status, statistics_due, to_status
-from videofleet_operator.kube.operations import Outcome, Patch, Priority, Result
+from videofleet_operator.kube.operations import Append, Outcome, Patch, Priority, Result
 from videofleet_operator.kube.resources import ObjectRef
 from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
@@ -98,7 +100,13 @@ class StatusWriter:
         current = known.source.status
         shown = Shown(known.shown_source, report.progress if report else None)
         desired = to_status(known.job, record, shown, current, now)
-        return Patch(target, {"status": current}, {"status": desired}, "status", check_version)
+        told = transition(known.job.record, record)
+        append = None
+        if told is not None and known.source.history:
+            append = Append(("status", "history"), told.wire(), known.source.history, HISTORY_LIMIT)
+        elif told is not None:
+            desired["history"] = [told.wire()]
+        return Patch(target, {"status": current}, {"status": desired}, "status", check_version, append)
 
     def _written(self, known: KnownJob, record: Record, outcome: Outcome) -> None:
         uid = known.job.uid

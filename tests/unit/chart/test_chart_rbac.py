@@ -13,6 +13,7 @@ NAMESPACED: frozenset[Grant] = frozenset(
     {
         *(("videofleet.io", kind, verb) for kind in ("videojobs", "workerpools") for verb in READ),
         *(("videofleet.io", kind, "patch") for kind in STATUSES),
+        ("videofleet.io", "videojobs", "delete"),
         *(("", "pods", verb) for verb in ("get", "list", "watch", "create", "delete")),
         *(("", "secrets", verb) for verb in ("get", "create", "patch", "delete")),
         *(("", "events", verb) for verb in ("create", "patch")),

@@ -228,8 +228,8 @@ class FakeApi:
             case "PATCH":
                 return self._patch(key, known, body)
             case "DELETE":
-                wanted = body.get("preconditions", {}).get("uid")
-                if wanted not in (None, known["metadata"]["uid"]):
+                wanted = body.get("preconditions", {})
+                if any(value != known["metadata"][key] for key, value in wanted.items()):
                     return refusal(409, "Conflict", "the UID in the precondition does not match")
                 return web.json_response(self.remove(*key))
         return web.json_response(known)
@@ -279,10 +279,13 @@ class FakeApi:
                 target = target[parent]
             if operation["op"] == "test" and target.get(last) != operation["value"]:
                 return refusal(422, "Invalid", "the server rejected our request due to an error in our request")
-            if operation["op"] == "add":
+            if operation["op"] == "add" and isinstance(target, list):
+                assert last == "-", "only the end of a list is added to"
+                target.append(operation["value"])
+            elif operation["op"] == "add":
                 target[last] = operation["value"]
             elif operation["op"] == "remove":
-                del target[last]
+                del target[int(last) if isinstance(target, list) else last]
         self.objects[key] = changed
         return web.json_response(self.put(*key))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.operator.kube.fakeapi import FakeApi
 from videofleet_operator.kube import CONFIGMAPS, ApiSession
-from videofleet_operator.kube.merge import apply_merge, json_patch, merge_diff, same, without_nulls
+from videofleet_operator.kube.merge import append_operations, apply_merge, json_patch, merge_diff, same, without_nulls
 
 Json = dict[str, Any]
 
@@ -97,6 +97,20 @@ def _apply_json(document: Json, operations: list[Json]) -> Json:
         else:
             target[last] = operation["value"]
     return result
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(), max_size=12), st.integers(1, 8))
+def test_a_list_that_is_added_to_keeps_its_last_elements(known: list[int], keep: int) -> None:
+    result = list(known)
+    for operation in append_operations(("status", "a/b"), {"n": 1}, len(known), keep):
+        if operation["op"] == "remove":
+            assert operation["path"] == "/status/a~1b/0"
+            result.pop(0)
+        else:
+            assert (operation["op"], operation["path"]) == ("add", "/status/a~1b/-")
+            result.append(operation["value"])
+    assert result == [*known, {"n": 1}][-keep:]
 
 
 async def test_a_json_patch_tests_the_incarnation(api: FakeApi, session: ApiSession) -> None:

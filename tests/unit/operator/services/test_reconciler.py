@@ -30,6 +30,7 @@ from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.caches import Caches
+from videofleet_operator.services.expiry import Expiry
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer
 from videofleet_operator.services.licences import LicenceKeeper
@@ -73,6 +74,7 @@ class Made:
             pools=PoolKeeper("image", caches, self.fleet, queue, announcer, keys, changed),
             waits=Waits(announcer, clock),
             answers=Answers(lambda: self.leads, lambda: ""),
+            expiry=Expiry(queue, changed, clock),
             metrics=self.metrics,
             leads=lambda: self.leads,
             dirty=self.dirty,

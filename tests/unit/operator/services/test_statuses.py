@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -65,8 +66,13 @@ class Made:
     @property
     def written(self) -> list[str]:
         """Phases in the order in which they were sent."""
-        bodies = [body for method, path, body in self.api.requests if method == "PATCH" and path.endswith("/status")]
-        return [body["status"]["phase"] for body in bodies if isinstance(body, dict) and "phase" in body["status"]]
+        phases = [_phase_in(body) for method, path, body in self.api.requests if method == "PATCH"]
+        return [phase for phase in phases if phase is not None]
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The history as the server has it."""
+        return list(self.api.objects[COLLECTION, "video", "camera"]["status"]["history"])
 
     def record(self, phase: Phase, reason: Reason = Reason.RUNNING) -> Record:
         return replace(
@@ -86,6 +92,12 @@ class Made:
 
     def refuse(self, response: Callable[[], web.StreamResponse]) -> None:
         self.api.fail("PATCH", response)
+
+
+def _phase_in(body: Any) -> str | None:
+    if isinstance(body, dict):
+        return body["status"].get("phase")
+    return next((each["value"] for each in body if each["path"] == "/status/phase"), None)
 
 
 @pytest.fixture
@@ -183,6 +195,53 @@ async def test_counters_are_written_seldom_and_not_while_a_phase_is(made: Made) 
     made.writer.refresh_statistics(made.known, report, NOW)
     await made.queue.idle()
     assert len(made.api.requests) == sent, "nothing moved"
+
+
+async def test_each_change_of_phase_is_in_the_history_that_no_cache_keeps(made: Made) -> None:
+    made.write(Phase.STARTING, Reason.ASSIGNED)
+    await eventually(lambda: made.known.source.history == 1)
+    sent = len(made.api.requests)
+    made.write(Phase.INPROGRESS)
+    await eventually(lambda: made.known.source.history == 2)
+    assert len(made.api.requests) == sent + 1, "in the one write that changes the phase"
+    told = [(each["sequence"], each["from"], each["to"], each["reason"]) for each in made.history]
+    assert told == [(1, "AWAITING", "STARTING", "Assigned"), (2, "STARTING", "INPROGRESS", "Running")]
+    assert made.history[0]["worker"] == "w1"
+    assert "history" not in made.known.source.status
+
+
+async def test_the_history_keeps_the_last_changes_only(made: Made) -> None:
+    phases = [Phase.STARTING, Phase.DISCONNECTED] * 20
+    for number, phase in enumerate(phases, 1):
+        made.write(phase, Reason.ASSIGNED)
+        await eventually(lambda number=number: made.known.job.record.transitions == number)
+    assert [each["sequence"] for each in made.history] == list(range(9, 41))
+
+
+async def test_a_history_that_was_planned_on_an_older_version_is_not_written(made: Made) -> None:
+    made.write(Phase.STARTING, Reason.ASSIGNED)
+    await eventually(lambda: made.known.source.history == 1)
+    stale, record = made.known, made.record(Phase.INPROGRESS)
+    made.api.put(COLLECTION, "video", "camera", metadata={"labels": {"a": "b"}})
+    made.writer.write(stale, record, None, NOW)
+    await eventually(lambda: not made.writer.assumed)
+    assert [each["to"] for each in made.history] == ["STARTING"]
+
+
+async def test_a_message_in_the_history_is_cut(made: Made) -> None:
+    record = replace(made.record(Phase.STARTING), message="x" * 1000)
+    made.writer.write(made.known, record, None, NOW)
+    await eventually(lambda: made.known.source.history == 1)
+    (entry,) = made.history
+    assert (len(entry["message"]), entry["message"][-1]) == (256, "…")
+
+
+async def test_other_words_for_the_same_phase_are_no_history(made: Made) -> None:
+    made.write(Phase.STARTING, Reason.ASSIGNED)
+    await eventually(lambda: made.known.source.history == 1)
+    made.writer.write(made.known, replace(made.known.job.record, reason=Reason.PREPARING), None, NOW)
+    await eventually(lambda: made.known.job.record.reason is Reason.PREPARING)
+    assert len(made.history) == 1
 
 
 async def test_jobs_that_are_gone_are_forgotten(made: Made) -> None:
