@@ -40,6 +40,7 @@ def follow(namespace: str, names: list[str], done: Done, patience: float) -> dic
                 statuses[name] = job.get("status", {})
                 if name in names:
                     _show(name, statuses[name], shown)
+                    _refuse_failure(name, statuses[name])
                     phases.add((name, statuses[name].get("phase")))
             so_far = len(phases) + sum(_processed(statuses.get(name, {})) for name in names)
             if so_far > gone:
@@ -50,7 +51,13 @@ def follow(namespace: str, names: list[str], done: Done, patience: float) -> dic
 
 
 def _processed(status: Json) -> int:
-    return int((status.get("statistics") or {}).get("processedFrames", 0))
+    """Frames of a source that has an end; a camera's would go on whatever else stands still."""
+    return int((status.get("progress") or {}).get("processedFrames", 0))
+
+
+def _refuse_failure(name: str, status: Json) -> None:
+    if status.get("phase") == "INTERRUPTED" and status.get("finished"):
+        raise DemoError(f"{name} failed and is not tried again: {status.get('message')}")
 
 
 def _standstill(statuses: dict[str, Json], names: list[str], patience: float) -> str:

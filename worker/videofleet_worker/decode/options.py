@@ -35,6 +35,10 @@ SCHEMES = frozenset(_PROTOCOLS)
 # in the stream's head, and the first picture waits that long.
 _LIVE_PROBE_MICROSECONDS = 200_000
 _UDP_BUFFER_BYTES = 2 * 1024 * 1024
+# A file is read no faster than it is analysed, and a server loses patience with whoever reads slowly (nginx after 60
+# seconds without room for a byte). Where it serves ranges, reading goes on at the same byte: at once, then after 1 and
+# 3 seconds.
+_RESUMED = {"reconnect": "1", "reconnect_delay_max": "3", "reconnect_max_retries": "3"}
 
 
 def scheme_of(url: str) -> str:
@@ -63,7 +67,7 @@ def open_options(request: OpenRequest) -> dict[str, str]:
     if scheme in ("rtsp", "rtsps"):
         options |= _rtsp_options(request.transport) | {"timeout": microseconds}
     elif scheme != "file":
-        options["rw_timeout"] = microseconds
+        options |= _RESUMED | {"rw_timeout": microseconds}
     if scheme in ("https", "rtsps", "http"):
         options |= _tls_options(request)
     return options

@@ -42,6 +42,16 @@ async def test_an_index_at_the_end_is_fetched_by_range(make_source: MakeSource, 
     assert (await read(make_source(web.url("/late.mp4")))).indexes == list(range(30))
 
 
+async def test_a_server_that_loses_patience_is_asked_for_the_rest(
+    make_source: MakeSource, web: WebServer, content: bytes
+) -> None:
+    web.pages["/clip.mp4"] = Page(content, give_up_after=len(content) * 4 // 10)
+
+    outcome = await read(make_source(web.url("/clip.mp4")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+
+
 async def test_credentials_are_sent_and_never_shown(make_source: MakeSource, web: WebServer, content: bytes) -> None:
     web.pages["/locked.mp4"] = Page(content, login="adm in:p@ss/w:d")
     url = web.url("/locked.mp4")

@@ -15,7 +15,8 @@ class Page:
     """One file and how it is served.
 
     status: refuse with this one. login: user:password to ask for. cut_after: close the connection after so many bytes
-    of the body. hang_after: send no more after so many bytes, and keep the connection.
+    of the body. hang_after: send no more after so many bytes, and keep the connection. give_up_after: close each
+    connection after so many bytes that it sent.
     """
 
     body: bytes = b""
@@ -23,6 +24,7 @@ class Page:
     login: str | None = None
     cut_after: int | None = None
     hang_after: int | None = None
+    give_up_after: int | None = None
 
 
 @dataclass
@@ -96,7 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.end_headers()
-        end = min(limit for limit in (size, page.cut_after, page.hang_after) if limit is not None)
+        given_up = None if page.give_up_after is None else start + page.give_up_after
+        end = min(limit for limit in (size, page.cut_after, page.hang_after, given_up) if limit is not None)
         self.wfile.write(page.body[start:end])
         if page.hang_after is not None:
             stopping.wait()
