@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.model import Document
-from videofleet_api.videojob import Analytics, Sampling, SourceKind, Transport
+from videofleet_api.source import SourceKind, Transport
+from videofleet_api.videojob import Analytics, Sampling
 
 MAX_COUNT: Final = 2**53
 """The largest whole number that every JSON reader takes exactly."""

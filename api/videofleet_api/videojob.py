@@ -9,91 +9,11 @@ from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
 from videofleet_api.phases import Phase
 from videofleet_api.rules import rules
+from videofleet_api.schedule import ScheduleWindow
+from videofleet_api.source import Source
 
 LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=64)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-
-
-class SecretRef(Document):
-    """A Secret in the namespace of the job."""
-
-    name: str = Field(min_length=1, max_length=253, description="Name of the Secret.")
-
-
-class SecretKeyRef(SecretRef):
-    """One key of a Secret in the namespace of the job."""
-
-    key: str = Field(min_length=1, max_length=253, description="Key within the Secret.")
-
-
-class Transport(StrEnum):
-    """How RTSP media travel."""
-
-    AUTO = "auto"
-    TCP = "tcp"
-    UDP = "udp"
-
-
-class SourceKind(StrEnum):
-    """Whether a source is endless."""
-
-    AUTO = "auto"
-    LIVE = "live"
-    RECORDED = "recorded"
-
-
-_SCHEME = "^[a-zA-Z][a-zA-Z0-9+.-]*://"
-_IPV6 = r"\[[0-9a-fA-F:.]+\]"
-_USER_PART = rf"{_SCHEME}([^/?#]*@|([^/?#:\[][^/?#:]*)?:.*@)"
-"""A user part, also one whose password holds an unescaped `/`, `?` or `#`: such a URL looks as if its host were the
-user and its port the first half of the password, so behind a colon no `@` may come at all."""
-
-
-def _url(pattern: str, *, holds: bool = True) -> str:
-    """The CEL rule that the url, where there is one, matches the pattern (or does not)."""
-    return f"!has(self.url) || {'' if holds else '!'}self.url.matches(r'{pattern}')"
-
-
-class Source(Document):
-    """Where the video comes from."""
-
-    model_config = rules(
-        ("has(self.url) != has(self.urlSecretRef)", "give exactly one of url and urlSecretRef"),
-        (_url("^(rtsp|rtsps|http|https)://"), "url must begin with rtsp://, rtsps://, http:// or https://"),
-        (
-            _url(_USER_PART, holds=False),
-            "url must not hold a user or a password: put them under the keys username and password of a Secret "
-            "and name it in credentialsSecretRef (an @ that belongs to the path is written %40)",
-        ),
-        (
-            _url(rf"{_SCHEME}([^/?#@:\[]|@|{_IPV6})"),
-            "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH",
-        ),
-        (
-            _url(rf"{_SCHEME}([^/?#:]*|{_IPV6})(:[0-9]{{0,5}})?([/?#]|$)|@"),
-            "the port in url must be a number",
-        ),
-        (_url("[[:space:][:cntrl:]]", holds=False), "url must not hold spaces or line breaks: a space is written %20"),
-    )
-
-    url: str | None = Field(
-        None,
-        max_length=2083,
-        description="Address of the camera, file or playlist: rtsp, rtsps, http or https (also HLS). "
-        "Without user and password.",
-    )
-    url_secret_ref: SecretKeyRef | None = Field(None, description="Takes the address from a Secret instead.")
-    credentials_secret_ref: SecretRef | None = Field(
-        None, description="Secret with the keys username and password for the source."
-    )
-    transport: Transport = Field(
-        Transport.AUTO, description="How RTSP media travel: tcp, udp, or auto (tcp first, then udp)."
-    )
-    kind: SourceKind = Field(
-        SourceKind.AUTO,
-        description="live: endless, frames are dropped rather than late. recorded: has an end, every frame counts. "
-        "auto: rtsp is live, a file is recorded, HLS is live unless its playlist is closed.",
-    )
 
 
 class SamplingMode(StrEnum):
@@ -237,46 +157,6 @@ class Outputs(Document):
     """Where results go."""
 
     archive: ArchiveOutput = Field(default_factory=ArchiveOutput, description="Results kept in the archive.")
-
-
-class Day(StrEnum):
-    """A day of the week, in the order in which Python counts them."""
-
-    MON = "mon"
-    TUE = "tue"
-    WED = "wed"
-    THU = "thu"
-    FRI = "fri"
-    SAT = "sat"
-    SUN = "sun"
-
-
-class ScheduleWindow(Document):
-    """Hours in which a job runs, by the clock of a time zone."""
-
-    model_config = rules(
-        (
-            "self.from != self.to",
-            "from and to must differ: the whole day is from 00:00 to 24:00",
-        ),
-    )
-
-    days: list[Day] = Field(
-        default_factory=list,
-        max_length=7,
-        description="Days on which the window begins: mon, tue, wed, thu, fri, sat, sun; none: every day.",
-    )
-    from_: str = Field(
-        alias="from", max_length=5, pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="Begin, HH:MM."
-    )
-    to: str = Field(
-        max_length=5,
-        pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
-        description="End, HH:MM up to 24:00; earlier than from: on the day after.",
-    )
-    time_zone: str = Field(
-        "UTC", min_length=1, max_length=64, description="Time zone by its IANA name, such as Europe/Berlin."
-    )
 
 
 class VideoJobSpec(Document):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videofleet_api.videojob import Day, ScheduleWindow
+from videofleet_api.schedule import Day, ScheduleWindow
 from videofleet_operator.domain.schedule import opening
 
 MINUTE: Final = 60

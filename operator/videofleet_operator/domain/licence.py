@@ -15,8 +15,8 @@ from videofleet_api import licence_file
 from videofleet_api.codes import Reason
 from videofleet_api.licence_file import Standing, Validity
 from videofleet_api.phases import ASSIGNED, RUNNING, Phase
+from videofleet_api.source import Source, SourceKind
 from videofleet_api.times import format_time, parse_time
-from videofleet_api.videojob import Source, SourceKind
 from videofleet_api.videolicense import LicenseDocument
 from videofleet_operator.domain.model import Job, Licence, Record, Seconds, Snapshot, Why
 from videofleet_operator.domain.placement import needed_steps

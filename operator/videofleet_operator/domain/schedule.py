@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from videofleet_api.videojob import Day, ScheduleWindow
+from videofleet_api.schedule import Day, ScheduleWindow
 from videofleet_operator.domain.model import ALWAYS, Opening, Seconds
 
 _DAYS_BACK: Final = 2

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED
 from videofleet_api.protocol import JobSpec
-from videofleet_api.videojob import Analytics, Source, Step, VideoJobSpec
+from videofleet_api.source import Source
+from videofleet_api.videojob import Analytics, Step, VideoJobSpec
 from videofleet_operator.domain.model import ALWAYS, Job, Licence, Opening, Pool, Record, Snapshot, Why, Worker
 from videofleet_operator.domain.restore import from_status
 from videofleet_operator.domain.schedule import UnknownTimeZoneError

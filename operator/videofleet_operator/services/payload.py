@@ -12,7 +12,8 @@ import orjson
 from videofleet_api.codes import Reason
 from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.redaction import redact_url
-from videofleet_api.videojob import SecretKeyRef, SecretRef, VideoJobSpec
+from videofleet_api.source import SecretKeyRef, SecretRef
+from videofleet_api.videojob import VideoJobSpec
 from videofleet_operator.domain.model import Why
 
 SecretData = Mapping[str, str]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
-from videofleet_api.videojob import SourceKind
+from videofleet_api.source import SourceKind
 from videofleet_worker.archive.acquire import ResumePoint
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.pipeline.plan import RefusedError

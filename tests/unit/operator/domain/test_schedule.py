@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from videofleet_api.videojob import ScheduleWindow
+from videofleet_api.schedule import ScheduleWindow
 from videofleet_operator.domain.model import ALWAYS
 from videofleet_operator.domain.schedule import UnknownTimeZoneError, opening, told
 
