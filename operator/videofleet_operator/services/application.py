@@ -143,6 +143,7 @@ class Application:
         self._spawn("secrets", secret_store.run())
         self._spawn("writes", queue.run())
         self._spawn("events", recorder.run())
+        self._spawn("keys", worker_keys.run())
         self._spawn("reconciler", self._reconciler.run())
         self._spawn("election", self._elector.run())
         log.info("operator started", extra={"port": self.port, "identity": config.identity})
@@ -152,7 +153,7 @@ class Application:
         self._stopping = True
         if self._health is not None:
             await self._health.close()
-        for name in ("reconciler", "events", "secrets", "caches", "writes", "election"):
+        for name in ("reconciler", "keys", "events", "secrets", "caches", "writes", "election"):
             task = self._tasks.pop(name, None)
             if task is not None:
                 task.cancel()

@@ -62,6 +62,7 @@ class PoolKeeper:
         used = demand.used_slots(snapshot)
         pods = self._pods_by_pool()
         self._remember(pods, used, snapshot)
+        self._keys.follow(self._made_before(pods))
         uids = {pool.uid for pool in snapshot.pools.values()}
         self._not_made_why = {uid: why for uid, why in self._not_made_why.items() if uid in uids}
         wakes: list[float] = []
@@ -87,6 +88,11 @@ class PoolKeeper:
             if pod.pool_uid is not None:
                 result.setdefault(pod.pool_uid, []).append(pod)
         return result
+
+    def _made_before(self, pods: dict[str, list[PodObject]]) -> list[PodObject]:
+        """Pods that are not being made just now."""
+        making = {(uid, place.ordinal, place.incarnation) for uid, place in self._making}
+        return [pod for uid, own in pods.items() for pod in own if (uid, pod.ordinal, pod.incarnation) not in making]
 
     def _remember(self, pods: dict[str, list[PodObject]], used: dict[str, int], snapshot: Snapshot) -> None:
         """Since when each worker is idle, and when each pod was first seen to have ended."""

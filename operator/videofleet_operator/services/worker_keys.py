@@ -1,15 +1,25 @@
 """The key pair of each worker, in a Secret that goes with its pod."""
 
+import asyncio
 import datetime
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 
 from videofleet_api import names
 from videofleet_operator.domain.model import Pool
-from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch
+from videofleet_operator.kube.apply import controller_of
+from videofleet_operator.kube.errors import ApiError
+from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Result
 from videofleet_operator.kube.resources import SECRETS, Json, ObjectRef
 from videofleet_operator.kube.session import ApiSession
 from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services import pki, podspec
+from videofleet_operator.services.objects import PodObject
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 1.0
+"""Seconds after an API server that did not answer."""
 
 
 class WorkerKeys:
@@ -22,6 +32,10 @@ class WorkerKeys:
         self._queue = queue
         self._authority = authority
         self._now = now
+        self._handed: set[str] = set()
+        """uids of pods whose Secret is known to go with them."""
+        self._doubted: dict[str, PodObject] = {}
+        self._doubt = asyncio.Event()
 
     @property
     def trust(self) -> bytes:
@@ -46,7 +60,44 @@ class WorkerKeys:
         current = {"metadata": {"ownerReferences": secret["metadata"].get("ownerReferences")}}
         desired = {"metadata": {"ownerReferences": [podspec.owner_of_pod(pod)]}}
         patch = Patch(ObjectRef.of(SECRETS, secret), current, desired, check_version=False)
-        return await self._queue.submit(patch)
+        outcome = await self._queue.submit(patch)
+        if outcome.result in (Result.APPLIED, Result.UNCHANGED):
+            self._handed.add(pod["metadata"]["uid"])
+        return outcome
+
+    def follow(self, pods: Iterable[PodObject]) -> None:
+        """Doubt the Secret of each pod once: who made the two may have ended, or failed, before handing it over."""
+        there = {pod.meta.uid: pod for pod in pods if not pod.meta.deleting}
+        self._handed &= there.keys()
+        self._doubted = {uid: pod for uid, pod in there.items() if uid not in self._handed}
+        if self._doubted:
+            self._doubt.set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every Secret is known to go with its pod."""
+        return self._doubted.keys() <= self._handed
+
+    async def run(self) -> None:
+        """Look at what is doubted, one after the other, until cancelled."""
+        while True:
+            await self._doubt.wait()
+            self._doubt.clear()
+            for uid, pod in list(self._doubted.items()):
+                try:
+                    await self._look(uid, pod)
+                except ApiError as error:
+                    log.info("key of a worker not looked at", extra={"pod": pod.meta.name, "error": str(error)})
+                    self._doubt.set()
+                    await asyncio.sleep(_PAUSE)
+
+    async def _look(self, uid: str, pod: PodObject) -> None:
+        meta = pod.meta
+        secret = await self._api.get(SECRETS, meta.namespace, names.worker_tls_secret_name(meta.name))
+        if secret is not None and controller_of(secret) == pod.pool_uid:
+            await self.hand_over(secret, {"metadata": {"name": meta.name, "uid": uid}})
+        else:
+            self._handed.add(uid)
 
 
 def _is_ours(secret: Json, pool: Pool) -> bool:
