@@ -66,8 +66,12 @@ lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
 	@$(BIN)/lint-imports
 
 .PHONY: test
-test: $(STAMP) ## all tests: unit, property, cluster (real API server), e2e (real kubelet, real images)
-	@bash tools/test.sh $(BIN)/python unit property cluster e2e
+test: $(STAMP) ## all tests: unit, property, cluster (real API server), some fault plans, e2e (real kubelet, real images)
+	@bash tools/test.sh $(BIN)/python unit property cluster faults e2e
+
+.PHONY: faults
+faults: $(STAMP) ## all fault plans; one: K=NAME or FAULTS_SEED=NUMBER
+	@FAULTS=all bash tools/test.sh $(BIN)/python faults
 
 .PHONY: test-quick
 test-quick: $(STAMP) ## the tests that need no cluster: unit, property

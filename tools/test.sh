@@ -8,7 +8,15 @@ trap 'rm -rf "$folder"' EXIT
 started=$SECONDS
 failed=0
 
-needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" e2e "* ]]; }
+needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" faults "* || " $* " == *" e2e "* ]]; }
+
+run_suite() {
+    if [[ $1 == faults ]]; then
+        bash tools/faults.sh "$python" "$folder" ${K:+-k "$K"}
+    else
+        "$python" -m pytest "tests/$1" -q -p no:cacheprovider
+    fi
+}
 
 if needs_cluster "$@"; then
     echo "== a local Kubernetes for the tests"
@@ -23,7 +31,7 @@ fi
 for suite in "$@"; do
     began=$SECONDS
     echo "== $suite"
-    "$python" -m pytest "tests/$suite" -q -p no:cacheprovider 2>&1 | tee "$folder/$suite"
+    run_suite "$suite" 2>&1 | tee "$folder/$suite"
     status=${PIPESTATUS[0]}
     ((status == 0)) || failed=1
     echo "$suite: $(tail -n 1 "$folder/$suite" | tr -d '=') (${suite} suite, $((SECONDS - began)) s, exit $status)" >>"$folder/summary"

@@ -29,8 +29,10 @@ class OperatorProcess:
     It can be started again after its end; the log goes on in the same file.
     """
 
-    def __init__(self, log: Path, kubeconfig: str, **settings: str) -> None:
-        """`settings`: by the name of the setting, without VIDEOFLEET_."""
+    def __init__(
+        self, log: Path, kubeconfig: str, *, environment: Mapping[str, str] | None = None, **settings: str
+    ) -> None:
+        """`settings`: by the name of the setting, without VIDEOFLEET_. `environment`: further variables."""
         self.log_path = log
         self._environment = os.environ | {
             "KUBECONFIG": kubeconfig,
@@ -41,6 +43,7 @@ class OperatorProcess:
             "VIDEOFLEET_LISTEN_HOST": "127.0.0.1",
             "VIDEOFLEET_LISTEN_PORT": "0",
             **{f"VIDEOFLEET_{name.upper()}": value for name, value in settings.items()},
+            **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0

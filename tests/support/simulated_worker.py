@@ -11,10 +11,11 @@ import secrets
 import ssl
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 from aiohttp import web
@@ -97,6 +98,8 @@ class Scripts:
     by_name: dict[str, Sequence[Script]] = field(default_factory=dict)
     seen: dict[str, list[int]] = field(default_factory=dict)
     """Epochs of each job that any worker has started, in order."""
+    reports: list[JobReport] = field(default_factory=list)
+    """Everything that any worker has told of any job, in order."""
 
     def __setitem__(self, name: str, scripts: Sequence[Script]) -> None:
         self.by_name[name] = scripts
@@ -107,6 +110,16 @@ class Scripts:
         epochs.append(entry.epoch)
         scripts = self.by_name.get(entry.name, [self.usual])
         return scripts[min(len(epochs), len(scripts)) - 1]
+
+
+class Disturbance(Protocol):
+    """What may go wrong between the operator and workers."""
+
+    async def answer(self, worker: SimulatedWorker, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a request, usually by the handler."""
+
+    def lines(self, worker: SimulatedWorker, lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """The lines of an event stream as they get through; ConnectionError ends the connection there."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +184,9 @@ class SimulatedWorker:
         steps: Sequence[str] = STEPS,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         keeps_sets: bool = True,
+        disturbance: Disturbance | None = None,
     ) -> None:
-        """`keeps_sets`: whether `sets` fills; those of a thousand workers would take up the memory."""
+        """`keeps_sets`: whether `sets` and reports are kept; those of a thousand workers would take up the memory."""
         self.name = name
         self.host = host
         self.port = port
@@ -185,6 +199,7 @@ class SimulatedWorker:
         self._keeps_sets = keeps_sets
         self._steps = tuple(steps)
         self._heartbeat_seconds = heartbeat_seconds
+        self._disturbance = disturbance
         self._process = _Process(heartbeat_seconds)
         self._speaking = asyncio.Event()
         self._speaking.set()
@@ -257,6 +272,8 @@ class SimulatedWorker:
     @web.middleware
     async def _when_speaking(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         await self._speaking.wait()
+        if self._disturbance is not None:
+            return await self._disturbance.answer(self, request, handler)
         return await handler(request)
 
     async def _info(self, _: web.Request) -> web.Response:
@@ -297,10 +314,17 @@ class SimulatedWorker:
         await response.prepare(request)
         if request.transport is not None:
             process.streams.add(request.transport)
-        async with aclosing(process.hub.lines(_after(request))) as lines:
-            async for line in lines:
-                await self._speaking.wait()
-                await response.write(line)
+        told = process.hub.lines(_after(request))
+        if self._disturbance is not None:
+            told = self._disturbance.lines(self, told)
+        try:
+            async with aclosing(told) as lines:
+                async for line in lines:
+                    await self._speaking.wait()
+                    await response.write(line)
+        except ConnectionError:
+            if request.transport is not None:
+                request.transport.abort()
         return response
 
     # Jobs
@@ -308,6 +332,8 @@ class SimulatedWorker:
     def _begin(self, process: _Process, job: Job) -> None:
         def publish(report: JobReport) -> None:
             if process.jobs.get(job.uid) is reporter:
+                if self._keeps_sets:
+                    self.scripts.reports.append(report)
                 process.hub.publish(report)
 
         reporter = JobReporter(job.uid, job.epoch, publish)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.simulated_worker import Scripts, SimulatedWorker, TlsFiles
+from tests.support.simulated_worker import Disturbance, Scripts, SimulatedWorker, TlsFiles
 from videofleet_api.names import API_VERSION, GROUP, LABEL_POOL, LICENSE_NAME, VERSION, worker_tls_secret_name
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.errors import NotFound
@@ -65,9 +65,10 @@ class Seen:
 class World:
     """One namespace: its objects, a watch of its jobs, and its workers."""
 
-    def __init__(self, api: ApiSession, namespace: str) -> None:
+    def __init__(self, api: ApiSession, namespace: str, disturbance: Disturbance | None = None) -> None:
         self.api = api
         self.namespace = namespace
+        self._disturbance = disturbance
         self.pool_name = f"pool-{secrets.token_hex(2)}"
         self.scripts = Scripts()
         self.workers: dict[str, SimulatedWorker] = {}
@@ -258,7 +259,9 @@ class World:
         tls = TlsFiles.of_secret({key: base64.b64decode(value) for key, value in secret["data"].items()})
         environment = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
         capacity = int(environment["VIDEOFLEET_CAPACITY"] or 0)
-        worker = SimulatedWorker(name, next(_ADDRESSES), tls, self.scripts, capacity=capacity)
+        worker = SimulatedWorker(
+            name, next(_ADDRESSES), tls, self.scripts, capacity=capacity, disturbance=self._disturbance
+        )
         await worker.start()
         self.workers[name] = worker
         try:

@@ -1,0 +1,351 @@
+"""Runs one plan: a namespace, operators behind the proxy, a played kubelet with workers, and the oracles."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.operator.harness import JOBS, LICENSES, World
+from tests.faults.disturbance import WorkerFaults
+from tests.faults.keeper import Keeper, skewed
+from tests.faults.masking import job_state, pool_state
+from tests.faults.observer import Observer
+from tests.faults.oracles import Invariants
+from tests.faults.plans import (
+    CrashWorker,
+    LosePod,
+    Partition,
+    Plan,
+    SilenceWorker,
+    StageFault,
+    StealLease,
+    Suspend,
+)
+from tests.faults.proxy.calls import Call
+from tests.faults.proxy.server import FaultProxy, Replica
+from tests.faults.workloads import GONE, POOL, Add, Change, Edit, Limit, Remove, Workers
+from tests.support.licences import Signer
+from tests.support.operator_process import OperatorProcess
+from tests.support.simulated_worker import SimulatedWorker
+from videofleet_api.names import API_VERSION, LICENSE_NAME
+from videofleet_api.phases import ASSIGNED
+from videofleet_operator.kube import ApiSession
+from videofleet_operator.kube.credentials import ServerAccess
+from videofleet_operator.kube.resources import LEASES, PODS, SECRETS
+
+Json = dict[str, Any]
+LEASE = "videofleet-operator"
+SETTLES_WITHIN = 90.0
+"""Seconds: T of the oracle; faults of a plan are over much earlier."""
+
+
+class Stage:
+    """One run of a plan in an empty namespace. `run` gives the masked end state, or raises AssertionError."""
+
+    def __init__(self, plan: Plan, api: ApiSession, access: ServerAccess, namespace: str, folder: Path) -> None:
+        self.plan = plan
+        self.invariants = Invariants()
+        self.disturbance = WorkerFaults(plan.workers)
+        self.world = World(api, namespace, self.disturbance)
+        self.observer = Observer(api, namespace, self.invariants)
+        self.proxy = FaultProxy(
+            access,
+            plan.faults,
+            unlicensed=not plan.workload.licensed,
+            snapshot=self.observer.snapshot,
+            on_write=self._on_write,
+        )
+        self.keepers: dict[str, Keeper] = {}
+        self.struck: list[StageFault] = []
+        self._api = api
+        self._namespace = namespace
+        self._folder = folder
+        self._signer = Signer.new()
+        self._replicas: dict[str, Replica] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[str] = []
+
+    async def run(self) -> Json:
+        """Play the plan to its end and check everything on the way."""
+        async with self.playing():
+            await self._play()
+            await self._quiet()
+            await self.check()
+            return self._end_state()
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[None]:
+        """Everything is there while the block runs; what goes wrong in it is told with what surrounds it."""
+        await asyncio.to_thread(self._prepare_folder)
+        async with self.proxy:
+            await self.world.open()
+            await self.observer.start()
+            try:
+                await self._begin()
+                yield
+            except AssertionError as error:
+                raise AssertionError(f"plan {self.plan.name}: {error}\n{self._told()}") from None
+            finally:
+                await self._end()
+
+    def _prepare_folder(self) -> None:
+        (self._folder / "keys").mkdir(parents=True)
+        (self._folder / "keys" / "vendor.pem").write_text(self._signer.public_pem)
+
+    # Before and after
+
+    async def _begin(self) -> None:
+        for index in range(self.plan.replicas):
+            await self._add_replica(f"replica-{index}", self.plan.skew if index else 0.0)
+        if self.plan.workload.licensed:
+            assert await self._api.get(LICENSES, None, LICENSE_NAME) is None, "another plan's VideoLicense is there"
+
+    async def _add_replica(self, name: str, skew: float) -> None:
+        kubeconfig = self._folder / f"{name}.kubeconfig"
+        process = OperatorProcess(
+            self._folder / f"{name}.log",
+            str(kubeconfig),
+            environment=skewed(skew),
+            namespace=self._namespace,
+            namespaces=self._namespace,
+            identity=name,
+            lease_duration="3",
+            licence_public_keys=str(self._folder / "keys"),
+        )
+        self._replicas[name] = replica = await self.proxy.open(name, process.kill)
+        await asyncio.to_thread(kubeconfig.write_text, replica.kubeconfig)
+        self.keepers[name] = Keeper(process, name)
+        self.keepers[name].start()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
+        await self.observer.stop()
+        await self.world.close()
+        if self.plan.workload.licensed:
+            await self._api.delete(LICENSES, None, LICENSE_NAME)
+
+    # The workload
+
+    async def _play(self) -> None:
+        acts = self.plan.workload.acts
+        for number, act in enumerate(acts, start=1):
+            for change in act.changes:
+                await self._make(change)
+            if self.plan.hasty and number < len(acts):
+                await asyncio.sleep(0.3)
+            else:
+                await self.until(self._settled(number), f"act {number} of {self.plan.workload.name} settles")
+
+    async def _make(self, change: Change) -> None:
+        match change:
+            case Workers(spec):
+                await self.world.pool(POOL, **spec)
+            case Add(name, spec, scripts):
+                if scripts:
+                    self.world.scripts[name] = scripts
+                await self.world.job(name, **spec)
+            case Edit(name, spec):
+                await self.world.edit(JOBS, name, **spec)
+            case Remove(name):
+                await self.world.delete(JOBS, name)
+            case Limit(streams):
+                await self._license(streams)
+
+    async def _license(self, streams: int) -> None:
+        # Until the operator has told of the new limit, the old one is the one that it can know.
+        first = self.invariants.limit is None
+        self.invariants.limit = max(streams, self.invariants.limit or 0)
+        name = f"licence-{streams}"
+        await self.world.secret(name, license=self._signer.sign(streams))
+        spec = {"secretRef": {"namespace": self._namespace, "name": name}}
+        if first:
+            body = {"apiVersion": API_VERSION, "kind": "VideoLicense", "metadata": {"name": LICENSE_NAME}}
+            await self._api.create(LICENSES, None, {**body, "spec": spec})
+        else:
+            await self._api.patch(LICENSES, None, LICENSE_NAME, {"spec": spec})
+        self._spawn(self._lower_limit(streams))
+
+    async def _lower_limit(self, streams: int) -> None:
+        while True:
+            found = await self._api.get(LICENSES, None, LICENSE_NAME) or {}
+            if (found.get("status") or {}).get("maxStreams") == streams:
+                self.invariants.limit = streams
+                return
+            await asyncio.sleep(0.05)
+
+    # What must come true
+
+    async def until(self, problem: Any, what: str) -> None:
+        """Wait until the check has nothing to object to."""
+        deadline = time.monotonic() + SETTLES_WITHIN
+        while (objection := problem()) is not None:
+            assert not self.invariants.violations, "\n".join(self.invariants.violations)
+            assert not self._failures, "\n".join(self._failures)
+            assert time.monotonic() < deadline, f"not within {SETTLES_WITHIN:g} s: {what}: {objection}"
+            await asyncio.sleep(0.05)
+
+    def _settled(self, acts: int) -> Any:
+        expected = self.plan.workload.expected(acts)
+
+        def problem() -> str | None:
+            for name, phase in expected.items():
+                job = self.observer.named("videojobs", name)
+                status = None if job is None else job.get("status") or {}
+                seen = GONE if status is None else f"{status.get('phase')}/{status.get('reason')}"
+                if not (seen == phase or seen.startswith(f"{phase}/")):
+                    return f"{name} is {seen}, expected {phase}"
+                if (
+                    job is not None
+                    and (job.get("status") or {}).get("observedGeneration") != job["metadata"]["generation"]
+                ):
+                    return f"{name}: its newest spec has not been seen"
+            return self._workers_differ()
+
+        return problem
+
+    def _workers_differ(self) -> str | None:
+        """Whether workers run what status says and nothing else: a deleted or stopped job runs nowhere."""
+        wanted: dict[tuple[str, int], str] = {}
+        for job in self.observer.objects["videojobs"].values():
+            status = job.get("status") or {}
+            if status.get("phase") in ASSIGNED:
+                wanted[job["metadata"]["uid"], status["epoch"]] = status["worker"]["name"]
+        running = {
+            (entry.uid, entry.epoch): pod
+            for pod, worker in self.world.workers.items()
+            for entry in worker.assigned.values()
+        }
+        return None if running == wanted else f"workers run {running}, status says {wanted}"
+
+    async def _quiet(self) -> None:
+        """Nothing but the Lease is written for `plan.quiet` seconds."""
+        began = time.monotonic()
+        wait = self.plan.quiet
+
+        def problem() -> str | None:
+            last = max([began, *(at for at, call in self.proxy.writes if call.kind != "leases")])
+            left = last + wait - time.monotonic()
+            return None if left <= 0 else f"written {wait - left:.1f} s ago: {self._last_writes()}"
+
+        await self.until(problem, f"nothing is written for {wait:g} s")
+        await self.until(self._settled(len(self.plan.workload.acts)), "the end state stays")
+
+    def unused(self) -> list[object]:
+        """Faults of the plan that have not struck."""
+        counted = [each.fault for each in (*self.proxy.budgets, *self.disturbance.budgets) if not each.struck]
+        return [*counted, *(fault for fault in self.plan.stage if fault not in self.struck)]
+
+    async def check(self) -> None:
+        """What can only be told in the end."""
+        sets = [(name, each) for name, worker in self._all_workers() for each in worker.sets]
+        self.invariants.check_workers(sets, self.world.scripts.reports)
+        self.invariants.check_epochs(self.world.scripts.seen)
+        assert not self.invariants.violations, "\n".join(self.invariants.violations)
+        for keeper in self.keepers.values():
+            log = keeper.process.log_path.read_text()
+            assert "Traceback" not in log, f"a traceback in the log of {keeper.name}:\n{log[-6000:]}"
+        await self._check_secrets()
+
+    async def _check_secrets(self) -> None:
+        """Every worker's key goes with its pod."""
+        pods = {uid: pod["metadata"]["name"] for uid, pod in self.observer.objects["pods"].items()}
+        found = (await self._api.list(SECRETS, self._namespace))["items"]
+        for secret in found:
+            if not secret["metadata"]["name"].startswith(POOL):
+                continue
+            owners = [owner["uid"] for owner in secret["metadata"].get("ownerReferences", [])]
+            assert any(owner in pods for owner in owners), (
+                f"Secret {secret['metadata']['name']} belongs to no pod that is there: {pods}"
+            )
+
+    def _all_workers(self) -> list[tuple[str, SimulatedWorker]]:
+        return list(self.world.workers.items())
+
+    def _end_state(self) -> Json:
+        jobs = self.observer.objects["videojobs"].values()
+        pools = self.observer.objects["workerpools"].values()
+        return {
+            "jobs": {job["metadata"]["name"]: job_state(job, runs=not self.plan.hasty) for job in jobs},
+            "pools": {pool["metadata"]["name"]: pool_state(pool) for pool in pools},
+            "pods": len(self.observer.objects["pods"]),
+        }
+
+    # What goes wrong
+
+    def _on_write(self, count: int, call: Call) -> None:
+        for fault in self.plan.stage:
+            if fault.write == count:
+                self.struck.append(fault)
+                self._spawn(self._strike(fault, call.replica))
+
+    async def _strike(self, fault: StageFault, replica: str) -> None:
+        match fault:
+            case LosePod():
+                name, _ = await self._busy_worker()
+                await self._api.delete(PODS, self._namespace, name, grace_seconds=0)
+            case CrashWorker():
+                _, worker = await self._busy_worker()
+                worker.crash()
+            case SilenceWorker(seconds=seconds):
+                _, worker = await self._busy_worker()
+                worker.go_silent()
+                await asyncio.sleep(seconds)
+                worker.speak()
+            case StealLease(seconds=seconds):
+                await self._steal(seconds)
+            case Suspend(seconds=seconds):
+                await self.keepers[replica].suspend(seconds)
+            case Partition(seconds=seconds):
+                self._replicas[replica].reachable.clear()
+                await asyncio.sleep(seconds)
+                self._replicas[replica].reachable.set()
+
+    async def _busy_worker(self) -> tuple[str, SimulatedWorker]:
+        while True:
+            busy = sorted(name for name, worker in self.world.workers.items() if worker.assigned)
+            if busy:
+                return busy[0], self.world.workers[busy[0]]
+            await asyncio.sleep(0.05)
+
+    async def _steal(self, seconds: int) -> None:
+        lease = await self._api.get(LEASES, self._namespace, LEASE) or {"spec": {}}
+        term = int(lease["spec"].get("leaseTransitions") or 0) + 1
+        spec = {"holderIdentity": "a-thief", "leaseTransitions": term, "leaseDurationSeconds": seconds}
+        await self._api.patch(LEASES, self._namespace, LEASE, {"spec": spec})
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failures.append(f"the plan's own doing failed: {error!r}")
+
+    # For people
+
+    def _last_writes(self) -> str:
+        return "; ".join(str(call) for _, call in self.proxy.writes[-5:])
+
+    def _told(self) -> str:
+        lives = {
+            name: [seen.brief for seen in self.world.history(name)]
+            for name in sorted({job["metadata"]["name"] for job in self.observer.objects["videojobs"].values()})
+        }
+        text = [f"  {name}: {life}" for name, life in lives.items()]
+        starts = {name: keeper.starts for name, keeper in self.keepers.items()}
+        text.append(f"  starts {starts}, writes {self.proxy.counted}, logs in {self._folder}")
+        return "\n".join(text)
+
+
+def _seen(job: Json | None) -> str:
+    status = {} if job is None else job.get("status") or {}
+    return GONE if job is None else f"{status.get('phase')}/{status.get('reason')}"
