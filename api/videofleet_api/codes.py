@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NEVER_FITS = "NeverFits"
     WORKERS_EXCLUDED = "WorkersExcluded"
     NO_EMPTY_WORKER = "NoEmptyWorker"
+    SOURCE_THROTTLED = "SourceThrottled"
     MODEL_MISSING = "ModelMissing"
     SECRET_MISSING = "SecretMissing"
     LICENCE_EXHAUSTED = "LicenceExhausted"

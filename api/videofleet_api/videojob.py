@@ -286,8 +286,8 @@ class VideoJobStatus(Document):
     worker: WorkerRef | None = Field(None, description="The worker that runs the job.")
     attempt: int = Field(0, ge=0, description="Failed attempts in a row.")
     suspicion: int = Field(0, ge=0, description="Crashes of workers while the job ran there; 30 minutes clear it.")
-    excluded_workers: list[ExcludedWorker] = Field(
-        default_factory=list, max_length=8, description="Workers that failed the job and are passed over."
+    excluded_workers: list[ExcludedWorker] | None = Field(
+        None, max_length=8, description="Workers that failed the job and are passed over."
     )
     next_retry_time: Time | None = Field(None, description="When the job is tried again.")
     spec_digest: str | None = Field(None, description="Digest of what the worker was given; a change starts anew.")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from videofleet_operator.domain.model import Pace
+
 _PREFIX = "VIDEOFLEET_"
 
 
@@ -37,6 +39,10 @@ class Config(BaseModel):
     listen_host: str = "0.0.0.0"
     listen_port: int = Field(8080, ge=0, le=65535, description="Health and metrics.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    source_start_burst: int = Field(
+        Pace().burst, ge=1, le=1000000, description="Jobs that may start at one source host at once."
+    )
+    source_starts_per_second: float = Field(Pace().per_second, gt=0, le=1000000, description="And how many after that.")
     lease_duration: float = Field(15, ge=3, le=300, description="Seconds.")
 
 

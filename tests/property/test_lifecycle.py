@@ -34,6 +34,7 @@ some_facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(facts.Placed, workers, st.sampled_from(["d1", "d2"])),
     st.builds(facts.Placed, workers, st.sampled_from(["d1", "d2"])),
     st.builds(facts.NoPlace, whys),
+    st.builds(facts.Throttled, whys),
     st.builds(facts.NoLicence, whys),
     st.builds(facts.Shed, whys),
     st.builds(facts.Preparing, epochs),

@@ -49,8 +49,9 @@ def exhausted(record: Record, restart: Restart) -> bool:
 
 
 def over_without_success(record: Record, restart: Restart) -> bool:
-    """Whether the job has failed for good: its single pass broke off, or its attempts are used up."""
-    return (record.finished and record.phase is not Phase.COMPLETED) or exhausted(record, restart)
+    """Whether the job has failed for good: its one pass broke off, its attempts are used up, or it crashes workers."""
+    given_up = record.phase is Phase.INTERRUPTED and convicted(record)
+    return given_up or (record.finished and record.phase is not Phase.COMPLETED) or exhausted(record, restart)
 
 
 def retry_at(record: Record, restart: Restart) -> Seconds | None:

@@ -12,7 +12,6 @@ from videofleet_api.conditions import Condition, ConditionStatus
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain.backoff import exhausted, over_without_success
 from videofleet_operator.domain.model import Job, Record, Seconds
-from videofleet_operator.domain.suspicion import convicted
 from videofleet_operator.domain.times import format_time
 
 _NEEDS_A_USER = frozenset({Reason.INVALID_SPEC, Reason.UNKNOWN_TIME_ZONE, Reason.NEVER_FITS})
@@ -94,8 +93,6 @@ def _ready(record: Record) -> bool:
 
 def _stalled(record: Record, job: Job) -> tuple[bool, str]:
     reason = str(record.reason or Reason.PENDING)
-    if record.phase is Phase.INTERRUPTED and convicted(record):
-        return True, reason
     if exhausted(record, job.spec.restart):
         return True, Reason.RETRIES_EXHAUSTED
     match record.phase:

@@ -67,6 +67,13 @@ class NoPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttled:
+    """There is room, but the source would be asked for too much."""
+
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
 class NoLicence:
     """A worker has room, but the licence has no slot or is not valid."""
 
@@ -225,6 +232,7 @@ Fact = (
     | Evicted
     | Placed
     | NoPlace
+    | Throttled
     | NoLicence
     | Shed
     | Readmitted

@@ -42,6 +42,8 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return _placed(record, fact, context, now)
         case facts.NoPlace(why):
             return _no_place(record, why, context, now)
+        case facts.Throttled(why):
+            return _throttled(record, why, context, now)
         case facts.NoLicence(why):
             return _no_licence(record, why, context, now)
         case facts.Shed(why):
@@ -156,6 +158,13 @@ def _no_place(record: Record, why: Why, context: Context, now: Seconds) -> Recor
     if record.phase is Phase.AWAITING:
         return explain(record, why, context, now)
     return leave(record, Phase.AWAITING, why, context, now)
+
+
+def _throttled(record: Record, why: Why, context: Context, now: Seconds) -> Record:
+    """A lost stream keeps its place in line, and its licence slot: it waits for seconds only."""
+    if record.phase is Phase.DISCONNECTED:
+        return explain(record, why, context, now)
+    return _no_place(record, why, context, now)
 
 
 def _no_licence(record: Record, why: Why, context: Context, now: Seconds) -> Record:

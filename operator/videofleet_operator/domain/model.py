@@ -123,6 +123,8 @@ class Job:
     """Digest of what a worker would be given; None while something for it is missing."""
     problem: Why | None = None
     """What is missing (a Secret, a valid spec)."""
+    host: str | None = None
+    """Of its source; never told, for the address may come from a Secret. None: it has none, or it is not known."""
     opening: Opening = ALWAYS
     """What its schedule says at the snapshot's time."""
 
@@ -187,6 +189,25 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast jobs may start at one source host: so many at once, then so many a second.
+
+    The defaults bring a recorder with 64 channels back within 5 seconds, and ask it for ten new connections a second.
+    """
+
+    burst: int = 20
+    per_second: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Starts that are left for one source host."""
+
+    tokens: float
+    at: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that one plan is made from."""
 
@@ -198,6 +219,9 @@ class Snapshot:
     workers: Mapping[str, Worker]
     """By pod uid; a worker that is not here is gone."""
     licence: Licence = Licence()
+    pace: Pace = Pace()
+    buckets: Mapping[str, Bucket] = field(default_factory=dict)
+    """By source host, as the last plan left them; a host that is not here has a full one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +237,5 @@ class Plan:
     """Why each job that could start does not, by uid in the order of starting, with the counts of this moment."""
     expired: tuple[str, ...] = ()
     """Jobs to delete, by uid: they are over, and their time after that is too."""
+    buckets: Mapping[str, Bucket] = field(default_factory=dict)
+    """What the next snapshot should hold."""

@@ -10,8 +10,9 @@ from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain import exclusion, facts, licence, observation, suspicion
 from videofleet_operator.domain.expiry import expires_at
 from videofleet_operator.domain.facts import Fact
+from videofleet_operator.domain.hosts import HostLedger
 from videofleet_operator.domain.lifecycle import advance, waits
-from videofleet_operator.domain.model import Assigned, Job, Plan, Record, Seconds, Snapshot, Why, Worker
+from videofleet_operator.domain.model import Assigned, Excluded, Job, Plan, Record, Seconds, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity, Verdict
 from videofleet_operator.domain.records import Context, changed
 from videofleet_operator.domain.shelf import Terms
@@ -28,6 +29,10 @@ class _Draft:
     snapshot: Snapshot
     records: dict[str, Record] = field(default_factory=dict)
     waiting: dict[str, Why] = field(default_factory=dict)
+    hosts: HostLedger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hosts = HostLedger(self.snapshot.pace, self.snapshot.buckets, self.snapshot.now)
 
     def record(self, job: Job) -> Record:
         return self.records.get(job.uid, job.record)
@@ -61,7 +66,8 @@ def plan(snapshot: Snapshot) -> Plan:
     _place(draft, _queue(draft, jobs))
     # 6. When to look again
     records = {job.uid: record for job in jobs if (record := _visited(job, draft, snapshot.now)) != job.record}
-    return Plan(records, _wake(snapshot, jobs, records), draft.waiting, _expired(snapshot, records))
+    waking = _wake(draft, jobs, records)
+    return Plan(records, waking, draft.waiting, _expired(snapshot, records), draft.hosts.buckets())
 
 
 def starting_order(job: Job, record: Record) -> tuple[int, Seconds, str]:
@@ -129,7 +135,8 @@ def _place(draft: _Draft, queue: list[Job]) -> None:
         # A lost job still holds its own slot; it is the others that must leave room for it.
         own = licence.holds_slot(job, draft.record(job), snapshot.licence)
         fact = _placement(draft, job, capacity, used_slots - own)
-        draft.apply(job, fact)
+        if not isinstance(fact, facts.Throttled) or job.record.observed_generation or _overdue(job, snapshot.now):
+            draft.apply(job, fact)
         if isinstance(fact, facts.Placed):
             used_slots += licence.counts(job, snapshot.licence) and not own
         else:
@@ -138,21 +145,26 @@ def _place(draft: _Draft, queue: list[Job]) -> None:
 
 def _placement(
     draft: _Draft, job: Job, capacity: Capacity, others: int
-) -> facts.Placed | facts.NoPlace | facts.NoLicence:
+) -> facts.Placed | facts.NoPlace | facts.NoLicence | facts.Throttled:
     if job.problem is not None or job.digest is None:
         return facts.NoPlace(job.problem or _UNKNOWN_PAYLOAD)
-    verdict = _verdict(draft, job, capacity)
+    verdict, excluded = _verdict(draft, job, capacity)
     refused = licence.refusal(draft.snapshot.licence, job, others)
     if refused is not None and (verdict.answer is Answer.FITS or draft.record(job).phase is Phase.TOO_MANY_CAMERAS):
         return facts.NoLicence(refused)
     if verdict.why is not None:
         return facts.NoPlace(verdict.why)
+    throttled = draft.hosts.refusal(job, draft.record(job))
+    if throttled is not None:
+        return facts.Throttled(throttled)
+    draft.hosts.take(job)
     capacity.add(verdict, job.spec.slots, alone=suspicion.alone(job.record))
+    draft.apply(job, facts.Readmitted(excluded))
     return facts.Placed(_assigned(verdict), job.digest)
 
 
-def _verdict(draft: _Draft, job: Job, capacity: Capacity) -> Verdict:
-    """Where the job would go; workers that failed it count again once there is no other to try."""
+def _verdict(draft: _Draft, job: Job, capacity: Capacity) -> tuple[Verdict, tuple[Excluded, ...]]:
+    """Where the job would go, and who is passed over for it: nobody any more once there is no other to try."""
     record, snapshot = draft.record(job), draft.snapshot
     excluded = exclusion.in_force(record.excluded, snapshot.workers)
     terms = Terms(frozenset(each.id for each in excluded), suspicion.alone(record))
@@ -160,11 +172,8 @@ def _verdict(draft: _Draft, job: Job, capacity: Capacity) -> Verdict:
     if verdict.answer is Answer.ALL_TRIED or (
         verdict.answer is Answer.EXCLUDED and exclusion.over(record, snapshot.now)
     ):
-        excluded = ()
-        verdict = capacity.can_add(job, terms._replace(avoid=frozenset()))
-    if verdict.answer is Answer.FITS and record.excluded:
-        draft.apply(job, facts.Readmitted(excluded))
-    return verdict
+        return capacity.can_add(job, terms._replace(avoid=frozenset())), ()
+    return verdict, excluded
 
 
 def _undecided(job: Job) -> bool:
@@ -214,9 +223,9 @@ def _expired(snapshot: Snapshot, records: dict[str, Record]) -> tuple[str, ...]:
     return tuple(uid for uid, time in times.items() if time is not None and time <= snapshot.now)
 
 
-def _wake(snapshot: Snapshot, jobs: Iterable[Job], records: dict[str, Record]) -> Seconds | None:
-    now = snapshot.now
-    times: list[Seconds] = []
+def _wake(draft: _Draft, jobs: Iterable[Job], records: dict[str, Record]) -> Seconds | None:
+    snapshot, now = draft.snapshot, draft.snapshot.now
+    times: list[Seconds] = [] if draft.hosts.wake is None else [draft.hosts.wake]
     watched: set[str] = set()
     for job in jobs:
         record = records.get(job.uid, job.record)

@@ -17,6 +17,7 @@ _VOLATILE: Final = frozenset(
         Reason.WORKERS_FULL,
         Reason.WORKERS_EXCLUDED,
         Reason.NO_EMPTY_WORKER,
+        Reason.SOURCE_THROTTLED,
         Reason.NO_READY_WORKER,
         Reason.LICENCE_EXHAUSTED,
     }

@@ -30,7 +30,7 @@ def from_status(raw: object) -> Record:
         worker=worker if phase in ASSIGNED else None,
         attempt=status.attempt,
         suspicion=status.suspicion,
-        excluded=tuple(Excluded(each.name, each.id, each.instance) for each in status.excluded_workers),
+        excluded=tuple(Excluded(each.name, each.id, each.instance) for each in status.excluded_workers or ()),
         next_retry=_time(status.next_retry_time),
         spec_digest=status.spec_digest,
         first_frame=_time(status.first_frame_time),

@@ -56,9 +56,7 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         worker=_worker(record),
         attempt=record.attempt,
         suspicion=record.suspicion,
-        excluded_workers=[
-            ExcludedWorker(name=each.name, id=each.id, instance=each.instance) for each in record.excluded
-        ],
+        excluded_workers=_excluded(record),
         next_retry_time=_time(record.next_retry),
         spec_digest=record.spec_digest,
         first_frame_time=_time(record.first_frame),
@@ -186,6 +184,10 @@ def _worker(record: Record) -> WorkerRef | None:
     if worker is None:
         return None
     return WorkerRef(name=worker.name, node=worker.node, pool=worker.pool, id=worker.id, instance=worker.instance)
+
+
+def _excluded(record: Record) -> list[ExcludedWorker] | None:
+    return [ExcludedWorker(name=each.name, id=each.id, instance=each.instance) for each in record.excluded] or None
 
 
 def _last_error(record: Record) -> LastError | None:

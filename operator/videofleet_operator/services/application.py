@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from videofleet_operator.config import Config, ConfigError
+from videofleet_operator.domain.model import Pace
 from videofleet_operator.kube.credentials import CredentialsError, discover
 from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.events import EventRecorder
@@ -127,6 +128,7 @@ class Application:
             answers=answers,
             expiry=Expiry(queue, self._dirty.set, time.monotonic),
             metrics=self.metrics,
+            pace=Pace(config.source_start_burst, config.source_starts_per_second),
             leads=self._leads,
             dirty=self._dirty,
         )

@@ -8,6 +8,7 @@ from videofleet_api.phases import ASSIGNED
 from videofleet_api.protocol import JobSpec
 from videofleet_api.source import Source
 from videofleet_api.videojob import Analytics, Step, VideoJobSpec
+from videofleet_operator.domain.hosts import host_of
 from videofleet_operator.domain.model import ALWAYS, Job, Licence, Opening, Pool, Record, Snapshot, Why, Worker
 from videofleet_operator.domain.restore import from_status
 from videofleet_operator.domain.schedule import UnknownTimeZoneError
@@ -109,6 +110,7 @@ class Gatherer:
             record=record,
             digest=payload.digest(built, self._digest_key) if built is not None else None,
             problem=problem or unscheduled,
+            host=host_of(built.source.url) if built is not None else None,
             opening=opening,
         )
         shown = payload.shown_source(source.spec) if source.spec is not None else None

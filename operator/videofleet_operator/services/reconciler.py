@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobReport
 from videofleet_operator.domain.demand import used_slots
-from videofleet_operator.domain.model import Snapshot
+from videofleet_operator.domain.model import Bucket, Pace, Snapshot
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan
 from videofleet_operator.metrics import Metrics
@@ -33,6 +34,7 @@ _PLAN_SHARE = 5
 """Planning takes at most a fifth of the time."""
 _TICK = 2.0
 """Seconds; counters of running jobs are looked at this often even when nothing else happens."""
+_USUAL_PACE = Pace()
 
 
 class Reconciler:
@@ -51,6 +53,7 @@ class Reconciler:
         answers: Answers,
         expiry: Expiry,
         metrics: Metrics,
+        pace: Pace = _USUAL_PACE,
         leads: Callable[[], bool],
         dirty: asyncio.Event,
         wall: Callable[[], float] = time.time,
@@ -68,6 +71,8 @@ class Reconciler:
         self._leads = leads
         self._dirty = dirty
         self._wall = wall
+        self._pace = pace
+        self._buckets: Mapping[str, Bucket] = {}
         self._last_pass = 0.0
         self._wake: float | None = None
         self.beat = time.monotonic()
@@ -107,7 +112,8 @@ class Reconciler:
         if leads:
             known = self._gatherer.jobs(now)
             # 2. What should be.
-            decided = plan(snapshot)
+            decided = plan(replace(snapshot, pace=self._pace, buckets=self._buckets))
+            self._buckets = decided.buckets
             # 3. Write it. What is being written counts as written from here on.
             for uid, record in decided.records.items():
                 self._statuses.write(known[uid], record, _report(snapshot, known[uid]), now)

@@ -48,13 +48,18 @@ def test_the_operator_is_probed_on_its_plain_port() -> None:
 
 
 def test_the_operator_understands_the_environment_that_it_is_given() -> None:
-    rendered = render(watchNamespaces=["north"], licence={"required": True}, operator={"logLevel": "DEBUG"})
+    rendered = render(
+        watchNamespaces=["north"],
+        licence={"required": True},
+        operator={"logLevel": "DEBUG", "sourceStarts": {"burst": 100, "perSecond": 50.5}},
+    )
     filled_in = {"VIDEOFLEET_IDENTITY": "videofleet-operator-x", "VIDEOFLEET_NAMESPACE": "site"}
     environment = {name: value or filled_in.get(name, "") for name, value in rendered.environment().items()}
     config = load(environment)
     assert config.namespaces == ("site", "north")
     assert config.licence_required is True
     assert config.log_level == "DEBUG"
+    assert (config.source_start_burst, config.source_starts_per_second) == (100, 50.5)
     assert config.worker_image == "localhost/videofleet-worker:0.1.0"
     assert config.identity == "videofleet-operator-x"
     known = {f"VIDEOFLEET_{name.upper()}" for name in type(config).model_fields}

@@ -25,6 +25,8 @@ def test_lint_is_strictly_clean() -> None:
         ({"operator": {"replicas": "two"}}, "/operator/replicas"),
         ({"operator": {"replicas": -1}}, "/operator/replicas"),
         ({"operator": {"logLevel": "loud"}}, "/operator/logLevel"),
+        ({"operator": {"sourceStarts": {"burst": 0}}}, "/operator/sourceStarts/burst"),
+        ({"operator": {"sourceStarts": {"perSecond": 0}}}, "/operator/sourceStarts/perSecond"),
         ({"operator": {"image": {"repository": ""}}}, "/operator/image/repository"),
         ({"operator": {"image": {"digest": "sha1:abc"}}}, "/operator/image/digest"),
         ({"operator": {"image": {"pullPolicy": "Sometimes"}}}, "/operator/image/pullPolicy"),

@@ -26,6 +26,7 @@ SOME_FACTS: list[Fact] = [
     facts.Evicted(WHY),
     facts.Placed(assigned(), "d2"),
     facts.NoPlace(WHY),
+    facts.Throttled(WHY),
     facts.NoLicence(WHY),
     facts.Shed(WHY),
     facts.Readmitted(),

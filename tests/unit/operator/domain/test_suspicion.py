@@ -190,8 +190,8 @@ class TestGivenUp:
         assert "edit the spec, or set enabled to false and true" in left.record.message
         assert retry_at(left.record, left.spec.restart) is None
         assert (left.record.attempt, left.record.next_retry) == (0, None)
-        stalled = next(each for each in conditions(left.record, left, [], NOW) if each.type == "Stalled")
-        assert (stalled.status, stalled.reason) == ("True", "SuspectedCrash")
+        told = {each.type: (each.status, each.reason) for each in conditions(left.record, left, [], NOW)}
+        assert told["Stalled"] == told["Failed"] == ("True", "SuspectedCrash")
         assert plan(replace(now, now=NOW + 1e6)).records == {}
 
     def test_also_in_its_start(self) -> None:

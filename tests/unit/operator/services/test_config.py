@@ -32,6 +32,8 @@ def test_an_empty_value_is_as_none() -> None:
         ("VIDEOFLEET_LOG_LEVEL", "LOUD", "DEBUG|INFO|WARNING|ERROR"),
         ("VIDEOFLEET_LEASE_DURATION", "1", "greater than or equal to 3"),
         ("VIDEOFLEET_LICENCE_REQUIRED", "perhaps", "boolean"),
+        ("VIDEOFLEET_SOURCE_START_BURST", "0", "greater than or equal to 1"),
+        ("VIDEOFLEET_SOURCE_STARTS_PER_SECOND", "0", "greater than 0"),
         ("VIDEOFLEET_NAMESPACE", "", "required"),
     ],
 )

@@ -112,6 +112,19 @@ async def test_a_changed_secret_is_another_digest(made: Made) -> None:
     await eventually(lambda: next(iter(made.gatherer.jobs(NOW).values())).job.digest != before.job.digest)
 
 
+async def test_the_host_of_a_source_is_known_also_from_a_secret(made: Made) -> None:
+    url = base64.b64encode(b"rtsp://viewer:hidden@recorder.example:554/7").decode()
+    made.api.put("api/v1/secrets", "video", "address", data={"url": url})
+    made.job("plain")
+    made.job("hidden", spec={**PLAIN, "source": {"urlSecretRef": {"name": "address", "key": "url"}}})
+
+    def hosts() -> dict[str, str | None]:
+        return {known.job.name: known.job.host for known in made.gatherer.jobs(NOW).values()}
+
+    assert hosts() == {"plain": "camera", "hidden": None}
+    await eventually(lambda: hosts() == {"plain": "camera", "hidden": "recorder.example"})
+
+
 async def test_further_secrets_are_kept_too(made: Made) -> None:
     made.gatherer.jobs(NOW)
     await eventually(lambda: made.secrets.is_known("cluster", "licence"))
