@@ -12,7 +12,7 @@ from videofleet_operator.kube.credentials import ServerAccess
 Json = dict[str, Any]
 
 
-async def eventually(condition: Callable[[], object], timeout: float = 5.0) -> None:
+async def eventually(condition: Callable[[], object], timeout: float = 30.0) -> None:
     """Return once the condition holds; AssertionError when it does not within the timeout."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
