@@ -8,8 +8,7 @@ from videofleet_operator.domain.model import Job, Record, Seconds
 def expires_at(job: Job, record: Record) -> Seconds | None:
     """When the job is to be deleted; None: not as it is now.
 
-    Over are a single pass that ended or broke off, and, as with a Job of batch/v1, a job whose attempts are used up; so is
-    one that crashes workers.
+    Over are a single pass that ended or broke off, and, as with a Job of batch/v1, a job that has failed for good.
     """
     lifetime = job.spec.ttl_seconds_after_finished
     if lifetime is None or not (record.finished or over_without_success(record, job.spec.restart)):
