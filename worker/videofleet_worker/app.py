@@ -90,7 +90,7 @@ def _supervisor(
         wall_clock=time.time,
         owner=instance,
         decoder_memory=decoder,
-        attended=lambda: supervisor.hub.readers > 0,
+        attended=lambda: supervisor.hub.operators > 0,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
     return supervisor

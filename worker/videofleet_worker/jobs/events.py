@@ -34,11 +34,17 @@ class EventHub:
         self._sequence = 0
         self._changed = asyncio.Event()
         self._readers = 0
+        self._operators = 0
 
     @property
     def readers(self) -> int:
         """How many listen now."""
         return self._readers
+
+    @property
+    def operators(self) -> int:
+        """How many of them can start a job again."""
+        return self._operators
 
     @property
     def sequence(self) -> int:
@@ -52,15 +58,22 @@ class EventHub:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def lines(self, after: tuple[str, int] | None = None) -> AsyncGenerator[bytes, None]:
-        """NDJSON lines without end. `after` is the instance and the sequence that the reader saw last."""
+    async def lines(
+        self, after: tuple[str, int] | None = None, *, operator: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """NDJSON lines without end. `after` is the instance and the sequence that the reader saw last.
+
+        `operator`: whether the reader is one, and not somebody who may only look.
+        """
         self._readers += 1
+        self._operators += operator
         try:
             async with aclosing(self._lines(self._resumable(after))) as lines:
                 async for line in lines:
                     yield line
         finally:
             self._readers -= 1
+            self._operators -= operator
 
     async def _lines(self, cursor: int | None) -> AsyncGenerator[bytes, None]:
         next_beat = 0.0

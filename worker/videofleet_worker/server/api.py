@@ -6,8 +6,9 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
+from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import AssignmentConflict, AssignmentSet, WorkerInfo
-from videofleet_worker.server.access import ApiError, check_access, errors_as_json
+from videofleet_worker.server.access import ApiError, check_access, common_name, errors_as_json
 from videofleet_worker.server.results import ResultRoutes
 from videofleet_worker.server.streaming import stream
 from videofleet_worker.supervisor import DrainingError, Supervisor
@@ -50,7 +51,8 @@ class ControlRoutes:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """NDJSON without end."""
         after = _after(request.query.get("after"))
-        return await stream(request, "application/x-ndjson", self._supervisor.hub.lines(after))
+        operator = common_name(request) == OPERATOR_CLIENT_NAME
+        return await stream(request, "application/x-ndjson", self._supervisor.hub.lines(after, operator=operator))
 
     async def drain(self, request: web.Request) -> web.Response:
         """Stop everything, seal it, and say how it was left."""

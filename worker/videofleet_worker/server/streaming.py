@@ -1,9 +1,15 @@
 """Answers that go on as long as the client listens."""
 
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Final
 
 from aiohttp import web
+
+_VANISHED_AFTER: Final = 10_000
+"""Milliseconds without an acknowledgement. The system's own limit is a quarter of an hour, in which a worker would take
+an operator whose node is gone for one that listens."""
 
 
 async def stream(request: web.Request, content_type: str, parts: AsyncGenerator[bytes, None]) -> web.StreamResponse:
@@ -12,8 +18,16 @@ async def stream(request: web.Request, content_type: str, parts: AsyncGenerator[
     async with aclosing(parts):
         try:
             await response.prepare(request)
+            notice_when_it_vanishes(request)
             async for part in parts:
                 await response.write(part)
         except ConnectionError:
             return response
     return response
+
+
+def notice_when_it_vanishes(request: web.Request) -> None:
+    """Have the connection end soon after its other side has gone without a word."""
+    connection = request.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _VANISHED_AFTER)

@@ -3,6 +3,7 @@
 import pytest
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.pipeline.tools import AttendedPolicy
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.reconnect import ReconnectPolicy
@@ -38,6 +39,19 @@ def delays(policy: ReconnectPolicy, error: SourceError, most: int = 12) -> list[
 )
 def test_reconnecting(window: float | None, code: ErrorCode, expected: list[float]) -> None:
     assert delays(ReconnectPolicy(window=window), SourceError(code, "gone")) == expected
+
+
+@pytest.mark.parametrize("code", [ErrorCode.NETWORK, ErrorCode.AUTH])
+def test_without_limit_while_no_operator_listens(code: ErrorCode) -> None:
+    listening = False
+    policy = AttendedPolicy(window=30.0, attended=lambda: listening)
+    error = SourceError(code, "gone")
+    unattended = delays(policy, error, 100)
+    assert len(unattended) == 100
+    assert min(unattended) == (60 if code is ErrorCode.AUTH else 0.5)
+    listening = True
+    assert policy.delay(9, error, 31.0) is None, "an operator that comes back takes over"
+    assert delays(policy, error) == delays(ReconnectPolicy(window=30.0), error)
 
 
 def test_the_watchdog_waits_for_the_opening_then_for_packets_then_for_pictures() -> None:

@@ -103,5 +103,15 @@ async def test_readers_are_counted_while_they_listen() -> None:
     lines = worker.hub.lines()
     await _take(lines, 1)
     assert worker.hub.readers == 1
+    assert worker.hub.operators == 0
     await lines.aclose()
     assert worker.hub.readers == 0
+
+
+async def test_operators_are_counted_apart_from_those_who_only_look() -> None:
+    worker = _Worker()
+    lines = worker.hub.lines(operator=True)
+    await _take(lines, 1)
+    assert (worker.hub.readers, worker.hub.operators) == (1, 1)
+    await lines.aclose()
+    assert worker.hub.operators == 0

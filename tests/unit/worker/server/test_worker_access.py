@@ -1,15 +1,19 @@
 """Who may do what on a worker, and how it answers what is wrong."""
 
 import shutil
+import socket
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess
 from tests.unit.worker.server.conftest import Keys, StartWorker
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import WorkerInfo
+from videofleet_worker.server.streaming import notice_when_it_vanishes
 
 
 async def test_the_operator_learns_who_the_worker_is(client: WorkerClient) -> None:
@@ -113,3 +117,20 @@ def test_probes_and_metrics_need_no_certificate(shared_worker: WorkerProcess) ->
     assert status == 200
     assert "videofleet_execution_provider_info{" in text
     assert shared_worker.metric("videofleet_worker_capacity") == 4
+
+
+async def test_a_listener_that_vanishes_is_noticed_within_seconds() -> None:
+    """The worker must not take it for one that can start a job again."""
+    found: list[int] = []
+
+    async def listen(request: web.Request) -> web.Response:
+        notice_when_it_vanishes(request)
+        connection = request.get_extra_info("socket")
+        found.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", listen)
+    async with TestClient(TestServer(app)) as viewer:
+        await viewer.get("/")
+    assert found == [10_000]

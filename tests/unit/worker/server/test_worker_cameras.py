@@ -3,12 +3,13 @@
 import asyncio
 import io
 
+import pytest
 from PIL import Image
 
 from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
-from tests.unit.worker.server.conftest import chunks_of, frames_of
+from tests.unit.worker.server.conftest import Keys, chunks_of, frames_of
 from videofleet_api.protocol import JobState
 
 
@@ -51,6 +52,28 @@ async def test_a_camera_that_comes_back_goes_on_in_its_epoch(
     assert (back.epoch, back.code) == (1, None)
     snapshot = await client.get(f"/v1/jobs/{uid}/snapshot.jpg")
     assert snapshot.status == 200
+
+
+@pytest.mark.parametrize("looks_on", [False, True], ids=["nobody listens", "a reader listens"])
+async def test_while_no_operator_listens_a_lost_camera_is_tried_without_limit(
+    client: WorkerClient, shared_worker: WorkerProcess, keys: Keys, simulator: CameraSimulator, uid: str, looks_on: bool
+) -> None:
+    await client.assign(file_job(simulator.rtsp("/cam2"), uid, singlePass=False, reconnectWindow=1))
+    await client.until(uid, {JobState.RUNNING})
+    try:
+        async with WorkerClient(shared_worker, keys.reader) as reader:
+            looking = asyncio.create_task(reader.until(uid, {JobState.FAILED})) if looks_on else None
+            simulator.fault("/cam2", "stop")
+            # Three times the window, in which an operator would have been told that it failed.
+            await asyncio.sleep(3)
+            if looking is not None:
+                assert not looking.done()
+                looking.cancel()
+        first, *later = await client.until(uid, {JobState.FAILED})
+        assert first.state is JobState.RECONNECTING
+        assert later, "an operator that comes back takes over"
+    finally:
+        simulator.fault("/cam2", "none")
 
 
 async def test_a_live_log_is_read_from_now_on_and_goes_on_over_epochs(
