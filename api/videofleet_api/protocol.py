@@ -149,6 +149,8 @@ class JobProgress(Document):
     dropped_frames: dict[Cause, Count] = Field(default_factory=dict, max_length=64)
     source_fps: Rate | None = None
     processed_fps: Rate | None = None
+    last_frame_time: Time | None = None
+    """When a frame was analysed last."""
 
 
 class JobReport(Document):

@@ -292,6 +292,9 @@ class VideoJobStatus(Document):
     next_retry_time: Time | None = Field(None, description="When the job is tried again.")
     spec_digest: str | None = Field(None, description="Digest of what the worker was given; a change starts anew.")
     first_frame_time: Time | None = Field(None, description="When the first frame of this epoch was analysed.")
+    last_frame_time: Time | None = Field(
+        None, description="When a frame was analysed last, as known when statistics were written last."
+    )
     completion_time: Time | None = Field(None, description="When the last run ended.")
     finished: bool | None = Field(None, description="true: a single-pass job is over and will not run again.")
     progress: Progress | None = Field(None, description="How far a recorded source is.")

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
+from operator import ne
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -42,7 +43,7 @@ def schedules(draw: st.DrawFn, zone: str) -> list[ScheduleWindow]:
     made = []
     for _ in range(draw(st.integers(1, 3))):
         begin = draw(clocks)
-        end = draw((clocks | st.just(24 * 60)).filter(lambda end, begin=begin: end != begin))
+        end = draw((clocks | st.just(24 * 60)).filter(partial(ne, begin)))
         days = draw(st.just([]) | st.lists(st.sampled_from(DAYS), min_size=1, max_size=7))
         made.append(
             ScheduleWindow.model_validate({"days": days, "from": clock(begin), "to": clock(end), "timeZone": zone})

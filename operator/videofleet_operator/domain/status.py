@@ -19,14 +19,9 @@ from videofleet_api.videojob import (
 )
 from videofleet_operator.domain.conditions import conditions
 from videofleet_operator.domain.model import Job, Record, Seconds
+from videofleet_operator.domain.statistics import share_done
 from videofleet_operator.domain.times import format_time
 
-REFRESH_INTERVAL: Final[Seconds] = 30.0
-"""Least time between two writes for the sake of statistics."""
-RATE_CHANGE: Final = 0.2
-"""Share by which the rate must have moved to be worth a write."""
-PROGRESS_CHANGE: Final = 0.05
-"""Share of the source that must have been done to be worth a write."""
 _FULL: Final = 100
 
 
@@ -60,6 +55,7 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         next_retry_time=_time(record.next_retry),
         spec_digest=record.spec_digest,
         first_frame_time=_time(record.first_frame),
+        last_frame_time=_last_frame(record, shown.progress, before),
         completion_time=_time(record.completed),
         finished=record.finished or None,
         progress=_progress(record, shown.progress, before),
@@ -86,58 +82,17 @@ def read_status(raw: object) -> VideoJobStatus:
             known = {key: value for key, value in known.items() if key not in wrong}
 
 
-def statistics_due(written: JobProgress | None, current: JobProgress, last_refresh: Seconds, now: Seconds) -> bool:
-    """Whether the counters moved enough to be written again.
-
-    `written`: those in status; `last_refresh`: when status was last written, on the same clock as `now`.
-    """
-    if now < last_refresh + REFRESH_INTERVAL:
-        return False
-    if written is None:
-        return current.decoded_frames > 0
-    return _rate_moved(written.processed_fps, current.processed_fps) or _share_moved(written, current)
-
-
-def progress_of(status: VideoJobStatus) -> JobProgress | None:
-    """The counters that a status holds; None where there are none, or some that cannot be."""
-    if status.statistics is None:
-        return None
-    try:
-        return JobProgress(
-            decoded_frames=status.statistics.decoded_frames,
-            processed_frames=status.statistics.processed_frames,
-            total_frames=status.progress.total_frames if status.progress else None,
-            dropped_frames=status.statistics.dropped_frames,
-            source_fps=status.statistics.source_fps,
-            processed_fps=status.statistics.processed_fps,
-        )
-    except ValidationError:
-        return None
-
-
-def _rate_moved(old: float | None, new: float | None) -> bool:
-    if old is None or new is None:
-        return old is not new
-    return abs(new - old) > RATE_CHANGE * max(abs(old), 0.1)
-
-
-def _share_moved(old: JobProgress, new: JobProgress) -> bool:
-    before, after = _share(old), _share(new)
-    return after is not None and abs(after - (before or 0.0)) >= PROGRESS_CHANGE
-
-
-def _share(progress: JobProgress) -> float | None:
-    """How much of the source is done, from 0 to 1. Where frames are sampled, decoding tells and analysing does not."""
-    if not progress.total_frames:
-        return None
-    return min(1.0, max(progress.decoded_frames, progress.processed_frames) / progress.total_frames)
+def _last_frame(record: Record, current: JobProgress | None, before: VideoJobStatus) -> str | None:
+    if current is not None and current.last_frame_time is not None:
+        return format_time(current.last_frame_time)
+    return before.last_frame_time if before.run == record.run else None
 
 
 def _progress(record: Record, current: JobProgress | None, before: VideoJobStatus) -> Progress | None:
     if current is None:
         kept = before.progress if before.run == record.run else None
         return _done(kept) if record.phase is Phase.COMPLETED else kept
-    share = _share(current)
+    share = share_done(current)
     if share is None:
         return None
     percent = _FULL if record.phase is Phase.COMPLETED else int(share * _FULL)

@@ -33,6 +33,7 @@ from videofleet_operator.services.licences import LicenceKeeper
 from videofleet_operator.services.pools import PoolKeeper
 from videofleet_operator.services.reconciler import Reconciler
 from videofleet_operator.services.secrets import SecretStore
+from videofleet_operator.services.statistics import StatisticsRefresher
 from videofleet_operator.services.statuses import StatusWriter
 from videofleet_operator.services.waits import Waits
 from videofleet_operator.services.worker_keys import WorkerKeys
@@ -117,9 +118,19 @@ class Application:
         answers = Answers(self._leads, self._leader)
         worker_keys = WorkerKeys(api, queue, keys, _utc_now)
         pools = PoolKeeper(config.worker_image, self._caches, fleet, queue, announcer, worker_keys, self._dirty.set)
+        digest_key = payload.digest_key(keys.key)
+        gatherer = Gatherer(self._caches, fleet, secret_store, licences.secret_keys, digest_key)
+        refresher = StatisticsRefresher(
+            lambda: gatherer.known,
+            fleet.report,
+            self._statuses,
+            self._leads,
+            wall=time.time,
+            clock=time.monotonic,
+        )
         self._reconciler = Reconciler(
             caches=self._caches,
-            gatherer=Gatherer(self._caches, fleet, secret_store, licences.secret_keys, payload.digest_key(keys.key)),
+            gatherer=gatherer,
             fleet=fleet,
             licences=licences,
             statuses=self._statuses,
@@ -147,6 +158,7 @@ class Application:
         self._spawn("events", recorder.run())
         self._spawn("keys", worker_keys.run())
         self._spawn("reconciler", self._reconciler.run())
+        self._spawn("statistics", refresher.run())
         self._spawn("election", self._elector.run())
         log.info("operator started", extra={"port": self.port, "identity": config.identity})
 
@@ -155,7 +167,7 @@ class Application:
         self._stopping = True
         if self._health is not None:
             await self._health.close()
-        for name in ("reconciler", "keys", "events", "secrets", "caches", "writes", "election"):
+        for name in ("statistics", "reconciler", "keys", "events", "secrets", "caches", "writes", "election"):
             task = self._tasks.pop(name, None)
             if task is not None:
                 task.cancel()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import aiohttp
 
 from videofleet_api import names
+from videofleet_api.protocol import JobReport
 from videofleet_operator.domain.isolation import isolated, slots_per_worker
 from videofleet_operator.domain.model import Pool, Worker
 from videofleet_operator.services.objects import NodeObject, PodObject
@@ -72,6 +73,11 @@ class Fleet:
             # A container that has been restarted may have left something behind for the next process.
             spent=isolated(pool) and (pod.restarts > 0 or bool(state and state.served)),
         )
+
+    def report(self, pod_uid: str, job_uid: str) -> JobReport | None:
+        """What the worker in a pod said last of a job."""
+        session = self._sessions.get(pod_uid)
+        return session.state.reports.get(job_uid) if session else None
 
     def session(self, pod_uid: str) -> WorkerSession | None:
         """The session of a pod, while there is one."""

@@ -78,6 +78,11 @@ class Gatherer:
         self._secrets.need(self._needed_secrets())
         return self._known
 
+    @property
+    def known(self) -> Mapping[str, KnownJob]:
+        """The jobs as they were gathered last, by uid."""
+        return self._known
+
     def doubt_secrets(self, known: KnownJob) -> None:
         """The job's credentials were refused: they may have been changed."""
         for key in _secret_keys(known.source):

@@ -33,7 +33,7 @@ _LONGEST_DEBOUNCE = 1.0
 _PLAN_SHARE = 5
 """Planning takes at most a fifth of the time."""
 _TICK = 2.0
-"""Seconds; counters of running jobs are looked at this often even when nothing else happens."""
+"""Seconds; there is a pass this often even when nothing happens."""
 _USUAL_PACE = Pace()
 
 
@@ -126,11 +126,8 @@ class Reconciler:
             self._wake = earliest(decided.wake, pools_wake, self._licences.next_change(now))
             # 4. Tell the workers, from what the API server has acknowledged alone.
             self._fleet.assign(wanted(known.values()))
-            # 5. Counters, where nothing else is being written.
-            for job in known.values():
-                self._statuses.refresh_statistics(job, _report(snapshot, job), now)
             self._statuses.keep(known)
-            # 6. Say why those wait that do.
+            # 5. Say why those wait that do.
             self._waits.tell(self._answers.renew(taken, decided.waiting))
         self._measure(snapshot, leads)
         return leads

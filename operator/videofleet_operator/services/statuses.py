@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable, Mapping
 
 from videofleet_api.codes import Reason
-from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobReport
 from videofleet_api.videojob import HISTORY_LIMIT
 from videofleet_operator.domain.history import transition
 from videofleet_operator.domain.model import Job, Record
-from videofleet_operator.domain.status import Shown, progress_of, read_status, statistics_due, to_status
+from videofleet_operator.domain.status import Shown, to_status
 from videofleet_operator.kube.operations import Append, Outcome, Patch, Priority, Result
 from videofleet_operator.kube.resources import ObjectRef
 from videofleet_operator.kube.writes import WriteQueue
@@ -22,8 +21,6 @@ log = logging.getLogger(__name__)
 
 _HOLD_OFF = 2.0
 """Seconds; a write that the API server did not take is not tried again sooner, or one that is away would be stormed."""
-_STATISTICS_PER_SECOND = 2.0
-"""Statistics alone cause at most so many writes a second, over all jobs."""
 
 
 class StatusWriter:
@@ -47,7 +44,6 @@ class StatusWriter:
         self._assumed: dict[str, Record] = {}
         self._held: dict[str, float] = {}
         self._refreshed: dict[str, float] = {}
-        self._next_statistics = 0.0
 
     @property
     def assumed(self) -> Mapping[str, Record]:
@@ -70,21 +66,18 @@ class StatusWriter:
         self._queue.submit(patch, Priority.PHASE, on_done=lambda outcome: self._written(known, record, outcome))
         self._refreshed[uid] = self._clock()
 
-    def refresh_statistics(self, known: KnownJob, report: JobReport | None, now: float) -> None:
-        """Write the counters if they moved enough and not too much is written already."""
-        job, time = known.job, self._clock()
-        if report is None or job.uid in self._assumed or time < self._next_statistics:
-            return
-        last = self._refreshed.get(job.uid, 0.0)
-        if job.record.phase is not Phase.INPROGRESS or report.epoch != job.record.epoch:
-            return
-        written = progress_of(read_status(known.source.status))
-        if not statistics_due(written, report.progress, last, time):
-            return
-        self._next_statistics = time + 1 / _STATISTICS_PER_SECOND
-        self._refreshed[job.uid] = time
-        patch = self._patch(known, job.record, report, now, check_version=False)
+    def written_at(self, uid: str) -> float:
+        """When this replica last wrote the job's status, on its monotonic clock; long ago where it never did."""
+        return self._refreshed.get(uid, float("-inf"))
+
+    def refresh(self, known: KnownJob, report: JobReport, now: float) -> bool:
+        """Write the counters alone. False: another write is under way, which brings them too."""
+        if known.job.uid in self._assumed:
+            return False
+        self._refreshed[known.job.uid] = self._clock()
+        patch = self._patch(known, known.job.record, report, now, check_version=False)
         self._queue.submit(patch, Priority.STATISTICS, on_done=self._feed)
+        return True
 
     def keep(self, uids: Mapping[str, object]) -> None:
         """Forget what is known of jobs that are gone."""

@@ -22,6 +22,8 @@ async def test_an_undisturbed_life_is_three_writes_and_then_none(world: World) -
         ("INPROGRESS", "Running", 1),
         ("COMPLETED", "Ended", 1),
     ]
+    told = [(event["reason"], event["count"]) for event in await world.events("file")]
+    assert sorted(told) == [("Ended", 1), ("Running", 1)]
     assert status == world.last("file")
     assert (await world.api.get(POOLS, world.namespace, world.pool_name) or {})["metadata"]["resourceVersion"] == pool
     assert status["finished"] is True

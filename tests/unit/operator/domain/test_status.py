@@ -10,7 +10,8 @@ from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobProgress
 from videofleet_operator.domain.model import Failure, Record
 from videofleet_operator.domain.restore import from_status
-from videofleet_operator.domain.status import Shown, progress_of, read_status, statistics_due, to_status
+from videofleet_operator.domain.statistics import statistics_due, written_counters
+from videofleet_operator.domain.status import Shown, to_status
 from videofleet_operator.domain.times import format_time, parse_time
 
 P = Phase
@@ -112,13 +113,13 @@ class TestCounters:
         assert "progress" not in written(record(P.INPROGRESS), JobProgress(decoded_frames=5))
 
     def test_they_are_read_back(self) -> None:
-        read = progress_of(read_status(written(record(P.INPROGRESS), self.some)))
+        read = written_counters(written(record(P.INPROGRESS), self.some))
         assert read == self.some.model_copy(update={"processed_fps": 12.3})
-        assert progress_of(read_status({})) is None
+        assert written_counters({}) is None
 
     def test_some_that_cannot_be_are_as_if_there_were_none(self) -> None:
         """A status of another version, or one that was edited, must not stop the operator."""
-        assert progress_of(read_status({"statistics": {"sourceFps": -1.0, "decodedFrames": 5}})) is None
+        assert written_counters({"statistics": {"sourceFps": -1.0, "decodedFrames": 5}}) is None
 
     @pytest.mark.parametrize(
         ("change", "due"),

@@ -25,6 +25,7 @@ from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.gather import KnownJob
+from videofleet_operator.services.statistics import StatisticsRefresher
 from videofleet_operator.services.statuses import StatusWriter
 
 COLLECTION = "apis/videofleet.io/v1alpha1/videojobs"
@@ -175,24 +176,32 @@ async def test_an_event_is_told_once_it_is_written(made: Made) -> None:
 
 
 async def test_counters_are_written_seldom_and_not_while_a_phase_is(made: Made) -> None:
-    made.write(Phase.INPROGRESS)
     report = JobReport(
         uid=made.known.job.uid,
         epoch=1,
         state=JobState.RUNNING,
         progress=JobProgress(decoded_frames=50, processed_fps=25.0),
     )
-    made.writer.refresh_statistics(made.known, report, NOW)
+    refresher = StatisticsRefresher(
+        lambda: {made.known.job.uid: made.known},
+        lambda *_: report,
+        made.writer,
+        lambda: True,
+        wall=lambda: NOW,
+        clock=made.clock,
+    )
+    made.write(Phase.INPROGRESS)
+    assert not made.writer.refresh(made.known, report, NOW), "a write is under way"
     await eventually(lambda: not made.writer.assumed)
-    made.writer.refresh_statistics(made.known, report, NOW)
+    refresher.turn()
     await made.queue.idle()
     assert "statistics" not in made.known.source.status, "just written"
     made.clock.now += 30
-    made.writer.refresh_statistics(made.known, report, NOW)
+    refresher.turn()
     await eventually(lambda: made.known.source.status.get("statistics", {}).get("decodedFrames") == 50)
     sent = len(made.api.requests)
     made.clock.now += 30
-    made.writer.refresh_statistics(made.known, report, NOW)
+    refresher.turn()
     await made.queue.idle()
     assert len(made.api.requests) == sent, "nothing moved"
 
