@@ -49,6 +49,8 @@ class Reason(StrEnum):
     ENABLED = "Enabled"
     RESTARTING = "Restarting"
     SHED = "Shed"
+    PREEMPTED = "Preempted"
+    NAMESPACE_SHARE_USED = "NamespaceShareUsed"
     INVALID_SPEC = "InvalidSpec"
     UNKNOWN_TIME_ZONE = "UnknownTimeZone"
     # Running

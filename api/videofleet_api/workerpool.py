@@ -74,6 +74,27 @@ class Isolation(StrEnum):
     POD = "pod"
 
 
+class Preemption(StrEnum):
+    """Who gives way when a job of higher priority finds no place."""
+
+    NEVER = "never"
+    LOWER = "lower"
+
+
+class NamespaceShare(Document):
+    """What jobs of one namespace get of the pool."""
+
+    namespace: str = Field(min_length=1, max_length=63, description="Namespace of the jobs.")
+    weight: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Of jobs with equal priority those start first whose namespace uses the fewest slots for its "
+        "weight. A namespace without an entry has the weight 1.",
+    )
+    max: int | None = Field(None, ge=1, le=1000000, description="Most slots of the pool that it may hold.")
+
+
 class Toleration(Document):
     """v1.Toleration."""
 
@@ -137,6 +158,10 @@ class WorkerPoolSpec(Document):
             "!has(self.workers) || (self.workers >= 0 && self.workers <= self.maxWorkers)",
             "workers must not be larger than maxWorkers",
         ),
+        (
+            "self.preemption != 'lower' || self.isolation != 'pod'",
+            "preemption: lower needs isolation: process, because a worker pod of one job is not used again after it",
+        ),
     )
 
     labels: LabelMap = Field(
@@ -189,6 +214,17 @@ class WorkerPoolSpec(Document):
     )
     packing: Packing = Field(
         Packing.SPREAD, description="spread: to the emptiest worker. binpack: to the fullest that has room."
+    )
+    preemption: Preemption = Field(
+        Preemption.NEVER,
+        description="never: what runs here stays. lower: where a job of higher priority finds no place, or no slot of "
+        "the licence, the newest jobs of the lowest priority give theirs, only as many as needed.",
+    )
+    namespace_shares: list[NamespaceShare] = Field(
+        default_factory=list,
+        max_length=256,
+        description="How the pool is shared between namespaces; none: by waiting time alone.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["namespace"]},
     )
     isolation: Isolation = Field(
         Isolation.PROCESS,

@@ -10,7 +10,9 @@ from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Job, Pool, Snapshot
 from videofleet_operator.domain.suspicion import held_slots
 
-_MORE_WORKERS_HELP: Final = frozenset({Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.NO_EMPTY_WORKER})
+_MORE_WORKERS_HELP: Final = frozenset(
+    {Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.NO_EMPTY_WORKER, Reason.PREEMPTED}
+)
 
 
 def waiting_slots(snapshot: Snapshot) -> dict[str, list[int]]:

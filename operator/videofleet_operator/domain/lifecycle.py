@@ -156,6 +156,9 @@ def _no_place(record: Record, why: Why, context: Context, now: Seconds) -> Recor
     if not _may_start(record, context, now):
         return record
     if record.phase is Phase.AWAITING:
+        # That it gave way to another says more than that there is still no room.
+        if record.reason is Reason.PREEMPTED and why.reason is Reason.WORKERS_FULL:
+            return record
         return explain(record, why, context, now)
     return leave(record, Phase.AWAITING, why, context, now)
 

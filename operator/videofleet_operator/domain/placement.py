@@ -9,6 +9,7 @@ from videofleet_api.codes import Reason
 from videofleet_operator.domain.isolation import fits, isolated, slots_per_worker
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
+from videofleet_operator.domain.shares import Shares
 from videofleet_operator.domain.shelf import ANY_WORKER, Offer, Shelf, Terms
 
 SILENT_AFTER: Final[Seconds] = 10.0
@@ -22,6 +23,7 @@ class Answer(StrEnum):
 
     FITS = "fits"
     FULL = "full"
+    SHARE_USED = "share used"
     NOT_EMPTY = "not empty"
     EXCLUDED = "excluded"
     ALL_TRIED = "all tried"
@@ -38,6 +40,8 @@ class Verdict(NamedTuple):
     worker: Worker | None = None
     why: Why | None = None
     offer: Offer | None = None
+    job: Job | None = None
+    """The one that fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,22 @@ def ready(worker: Worker) -> bool:
 class Capacity:
     """A ledger of the slots of all workers. `can_add` changes nothing, `add` does."""
 
-    def __init__(self, pools: Mapping[str, Pool], workers: Mapping[str, Worker], used: Mapping[str, int]) -> None:
-        """`used`: slots that are taken, by worker id."""
+    def __init__(
+        self,
+        pools: Mapping[str, Pool],
+        workers: Mapping[str, Worker],
+        used: Mapping[str, int],
+        shares: Shares | None = None,
+    ) -> None:
+        """`used`: slots that are taken, by worker id. `shares`: None, no namespace holds anything yet."""
+        self._shares = shares or Shares(pools, ())
         self._pools = [pools[key] for key in sorted(pools)]
         self._workers = workers
         self._label_keys = sorted({key for pool in self._pools for key in pool.spec.job_labels})
         self._existing: dict[str, int] = {}
         self._shelves: list[Shelf] = []
+        self._pool_of: list[str] = []
+        self._narrowed: dict[tuple[int, frozenset[str]], _Kind] = {}
         self._by_pool: dict[str, dict[frozenset[str], Shelf]] = {}
         self._kinds: dict[object, _Kind] = {}
         self._refusals: dict[int, Verdict] = {}
@@ -75,10 +88,15 @@ class Capacity:
         kind = self._kind(job)
         if kind.refused is not None:
             return kind.refused
+        used_up = self._used_up(kind, job)
+        if used_up:
+            kind = self._without(kind, frozenset(used_up))
+            if not kind.shelves:
+                return Verdict(Answer.SHARE_USED, why=used_up[min(used_up)])
         slots = job.spec.slots
         best = _best(kind, slots, terms)
         if best is not None:
-            return Verdict(Answer.FITS, worker=self._workers[best.id], offer=best)
+            return Verdict(Answer.FITS, worker=self._workers[best.id], offer=best, job=job)
         if terms.avoid and (passed := _best(kind, slots, terms._replace(avoid=frozenset()))) is not None:
             return _excluded(kind, passed, terms.avoid)
         if terms.alone:
@@ -88,10 +106,26 @@ class Capacity:
     def add(self, verdict: Verdict, slots: int, *, alone: bool = False) -> None:
         """Take the slots of the worker that `can_add` just found; all of them for a job that goes alone."""
         offer = verdict.offer
-        if offer is None:
+        if offer is None or verdict.job is None:
             raise ValueError(f"nothing to take: the answer was {verdict.answer}")
         self._shelves[offer.shelf].take(offer, offer.free if alone else slots)
+        self._shares.take(self._pool_of[offer.shelf], verdict.job)
         self._refusals.clear()
+
+    def _used_up(self, kind: _Kind, job: Job) -> dict[str, Why]:
+        """Pools of which the job's namespace may not have more, with why."""
+        if not self._shares.capped:
+            return {}
+        pools = {self._pool_of[shelf.index] for shelf in kind.shelves}
+        return {pool: why for pool in pools if (why := self._shares.refusal(pool, job)) is not None}
+
+    def _without(self, kind: _Kind, pools: frozenset[str]) -> _Kind:
+        """The kind where workers of these pools are no choice."""
+        key = id(kind), pools
+        if key not in self._narrowed:
+            left = tuple(shelf for shelf in kind.shelves if self._pool_of[shelf.index] not in pools)
+            self._narrowed[key] = _Kind(left, len({self._pool_of[shelf.index] for shelf in left}))
+        return self._narrowed[key]
 
     def _full(self, kind: _Kind, slots: int) -> Verdict:
         """The same words for all that wait for the same, until something is taken."""
@@ -110,6 +144,7 @@ class Capacity:
         if shelf is None:
             shelf = shelves[worker.steps] = Shelf(len(self._shelves), pool.spec.packing, isolated(pool))
             self._shelves.append(shelf)
+            self._pool_of.append(pool.key)
         # A lowered capacity of the pool holds before its workers have been replaced.
         capacity = min(worker.capacity, slots_per_worker(pool))
         shelf.put(worker.name, worker.id, capacity, capacity if worker.spent else used)

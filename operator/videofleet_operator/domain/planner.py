@@ -14,10 +14,16 @@ from videofleet_operator.domain.hosts import HostLedger
 from videofleet_operator.domain.lifecycle import advance, waits
 from videofleet_operator.domain.model import Assigned, Excluded, Job, Plan, Record, Seconds, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity, Verdict
+from videofleet_operator.domain.preemption import Bid, Preemptor, preempting_pools
 from videofleet_operator.domain.records import Context, changed
+from videofleet_operator.domain.shares import Shares, in_turn
 from videofleet_operator.domain.shelf import Terms
 
 _UNKNOWN_PAYLOAD: Final = Why(Reason.PENDING, "what the worker will be given is not known yet")
+_OTHERS_MAY_YIELD: Final = frozenset(
+    {Reason.WORKERS_FULL, Reason.NO_EMPTY_WORKER, Reason.NAMESPACE_SHARE_USED, Reason.LICENCE_EXHAUSTED}
+)
+"""What a job may wait for that less important ones have."""
 _PATIENCE: Final[Seconds] = 5.0
 """How long a new job may stay without a status while its Secrets are being read: most need one write less so."""
 
@@ -62,9 +68,14 @@ def plan(snapshot: Snapshot) -> Plan:
         _observe(draft, job)
     # 4. One stream gives way if the licence allows fewer than run
     _shed(draft)
+    used, shares = used_capacity(snapshot), Shares(snapshot.pools, jobs)
+    capacity = Capacity(snapshot.pools, snapshot.workers, used, shares)
     # 5. Those that wait go where there is room, in their order
-    _place(draft, _queue(draft, jobs))
-    # 6. When to look again
+    licensed = _place(draft, capacity, in_turn(_queue(draft, jobs), shares))
+    # 6. For what found no place, less important jobs may have to give way
+    if preempting_pools(snapshot.pools):
+        _preempt(draft, capacity, Preemptor(snapshot, _with_placed(draft, used), licensed, shares))
+    # 7. When to look again
     records = {job.uid: record for job in jobs if (record := _visited(job, draft, snapshot.now)) != job.record}
     waking = _wake(draft, jobs, records)
     return Plan(records, waking, draft.waiting, _expired(snapshot, records), draft.hosts.buckets())
@@ -124,10 +135,10 @@ def _may_be_placed(draft: _Draft, job: Job) -> bool:
     return waits(record, job.spec.restart, now) or observation.lost_for_good(record, draft.worker(record), now)
 
 
-def _place(draft: _Draft, queue: list[Job]) -> None:
+def _place(draft: _Draft, capacity: Capacity, queue: Iterable[Job]) -> int:
+    """Returns how many slots of the licence are in use then, with those that this plan gives."""
     snapshot = draft.snapshot
     used_slots = licence.used(snapshot)
-    capacity = Capacity(snapshot.pools, snapshot.workers, used_capacity(snapshot))
     for job in queue:
         if _undecided(job) and not _overdue(job, snapshot.now):
             draft.waiting[job.uid] = job.problem or _UNKNOWN_PAYLOAD
@@ -141,6 +152,25 @@ def _place(draft: _Draft, queue: list[Job]) -> None:
             used_slots += licence.counts(job, snapshot.licence) and not own
         else:
             draft.waiting[job.uid] = fact.why
+    return used_slots
+
+
+def _preempt(draft: _Draft, capacity: Capacity, preemptor: Preemptor) -> None:
+    waiting = [draft.snapshot.jobs[uid] for uid, why in draft.waiting.items() if why.reason in _OTHERS_MAY_YIELD]
+    leaving = {uid for uid in draft.records if draft.moved(draft.snapshot.jobs[uid])}
+    for job, victims in preemptor.run((_bid(draft, job, capacity) for job in waiting), leaving):
+        for victim in victims:
+            # Who reads of it may not know of the other's namespace.
+            name = f" ({job.name})" if job.namespace == victim.namespace else ""
+            message = f"gave its place to a job of priority {job.spec.priority}{name}"
+            draft.apply(victim, facts.Evicted(Why(Reason.PREEMPTED, message)))
+
+
+def _bid(draft: _Draft, job: Job, capacity: Capacity) -> Bid:
+    terms = _terms(draft, job)
+    unlicensed = draft.waiting[job.uid].reason is Reason.LICENCE_EXHAUSTED
+    has_room = unlicensed and capacity.can_add(job, terms).answer is Answer.FITS
+    return Bid(job, terms, has_room, licence.holds_slot(job, job.record, draft.snapshot.licence))
 
 
 def _placement(
@@ -167,13 +197,19 @@ def _verdict(draft: _Draft, job: Job, capacity: Capacity) -> tuple[Verdict, tupl
     """Where the job would go, and who is passed over for it: nobody any more once there is no other to try."""
     record, snapshot = draft.record(job), draft.snapshot
     excluded = exclusion.in_force(record.excluded, snapshot.workers)
-    terms = Terms(frozenset(each.id for each in excluded), suspicion.alone(record))
+    terms = _terms(draft, job)
     verdict = capacity.can_add(job, terms)
     if verdict.answer is Answer.ALL_TRIED or (
         verdict.answer is Answer.EXCLUDED and exclusion.over(record, snapshot.now)
     ):
         return capacity.can_add(job, terms._replace(avoid=frozenset())), ()
     return verdict, excluded
+
+
+def _terms(draft: _Draft, job: Job) -> Terms:
+    record = draft.record(job)
+    excluded = exclusion.in_force(record.excluded, draft.snapshot.workers)
+    return Terms(frozenset(each.id for each in excluded), suspicion.alone(record))
 
 
 def _undecided(job: Job) -> bool:
@@ -204,6 +240,16 @@ def used_capacity(snapshot: Snapshot) -> Counter[str]:
         if worker is not None and worker.instance in (None, held.instance):
             used[held.id] += suspicion.held_slots(job, snapshot.pools.get(held.pool))
     return used
+
+
+def _with_placed(draft: _Draft, used: Counter[str]) -> Counter[str]:
+    """With the slots that this plan gives away; those that it frees count until they are."""
+    total = used.copy()
+    for uid, record in draft.records.items():
+        job = draft.snapshot.jobs[uid]
+        if record.worker is not None and record.worker != job.record.worker:
+            total[record.worker.id] += suspicion.held_slots(job, draft.snapshot.pools.get(record.worker.pool))
+    return total
 
 
 def _visited(job: Job, draft: _Draft, now: Seconds) -> Record:

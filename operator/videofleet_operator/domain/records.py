@@ -20,6 +20,7 @@ _VOLATILE: Final = frozenset(
         Reason.SOURCE_THROTTLED,
         Reason.NO_READY_WORKER,
         Reason.LICENCE_EXHAUSTED,
+        Reason.NAMESPACE_SHARE_USED,
     }
 )
 """Reasons whose message holds counts: it is not rewritten while the reason stays, or a full fleet would make every

@@ -43,7 +43,7 @@ class Shelf:
 
     def __init__(self, index: int, packing: Packing, isolated: bool = False) -> None:
         """`isolated`: a worker is for one job, whatever its slots."""
-        self._index = index
+        self.index = index
         self._packing = packing
         self._isolated = isolated
         self._by_free: dict[int, list[tuple[str, str]]] = {}
@@ -111,7 +111,7 @@ class Shelf:
 
     def _offer(self, free: int, worker: tuple[str, str]) -> Offer:
         distance = -free if self._packing is Packing.SPREAD else free
-        return Offer(_PACKED_FIRST[self._packing], distance, *worker, self._index)
+        return Offer(_PACKED_FIRST[self._packing], distance, *worker, self.index)
 
     def _push(self, free: int, name: str, worker_id: str) -> None:
         self._offers.clear()
