@@ -119,8 +119,10 @@ class WriteQueue:
             await self._stop()
 
     async def idle(self) -> None:
-        """Wait until nothing waits and nothing is in flight."""
+        """Wait until nothing waits, nothing is in flight, and who submitted it has been told."""
         await self._idle.wait()
+        # Callbacks of a future that has just been set run in the loop's next turn.
+        await asyncio.sleep(0)
 
     def _enqueue(self, key: Key, pending: _Pending) -> None:
         self._pending[key] = pending
