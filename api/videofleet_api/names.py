@@ -36,6 +36,11 @@ def worker_pod_name(pool: str, ordinal: int, incarnation: int) -> str:
     return f"{pool}-{ordinal}-{incarnation}"
 
 
+def budget_name(pool: str) -> str:
+    """The PodDisruptionBudget of a pool."""
+    return f"{pool}-workers"
+
+
 def worker_tls_secret_name(pod: str) -> str:
     """The Secret with the key pair of one worker pod."""
     return f"{pod}-tls"

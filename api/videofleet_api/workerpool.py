@@ -179,6 +179,13 @@ class WorkerPoolSpec(Document):
     scale_down_delay: float = Field(
         300, ge=0, le=86400, description="Seconds that a worker must be idle before it is taken away."
     )
+    max_unavailable: int = Field(
+        1,
+        ge=0,
+        le=10000,
+        description="Workers that may be evicted at once, as by kubectl drain: the operator keeps a "
+        "PodDisruptionBudget for them. 0: none may.",
+    )
     allowed_namespaces: list[Annotated[str, Field(max_length=63)]] = Field(
         default_factory=list,
         max_length=256,

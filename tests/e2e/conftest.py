@@ -87,7 +87,9 @@ def _remove() -> None:
     tools.must("kubectl", "delete", "persistentvolume", f"{NAMESPACE}-archive", "--ignore-not-found")
     # What the chart makes outside of its namespace.
     selector = f"app.kubernetes.io/instance={RELEASE}"
-    tools.must("kubectl", "delete", "clusterroles,clusterrolebindings", "-l", selector, "--ignore-not-found")
+    tools.must(
+        "kubectl", "delete", "clusterroles,clusterrolebindings,flowschemas", "-l", selector, "--ignore-not-found"
+    )
     tools.run("kubectl", "delete", "videolicenses.videofleet.io", "default", "--ignore-not-found")
 
 

@@ -24,6 +24,7 @@ from videofleet_operator.metrics import Metrics
 from videofleet_operator.services import authority, payload
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.answers import Answers
+from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.expiry import Expiry
 from videofleet_operator.services.fleet import Fleet
@@ -117,7 +118,10 @@ class Application:
         self._waits = Waits(announcer, time.monotonic)
         answers = Answers(self._leads, self._leader)
         worker_keys = WorkerKeys(api, queue, keys, _utc_now)
-        pools = PoolKeeper(config.worker_image, self._caches, fleet, queue, announcer, worker_keys, self._dirty.set)
+        budgets = BudgetKeeper(self._caches, queue)
+        pools = PoolKeeper(
+            config.worker_image, self._caches, fleet, queue, announcer, worker_keys, budgets, self._dirty.set
+        )
         digest_key = payload.digest_key(keys.key)
         gatherer = Gatherer(self._caches, fleet, secret_store, licences.secret_keys, digest_key)
         refresher = StatisticsRefresher(

@@ -12,11 +12,13 @@ from videofleet_operator.kube.reflector import Reflector
 from videofleet_operator.kube.resources import NODES, PODS, Resource
 from videofleet_operator.kube.session import ApiSession
 from videofleet_operator.services.objects import (
+    BudgetObject,
     JobObject,
     LicenseObject,
     NodeObject,
     PodObject,
     PoolObject,
+    project_budget,
     project_job,
     project_license,
     project_node,
@@ -26,6 +28,7 @@ from videofleet_operator.services.objects import (
 
 VIDEOJOBS = Resource(GROUP, VERSION, "videojobs")
 WORKERPOOLS = Resource(GROUP, VERSION, "workerpools")
+BUDGETS = Resource("policy", "v1", "poddisruptionbudgets")
 VIDEOLICENSES = Resource(GROUP, VERSION, "videolicenses", namespaced=False)
 
 
@@ -37,6 +40,7 @@ class Caches:
     pools: Reflector[PoolObject]
     pods: Reflector[PodObject]
     nodes: Reflector[NodeObject]
+    budgets: Reflector[BudgetObject]
     licenses: Reflector[LicenseObject]
 
     @classmethod
@@ -51,12 +55,18 @@ class Caches:
             if change.old is None or change.new is None or _facts(change.old) != _facts(change.new):
                 changed()
 
+        def on_budget(change: Change[BudgetObject]) -> None:
+            # Its status is written whenever a pod becomes ready or is no more.
+            if change.old is None or change.new is None or change.old.spec != change.new.spec:
+                changed()
+
         workers = WatchSettings(label_selector=LABEL_POOL)
         return cls(
             jobs=Reflector(api, VIDEOJOBS, namespaces, on_change, project_job),
             pools=Reflector(api, WORKERPOOLS, namespaces, on_change, project_pool),
             pods=Reflector(api, PODS, namespaces, on_change, project_pod, settings=workers),
             nodes=Reflector(api, NODES, None, on_node, project_node),
+            budgets=Reflector(api, BUDGETS, namespaces, on_budget, project_budget, settings=workers),
             licenses=Reflector(api, VIDEOLICENSES, None, on_change, project_license),
         )
 
@@ -67,6 +77,7 @@ class Caches:
             "workerpools": self.pools,
             "pods": self.pods,
             "nodes": self.nodes,
+            "poddisruptionbudgets": self.budgets,
             "videolicenses": self.licenses,
         }
 

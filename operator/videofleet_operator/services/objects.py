@@ -88,6 +88,15 @@ class PodObject:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetObject:
+    """A PodDisruptionBudget of a pool."""
+
+    meta: Meta
+    pool_uid: str | None
+    spec: Json
+
+
+@dataclass(frozen=True, slots=True)
 class NodeObject:
     """A node. A worker whose node is not among these is lost; a change of the two facts is worth a new plan."""
 
@@ -144,6 +153,12 @@ def project_pod(body: Json) -> PodObject | None:
         problem=_pod_problem(status, [*(status.get("initContainerStatuses") or []), *containers]),
         died=_died(body, status, containers),
     )
+
+
+def project_budget(body: Json) -> BudgetObject | None:
+    """The cached form of a pool's PodDisruptionBudget; others are not kept."""
+    owner = _controller(body)
+    return None if owner is None else BudgetObject(_meta(body), owner, body.get("spec") or {})
 
 
 def project_node(body: Json) -> NodeObject:

@@ -19,6 +19,7 @@ from videofleet_operator.kube.resources import PODS, ObjectRef
 from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services import podspec
 from videofleet_operator.services.announcements import Announcer
+from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import WORKERPOOLS, Caches
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.objects import PodObject, PoolObject, known_conditions
@@ -41,6 +42,7 @@ class PoolKeeper:
         queue: WriteQueue,
         announcer: Announcer,
         keys: WorkerKeys,
+        budgets: BudgetKeeper,
         changed: Callable[[], None],
     ) -> None:
         self._worker_image = worker_image
@@ -49,6 +51,7 @@ class PoolKeeper:
         self._queue = queue
         self._announcer = announcer
         self._keys = keys
+        self._budgets = budgets
         self._changed = changed
         self._idle_since: dict[str, float] = {}
         self._failed_at: dict[str, float] = {}
@@ -66,6 +69,7 @@ class PoolKeeper:
         uids = {pool.uid for pool in snapshot.pools.values()}
         self._not_made_why = {uid: why for uid, why in self._not_made_why.items() if uid in uids}
         wakes: list[float] = []
+        desired: list[tuple[Pool, int]] = []
         for source in self._caches.pools.cache.values():
             pool = snapshot.pools.get(f"{source.meta.namespace}/{source.meta.name}")
             if pool is None:
@@ -75,9 +79,11 @@ class PoolKeeper:
             views = [self._view(pod, pool, used, snapshot) for pod in own] + self._coming(pool, own)
             decided = plan_pool(pool, views, waiting[pool.key], snapshot.now)
             self._carry_out(pool, decided, own)
+            desired.append((pool, decided.desired))
             self._write_status(source, pool, decided, views, own, used, snapshot)
             if decided.wake is not None:
                 wakes.append(decided.wake)
+        self._budgets.reconcile(desired, snapshot.now)
         return min(wakes, default=None)
 
     # What is

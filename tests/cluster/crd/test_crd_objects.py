@@ -120,6 +120,7 @@ def test_defaults_of_a_pool(server: Server) -> None:
         "executionProvider": "auto",
         "imagePullPolicy": "IfNotPresent",
         "isolation": "process",
+        "maxUnavailable": 1,
         "packing": "spread",
     }
 

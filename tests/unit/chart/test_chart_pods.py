@@ -92,13 +92,20 @@ def test_images_take_a_tag_a_digest_or_the_charts_version() -> None:
     assert render(operator={"image": given}).container()["image"] == f"registry.example/op@{digest}"
 
 
-def test_one_operator_needs_no_disruption_budget_and_two_have_one() -> None:
-    assert not render().of("PodDisruptionBudget")
-    rendered = render(operator={"replicas": 2})
+def test_two_operators_are_spread_and_evicted_one_at_a_time() -> None:
+    rendered = render()
+    assert rendered.one("Deployment", "videofleet-operator")["spec"]["replicas"] == 2
     (budget,) = rendered.of("PodDisruptionBudget")
     labels = rendered.one("Deployment", "videofleet-operator")["spec"]["template"]["metadata"]["labels"]
     assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert budget["spec"]["minAvailable"] == 1
     assert rendered.pod_spec()["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
+
+
+def test_one_operator_alone_can_be_evicted() -> None:
+    rendered = render(operator={"replicas": 1})
+    assert not rendered.of("PodDisruptionBudget")
+    assert "topologySpreadConstraints" not in rendered.pod_spec()
 
 
 def test_service_deployment_and_policy_select_the_operator() -> None:

@@ -16,6 +16,7 @@ NAMESPACED: frozenset[Grant] = frozenset(
         ("videofleet.io", "videojobs", "delete"),
         *(("", "pods", verb) for verb in ("get", "list", "watch", "create", "delete")),
         *(("", "secrets", verb) for verb in ("get", "create", "patch", "delete")),
+        *(("policy", "poddisruptionbudgets", verb) for verb in ("get", "list", "watch", "create", "patch")),
         *(("", "events", verb) for verb in ("create", "patch")),
     }
 )

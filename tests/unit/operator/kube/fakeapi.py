@@ -148,9 +148,13 @@ class FakeApi:
 
     # What goes wrong
 
-    def fail(self, method: str, response: Callable[[], web.StreamResponse], times: int = 1) -> None:
-        """Answer the next requests of this method otherwise."""
-        self.faults += [lambda request: response() if request.method == method else None] * times
+    def fail(self, method: str, response: Callable[[], web.StreamResponse], times: int = 1, path: str = "") -> None:
+        """Answer the next requests of this method, to paths that end so, otherwise."""
+
+        def fault(request: web.Request) -> web.StreamResponse | None:
+            return response() if request.method == method and request.path.endswith(path) else None
+
+        self.faults += [fault] * times
 
     def say(self, kind: str, obj: Json) -> None:
         """Send a line to every watch, true or not."""

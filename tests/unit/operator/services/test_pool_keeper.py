@@ -20,6 +20,7 @@ from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services import pki, pools
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.authority import client_context
+from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import pool_of
@@ -41,7 +42,8 @@ class Made:
         self.fleet = Fleet(http, tls, term=lambda: None, changed=lambda: None, clock=ManualClock())
         announcer = Announcer(EventRecorder(session, "test", "one"))
         keys = WorkerKeys(session, self.queue, authority, lambda: datetime.datetime.now(datetime.UTC))
-        self.keeper = PoolKeeper("image", self.caches, self.fleet, self.queue, announcer, keys, self._look)
+        budgets = BudgetKeeper(self.caches, self.queue)
+        self.keeper = PoolKeeper("image", self.caches, self.fleet, self.queue, announcer, keys, budgets, self._look)
 
     def put(self, spec: dict[str, Any], **status: Any) -> None:
         body = self.api.put(POOLS, "video", "gpu", spec=spec, metadata={"generation": 2}, status=status)
@@ -109,7 +111,7 @@ async def test_a_spec_that_can_be_read_again_is_not_stalled(made: Made) -> None:
 
 
 async def test_why_a_pod_cannot_be_made_is_told_until_one_is(made: Made) -> None:
-    made.api.fail("POST", lambda: refusal(403, "Forbidden", "exceeded quota: pods=1"))
+    made.api.fail("POST", lambda: refusal(403, "Forbidden", "exceeded quota: pods=1"), path="/secrets")
     made.put({"minWorkers": 1})
     made.look()
     await eventually(lambda: "exceeded quota: pods=1" in (made.condition("Ready") or ("", "", ""))[2])

@@ -29,6 +29,7 @@ from videofleet_operator.services import pki, reconciler
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.authority import client_context
+from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.expiry import Expiry
 from videofleet_operator.services.fleet import Fleet
@@ -71,7 +72,7 @@ class Made:
             fleet=self.fleet,
             licences=licences,
             statuses=StatusWriter(queue, caches, announcer, self.metrics, changed, clock),
-            pools=PoolKeeper("image", caches, self.fleet, queue, announcer, keys, changed),
+            pools=PoolKeeper("image", caches, self.fleet, queue, announcer, keys, BudgetKeeper(caches, queue), changed),
             waits=Waits(announcer, clock),
             answers=Answers(lambda: self.leads, lambda: ""),
             expiry=Expiry(queue, changed, clock),
