@@ -41,6 +41,9 @@ class EventSettings:
     """An event that repeats is rewritten at most this often."""
     rate: float = 5.0
     burst: float = 50.0
+    patience: float = 60.0
+    """What has waited longer than this is not sent any more: thousands of streams that start at once would otherwise
+    cause writes for an hour, and tell what their status has told all the while."""
     timeout: float = 5.0
 
 
@@ -57,6 +60,7 @@ class _Series:
     first: datetime
     last: datetime
     opened_at: float
+    told_at: float
     count: int = 1
     sent_count: int = 0
     sent_at: float = float("-inf")
@@ -118,6 +122,8 @@ class EventRecorder:
     ) -> None:
         self.sent = 0
         self.failed = 0
+        self.dropped = 0
+        """Series whose news had waited too long."""
         self._session = session
         self._component = component
         self._instance = instance
@@ -158,7 +164,7 @@ class EventRecorder:
             self._series[key] = series
         else:
             series.count += 1
-            series.last = self._wall()
+            series.last, series.told_at = self._wall(), self._clock()
         series.reason = reason
         series.message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
         self._series.move_to_end(key)
@@ -173,6 +179,9 @@ class EventRecorder:
             if key is None:
                 self._wake.clear()
                 await self._wait(due)
+            elif self._too_late(self._series[key]):
+                del self._dirty[key]
+                self.dropped += 1
             elif (delay := self._throttle.delay()) > 0:
                 await self._sleep(delay)
             else:
@@ -183,7 +192,7 @@ class EventRecorder:
         once = f"topic/{topic}" if topic else f"{reason}/{self._instance}/{now.timestamp()}"
         digest = hashlib.sha256(f"{target.uid}/{once}".encode()).hexdigest()[:16]
         name = f"{target.name[:200]}.{digest}"
-        return _Series(target, kind, reason, "", event, name, now, now, self._clock())
+        return _Series(target, kind, reason, "", event, name, now, now, self._clock(), self._clock())
 
     def _next(self) -> tuple[tuple[str, str] | None, float | None]:
         """A series to deliver now, or else the seconds until one is due (None: nothing waits)."""
@@ -194,6 +203,10 @@ class EventRecorder:
                 return key, None
             soonest = due if soonest is None else min(soonest, due)
         return None, soonest
+
+    def _too_late(self, series: _Series) -> bool:
+        due = max(series.told_at, series.sent_at + self._settings.spacing)
+        return self._clock() > due + self._settings.patience
 
     async def _wait(self, seconds: float | None) -> None:
         try:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class ThrottleSettings:
     """Rates are requests a second."""
 
-    rate: float = 100.0
-    """Where it starts, and the most."""
+    rate: float = 1000.0
+    """Where it starts, and the most. The server's own flow control says what is too much, and is listened to."""
     floor: float = 1.0
     burst: float = 50.0
     increase: float = 1.0

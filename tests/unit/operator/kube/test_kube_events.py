@@ -188,3 +188,16 @@ async def test_the_next_process_goes_on_with_the_same_event(api: FakeApi, sessio
             await eventually(lambda recorder=recorder: recorder.sent == 1)
     (event,) = stored(api)
     assert event["reason"] == "NoMatchingPool"
+
+
+async def test_news_that_waited_too_long_are_not_told(api: FakeApi, session: ApiSession) -> None:
+    clock = Clock()
+    recorder = EventRecorder(session, "videofleet-operator", "pod-1", clock=clock)
+    recorder.post(TARGET, "ConfigMap", "Assigned", "long ago")
+    clock.now = EventSettings().patience + 1
+    recorder.post(TARGET, "ConfigMap", "Running", "just now")
+    task = asyncio.create_task(recorder.run())
+    await eventually(lambda: recorder.sent == 1)
+    task.cancel()
+    assert [event["reason"] for event in stored(api)] == ["Running"]
+    assert (recorder.dropped, recorder.waiting) == (1, 0)
