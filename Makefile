@@ -76,3 +76,18 @@ faults: $(STAMP) ## all fault plans; one: K=NAME or FAULTS_SEED=NUMBER
 .PHONY: test-quick
 test-quick: $(STAMP) ## the tests that need no cluster: unit, property
 	@bash tools/test.sh $(BIN)/python unit property
+
+BENCH := .venv-bench/.ready
+
+$(BENCH): locks/bench.txt $(STAMP)
+	@$(PYTHON) -m venv .venv-bench
+	@VIRTUAL_ENV=.venv-bench $(BIN)/uv pip sync --quiet --require-hashes locks/bench.txt
+	@touch $@
+
+.PHONY: bench-control
+bench-control: $(STAMP) $(BENCH) ## measure the control plane beside its peers; an hour on two cores
+	@$(BIN)/python -m tests.bench.control
+
+.PHONY: scale
+scale: $(STAMP) ## 10,000 simulated streams on 1,000 simulated workers: start, churn, losses, silence
+	@$(BIN)/python -m tests.bench.control.scale

@@ -26,3 +26,4 @@ lock worker-cpu.txt worker/pyproject.toml --extra cpu
 lock worker-cuda.txt worker/pyproject.toml --extra cuda locks/worker-cuda.in
 lock build.txt locks/build.in
 lock dev.txt pyproject.toml --group dev locks/dev.in
+lock bench.txt locks/bench.in

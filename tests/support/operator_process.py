@@ -47,6 +47,7 @@ class OperatorProcess:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._port = 0
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -61,6 +62,7 @@ class OperatorProcess:
 
     def launch(self) -> None:
         """Start it and return at once."""
+        self._port = 0
         self._log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -108,8 +110,11 @@ class OperatorProcess:
     @property
     def port(self) -> int:
         """Port of its health endpoint; 0 until it listens."""
-        started = [record["port"] for record in self.records() if record["message"] == "operator started"]
-        return int(started[-1]) if started else 0
+        if not self._port:
+            # Looked for until it is there: the log of thousands of jobs is long.
+            started = [record["port"] for record in self.records() if record["message"] == "operator started"]
+            self._port = int(started[-1]) if started else 0
+        return self._port
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a request to its health endpoint; 0 while nobody answers."""
