@@ -10,8 +10,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _CA_LIFE = datetime.timedelta(days=3650)
 _LEAF_LIFE = datetime.timedelta(days=825)
-_BACKDATE = datetime.timedelta(minutes=10)
-"""Clocks of nodes differ a little."""
+_BACKDATE = datetime.timedelta(days=7)
+"""How far a node's clock may be ahead of another's: what it issues is valid on both, and a certificate that is not yet
+valid would cut every worker off until the other clock has caught up."""
 
 
 @dataclass(frozen=True, slots=True)
