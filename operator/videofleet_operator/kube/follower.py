@@ -21,6 +21,7 @@ T = TypeVar("T")
 INTERNAL_ERROR = "InternalError"
 SILENCE = "Silence"
 CUT_LIST = "CutList"
+OLD_LIST = "OldList"
 
 STABLE_S = 10.0
 """A watch that lived this long ends a series of failures."""
@@ -39,6 +40,9 @@ class WatchSettings:
     """The server sends a bookmark about once a minute; a connection silent for longer is dead."""
     timeout: tuple[float, float] = (250.0, 350.0)
     """Range of the watches' length; spread, so that they do not all end at once."""
+    rewind: float = 10.0
+    """So long a list that is older than what was seen is asked for again: one server may lag behind the others. All
+    that is older for longer was restored from a backup."""
     backoff: tuple[float, float] = (0.1, 5.0)
     page_size: int = 500
     request_timeout: float = 30.0
@@ -102,6 +106,8 @@ class Follower(Generic[T]):
         self._version: str | None = None
         """Where to resume; None: list first."""
         self._highest = ""
+        self._behind_since: float | None = None
+        """When the first of the older lists came."""
         self._cut_streams = 0
         self._silences = 0
         """In a row, without an event between."""
@@ -259,6 +265,7 @@ class Follower(Generic[T]):
         self._counters.lists += 1
         self._cut_streams = 0
         rewound = is_older(version, self._highest)
+        self._doubt(version, rewound)
         if rewound:
             log.warning("%s: the server went back from version %s to %s", self._label, self._highest, version)
             self._highest = ""
@@ -268,6 +275,12 @@ class Follower(Generic[T]):
             if wanted <= self._serving and not future.done():
                 future.set_result(None)
         self._waiting = [(wanted, future) for wanted, future in self._waiting if not future.done()]
+
+    def _doubt(self, version: str, older: bool) -> None:
+        """Do not take in an older list too soon: what was decided since then would be decided once more."""
+        self._behind_since = (self._behind_since or self._clock()) if older else None
+        if self._behind_since is not None and self._clock() - self._behind_since < self._settings.rewind:
+            raise Unavailable(f"the list is of version {version}, {self._highest} was seen already", reason=OLD_LIST)
 
     def _advance(self, version: str) -> None:
         if version and not is_older(version, self._highest):

@@ -206,12 +206,33 @@ async def test_a_write_newer_than_the_list_survives_it(api: FakeApi, session: Ap
         assert list(followed.names) == ["ahead"]
 
 
+@BOTH
+async def test_a_server_that_lags_behind_is_asked_again(
+    api: FakeApi, session: ApiSession, settings: WatchSettings
+) -> None:
+    """Its older list would undo what was decided since."""
+    api.version = 1000
+    api.put(MAPS, "a", "one", data={"k": "later"})
+    async with following(session, settings) as followed:
+        await eventually(lambda: api.streams)
+        api.restore(500)
+        api.objects[MAPS, "a", "one"]["metadata"]["resourceVersion"] = "400"
+        api.objects[MAPS, "a", "one"]["data"] = {"k": "earlier"}
+        listed = asyncio.create_task(followed.reflector.refreshed())
+        await eventually(lambda: followed.reflector.counters.reconnects >= 3)
+        assert followed.names == {"one": {"k": "later"}}
+        api.version = 1100
+        api.put(MAPS, "a", "one", data={"k": "latest"})
+        await asyncio.wait_for(listed, 5)
+        assert followed.names == {"one": {"k": "latest"}}
+
+
 async def test_a_server_restored_from_a_backup_is_believed(api: FakeApi, session: ApiSession) -> None:
     """It accepts a watch from a version it has not reached, and says nothing."""
     api.version = 1000
     api.put(MAPS, "a", "one", data={"k": "later"})
     api.put(MAPS, "a", "lost")
-    async with following(session, WatchSettings(streaming=False, silence=0.1)) as followed:
+    async with following(session, WatchSettings(streaming=False, silence=0.1, rewind=0.3)) as followed:
         await eventually(lambda: api.streams)
         api.restore(500)
         del api.objects[MAPS, "a", "lost"]
