@@ -40,7 +40,7 @@ from tests.faults.proxy.faults import (
 from tests.faults.workloads import ALL, ENDLESS, FULL, LICENSED, MIXED
 
 _STRIDE = 8
-_KILLS = 7
+_KILLS = 6
 """Kills of a plan, so many writes apart: with all first writes from 1 to the stride, every write is met."""
 _PODS = Where(("pods", "secrets"))
 _POOL_STATUS = Where(("workerpools",), ("PATCH",))
@@ -120,11 +120,11 @@ WATCHES = [
 
 LEADERS = [
     Plan("lease-stolen", MIXED, stage=(StealLease(9), StealLease(20))),
-    Plan("leader-suspended", MIXED, stage=(Suspend(10, 6.0), Suspend(22, 6.0)), replicas=2, short=True),
-    Plan("leader-suspended-in-a-licence", LICENSED, stage=(Suspend(7, 5.0), Suspend(12, 5.0)), replicas=2),
+    Plan("leader-suspended", MIXED, stage=(Suspend(10, 8.0), Suspend(22, 8.0)), replicas=2, short=True),
+    Plan("leader-suspended-in-a-licence", LICENSED, stage=(Suspend(7, 7.0), Suspend(12, 7.0)), replicas=2),
     Plan("leader-partitioned", MIXED, stage=(Partition(10, 8.0), Partition(22, 8.0)), replicas=2),
-    Plan("leader-partitioned-when-full", FULL, stage=(Partition(9, 6.0), Partition(15, 6.0)), replicas=2),
-    Plan("partitioned-alone", MIXED, stage=(Partition(12, 5.0),)),
+    Plan("leader-partitioned-when-full", FULL, stage=(Partition(9, 8.0), Partition(15, 8.0)), replicas=2),
+    Plan("partitioned-alone", MIXED, stage=(Partition(12, 6.0),)),
     Plan("clock-an-hour-ahead", MIXED, (Kill(7, True), Kill(20, False)), replicas=2, skew=3600.0),
     Plan("clock-a-day-behind", MIXED, (Kill(7, True), Kill(20, False)), replicas=2, skew=-86400.0),
     Plan("clock-ahead-of-endless", ENDLESS, (Kill(9, True), Kill(14, False)), replicas=2, skew=7200.0),
@@ -163,7 +163,7 @@ WORKERS = [
     ),
 ]
 
-HASTY = [Plan(f"hasty-{workload.name}", workload, hasty=True) for workload in (MIXED, ENDLESS)]
+HASTY = [Plan(f"hasty-{workload.name}", workload, hasty=True) for workload in (MIXED, FULL)]
 UNDISTURBED = [Plan(f"undisturbed-{workload.name}", workload) for workload in ALL]
 
 PLANS = {

@@ -39,7 +39,7 @@ from videofleet_operator.kube.resources import LEASES, PODS, SECRETS
 
 Json = dict[str, Any]
 LEASE = "videofleet-operator"
-SETTLES_WITHIN = 90.0
+SETTLES_WITHIN = 120.0
 """Seconds: T of the oracle; faults of a plan are over much earlier."""
 
 
@@ -113,7 +113,7 @@ class Stage:
             namespace=self._namespace,
             namespaces=self._namespace,
             identity=name,
-            lease_duration="3",
+            lease_duration="5",
             licence_public_keys=str(self._folder / "keys"),
         )
         self._replicas[name] = replica = await self.proxy.open(name, process.kill)
@@ -271,8 +271,9 @@ class Stage:
     def _end_state(self) -> Json:
         jobs = self.observer.objects["videojobs"].values()
         pools = self.observer.objects["workerpools"].values()
+        runs = self.plan.workload.runs and not self.plan.hasty
         return {
-            "jobs": {job["metadata"]["name"]: job_state(job, runs=not self.plan.hasty) for job in jobs},
+            "jobs": {job["metadata"]["name"]: job_state(job, runs=runs) for job in jobs},
             "pools": {pool["metadata"]["name"]: pool_state(pool) for pool in pools},
             "pods": len(self.observer.objects["pods"]),
         }

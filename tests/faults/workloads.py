@@ -68,6 +68,8 @@ class Workload:
 
     name: str
     acts: tuple[Act, ...]
+    runs: bool = True
+    """Whether the number of each job's runs does not depend on what goes wrong."""
 
     @property
     def licensed(self) -> bool:
@@ -190,6 +192,7 @@ ENDLESS = Workload(
             {"again": "INPROGRESS", "flaky": "INPROGRESS", "steady": "INPROGRESS"},
         ),
     ),
+    runs=False,
 )
 """What runs again, after ends and errors."""
 

@@ -122,17 +122,22 @@ class FaultProxy:
             self.writes.append((asyncio.get_running_loop().time(), call))
         kill = self._kill(call)
         if kill is not None and not kill.answered:
-            return self._killed(replica, request)
-        fault = self._request_fault(call)
+            replica.kill()
+            _abort(request)
+            return web.Response()
+        fault = self._request_fault(call) if kill is None else None
         if isinstance(fault, Delay):
             await asyncio.sleep(fault.seconds)
         if isinstance(fault, Refuse):
             return _refused(fault)
         stale = self._stale(call)
-        status, headers, body = stale if stale is not None else await self._forward(call, request)
+        try:
+            status, headers, body = stale if stale is not None else await self._forward(call, request)
+        finally:
+            # Also where the operator did not wait for the answer.
+            if kill is not None:
+                replica.kill()
         await replica.reachable.wait()
-        if kill is not None:
-            return self._killed(replica, request)
         if isinstance(fault, LoseAnswer):
             return await _lost(request, status, body if fault.half else b"")
         return web.Response(status=status, headers=headers, body=body)
@@ -147,11 +152,6 @@ class FaultProxy:
         self._on_write(self.counted, call)
         due = [budget.fault for budget in self.budgets if isinstance(budget.fault, Kill) and budget.strikes()]
         return next((fault for fault in due if isinstance(fault, Kill)), None)
-
-    def _killed(self, replica: Replica, request: web.Request) -> web.Response:
-        replica.kill()
-        _abort(request)
-        return web.Response()
 
     def _request_fault(self, call: Call) -> Refuse | LoseAnswer | Delay | None:
         for budget in self.budgets:
