@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SHED = "Shed"
     PREEMPTED = "Preempted"
     NAMESPACE_SHARE_USED = "NamespaceShareUsed"
+    DRAINING = "Draining"
     INVALID_SPEC = "InvalidSpec"
     UNKNOWN_TIME_ZONE = "UnknownTimeZone"
     # Running

@@ -66,6 +66,8 @@ class Entry(Document):
     run: int
     epoch: int
     digest: str
+    takes_over: bool = False
+    """Another worker runs the job until this epoch writes its first result."""
     spec: JobSpec | None = None
 
 
@@ -134,9 +136,11 @@ class JobState(StrEnum):
     ENDED = "ended"
     FAILED = "failed"
     REFUSED = "refused"
+    SUPERSEDED = "superseded"
+    """Another epoch has taken the results over."""
 
 
-TERMINAL = frozenset({JobState.ENDED, JobState.FAILED, JobState.REFUSED})
+TERMINAL = frozenset({JobState.ENDED, JobState.FAILED, JobState.REFUSED, JobState.SUPERSEDED})
 """A terminal fact stays in the inventory until a set omits the job."""
 
 

@@ -219,6 +219,14 @@ class ExcludedWorker(Document):
     instance: str = Field(description="Process instance; another one in the same pod is not passed over.")
 
 
+class MoveRef(Document):
+    """Another worker that gets the job ready, to take it over with its first frame."""
+
+    worker: WorkerRef = Field(description="The worker that takes the job over.")
+    epoch: int = Field(ge=1, description="The job's epoch from its first frame there on.")
+    since: Time = Field(description="When the move began.")
+
+
 class Progress(Document):
     """How far a recorded source has been analysed."""
 
@@ -284,6 +292,9 @@ class VideoJobStatus(Document):
     transitions: int = Field(0, ge=0, description="Changes of phase so far.")
     since: Time | None = Field(None, description="When the phase began.")
     worker: WorkerRef | None = Field(None, description="The worker that runs the job.")
+    move: MoveRef | None = Field(None, description="The worker that is about to take the job over.")
+    spent_epoch: int | None = Field(None, ge=0, description="Highest epoch of any move; none is given out twice.")
+    next_move_time: Time | None = Field(None, description="When a move that came to nothing is tried again.")
     attempt: int = Field(0, ge=0, description="Failed attempts in a row.")
     suspicion: int = Field(0, ge=0, description="Crashes of workers while the job ran there; 30 minutes clear it.")
     excluded_workers: list[ExcludedWorker] | None = Field(

@@ -95,6 +95,25 @@ class NamespaceShare(Document):
     max: int | None = Field(None, ge=1, le=1000000, description="Most slots of the pool that it may hold.")
 
 
+class DrainMode(StrEnum):
+    """How streams leave a worker that is taken away."""
+
+    MAKE_BEFORE_BREAK = "makeBeforeBreak"
+    STOP = "stop"
+
+
+class Drain(Document):
+    """How a worker is emptied before it is taken away."""
+
+    mode: DrainMode = Field(
+        DrainMode.MAKE_BEFORE_BREAK,
+        description="makeBeforeBreak: a stream stops when another worker has its first frame. stop: it stops first.",
+    )
+    timeout: float = Field(
+        60, ge=0, le=3600, description="Seconds that a worker pod which is deleted goes on for its streams to move."
+    )
+
+
 class Toleration(Document):
     """v1.Toleration."""
 
@@ -239,6 +258,7 @@ class WorkerPoolSpec(Document):
         "worker pod of its own, which no other job gets after it; capacityPerWorker does not count, and minWorkers "
         "are kept warm for jobs to come.",
     )
+    drain: Drain = Field(default_factory=Drain, description="How workers are emptied before they are taken away.")
     archive: ArchiveVolume | None = Field(
         None, description="Where results are kept; without it they are lost with the pod."
     )
@@ -248,7 +268,8 @@ class WorkerCounts(Document):
     """Workers by state."""
 
     desired: int = Field(0, ge=0, description="How many there should be.")
-    ready: int = Field(0, ge=0, description="How many answer.")
+    ready: int = Field(0, ge=0, description="How many answer and are not being emptied.")
+    draining: int = Field(0, ge=0, description="How many answer and are being emptied.")
     failed: int = Field(0, ge=0, description="How many failed and are being replaced.")
 
 

@@ -6,18 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.archives import (
-    PREFIX,
     ends_of_events,
     ids_of,
     mark,
     open_writer,
     stored_log,
+    stored_view,
     terminal,
     threads_over,
 )
 from videofleet_worker.archive import log
 from videofleet_worker.archive.log import Extent, Segment
-from videofleet_worker.archive.opening import view_log
 from videofleet_worker.archive.writer import SealPolicy
 
 _documents = st.lists(st.text(st.characters(blacklist_characters="\r\n", codec="utf-8")).map(str.encode), max_size=30)
@@ -32,7 +31,7 @@ async def _written(documents: list[bytes], segment_bytes: int, offsets: list[flo
         whole = stored_log(threads.store)
         assert ids_of(whole) == ends_of_events(whole)
         assert list(log.documents(whole))[:-1] == documents
-        view = await view_log(threads, PREFIX)
+        view = await stored_view(threads)
         for share in offsets:
             offset = round(share * len(whole))
             assert b"".join([data async for data in view.read(offset)]) == whole[offset:]

@@ -37,6 +37,11 @@ some_facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(facts.Throttled, whys),
     st.builds(facts.NoLicence, whys),
     st.builds(facts.Shed, whys),
+    st.builds(facts.MoveBegun, workers),
+    st.builds(facts.MoveBegun, workers),
+    st.builds(facts.MoveFailed, st.booleans()),
+    st.builds(facts.MoveTakesOver),
+    st.builds(facts.Superseded, epochs),
     st.builds(facts.Preparing, epochs),
     st.builds(facts.FirstFrame, epochs, st.floats(NOW - 10, NOW + 1000)),
     st.builds(facts.Reconnecting, epochs, st.text(max_size=30)),
@@ -73,7 +78,8 @@ def current(fact: Fact, record: Record) -> Fact:
     epoch = getattr(fact, "epoch", None)
     if epoch is None or epoch % 2:
         return fact
-    values = {name: getattr(fact, name) for name in type(fact).__dataclass_fields__} | {"epoch": record.epoch}
+    meant = record.move.epoch if record.move is not None and epoch % 4 else record.epoch
+    values = {name: getattr(fact, name) for name in type(fact).__dataclass_fields__} | {"epoch": meant}
     return type(fact)(**values)
 
 
@@ -94,17 +100,35 @@ def check_step(before: Record, after: Record, context: Context, now: float) -> N
     assert before.observed_generation <= after.observed_generation
     assert before.run <= after.run <= before.run + 1
     started = after.phase is Phase.STARTING and before.phase not in ASSIGNED
-    assert after.epoch - before.epoch in ((1,) if started else (0, 1))
-    if after.epoch > before.epoch:
-        assert after.phase is Phase.STARTING
-        assert after.first_frame is None
+    assert after.epoch >= before.epoch + started
+    check_epochs(before, after)
     if moved:
         assert after.since == now
         longest = longest_wait(after, context.restart)
         assert after.next_retry is None or now <= after.next_retry <= now + longest + 1e-6
 
 
+def check_epochs(before: Record, after: Record) -> None:
+    """An epoch is given out once: above all before it, or it is that of the move which now is the job's."""
+    assert after.spent >= before.spent
+    new = after.epoch > before.epoch
+    if new and before.move is not None and after.epoch == before.move.epoch:
+        assert after.worker == before.move.worker
+        assert after.phase in (Phase.STARTING, Phase.INPROGRESS)
+    elif new:
+        assert after.epoch > before.spent
+        assert after.phase is Phase.STARTING
+    if new and after.phase is Phase.STARTING:
+        assert after.first_frame is None
+    if after.move is not None and after.move != before.move:
+        assert before.move is None
+        assert before.spent < after.move.epoch == after.spent
+        assert after.move.epoch > before.epoch
+
+
 def check_record(record: Record) -> None:
+    assert record.move is None or record.phase in (Phase.INPROGRESS, Phase.DISCONNECTED)
+    assert record.move is None or record.move.epoch == record.spent > record.epoch
     assert (record.worker is not None) == (record.phase in ASSIGNED)
     assert not record.finished or record.phase in (Phase.COMPLETED, Phase.INTERRUPTED)
     assert not record.finished or record.next_retry is None
@@ -131,8 +155,8 @@ def test_nothing_is_forgotten_in_status(story: list[tuple[Fact, Context, float]]
 
 
 def _kept(record: Record) -> tuple[object, ...]:
-    counters = record.epoch, record.run, record.transitions, record.attempt, record.suspicion
-    return record.phase, counters, record.excluded
+    counters = record.epoch, record.next_epoch, record.run, record.transitions, record.attempt, record.suspicion
+    return record.phase, counters, record.excluded, record.worker, record.move
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner)))

@@ -13,7 +13,7 @@ from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, Phase, allowed
 from videofleet_api.protocol import JobState
 from videofleet_operator.domain.licence import holds_slot
-from videofleet_operator.domain.model import ALWAYS, Licence, Opening, Snapshot, Why, Worker
+from videofleet_operator.domain.model import ALWAYS, Assigned, Job, Licence, Opening, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan
 
@@ -60,6 +60,9 @@ def some_worker(draw: st.DrawFn, name: str) -> Worker:
         capacity=draw(st.integers(1, 4)),
         connected=draw(st.sampled_from([True, True, True, False])),
         leaving=draw(st.sampled_from([False, False, True])),
+        drain=draw(st.sampled_from(["", "", "", "is to be emptied"])),
+        cordoned=draw(st.sampled_from([False, False, True])),
+        outdated=draw(st.booleans()),
         silent_for=draw(st.sampled_from([0.0, 0.0, 12.0])),
         instance=draw(st.sampled_from([f"instance-{name}", f"instance-{name}", "restarted"])),
         steps=frozenset(draw(st.sampled_from([("detect", "track"), ("detect", "faces")]))),
@@ -86,8 +89,14 @@ def edits(generation: int) -> st.SearchStrategy[dict[str, Any]]:
 
 @st.composite
 def reports(draw: st.DrawFn, now: Snapshot, worker_id: str) -> dict[str, Any]:
-    mine = [each for each in now.jobs.values() if each.record.worker and each.record.worker.id == worker_id]
-    return {each.uid: draw(some_report(each.uid, each.record.epoch)) for each in mine if draw(st.booleans())}
+    mine = [each for each in now.jobs.values() if worker_id in {on.id for on in each.record.held}]
+    return {each.uid: draw(some_report(each.uid, epoch_on(each, worker_id))) for each in mine if draw(st.booleans())}
+
+
+def epoch_on(job: Job, worker_id: str) -> int:
+    """The epoch in which a worker has a job."""
+    move = job.record.move
+    return move.epoch if move is not None and move.worker.id == worker_id else job.record.epoch
 
 
 def some_report(uid: str, epoch: int) -> st.SearchStrategy[Any]:
@@ -155,13 +164,17 @@ def check_edges(before: Snapshot, after: Snapshot) -> None:
         assert allowed(old.phase, new.phase)
         assert new.transitions == old.transitions + (new.phase is not old.phase)
         assert new.epoch >= old.epoch
+        assert new.next_epoch >= old.next_epoch
         assert new.observed_generation >= max(old.observed_generation, each.generation)
 
 
 def check_licence(before: Snapshot, after: Snapshot) -> None:
-    """Started streams and all that held a slot before stay within the limit, whichever writes come first."""
+    """Started streams and all that held a slot before stay within the limit, whichever writes come first.
+
+    A stream that goes on on another worker, where it was being moved, has not started: it counts once.
+    """
     limit = before.licence
-    started = [uid for uid in after.jobs if epoch(after, uid) > epoch(before, uid)]
+    started = [uid for uid in after.jobs if starts(before, after, uid)]
     if not started:
         return
     assert limit.problem is None
@@ -170,24 +183,26 @@ def check_licence(before: Snapshot, after: Snapshot) -> None:
 
 
 def check_capacity(before: Snapshot, after: Snapshot) -> None:
-    started = {uid for uid in after.jobs if epoch(after, uid) > epoch(before, uid)}
+    """Nothing is put where no room is left, both workers of a move and all that is given back counted."""
     load: Counter[str] = Counter()
-    for state in (before, after):
-        for uid, each in state.jobs.items():
-            on = each.record.worker
-            counted = state is after or uid not in after.jobs or each.record.worker != after.jobs[uid].record.worker
-            if on is None or each.record.phase not in ASSIGNED or not counted:
-                continue
+    for uid, each in after.jobs.items():
+        for on in held(each) | held(before.jobs[uid]):
             known = before.workers.get(on.id)
             if known is not None and on.instance == known.instance:
                 load[on.id] += each.spec.slots
-    for uid in started:
-        on = after.jobs[uid].record.worker
-        assert on is not None
-        target = before.workers[on.id]
-        assert ready(target)
-        assert load[on.id] <= min(target.capacity, before.pools[target.pool].spec.capacity_per_worker)
+    for uid, each in after.jobs.items():
+        for on in held(each) - held(before.jobs[uid]):
+            target = before.workers[on.id]
+            assert ready(target)
+            assert load[on.id] <= min(target.capacity, before.pools[target.pool].spec.capacity_per_worker)
 
 
-def epoch(of: Snapshot, uid: str) -> int:
-    return of.jobs[uid].record.epoch
+def held(job: Job) -> set[Assigned]:
+    """The workers on which a job takes room."""
+    return set(job.record.held) if job.record.phase in ASSIGNED else set()
+
+
+def starts(before: Snapshot, after: Snapshot, uid: str) -> bool:
+    old, new = before.jobs[uid].record, after.jobs[uid].record
+    moved = old.move is not None and new.epoch == old.move.epoch
+    return new.epoch > old.epoch and not moved

@@ -14,9 +14,10 @@ from typing import Any
 from videofleet_worker.archive import log
 from videofleet_worker.archive.acquire import scan
 from videofleet_worker.archive.errors import ArchiveError
-from videofleet_worker.archive.opening import OpenedLog, open_log
+from videofleet_worker.archive.opening import OwnedLog, own_log, see_log
 from videofleet_worker.archive.store import ObjectArchive, Store, StoredObject
 from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.archive.view import LogView
 from videofleet_worker.archive.writer import LogWriter, Mark, SealPolicy
 
 PREFIX = "default/job-1/1/main"
@@ -113,9 +114,10 @@ async def open_epoch(
     owner: str | None = None,
     policy: SealPolicy = AT_ONCE,
     counters: CountedCalls | None = None,
-) -> OpenedLog:
+) -> OwnedLog:
     """Own the log as an epoch."""
-    return await open_log(threads, PREFIX, epoch, owner or f"owner-{epoch}", policy, counters or CountedCalls())
+    view = (await see_log(threads, PREFIX)).view
+    return await own_log(view, epoch, owner or f"owner-{epoch}", policy, counters or CountedCalls())
 
 
 async def open_writer(threads: StoreThreads, epoch: int, **options: Any) -> LogWriter:
@@ -123,6 +125,13 @@ async def open_writer(threads: StoreThreads, epoch: int, **options: Any) -> LogW
     opened = await open_epoch(threads, epoch, **options)
     assert opened.writer is not None
     return opened.writer
+
+
+async def stored_view(threads: StoreThreads) -> LogView:
+    """What lies in the log now; nobody adds anything to it."""
+    view = (await see_log(threads, PREFIX)).view
+    await view.close()
+    return view
 
 
 def chunk(frame: int, track_ids: tuple[int, ...] = (), **end: object) -> bytes:

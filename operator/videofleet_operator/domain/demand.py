@@ -11,7 +11,7 @@ from videofleet_operator.domain.model import Job, Pool, Snapshot
 from videofleet_operator.domain.suspicion import held_slots
 
 _MORE_WORKERS_HELP: Final = frozenset(
-    {Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.NO_EMPTY_WORKER, Reason.PREEMPTED}
+    {Reason.WORKERS_FULL, Reason.NO_READY_WORKER, Reason.NO_EMPTY_WORKER, Reason.PREEMPTED, Reason.SHED}
 )
 
 
@@ -35,11 +35,10 @@ def waiting_slots(snapshot: Snapshot) -> dict[str, list[int]]:
 
 
 def used_slots(snapshot: Snapshot) -> dict[str, int]:
-    """Slots that jobs hold, by worker id; workers without a job are not in it."""
+    """Slots that jobs hold, by worker id; workers without a job are not in it. A job that moves holds room twice."""
     used: dict[str, int] = {}
     for job in snapshot.jobs.values():
-        worker = job.record.worker
-        if worker is not None and job.record.phase in ASSIGNED:
+        for worker in job.record.held if job.record.phase in ASSIGNED else ():
             used[worker.id] = used.get(worker.id, 0) + held_slots(job, snapshot.pools.get(worker.pool))
     return used
 

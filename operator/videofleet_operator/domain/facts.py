@@ -94,6 +94,29 @@ class Readmitted:
     excluded: tuple[Excluded, ...] = ()
 
 
+# Of a move to another worker
+
+
+@dataclass(frozen=True, slots=True)
+class MoveBegun:
+    """A worker with room was found for a running job that has to leave its own."""
+
+    worker: Assigned
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFailed:
+    """The worker that was to take the job over cannot, or is lost."""
+
+    blamed: bool = False
+    """That worker may be the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveTakesOver:
+    """The job's own worker is lost while another one gets it ready: that one goes on."""
+
+
 # From the worker; all carry the epoch that they are about
 
 
@@ -152,6 +175,13 @@ class Refused:
     epoch: int
     code: ErrorCode
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Another epoch has taken the results over: the worker has stopped."""
+
+    epoch: int
 
 
 # About the worker
@@ -236,6 +266,9 @@ Fact = (
     | NoLicence
     | Shed
     | Readmitted
+    | MoveBegun
+    | MoveFailed
+    | MoveTakesOver
     | Preparing
     | FirstFrame
     | Reconnecting
@@ -243,6 +276,7 @@ Fact = (
     | Ended
     | Failed
     | Refused
+    | Superseded
     | WorkerSilent
     | WorkerGone
     | WorkerCrashed

@@ -9,7 +9,7 @@ from typing import Any, Final
 from videofleet_api.codes import CONFIGURATION_ERRORS, REASON_OF_ERROR, ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_api.videojob import Restart
-from videofleet_operator.domain import exclusion, facts, suspicion
+from videofleet_operator.domain import exclusion, facts, moves, suspicion
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at, retry_wait
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.model import Failure, Record, Seconds, Why
@@ -50,8 +50,16 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return leave(record, Phase.TOO_MANY_CAMERAS, why, context, now) if record.phase in RUNNING else record
         case facts.Readmitted(excluded):
             return record if record.excluded == excluded else changed(record, excluded=excluded)
+        case facts.MoveBegun(worker):
+            return moves.begun(record, worker, now)
+        case facts.MoveFailed(blamed):
+            return moves.failed(record, blamed, now)
+        case facts.MoveTakesOver():
+            return moves.takes_over(record, context, now)
         case facts.Preparing(epoch):
             return _preparing(record, context, now) if _current(record, epoch) else record
+        case facts.FirstFrame(epoch, time) if record.move is not None and record.move.epoch == epoch:
+            return moves.done(record, record.move, time)
         case facts.FirstFrame(epoch, time):
             return _first_frame(record, time, context, now) if _current(record, epoch) else record
         case facts.Reconnecting(epoch, message):
@@ -64,6 +72,8 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return _failed(record, fact, context, now) if _current(record, epoch) else record
         case facts.Refused(epoch):
             return _refused(record, fact, context, now) if _current(record, epoch) else record
+        case facts.Superseded(epoch):
+            return moves.superseded(record, context, now) if _current(record, epoch) else record
         case facts.WorkerSilent(message):
             return _lost(record, Why(Reason.WORKER_SILENT, message), context, now)
         case facts.WorkerGone(message):
@@ -141,9 +151,11 @@ def _placed(record: Record, fact: facts.Placed, context: Context, now: Seconds) 
         context,
         now,
         run=run,
-        epoch=record.epoch + 1,
+        epoch=record.next_epoch,
         restarts=record.restarts + (record.epoch > 0),
         worker=fact.worker,
+        move=None,
+        next_move=None,
         spec_digest=fact.digest,
         next_retry=None,
         first_frame=None,
@@ -156,10 +168,9 @@ def _no_place(record: Record, why: Why, context: Context, now: Seconds) -> Recor
     if not _may_start(record, context, now):
         return record
     if record.phase is Phase.AWAITING:
-        # That it gave way to another says more than that there is still no room.
-        if record.reason is Reason.PREEMPTED and why.reason is Reason.WORKERS_FULL:
-            return record
-        return explain(record, why, context, now)
+        # That it gave way says more than that there is still no room.
+        kept = record.reason in (Reason.PREEMPTED, Reason.SHED) and why.reason is Reason.WORKERS_FULL
+        return record if kept else explain(record, why, context, now)
     return leave(record, Phase.AWAITING, why, context, now)
 
 
@@ -378,4 +389,5 @@ def _clock_went_back(record: Record, context: Context, now: Seconds) -> Record:
     longest = longest_wait(record, context.restart)
     if record.next_retry is not None and record.next_retry > now + longest + CLOCK_TOLERANCE:
         changes["next_retry"] = now + longest
+    changes |= moves.times_capped(record, now)
     return changed(record, **changes) if changes else record

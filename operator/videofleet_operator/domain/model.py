@@ -49,6 +49,15 @@ class Excluded:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Another worker that gets a running job ready, to take it over with its first frame."""
+
+    worker: Assigned
+    epoch: int
+    since: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The last error of a job."""
 
@@ -70,6 +79,11 @@ class Record:
     transitions: int = 0
     since: Seconds = 0.0
     worker: Assigned | None = None
+    move: Move | None = None
+    spent: int = 0
+    """The highest epoch of any move: no epoch is given out twice, also not one of a move that came to nothing."""
+    next_move: Seconds | None = None
+    """Not before this another worker is tried after a move that came to nothing."""
     attempt: int = 0
     suspicion: int = 0
     """Crashes of workers while the job ran there."""
@@ -87,6 +101,17 @@ class Record:
     """A single-pass job that is over."""
     last_error: Failure | None = None
     restarts: int = 0
+
+    @property
+    def next_epoch(self) -> int:
+        """The epoch of the next assignment."""
+        return max(self.epoch, self.spent) + 1
+
+    @property
+    def held(self) -> tuple[Assigned, ...]:
+        """Every worker on which the job takes room: two while it moves."""
+        both = (self.worker, self.move.worker if self.move else None)
+        return tuple(each for each in both if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +182,12 @@ class Worker:
     died: bool = False
     """Its process has ended by itself, and no other runs yet: the pod failed or its container waits for its restart.
     Never so for a pod that was deleted or evicted, or whose node is lost."""
+    cordoned: bool = False
+    """Its node takes no pods: no new jobs, and those that run stay."""
+    drain: str = ""
+    """Why its jobs are to go elsewhere, as the end of a sentence that begins with its name; empty: they stay."""
+    outdated: bool = False
+    """Made from an older template than its pool's: it gets new jobs only where no other has room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +199,8 @@ class Pool:
     name: str
     generation: int
     spec: WorkerPoolSpec
+    draining: bool = False
+    """Its workers' jobs are to go to other pools, and no job comes."""
 
     @property
     def key(self) -> str:

@@ -4,12 +4,13 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, Phase
-from videofleet_api.protocol import JobReport, JobState
+from videofleet_api.protocol import TERMINAL, JobReport, JobState
 from videofleet_operator.domain import exclusion, facts, suspicion
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, longest_wait, retry_at
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.matching import refusal
-from videofleet_operator.domain.model import Assigned, Job, Pool, Record, Seconds, Why, Worker
+from videofleet_operator.domain.model import Assigned, Job, Move, Pool, Record, Seconds, Why, Worker
+from videofleet_operator.domain.moves import times_too_far_ahead
 from videofleet_operator.domain.placement import SILENT_AFTER
 from videofleet_operator.domain.schedule import told
 
@@ -52,6 +53,41 @@ def _crash_of(held: Assigned, worker: Worker) -> Fact | None:
     if worker.died and not worker.connected:
         return facts.WorkerCrashed(f"the process of worker {worker.name} ended")
     return None
+
+
+def move_fact(job: Job, record: Record, target: Worker | None, now: Seconds) -> Fact | None:
+    """What has become of the job's move. `target`: the worker that takes it over; None: its pod is gone."""
+    move = record.move
+    if move is None:
+        return None
+    report = None if target is None else target.reports.get(job.uid)
+    if report is not None and report.epoch != move.epoch:
+        report = None
+    # What the other worker has begun to write is the job's from then on, whatever became of either worker since.
+    begun = None if report is None or report.state is JobState.SUPERSEDED else _first_frame_of(report, now)
+    if begun is not None and record.phase is Phase.INPROGRESS:
+        return facts.FirstFrame(move.epoch, begun)
+    if begun is None and _will_not_take(job, move, target, report, now):
+        return facts.MoveFailed(blamed=report is not None and report.code is not None and exclusion.blames(report.code))
+    lost = record.phase is Phase.DISCONNECTED and not suspicion.convicted(record)
+    return facts.MoveTakesOver() if lost else None
+
+
+def _will_not_take(job: Job, move: Move, target: Worker | None, report: JobReport | None, now: Seconds) -> bool:
+    if _is_lost(move.worker, target):
+        return True
+    if report is not None and report.state in TERMINAL:
+        return True
+    preparing = report is not None and report.state is JobState.PREPARING
+    limit = max(job.spec.restart.start_timeout, PREPARING_LIMIT) if preparing else job.spec.restart.start_timeout
+    return now >= move.since + limit
+
+
+def _is_lost(assigned: Assigned, worker: Worker | None) -> bool:
+    """Whether the process that a job was given to is gone, or has been silent for too long."""
+    if worker is None or (worker.leaving and not worker.connected) or worker.silent_for >= SILENT_AFTER:
+        return True
+    return worker.instance is not None and worker.instance != assigned.instance
 
 
 def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
@@ -135,10 +171,9 @@ def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
     restart = job.spec.restart
     match record.phase:
         case Phase.STARTING:
-            return _start_deadline(job, record, now)
+            return _start_deadline(job, record.since, now)
         case Phase.INPROGRESS:
-            stable = record.since + restart.stable_after if record.attempt else None
-            return stable if stable is not None and stable > now else suspicion.trusted_at(record)
+            return _running_time(job, record, now)
         case Phase.DISCONNECTED:
             return record.since + REASSIGN_AFTER
         case Phase.AWAITING if exclusion.waits_elsewhere(record):
@@ -177,6 +212,8 @@ def _terminal_fact(report: JobReport, now: Seconds) -> Fact | None:
             return facts.Failed(report.epoch, code, message, first_frame)
         case JobState.REFUSED:
             return facts.Refused(report.epoch, code, message)
+        case JobState.SUPERSEDED:
+            return facts.Superseded(report.epoch)
         case JobState.PREPARING | JobState.RUNNING | JobState.RECONNECTING:
             return None
 
@@ -214,14 +251,21 @@ def _start_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -
     return facts.StartTimedOut(f"no first frame within {max(timeout, now - record.since):.0f} seconds")
 
 
-def _start_deadline(job: Job, record: Record, now: Seconds) -> Seconds:
+def _start_deadline(job: Job, since: Seconds, now: Seconds) -> Seconds:
     timeout = job.spec.restart.start_timeout
-    first = record.since + timeout
-    return first if now < first else record.since + max(timeout, PREPARING_LIMIT)
+    first = since + timeout
+    return first if now < first else since + max(timeout, PREPARING_LIMIT)
+
+
+def _running_time(job: Job, record: Record, now: Seconds) -> Seconds | None:
+    times = [record.since + job.spec.restart.stable_after if record.attempt else None, suspicion.trusted_at(record)]
+    if record.move is not None:
+        times.append(_start_deadline(job, record.move.since, now))
+    return min((time for time in times if time is not None and time > now), default=None)
 
 
 def _too_far_ahead(job: Job, record: Record, now: Seconds) -> bool:
-    if record.since > now + CLOCK_TOLERANCE:
+    if record.since > now + CLOCK_TOLERANCE or times_too_far_ahead(record, now):
         return True
     if record.next_retry is None:
         return False

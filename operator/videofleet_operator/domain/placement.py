@@ -53,9 +53,19 @@ class _Kind:
     refused: Verdict | None = None
 
 
+def answers(worker: Worker) -> bool:
+    """Whether a worker is there and can be told what to do."""
+    return worker.connected and not worker.leaving and worker.instance is not None and worker.silent_for < SILENT_AFTER
+
+
 def ready(worker: Worker) -> bool:
     """Whether a worker takes new jobs."""
-    return worker.connected and not worker.leaving and worker.instance is not None and worker.silent_for < SILENT_AFTER
+    return answers(worker) and not worker.cordoned and not worker.drain
+
+
+def room(worker: Worker, pool: Pool) -> int:
+    """Slots that jobs may take on a worker. A lowered capacity of the pool holds before its workers are replaced."""
+    return min(worker.capacity, slots_per_worker(pool))
 
 
 class Capacity:
@@ -77,7 +87,7 @@ class Capacity:
         self._shelves: list[Shelf] = []
         self._pool_of: list[str] = []
         self._narrowed: dict[tuple[int, frozenset[str]], _Kind] = {}
-        self._by_pool: dict[str, dict[frozenset[str], Shelf]] = {}
+        self._by_pool: dict[str, dict[tuple[frozenset[str], bool], Shelf]] = {}
         self._kinds: dict[object, _Kind] = {}
         self._refusals: dict[int, Verdict] = {}
         for worker in workers.values():
@@ -140,13 +150,15 @@ class Capacity:
         if pool is None or not ready(worker):
             return
         shelves = self._by_pool.setdefault(pool.key, {})
-        shelf = shelves.get(worker.steps)
+        kind = (worker.steps, worker.outdated)
+        shelf = shelves.get(kind)
         if shelf is None:
-            shelf = shelves[worker.steps] = Shelf(len(self._shelves), pool.spec.packing, isolated(pool))
+            shelf = shelves[kind] = Shelf(
+                len(self._shelves), pool.spec.packing, isolated=isolated(pool), last=worker.outdated
+            )
             self._shelves.append(shelf)
             self._pool_of.append(pool.key)
-        # A lowered capacity of the pool holds before its workers have been replaced.
-        capacity = min(worker.capacity, slots_per_worker(pool))
+        capacity = room(worker, pool)
         shelf.put(worker.name, worker.id, capacity, capacity if worker.spent else used)
 
     def _kind(self, job: Job) -> _Kind:
@@ -167,7 +179,8 @@ class Capacity:
         fitting = [pool for pool in matching if fits(job, pool)]
         if not fitting:
             return _refused(Answer.NEVER, Reason.NEVER_FITS, _never(matching, job.spec.slots))
-        by_steps = [item for pool in fitting for item in self._by_pool.get(pool.key, {}).items()]
+        by_kind = [item for pool in fitting for item in self._by_pool.get(pool.key, {}).items()]
+        by_steps = [(offered, shelf) for (offered, _), shelf in by_kind]
         if not by_steps:
             existing = sum(self._existing.get(pool.key, 0) for pool in fitting)
             return _refused(Answer.NO_WORKER, Reason.NO_READY_WORKER, _no_worker(fitting, existing))

@@ -49,8 +49,14 @@ def changed(record: Record, **changes: Any) -> Record:
 
 
 def leave(record: Record, phase: Phase, why: Why, context: Context, now: Seconds, **changes: Any) -> Record:
-    """Away from a worker, if there was one; nothing is waited for unless `changes` says so."""
-    defaults: dict[str, Any] = {"worker": None, "next_retry": None, "finished": False}
+    """Away from a worker, and from that of a move; nothing is waited for unless `changes` say so."""
+    defaults: dict[str, Any] = {
+        "worker": None,
+        "move": None,
+        "next_move": None,
+        "next_retry": None,
+        "finished": False,
+    }
     return enter(record, phase, why, context, now, **(defaults | changes))
 
 

@@ -2,8 +2,8 @@
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
-from videofleet_api.videojob import LastError, VideoJobStatus, WorkerRef
-from videofleet_operator.domain.model import Assigned, Excluded, Failure, Record, Seconds
+from videofleet_api.videojob import LastError, MoveRef, VideoJobStatus, WorkerRef
+from videofleet_operator.domain.model import Assigned, Excluded, Failure, Move, Record, Seconds
 from videofleet_operator.domain.status import read_status
 from videofleet_operator.domain.times import parse_time
 
@@ -28,6 +28,9 @@ def from_status(raw: object) -> Record:
         transitions=status.transitions,
         since=_time(status.since) or 0.0,
         worker=worker if phase in ASSIGNED else None,
+        move=_move(status.move) if phase in (Phase.INPROGRESS, Phase.DISCONNECTED) else None,
+        spent=max(status.spent_epoch or 0, status.move.epoch if status.move else 0),
+        next_move=_time(status.next_move_time),
         attempt=status.attempt,
         suspicion=status.suspicion,
         excluded=tuple(Excluded(each.name, each.id, each.instance) for each in status.excluded_workers or ()),
@@ -45,6 +48,13 @@ def _assigned(ref: WorkerRef | None) -> Assigned | None:
     if ref is None or ref.instance is None:
         return None
     return Assigned(name=ref.name, pool=ref.pool, id=ref.id, instance=ref.instance, node=ref.node)
+
+
+def _move(ref: MoveRef | None) -> Move | None:
+    worker = _assigned(ref.worker if ref else None)
+    if ref is None or worker is None:
+        return None
+    return Move(worker, ref.epoch, _time(ref.since) or 0.0)
 
 
 def _reason(text: str | None) -> Reason | None:

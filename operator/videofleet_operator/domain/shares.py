@@ -34,9 +34,8 @@ class Shares:
         """Whether there is any `max`."""
         self._used: Counter[tuple[str, str]] = Counter()
         for job in jobs if self._pools else ():
-            worker = job.record.worker
-            if worker is not None and job.record.phase in ASSIGNED:
-                self.take(worker.pool, job)
+            for key in _pools_of(job):
+                self.take(key, job)
 
     def take(self, pool: str, job: Job) -> None:
         """Count the job's slots as used by its namespace."""
@@ -48,9 +47,8 @@ class Shares:
         other = copy.copy(self)
         other._used = self._used.copy()
         for job in jobs:
-            worker = job.record.worker
-            if worker is not None and worker.pool in self._pools:
-                other._used[worker.pool, job.namespace] -= held_slots(job, self._pools[worker.pool])
+            for key in _pools_of(job) & self._pools.keys():
+                other._used[key, job.namespace] -= held_slots(job, self._pools[key])
         return other
 
     def refusal(self, pool: str, job: Job) -> Why | None:
@@ -59,7 +57,7 @@ class Shares:
         What a job holds in the pool it may always exchange for as much there, or it could never change its worker.
         """
         share = self._entries.get((pool, job.namespace))
-        if share is None or share.max is None or _holds_place(job, pool):
+        if share is None or share.max is None or pool in _pools_of(job):
             return None
         used, wanted = self._used[pool, job.namespace], held_slots(job, self._pools[pool])
         if used + wanted <= share.max:
@@ -129,6 +127,6 @@ def _ratio_in(shares: Shares, pool: str) -> Callable[[str], float]:
     return lambda namespace: shares.ratio(pool, namespace)
 
 
-def _holds_place(job: Job, pool: str) -> bool:
-    worker = job.record.worker
-    return worker is not None and worker.pool == pool and job.record.phase in ASSIGNED
+def _pools_of(job: Job) -> set[str]:
+    """Pools in which the job holds a place: once in each, also while it moves within one."""
+    return {worker.pool for worker in job.record.held} if job.record.phase in ASSIGNED else set()

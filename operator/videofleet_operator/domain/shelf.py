@@ -12,7 +12,7 @@ _PACKED_FIRST: Final = {Packing.BINPACK: 0, Packing.SPREAD: 1}
 class Offer(NamedTuple):
     """A worker with room; the smallest offer is the one to take."""
 
-    packing: int
+    rank: int
     distance: int
     """Free slots, negated where the emptiest worker is wanted."""
     name: str
@@ -41,11 +41,12 @@ ANY_WORKER: Final = Terms()
 class Shelf:
     """Workers of one pool that can run the same steps."""
 
-    def __init__(self, index: int, packing: Packing, isolated: bool = False) -> None:
-        """`isolated`: a worker is for one job, whatever its slots."""
+    def __init__(self, index: int, packing: Packing, *, isolated: bool = False, last: bool = False) -> None:
+        """`isolated`: a worker is for one job, whatever its slots. `last`: taken where no other shelf has room."""
         self.index = index
         self._packing = packing
         self._isolated = isolated
+        self._rank = _PACKED_FIRST[packing] + (len(_PACKED_FIRST) if last else 0)
         self._by_free: dict[int, list[tuple[str, str]]] = {}
         self._offers: dict[int, Offer | None] = {}
         self._empty: set[tuple[str, str]] = set()
@@ -111,7 +112,7 @@ class Shelf:
 
     def _offer(self, free: int, worker: tuple[str, str]) -> Offer:
         distance = -free if self._packing is Packing.SPREAD else free
-        return Offer(_PACKED_FIRST[self._packing], distance, *worker, self.index)
+        return Offer(self._rank, distance, *worker, self.index)
 
     def _push(self, free: int, name: str, worker_id: str) -> None:
         self._offers.clear()

@@ -12,13 +12,14 @@ from videofleet_api.videojob import (
     AnalyticsStatus,
     ExcludedWorker,
     LastError,
+    MoveRef,
     Progress,
     Statistics,
     VideoJobStatus,
     WorkerRef,
 )
 from videofleet_operator.domain.conditions import conditions
-from videofleet_operator.domain.model import Job, Record, Seconds
+from videofleet_operator.domain.model import Assigned, Job, Move, Record, Seconds
 from videofleet_operator.domain.statistics import share_done
 from videofleet_operator.domain.times import format_time
 
@@ -48,7 +49,10 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         epoch=record.epoch,
         transitions=record.transitions,
         since=_time(record.since or None),
-        worker=_worker(record),
+        worker=_worker(record.worker),
+        move=_move(record.move),
+        spent_epoch=record.spent or None,
+        next_move_time=_time(record.next_move),
         attempt=record.attempt,
         suspicion=record.suspicion,
         excluded_workers=_excluded(record),
@@ -134,8 +138,7 @@ def _analytics(job: Job, record: Record) -> list[AnalyticsStatus]:
     ]
 
 
-def _worker(record: Record) -> WorkerRef | None:
-    worker = record.worker
+def _worker(worker: Assigned | None) -> WorkerRef | None:
     if worker is None:
         return None
     return WorkerRef(name=worker.name, node=worker.node, pool=worker.pool, id=worker.id, instance=worker.instance)
@@ -143,6 +146,13 @@ def _worker(record: Record) -> WorkerRef | None:
 
 def _excluded(record: Record) -> list[ExcludedWorker] | None:
     return [ExcludedWorker(name=each.name, id=each.id, instance=each.instance) for each in record.excluded] or None
+
+
+def _move(move: Move | None) -> MoveRef | None:
+    worker = _worker(move.worker if move else None)
+    if move is None or worker is None:
+        return None
+    return MoveRef(worker=worker, epoch=move.epoch, since=format_time(move.since))
 
 
 def _last_error(record: Record) -> LastError | None:

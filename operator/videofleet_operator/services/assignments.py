@@ -20,8 +20,9 @@ def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
         record = known.job.record
         if record.phase not in ASSIGNED or record.worker is None or record.spec_digest is None:
             continue
+        uid = known.job.uid
         entry = Entry(
-            uid=known.job.uid,
+            uid=uid,
             namespace=known.job.namespace,
             name=known.job.name,
             run=record.run,
@@ -29,5 +30,9 @@ def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
             digest=record.spec_digest,
         )
         spec = known.payload if known.job.digest == record.spec_digest else None
-        result[record.worker.id][known.job.uid] = Wanted(entry, spec, record.worker.instance)
+        result[record.worker.id][uid] = Wanted(entry, spec, record.worker.instance)
+        if record.move is not None:
+            # Both run it until the first frame there; only one of them can write results at any time.
+            taken = entry.model_copy(update={"epoch": record.move.epoch, "takes_over": True})
+            result[record.move.worker.id][uid] = Wanted(taken, spec, record.move.worker.instance)
     return result

@@ -56,7 +56,8 @@ class Fleet:
         session = self._sessions.get(pod.meta.uid)
         state = session.state if session else None
         info = state.info if state else None
-        node_gone = pod.node is not None and bool(nodes) and pod.node not in nodes
+        node = None if pod.node is None else nodes.get(pod.node)
+        node_gone = pod.node is not None and bool(nodes) and node is None
         return Worker(
             name=pod.meta.name,
             pool=pool.key,
@@ -72,6 +73,8 @@ class Fleet:
             reports=dict(state.reports) if state else {},
             # A container that has been restarted may have left something behind for the next process.
             spent=isolated(pool) and (pod.restarts > 0 or bool(state and state.served)),
+            cordoned=node is not None and not node.schedulable,
+            drain=_why_drain(pod, pool),
         )
 
     def report(self, pod_uid: str, job_uid: str) -> JobReport | None:
@@ -103,6 +106,14 @@ class Fleet:
         task = asyncio.create_task(session.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _why_drain(pod: PodObject, pool: Pool) -> str:
+    if pod.meta.drain:
+        return f"is to be emptied (annotation {names.ANNOTATION_DRAIN})"
+    if pool.draining:
+        return f"is to be emptied (annotation {names.ANNOTATION_DRAIN} on pool {pool.key})"
+    return ""
 
 
 def _runs(pod: PodObject) -> bool:

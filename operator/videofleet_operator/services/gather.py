@@ -160,9 +160,14 @@ def with_taken(snapshot: Snapshot, records: Mapping[str, Record]) -> Snapshot:
     """
     jobs = dict(snapshot.jobs)
     for uid, record in records.items():
-        if uid in jobs and record.phase in ASSIGNED:
+        if uid in jobs and record.phase in ASSIGNED and not _only_gives_back(jobs[uid].record, record):
             jobs[uid] = replace(jobs[uid], record=record)
     return replace(snapshot, jobs=jobs)
+
+
+def _only_gives_back(before: Record, after: Record) -> bool:
+    """Whether a record holds some of the workers that it held, and no other: the end of a move."""
+    return set(after.held) < set(before.held)
 
 
 def pool_of(source: PoolObject) -> Pool | None:
@@ -170,7 +175,7 @@ def pool_of(source: PoolObject) -> Pool | None:
     if source.spec is None or source.meta.deleting:
         return None
     meta = source.meta
-    return Pool(meta.uid, meta.namespace, meta.name, meta.generation, source.spec)
+    return Pool(meta.uid, meta.namespace, meta.name, meta.generation, source.spec, draining=meta.drain)
 
 
 def _secret_keys(job: JobObject) -> list[SecretKey]:

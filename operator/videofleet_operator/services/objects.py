@@ -29,6 +29,8 @@ class Meta:
     created: float
     """Unix seconds."""
     deleting: bool
+    drain: bool = False
+    """Someone wants it emptied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ def _meta(body: Json) -> Meta:
         generation=int(metadata.get("generation", 0)),
         created=_unix(metadata.get("creationTimestamp")),
         deleting="deletionTimestamp" in metadata,
+        drain=(metadata.get("annotations") or {}).get(names.ANNOTATION_DRAIN) == names.DRAIN_WANTED,
     )
 
 

@@ -25,6 +25,8 @@ POOLS = Resource(GROUP, VERSION, "workerpools")
 LICENSES = Resource(GROUP, VERSION, "videolicenses", namespaced=False)
 NOWHERE = {"videofleet.io/no-such-node": "true"}
 """A node selector that matches no node: the scheduler leaves the pods to the test."""
+_HOOK = f"{GROUP}/test-hook"
+"""A finalizer on pods whose deletion takes as long as their worker has jobs."""
 _ADDRESSES = (f"127.{a}.{b}.{c}" for a, b, c in iter(lambda: [random.randint(2, 250) for _ in range(3)], []))
 PATIENCE = 30.0
 
@@ -91,6 +93,8 @@ class World:
         for resource in (JOBS, POOLS):
             for found in (await self.api.list(resource, self.namespace))["items"]:
                 await self.delete(resource, found["metadata"]["name"])
+        for pod in await self._all_pods():
+            await self._release(pod["metadata"]["name"])
         for task in self._tasks:
             task.cancel()
         results = await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -237,14 +241,48 @@ class World:
 
     async def pods(self) -> list[Json]:
         """Worker pods that are not being deleted."""
+        return [pod for pod in await self._all_pods() if "deletionTimestamp" not in pod["metadata"]]
+
+    async def _all_pods(self) -> list[Json]:
         found = await self.api.list(PODS, self.namespace, {"labelSelector": LABEL_POOL})
-        return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
+        return list(found["items"])
+
+    async def annotate(self, resource: Resource, name: str, **annotations: str | None) -> None:
+        """Set annotations of ours on an object, by their names without the group; None removes one."""
+        named = {f"{GROUP}/{key}": value for key, value in annotations.items()}
+        await self.api.patch(resource, self.namespace, name, {"metadata": {"annotations": named}})
+
+    async def terminate(self, name: str) -> None:
+        """Delete a worker pod that goes on, as one with a preStop hook does, until it holds no job any more."""
+        await self.api.patch(PODS, self.namespace, name, {"metadata": {"finalizers": [_HOOK]}})
+        await self.api.delete(PODS, self.namespace, name)
+
+    async def _let_go(self, pods: list[Json]) -> set[str]:
+        """End the hooks of pods whose worker has no job; uids of those that go on."""
+        going_on = set()
+        for pod in pods:
+            metadata = pod["metadata"]
+            worker = self.workers.get(metadata["name"])
+            if worker is not None and worker.assigned:
+                going_on.add(metadata["uid"])
+            else:
+                await self._release(metadata["name"])
+        return going_on
+
+    async def _release(self, name: str) -> None:
+        try:
+            await self.api.patch(PODS, self.namespace, name, {"metadata": {"finalizers": None}})
+        except NotFound:
+            return
 
     async def _play_kubelet(self) -> None:
         by_uid: dict[str, str] = {}
         while True:
-            pods = {pod["metadata"]["uid"]: pod for pod in await self.pods()}
-            for uid in by_uid.keys() - pods.keys():
+            everything = await self._all_pods()
+            pods = {pod["metadata"]["uid"]: pod for pod in everything if "deletionTimestamp" not in pod["metadata"]}
+            hooked = [pod for pod in everything if _HOOK in pod["metadata"].get("finalizers", [])]
+            ending = await self._let_go([pod for pod in hooked if pod["metadata"]["uid"] not in pods])
+            for uid in by_uid.keys() - pods.keys() - ending:
                 await self.workers.pop(by_uid.pop(uid)).stop()
             for uid in pods.keys() - by_uid.keys():
                 if not self.holding and await self._run_pod(pods[uid]):

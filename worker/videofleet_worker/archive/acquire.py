@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from videofleet_api.results import Chunk, FinishReason, Sidecar, Usage
 from videofleet_worker.archive import log
-from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError
+from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError, FencedError
 from videofleet_worker.archive.store import Store
 
 _ATTEMPTS: Final = 50
@@ -31,32 +31,45 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Acquired:
-    """A log as a new epoch found it. With an `ending` nothing may be written any more."""
+class Found:
+    """A log as it lies in the store. With an `ending` nothing may be written any more."""
 
     extent: log.Extent
-    ending: Ending | None
-    resume: ResumePoint | None
+    ending: Ending | None = None
+    resume: ResumePoint | None = None
+    newest_epoch: int = 0
+    """The epoch that owns it, 0 for none."""
 
 
-def acquire(store: Store, prefix: str, epoch: int, owner: str) -> Acquired:
+def look(store: Store, prefix: str) -> Found:
+    """The log under `prefix`, which may belong to another writer and go on. Raises as `acquire`."""
+    extent = scan(store, prefix)
+    ending = _ending(store, prefix, extent)
+    if ending is not None:
+        return Found(extent, ending)
+    resume, newest_epoch = _tail(store, prefix, extent)
+    return Found(extent, None, resume, newest_epoch)
+
+
+def acquire(store: Store, prefix: str, epoch: int, owner: str) -> Found:
     """Own the end of the log under `prefix` by creating a comment there; an older writer collides with it and stops.
 
-    Raises ArchiveError when the store fails or other writers keep winning, ArchiveCorruptError when the log cannot
-    be understood.
+    Raises FencedError when a later epoch owns the log, ArchiveError when the store fails or other writers keep
+    winning, ArchiveCorruptError when the log cannot be understood.
     """
     comment = log.epoch_comment(epoch, owner)
     for _ in range(_ATTEMPTS):
-        extent = scan(store, prefix)
-        ending = _ending(store, prefix, extent)
-        if ending is not None:
-            return Acquired(extent, ending, None)
-        key = log.segment_key(prefix, extent.end)
+        found = look(store, prefix)
+        if found.ending is not None:
+            return found
+        # An epoch that was given up may still get as far as its first result.
+        if found.newest_epoch > epoch:
+            raise FencedError(f"epoch {found.newest_epoch} owns {prefix}, and this is epoch {epoch}")
+        key = log.segment_key(prefix, found.extent.end)
         # A lost answer may hide that the first attempt succeeded: then our own bytes lie there.
         if store.create(key, comment) or store.read(key) == comment:
-            resume = _resume_point(store, prefix, extent)
-            extent.append(len(comment))
-            return Acquired(extent, None, resume)
+            found.extent.append(len(comment))
+            return found
     raise ArchiveError(f"another writer was faster {_ATTEMPTS} times at the end of {prefix}")
 
 
@@ -82,14 +95,17 @@ def _ending(store: Store, prefix: str, extent: log.Extent) -> Ending | None:
     return Ending(terminal.finish_reason, terminal.usage, log.error_of(last))
 
 
-def _resume_point(store: Store, prefix: str, extent: log.Extent) -> ResumePoint | None:
-    """The last segment with results and its sidecar. Segments that only begin an epoch have none."""
+def _tail(store: Store, prefix: str, extent: log.Extent) -> tuple[ResumePoint | None, int]:
+    """The last segment with results and its sidecar, and the last epoch. Segments that only begin one have none."""
+    newest_epoch = 0
     for segment in reversed(extent.segments):
         data = _segment(store, prefix, segment)
+        newest_epoch = max(newest_epoch, log.epoch_of(data) or 0)
         found = list(log.documents(data))
         if found:
-            return ResumePoint(_sidecar(store, prefix, segment.offset), _chunk(prefix, found[-1]))
-    return None
+            resume = ResumePoint(_sidecar(store, prefix, segment.offset), _chunk(prefix, found[-1]))
+            return resume, max(newest_epoch, resume.sidecar.epoch)
+    return None, newest_epoch
 
 
 def _segment(store: Store, prefix: str, segment: log.Segment) -> bytes:

@@ -30,6 +30,12 @@ def epoch_comment(epoch: int, owner: str) -> bytes:
     return _EPOCH + f"{epoch} by {owner}".encode() + _END
 
 
+def epoch_of(segment: bytes) -> int | None:
+    """The epoch of a writer's first segment; None for any other segment."""
+    number = segment.removeprefix(_EPOCH).partition(b" ")[0]
+    return int(number) if segment.startswith(_EPOCH) and number.isdigit() else None
+
+
 def gap_comment(frames: int) -> bytes:
     """Stands for results that a full spool could not hold."""
     return f": gap frames={frames}".encode() + _END

@@ -1,15 +1,24 @@
-"""Opening a log for a new epoch, or only to read it."""
+"""A log is seen first, and owned when there is something to write."""
 
 from dataclasses import dataclass
 
-from videofleet_worker.archive.acquire import Ending, ResumePoint, acquire, scan
+from videofleet_worker.archive.acquire import Ending, ResumePoint, acquire, look
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.archive.view import LogView
 from videofleet_worker.archive.writer import Counters, LogWriter, SealPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedLog:
+class SeenLog:
+    """A log as it was found: with the `ending` of a run that is over, or with where earlier epochs are."""
+
+    view: LogView
+    ending: Ending | None
+    resume: ResumePoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedLog:
     """A log of this epoch: with a `writer`, or with the `ending` of a run that is over."""
 
     view: LogView
@@ -18,16 +27,16 @@ class OpenedLog:
     resume: ResumePoint | None
 
 
-async def open_log(
-    threads: StoreThreads, prefix: str, epoch: int, owner: str, policy: SealPolicy, counters: Counters
-) -> OpenedLog:
-    """Own the log and go on at its end, or learn that it is finished. Raises as `acquire` does."""
-    found = await threads.call(acquire, threads.store, prefix, epoch, owner)
+async def see_log(threads: StoreThreads, prefix: str) -> SeenLog:
+    """Look at the log; whoever writes it goes on. Raises as `look` does."""
+    found = await threads.call(look, threads.store, prefix)
     view = LogView(threads, prefix, found.extent, closed=found.ending is not None)
+    return SeenLog(view, found.ending, found.resume)
+
+
+async def own_log(view: LogView, epoch: int, owner: str, policy: SealPolicy, counters: Counters) -> OwnedLog:
+    """Own the log and go on at its end, or learn that it was finished meanwhile. Raises as `acquire` does."""
+    found = await view.threads.call(acquire, view.threads.store, view.prefix, epoch, owner)
+    await view.renew(found.extent, closed=found.ending is not None)
     writer = None if found.ending else LogWriter(view, epoch, policy, counters)
-    return OpenedLog(view, writer, found.ending, found.resume)
-
-
-async def view_log(threads: StoreThreads, prefix: str) -> LogView:
-    """What lies in the archive now, for a log that this process does not write."""
-    return LogView(threads, prefix, await threads.call(scan, threads.store, prefix), closed=True)
+    return OwnedLog(view, writer, found.ending, found.resume)

@@ -23,6 +23,13 @@ class LogView:
         """Whether nothing will be added any more by this process."""
         return self._closed
 
+    async def renew(self, extent: log.Extent, *, closed: bool) -> None:
+        """Another look at a log that went on elsewhere meanwhile."""
+        self.extent = extent
+        self._closed = closed
+        async with self._changed:
+            self._changed.notify_all()
+
     async def advance(self, size: int) -> None:
         """A segment of `size` bytes at the end is durable now."""
         self.extent.append(size)

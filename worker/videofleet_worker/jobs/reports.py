@@ -52,6 +52,10 @@ class JobReporter:
         """The job cannot run as it is written."""
         self._change(state=JobState.REFUSED, code=code, message=message)
 
+    def superseded(self) -> None:
+        """Another epoch has taken the results over."""
+        self._change(state=JobState.SUPERSEDED)
+
     def _change(self, **update: Any) -> None:
         if self._report.state in TERMINAL:
             return

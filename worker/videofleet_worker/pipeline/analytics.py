@@ -1,56 +1,99 @@
 """One analytics of a running job: its tracker, its log, its pictures."""
 
+from dataclasses import dataclass
+
 from videofleet_api.results import FinishReason, StreamInfo, Usage
-from videofleet_worker.archive.opening import OpenedLog
+from videofleet_worker.archive.acquire import Ending
+from videofleet_worker.archive.opening import SeenLog, own_log
 from videofleet_worker.archive.results import write_results
-from videofleet_worker.archive.writer import LogWriter, Mark, SealPolicy
+from videofleet_worker.archive.writer import Counters, LogWriter, Mark, SealPolicy
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.pipeline.chunks import frame_chunk, terminal_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts
-from videofleet_worker.pipeline.objects import ObjectFinder
+from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.sources.events import SourceInfo
 
 
-class AnalyticsRun:
-    """Writes the results of one analytics. The log must have a writer; `opened` comes before the first frame."""
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A frame with the model's answer, without its picture."""
 
-    def __init__(self, plan: AnalyticsPlan, run_id: str, log: OpenedLog, writer: LogWriter, pictures: Pictures) -> None:
+    facts: FrameFacts
+    size: tuple[int, int]
+    detections: Detections
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """What there is only of a log that is this epoch's own."""
+
+    writer: LogWriter
+    place: Continuation
+    finder: ObjectFinder
+
+
+class AnalyticsRun:
+    """Writes the results of one analytics. First `opened`, then `own`; frames that come between are kept back."""
+
+    def __init__(self, plan: AnalyticsPlan, run_id: str, log: SeenLog, pictures: Pictures) -> None:
         self.plan = plan
         self.log = log
         self.pictures = pictures
+        self.processed = log.resume.sidecar.processed_frames if log.resume else 0
         self._run_id = run_id
-        self._writer = writer
-        self._place: Continuation | None = None
-        sidecar = log.resume.sidecar if log.resume else None
-        self.processed = sidecar.processed_frames if sidecar else 0
-        self._finder = ObjectFinder(plan, next_id=(sidecar.highest_track_id if sidecar else 0) + 1)
+        self._source: SourceInfo | None = None
+        self._policy = SealPolicy(0.0)
+        self._kept: list[_Answered] = []
+        self._owned: _Owned | None = None
 
     def opened(self, info: SourceInfo, policy: SealPolicy) -> None:
-        """The source is open: now it is known whether it is live."""
-        self._place = Continuation(self.log.resume, info)
-        self._writer.use(policy)
+        """The source is open: now it is known whether it is live, and how its results are sealed."""
+        self._source = info
+        self._policy = policy
         self.pictures.live = info.live
+
+    async def own(self, epoch: int, owner: str, counters: Counters) -> Ending | None:
+        """Make the log this epoch's own and write what was kept back; the ending of a run that is over meanwhile.
+
+        Raises FencedError when a later epoch owns the log, ArchiveError and ArchiveCorruptError as `own_log` does.
+        """
+        assert self._source is not None, "opened() comes first"
+        log = await own_log(self.log.view, epoch, owner, self._policy, counters)
+        if log.writer is None:
+            return log.ending
+        last = log.resume.sidecar if log.resume else None
+        self.processed = last.processed_frames if last else 0
+        finder = ObjectFinder(self.plan, next_id=(last.highest_track_id if last else 0) + 1)
+        place = Continuation(log.resume, self._source)
+        self._owned = _Owned(log.writer, place, finder)
+        kept, self._kept = self._kept, []
+        for answered in kept:
+            if not place.has(answered.facts.capture_time):
+                await self._write(self._owned, answered)
+        return None
 
     async def add(self, shared: SharedFrame, detections: Detections, counts: Counts) -> None:
         """The next frame and the model's answer. Raises FencedError when another epoch owns the log."""
-        frame, place = shared.frame, self._opened_place()
-        if place.skips(frame.index):
+        frame = shared.frame
+        facts = FrameFacts(frame.index, frame.pts, frame.capture_time)
+        answered = _Answered(facts, (frame.width, frame.height), detections, counts)
+        if self._owned is None:
+            self._kept.append(answered)
             return
-        info = place.advance(FrameFacts(frame.index, frame.pts, frame.capture_time), counts)
-        size = (frame.width, frame.height)
-        objects = self._finder.find(detections, *size, info.pts)
-        self.processed += 1
-        await self._writer.append(frame_chunk(self._run_id, info, objects, size), self._mark(info))
-        self.pictures.offer(shared, objects)
+        objects = await self._write(self._owned, answered)
+        if objects is not None:
+            self.pictures.offer(shared, objects)
 
     async def finish(self, reason: FinishReason, counts: Counts, error: tuple[str, str] | None = None) -> None:
         """Write the end of the run and its summary. Raises FencedError when another epoch owns the log."""
-        place = self._opened_place()
-        info = place.end(counts)
+        assert self._owned is not None, "own() comes first"
+        info = self._owned.place.end(counts)
         usage = Usage(processed_frames=self.processed, processing_time_ms=info.elapsed_ms)
-        await self._writer.finish(terminal_chunk(self._run_id, info, reason, usage), self._mark(info), error)
+        mark = self._mark(self._owned, info)
+        await self._owned.writer.finish(terminal_chunk(self._run_id, info, reason, usage), mark, error)
         await self.summarise()
         await self.pictures.finish()
 
@@ -61,17 +104,29 @@ class AnalyticsRun:
 
     async def close(self) -> None:
         """Seal what there is; the run is not over. Raises FencedError when another epoch owns the log."""
-        await self._writer.close()
+        if self._owned is None:
+            await self.log.view.close()
+        else:
+            await self._owned.writer.close()
         await self.pictures.finish()
 
     async def abandon(self) -> None:
         """End at once, without what is not sealed."""
-        await self._writer.abandon()
+        if self._owned is not None:
+            await self._owned.writer.abandon()
         self.pictures.viewers.close()
 
-    def _opened_place(self) -> Continuation:
-        assert self._place is not None, "opened() comes first"
-        return self._place
+    async def _write(self, owned: _Owned, answered: _Answered) -> list[FoundObject] | None:
+        """The objects of a frame once they are in the log; None for a frame that an earlier epoch has told about."""
+        facts = answered.facts
+        if owned.place.skips(facts.index):
+            return None
+        info = owned.place.advance(facts, answered.counts)
+        objects = owned.finder.find(answered.detections, *answered.size, info.pts)
+        self.processed += 1
+        chunk = frame_chunk(self._run_id, info, objects, answered.size)
+        await owned.writer.append(chunk, self._mark(owned, info))
+        return objects
 
-    def _mark(self, info: StreamInfo) -> Mark:
-        return Mark(info.frame_index, info.pts, self._finder.highest_id, self.processed, info.elapsed_ms)
+    def _mark(self, owned: _Owned, info: StreamInfo) -> Mark:
+        return Mark(info.frame_index, info.pts, owned.finder.highest_id, self.processed, info.elapsed_ms)

@@ -52,6 +52,10 @@ class Continuation:
         """Whether an earlier epoch has told about this frame."""
         return not self._source.live and self._before is not None and index <= self._before.frame_index
 
+    def has(self, capture_time: float) -> bool:
+        """Whether an earlier epoch, which ran beside this one, has told about what a live source showed then."""
+        return self._source.live and self._before is not None and capture_time <= self._before.capture_time
+
     def advance(self, frame: FrameFacts, counts: Counts) -> StreamInfo:
         """The place in the run of the next frame."""
         if not self._begun:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 from videofleet_api.codes import ErrorCode
@@ -11,7 +12,8 @@ from videofleet_api.protocol import JobProgress
 from videofleet_api.results import FinishReason
 from videofleet_worker.archive.acquire import Ending
 from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError, FencedError
-from videofleet_worker.archive.results import snapshot_key, write_results
+from videofleet_worker.archive.opening import see_log
+from videofleet_worker.archive.results import snapshot_key
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.archive.view import LogView
 from videofleet_worker.jobs.assignments import Job
@@ -25,7 +27,7 @@ from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, RefusedError, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
 from videofleet_worker.pipeline.request import source_info_before, source_request
-from videofleet_worker.pipeline.storage import open_job_log, seal_policy, storage
+from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
@@ -33,6 +35,14 @@ from videofleet_worker.sources.stream import StreamSource
 
 _LOGGER: Final = logging.getLogger(__name__)
 _CLOSE_SECONDS: Final = 10.0
+
+
+class _RunOverError(Exception):
+    """An earlier epoch has finished the run."""
+
+    def __init__(self, endings: list[Ending]) -> None:
+        super().__init__("the run is over")
+        self.endings = endings
 
 
 class StreamRun:
@@ -50,6 +60,8 @@ class StreamRun:
         self._began = tools.clock.monotonic()
         self._meter = ProgressMeter(self._began)
         self._runs: list[AnalyticsRun] = []
+        self._owns = False
+        self._first_answer: float | None = None
 
     @property
     def threads(self) -> StoreThreads:
@@ -60,16 +72,18 @@ class StreamRun:
         """Raises nothing that can be foreseen: how the job ended is in its report."""
         try:
             plan = make_plan(self.job.spec, self._tools.registry)
-            endings = await self._open_logs(plan)
+            endings = await self._see_logs(plan)
             if self._runs:
                 await self._run_to_end(plan)
             else:
                 self._tell(endings)
+        except _RunOverError as error:
+            self._tell(error.endings)
         except RefusedError as error:
             self._reporter.refused(error.code, error.message)
         except FencedError as error:
-            # Another epoch runs elsewhere; whoever assigned it knows, so nothing is reported.
             _LOGGER.info("superseded: %s", error, extra=self.fields)
+            self._reporter.superseded()
         except (ArchiveError, ArchiveCorruptError) as error:
             self._reporter.failed(ErrorCode.INTERNAL, f"the archive cannot be used: {error}", self._progress())
         finally:
@@ -93,22 +107,46 @@ class StreamRun:
 
     # Logs
 
-    async def _open_logs(self, plan: Plan) -> list[Ending]:
-        """Own the logs of this run; the endings of those that are finished."""
+    async def _see_logs(self, plan: Plan) -> list[Ending]:
+        """Where earlier epochs are, one of which may still run elsewhere; the endings of logs that are finished."""
         endings = []
         for analytics in plan.analytics:
             prefix = self._prefix(analytics)
-            log = await open_job_log(self.job, prefix, self._threads, self._tools.owner, self.counters)
+            log = await persistently(partial(see_log, self._threads, prefix), self.job, self.counters)
             self.views[analytics.name] = log.view
             pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
             self.pictures[analytics.name] = pictures
-            if log.writer is not None:
-                self._runs.append(AnalyticsRun(analytics, self._run_id, log, log.writer, pictures))
-            elif log.ending is not None:
+            one = AnalyticsRun(analytics, self._run_id, log, pictures)
+            if log.ending is None:
+                self._runs.append(one)
+            else:
                 endings.append(log.ending)
                 # The worker that finished it may have died before its summary.
-                await self._threads.call(write_results, self._threads.store, prefix, analytics.model.name)
+                await one.summarise()
         return endings
+
+    async def _own_logs(self) -> None:
+        """From here on the results are this epoch's; another one that runs elsewhere stops when it next seals.
+
+        Raises FencedError, _RunOverError when the run was finished meanwhile, and what `own_log` raises.
+        """
+        endings = []
+        for one in list(self._runs):
+            own = partial(one.own, self.job.epoch, self._tools.owner, self.counters)
+            ending = await persistently(own, self.job, self.counters)
+            if ending is not None:
+                endings.append(ending)
+                self._runs.remove(one)
+        self._owns = True
+        if not self._runs:
+            raise _RunOverError(endings)
+
+    def _may_own(self) -> bool:
+        """Whether the logs are to be owned with the frame that is there now."""
+        now = self._tools.clock.monotonic()
+        self._first_answer = now if self._first_answer is None else self._first_answer
+        overlaps = self.job.entry.takes_over and self.is_live and self.job.spec.archive_enabled
+        return not overlaps or now >= self._first_answer + OVERLAP_SECONDS
 
     def _tell(self, endings: list[Ending]) -> None:
         """Every log was finished by an earlier epoch: say how, whoever asks."""
@@ -167,11 +205,13 @@ class StreamRun:
     async def _analyse(self, shared: SharedFrame, answers: Answers) -> None:
         try:
             counts = self._counts()
+            first = not self._owns and self._may_own()
+            if first:
+                await self._own_logs()
             for one in self._runs:
                 await one.add(shared, answers[one.plan.inference_key], counts)
         finally:
             shared.release()
-        first = self._meter.frames == 0
         due = self._meter.frame(self._tools.clock.monotonic())
         if first:
             self._reporter.running(self._tools.wall_clock())
@@ -189,7 +229,10 @@ class StreamRun:
                 self._reporter.reconnecting(code, message)
             case Reconnected(gap):
                 _LOGGER.info("reconnected after %.1f s", gap, extra=self.fields)
-                self._reporter.running(self._tools.wall_clock())
+                if self._owns:
+                    self._reporter.running(self._tools.wall_clock())
+                else:
+                    self._reporter.opening()
 
     def _opened(self, info: SourceInfo) -> None:
         _LOGGER.info("source open", extra=self.fields | {"codec": info.codec, "live": info.live})
@@ -225,6 +268,8 @@ class StreamRun:
     async def _finish(self) -> None:
         limit = self.job.spec.max_frames
         counts = self._counts()
+        if not self._owns:
+            await self._own_logs()
         for one in self._runs:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
             await one.finish(reason, counts)
@@ -236,7 +281,7 @@ class StreamRun:
         _LOGGER.warning("failed: %s", message, extra=self.fields | {"code": code.value})
         counts = self._counts()
         for one in self._runs:
-            if self.job.spec.single_pass and self._meter.frames:
+            if self.job.spec.single_pass and self._owns:
                 await one.finish("error", counts, (code.value, message))
             else:
                 await self._seal(one)

@@ -1,11 +1,11 @@
-"""Opening the logs of a job's analytics."""
+"""Where and how the logs of a job's analytics are kept."""
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from videofleet_worker.archive.errors import ArchiveError
-from videofleet_worker.archive.opening import OpenedLog, open_log
 from videofleet_worker.archive.store import ObjectArchive
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.archive.writer import Counters, SealPolicy
@@ -14,8 +14,13 @@ from videofleet_worker.jobs.assignments import Job
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
 
+T = TypeVar("T")
+
 _RECORDED_SECONDS: Final = 0.25
 _LIVE_SECONDS: Final = 1.0
+OVERLAP_SECONDS: Final = 2 * _LIVE_SECONDS
+"""For so long an epoch that takes a live source over from another worker keeps results back before it owns the log:
+what the other one had not sealed by then is among them."""
 _UNARCHIVED_SECONDS: Final = 0.05
 _LIVE_BYTES: Final = 256 * 1024 * 1024
 _UNARCHIVED_BYTES: Final = 4 * 1024 * 1024
@@ -35,13 +40,13 @@ def storage(job: Job, archive: StoreThreads) -> StoreThreads:
     return archive if job.spec.archive_enabled else archive.with_store(ObjectArchive.in_memory())
 
 
-async def open_job_log(job: Job, prefix: str, threads: StoreThreads, owner: str, counters: Counters) -> OpenedLog:
-    """Own the log under the prefix, trying again for some seconds where the store fails. Raises as `open_log`."""
+async def persistently(attempt: Callable[[], Awaitable[T]], job: Job, counters: Counters) -> T:
+    """What `attempt` gives, trying again for some seconds where the store fails. Raises as `attempt` does."""
     for delay in _RETRY_SECONDS:
         try:
-            return await open_log(threads, prefix, job.epoch, owner, seal_policy(job, live=False), counters)
+            return await attempt()
         except ArchiveError as error:
             counters.store_failed()
             _LOGGER.warning("cannot open the results of %s: %s", job.entry.name, error, extra={"uid": job.uid})
             await asyncio.sleep(delay)
-    return await open_log(threads, prefix, job.epoch, owner, seal_policy(job, live=False), counters)
+    return await attempt()

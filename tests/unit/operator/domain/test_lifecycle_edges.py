@@ -4,17 +4,18 @@ from itertools import product
 
 import pytest
 
-from tests.support.domain import NOW, assigned, context, record
+from tests.support.domain import NOW, assigned, context, record, worker
 from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import EDGES, Phase, allowed
 from videofleet_operator.domain import facts
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.lifecycle import advance
-from videofleet_operator.domain.model import Record, Why
+from videofleet_operator.domain.model import Move, Record, Why
 from videofleet_operator.domain.records import Context
 
 WHY = Why(Reason.PENDING, "a reason")
-EPOCHS = (2, 3)
+EPOCHS = (2, 3, 4)
+MOVE = Move(assigned(worker("w2")), 4, NOW - 1)
 CODES = (ErrorCode.NETWORK, ErrorCode.CODEC)
 SOME_FACTS: list[Fact] = [
     facts.Disabled(),
@@ -30,6 +31,9 @@ SOME_FACTS: list[Fact] = [
     facts.NoLicence(WHY),
     facts.Shed(WHY),
     facts.Readmitted(),
+    facts.MoveBegun(assigned()),
+    facts.MoveFailed(),
+    facts.MoveTakesOver(),
     facts.WorkerSilent("silent"),
     facts.WorkerGone("gone"),
     facts.WorkerCrashed("crashed"),
@@ -47,6 +51,7 @@ SOME_FACTS: list[Fact] = [
     *(facts.Ended(epoch, first) for epoch in EPOCHS for first in (None, NOW)),
     *(facts.Failed(epoch, code, "x", first) for epoch, code, first in product(EPOCHS, CODES, (None, NOW))),
     *(facts.Refused(epoch, code, "x") for epoch, code in product(EPOCHS, CODES)),
+    *(facts.Superseded(epoch) for epoch in EPOCHS),
 ]
 CONTEXTS = [
     context(),
@@ -65,7 +70,7 @@ def variants(phase: Phase) -> list[Record]:
         (0, 2),
         (True, False),
         (None, Reason.RECONNECTING, Reason.SHED, Reason.WORKER_SILENT),
-        (None, assigned()),
+        ((None, None), (assigned(), None), (assigned(), MOVE)),
         (0, 2, 3),
     )
     return [
@@ -80,9 +85,10 @@ def variants(phase: Phase) -> list[Record]:
             finished=finished,
             reason=reason,
             worker=on,
+            move=move,
             suspicion=suspicion,
         )
-        for first, retry, attempt, finished, reason, on, suspicion in choices
+        for first, retry, attempt, finished, reason, (on, move), suspicion in choices
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.archives import (
     PREFIX,
+    CountedCalls,
     FaultyStore,
     becomes,
     chunk,
@@ -16,17 +17,18 @@ from tests.support.archives import (
     open_epoch,
     open_writer,
     stored_log,
+    stored_view,
     terminal,
     threads_over,
     write_frames,
 )
 from videofleet_worker.archive.acquire import acquire
-from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError
+from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError, FencedError
 from videofleet_worker.archive.log import sidecar_key
-from videofleet_worker.archive.opening import view_log
+from videofleet_worker.archive.opening import own_log, see_log
 from videofleet_worker.archive.store import FolderArchive, ObjectArchive
 from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.archive.writer import SealPolicy
+from videofleet_worker.archive.writer import LogWriter, SealPolicy
 
 
 @pytest.fixture
@@ -113,14 +115,44 @@ async def test_of_two_processes_with_one_epoch_the_later_owns_the_log(threads: S
 
 
 async def test_many_epochs_at_once_leave_one_owner_and_no_hole(threads: StoreThreads) -> None:
-    writers = await asyncio.gather(*(open_writer(threads, epoch) for epoch in range(1, 13)))
-    for frame, writer in enumerate(writers):
-        await writer.append(chunk(frame), mark(frame))
+    opened = await asyncio.gather(*(open_writer(threads, epoch) for epoch in range(1, 13)), return_exceptions=True)
+    writers = [each for each in opened if isinstance(each, LogWriter)]
+    assert all(isinstance(each, LogWriter | FencedError) for each in opened)
+    for writer in writers:
+        await writer.append(chunk(len(writers)), mark(0))
     outcomes = await asyncio.gather(*(writer.close() for writer in writers), return_exceptions=True)
     assert [outcome for outcome in outcomes if outcome is None] == [None]
+    assert outcomes[-1] is None, "the last epoch owns it, whoever came first"
     data = stored_log(threads.store)
-    assert data.count(b": epoch ") == 12
+    assert data.count(b": epoch ") == len(writers)
     assert len(frames_of(data)) == 1
+
+
+async def test_an_epoch_that_comes_late_does_not_take_the_log_from_a_later_one(threads: StoreThreads) -> None:
+    await (await open_writer(threads, 1)).close()
+    seen = await see_log(threads, PREFIX)
+    third = await open_writer(threads, 3)
+    for _ in range(2):
+        with pytest.raises(FencedError, match="epoch 3 owns"):
+            await own_log(seen.view, 2, "late", SealPolicy(seconds=0), CountedCalls())
+        await write_frames(third, range(2))
+    await third.close()
+
+
+async def test_a_log_that_is_only_looked_at_goes_on_and_what_it_has_is_found_when_it_is_owned(
+    threads: StoreThreads,
+) -> None:
+    first = await open_writer(threads, 1)
+    await write_frames(first, range(3))
+    seen = await see_log(threads, PREFIX)
+    await write_frames(first, range(3, 5))
+    await first.close()
+    owned = await own_log(seen.view, 2, "next", SealPolicy(seconds=0), CountedCalls())
+    assert owned.resume is not None
+    assert owned.resume.sidecar.frame_index == 4
+    assert owned.writer is not None
+    await owned.writer.close()
+    assert seen.view.extent.end == len(stored_log(threads.store)), "who reads the view reads on"
 
 
 async def test_a_lost_answer_to_the_comment_is_taken_for_what_it_was() -> None:
@@ -153,5 +185,5 @@ async def test_a_log_can_be_viewed_without_owning_it(threads: StoreThreads) -> N
     writer = await open_writer(threads, 1, policy=SealPolicy(seconds=0))
     await write_frames(writer, range(4))
     await writer.close()
-    view = await view_log(threads, PREFIX)
+    view = await stored_view(threads)
     assert b"".join([data async for data in view.read(0)]) == stored_log(threads.store)

@@ -77,7 +77,7 @@ def _ids(data: bytes) -> list[int]:
     return [one["track_id"] for one in found if "track_id" in one]
 
 
-async def test_a_worker_that_lost_its_job_to_another_ends_it_silently(
+async def test_a_worker_that_lost_its_job_to_another_ends_it_and_says_so(
     start_worker: StartWorker, keys: Keys, simulator: CameraSimulator, uid: str
 ) -> None:
     url = simulator.http("/vtest.mp4")
@@ -89,8 +89,32 @@ async def test_a_worker_that_lost_its_job_to_another_ends_it_silently(
         await becomes(lambda: _says(stale, "superseded"), "the stale worker has noticed", 30)
         assert (await new.until(uid, TERMINAL))[-1].state is JobState.ENDED
         assert frames_of(await new.log(uid)) == list(range(30))
-        # It goes on listing the job as it was, and reports no failure.
-        assert (await old.until(uid, {JobState.RUNNING}))[-1].epoch == 1
+        lost = (await old.until(uid, TERMINAL))[-1]
+        assert (lost.state, lost.epoch, lost.code) == (JobState.SUPERSEDED, 1, None), "that is no failure"
+
+
+async def test_a_camera_is_taken_over_by_another_worker(
+    start_worker: StartWorker, keys: Keys, simulator: CameraSimulator, uid: str
+) -> None:
+    entry = file_job(simulator.rtsp("/cam1"), uid, singlePass=False)
+    taking = entry.model_copy(update={"epoch": 2, "takes_over": True})
+    first, second = start_worker(), start_worker()
+    async with WorkerClient(first, keys.operator) as old, WorkerClient(second, keys.operator) as new:
+        await old.assign(entry)
+        await _run_until_archived(first, old, uid, 5)
+        await new.assign(taking)
+        report = (await new.until(uid, {JobState.RUNNING}))[-1]
+        assert report.first_frame_time is not None
+        owned = _archived(first.archive, uid)
+        assert owned.count(b": epoch ") == 2, "who reports a first frame owns the results"
+        assert (await old.until(uid, TERMINAL))[-1].state is JobState.SUPERSEDED
+        told = frames_of(_archived(first.archive, uid))
+        await becomes(lambda: len(frames_of(_archived(first.archive, uid))) > len(told), "results go on", 30)
+        await old.assign()
+        await new.assign()
+    _check_growth(_archived(first.archive, uid))
+    times = [one["stream_info"]["capture_time"] for one in chunks_of(_archived(first.archive, uid))]
+    assert times == sorted(set(times))
 
 
 async def test_a_finished_run_has_ended_whoever_asks(
