@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,11 @@ __all__ = ["connection", "crds", "kubeconfig"]
 HERE = Path(__file__).parent
 Json = dict[str, Any]
 Play = Callable[[Plan], Awaitable[Json]]
+
+
+def pytest_configure() -> None:
+    """SIGTERM ends the run as Ctrl-C does, so that the operators that it has started end too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -149,6 +149,8 @@ class Plan:
     skew: float = 0.0
     hasty: bool = False
     quiet: float = 5.0
+    lease: int = 5
+    """Seconds; short, so that the next leader comes soon."""
     short: bool = field(default=False, kw_only=True)
     """Part of the selection that `make test` runs."""
     generated: bool = field(default=False, kw_only=True)
