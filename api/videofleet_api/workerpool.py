@@ -192,8 +192,13 @@ class WorkerPoolSpec(Document):
     capacity_per_worker: int = Field(16, ge=1, le=1024, description="Slots of each worker.")
     min_workers: int = Field(1, ge=0, le=10000, description="Workers that are always there.")
     max_workers: int = Field(1, ge=1, le=10000, description="Most workers; more than minWorkers start by demand.")
-    workers: int | None = Field(
-        None, ge=0, le=10000, description="Floor set by kubectl scale or an autoscaler; never written by the operator."
+    # The scale subresource can only be read where this has a value.
+    workers: int = Field(
+        0,
+        ge=0,
+        le=10000,
+        description="Floor set by kubectl scale or an autoscaler; never written by the operator. An autoscaler "
+        "takes 0 for switched off: begin with 1.",
     )
     scale_down_delay: float = Field(
         300, ge=0, le=86400, description="Seconds that a worker must be idle before it is taken away."

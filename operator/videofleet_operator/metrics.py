@@ -1,12 +1,14 @@
 """Prometheus metrics of the operator."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from videofleet_api.workerpool import SlotCounts, WorkerCounts
 from videofleet_operator.kube.follower import WatchCounters
 from videofleet_operator.kube.writes import WriteCounters
 
@@ -54,6 +56,40 @@ class Metrics:
             for name in _WATCH_COUNTERS:
                 self.watch.labels(resource, name).set_function(partial(getattr, counters, name))
         self.registry.register(_Writes(writes))
+
+    def follow_pools(self, figures: Callable[[], Mapping[tuple[str, str], "PoolFigures"]]) -> None:
+        """Have the figures of all pools read at each scrape, by namespace and name."""
+        self.registry.register(_Pools(figures))
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """What is told of one pool; an autoscaler may go by it."""
+
+    workers: WorkerCounts
+    slots: SlotCounts
+    waiting: int
+    """Slots of the jobs that wait for more workers of it."""
+
+
+class _Pools(Collector):
+    """The figures of the pools that there are."""
+
+    def __init__(self, figures: Callable[[], Mapping[tuple[str, str], PoolFigures]]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The figures as they are now; those of a pool end with it."""
+        labels = ["namespace", "pool", "state"]
+        workers = GaugeMetricFamily("videofleet_pool_workers", "Workers of a pool by state", labels=labels)
+        slots = GaugeMetricFamily("videofleet_pool_slots", "Slots of a pool, and those waited for", labels=labels)
+        for (namespace, pool), figures in sorted(self._figures().items()):
+            for state, count in figures.workers.model_dump().items():
+                workers.add_metric([namespace, pool, state], count)
+            for state, count in {**figures.slots.model_dump(), "waiting": figures.waiting}.items():
+                slots.add_metric([namespace, pool, state], count)
+        yield workers
+        yield slots
 
 
 class _Writes(Collector):

@@ -39,6 +39,8 @@ class PoolState:
     failed: int
     problem: str = ""
     """Why its workers cannot be made or do not run, where that is known."""
+    failing: bool = False
+    """Whether that is more than waiting for a node."""
     invalid: str = ""
     """What is wrong with its spec."""
 
@@ -145,6 +147,8 @@ def _pool_words(state: PoolState, ready: bool) -> tuple[PoolReason, str]:
     told = f"{counts}: {state.problem}" if state.problem else counts
     if state.failed:
         return PoolReason.WORKERS_FAILING, f"{told} ({state.failed} failed and are being replaced)"
+    if state.problem and state.failing:
+        return PoolReason.WORKERS_FAILING, told
     return PoolReason.WORKERS_STARTING, told
 
 

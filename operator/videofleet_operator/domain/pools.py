@@ -98,7 +98,7 @@ def plan_pool(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int], now: Seco
 def desired_workers(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int]) -> int:
     """Workers that should be there: by floor, by the jobs that run, by those that wait, within the limits."""
     spec = pool.spec
-    floor = min(spec.max_workers, max(spec.min_workers, spec.workers or 0))
+    floor = min(spec.max_workers, max(spec.min_workers, spec.workers))
     busy = [pod.used for pod in pods if pod.state in LIVE and pod.used > 0]
     return min(spec.max_workers, max(floor, _workers_for(busy, waiting, slots_per_worker(pool))))
 

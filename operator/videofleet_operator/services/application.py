@@ -122,6 +122,7 @@ class Application:
         pools = PoolKeeper(
             config.worker_image, self._caches, fleet, queue, announcer, worker_keys, budgets, self._dirty.set
         )
+        self.metrics.follow_pools(lambda: pools.figures)
         digest_key = payload.digest_key(keys.key)
         gatherer = Gatherer(self._caches, fleet, secret_store, licences.secret_keys, digest_key)
         refresher = StatisticsRefresher(

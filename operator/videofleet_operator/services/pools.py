@@ -17,6 +17,7 @@ from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Priority, Result
 from videofleet_operator.kube.resources import PODS, ObjectRef
 from videofleet_operator.kube.writes import WriteQueue
+from videofleet_operator.metrics import PoolFigures
 from videofleet_operator.services import podspec
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.budgets import BudgetKeeper
@@ -58,6 +59,8 @@ class PoolKeeper:
         self._making: dict[tuple[str, Place], asyncio.Task[None]] = {}
         self._writing: set[str] = set()
         self._not_made_why: dict[str, str] = {}
+        self.figures: dict[tuple[str, str], PoolFigures] = {}
+        """What the last pass found, by namespace and name; empty while this replica does not lead."""
 
     def reconcile(self, snapshot: Snapshot) -> float | None:
         """Start what is needed for every pool. Returns when to look again even if nothing happens."""
@@ -70,6 +73,7 @@ class PoolKeeper:
         self._not_made_why = {uid: why for uid, why in self._not_made_why.items() if uid in uids}
         wakes: list[float] = []
         desired: list[tuple[Pool, int]] = []
+        figures: dict[tuple[str, str], PoolFigures] = {}
         for source in self._caches.pools.cache.values():
             pool = snapshot.pools.get(f"{source.meta.namespace}/{source.meta.name}")
             if pool is None:
@@ -80,10 +84,13 @@ class PoolKeeper:
             decided = plan_pool(pool, views, waiting[pool.key], snapshot.now)
             self._carry_out(pool, decided, own)
             desired.append((pool, decided.desired))
-            self._write_status(source, pool, decided, views, own, used, snapshot)
+            status = self._status(source, pool, decided, views, own, used, snapshot)
+            self._submit_status(source, status.wire())
+            figures[pool.namespace, pool.name] = PoolFigures(status.workers, status.slots, sum(waiting[pool.key]))
             if decided.wake is not None:
                 wakes.append(decided.wake)
         self._budgets.reconcile(desired, snapshot.now)
+        self.figures = figures
         return min(wakes, default=None)
 
     # What is
@@ -205,18 +212,6 @@ class PoolKeeper:
 
     # What is told
 
-    def _write_status(
-        self,
-        source: PoolObject,
-        pool: Pool,
-        decided: PoolPlan,
-        views: list[Pod],
-        own: list[PodObject],
-        used: dict[str, int],
-        snapshot: Snapshot,
-    ) -> None:
-        self._submit_status(source, self._status(source, pool, decided, views, own, used, snapshot))
-
     def _tell_invalid(self, source: PoolObject, now: float) -> None:
         """A pool whose spec cannot be read keeps what it has; its conditions say what is wrong."""
         if source.spec is not None or source.meta.deleting:
@@ -252,14 +247,16 @@ class PoolKeeper:
         own: list[PodObject],
         used: dict[str, int],
         snapshot: Snapshot,
-    ) -> dict[str, Any]:
+    ) -> WorkerPoolStatus:
         failed = sum(view.state is PodState.FAILED for view in views)
         answering = [worker for worker in snapshot.workers.values() if worker.pool == pool.key and ready(worker)]
         unmade = self._not_made_why.get(pool.uid, "")
-        problem = next((pod.problem for pod in own if pod.problem and not pod.meta.deleting), unmade)
-        state = PoolState(decided.desired, len(answering), failed, problem)
+        troubled = next((pod for pod in own if pod.problem and not pod.meta.deleting), None)
+        problem = unmade if troubled is None else troubled.problem
+        failing = troubled is None or troubled.node is not None
+        state = PoolState(decided.desired, len(answering), failed, problem, failing)
         provider, fallback, models = self._what_workers_run([worker.id for worker in answering], pool)
-        document = WorkerPoolStatus(
+        return WorkerPoolStatus(
             observed_generation=pool.generation,
             replicas=sum(view.state is not PodState.TERMINATING for view in views),
             selector=f"{LABEL_POOL}={pool.name}",
@@ -273,7 +270,6 @@ class PoolKeeper:
             models=models,
             conditions=pool_conditions(state, pool.generation, known_conditions(source.status), snapshot.now),
         )
-        return document.wire()
 
     def _what_workers_run(self, uids: list[str], pool: Pool) -> tuple[str | None, str | None, list[str]]:
         """Provider (mixed where they differ), why on CPU although a GPU was asked for, and the models."""

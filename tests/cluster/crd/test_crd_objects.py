@@ -117,11 +117,13 @@ def test_defaults_of_a_pool(server: Server) -> None:
         "minWorkers": 1,
         "maxWorkers": 1,
         "scaleDownDelay": 300,
+        "workers": 0,
         "executionProvider": "auto",
         "imagePullPolicy": "IfNotPresent",
         "isolation": "process",
         "maxUnavailable": 1,
         "packing": "spread",
+        "preemption": "never",
     }
 
 
@@ -207,6 +209,14 @@ def test_columns_of_a_pool(server: Server, pool: str) -> None:
     assert shown | {"NAME": pool} == shown
     wanted = {"READY": "2", "DESIRED": "3", "USED": "5", "SLOTS": "32", "PROVIDER": "cpu", "FALLBACK": "no GPU is seen"}
     assert shown | wanted == shown
+
+
+def test_the_scale_of_a_pool_can_be_read_before_anybody_has_set_it(server: Server, pool: str) -> None:
+    """Or no HorizontalPodAutoscaler could begin."""
+    scale: Any = client.CustomObjectsApi(server.client).get_namespaced_custom_object_scale(
+        GROUP, VERSION, server.namespace, "workerpools", pool
+    )
+    assert scale["spec"] == {}
 
 
 def test_a_pool_is_scaled_with_kubectl(server: Server, pool: str) -> None:

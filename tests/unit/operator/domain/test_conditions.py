@@ -96,6 +96,12 @@ def test_only_a_single_pass_is_complete(finished: bool, letter: str) -> None:
             "1 of 2 workers are ready: no node has a free GPU",
         ),
         (
+            {"desired": 1, "ready": 0, "failed": 0, "problem": "ImagePullBackOff: no such image", "failing": True},
+            "FTF",
+            "WorkersFailing",
+            "0 of 1 workers are ready: ImagePullBackOff: no such image",
+        ),
+        (
             {"desired": 1, "ready": 0, "failed": 1},
             "FTF",
             "WorkersFailing",
