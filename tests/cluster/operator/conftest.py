@@ -165,11 +165,11 @@ class Replicas:
         self._kubeconfig = kubeconfig
         self.all: list[OperatorProcess] = []
 
-    def new(self, name: str = "one", **settings: str) -> OperatorProcess:
-        """One more, not started."""
+    def new(self, name: str = "one", kubeconfig: str = "", **settings: str) -> OperatorProcess:
+        """One more, not started; it finds the API server by this kubeconfig, or by that of the tests."""
         namespace = self._world.namespace
         given = {"namespace": namespace, "namespaces": namespace, "identity": name, "lease_duration": "3", **settings}
-        replica = OperatorProcess(self._folder / f"{name}.log", self._kubeconfig, **given)
+        replica = OperatorProcess(self._folder / f"{name}.log", kubeconfig or self._kubeconfig, **given)
         self.all.append(replica)
         return replica
 
