@@ -46,6 +46,8 @@ class WorkerFaults:
 
     def __init__(self, faults: Sequence[WorkerFault]) -> None:
         self.budgets = [_Budget(fault) for fault in faults]
+        self.sets: list[tuple[str, AssignmentSet]] = []
+        """Every set that was sent to a worker, with its pod's name; also to workers that are gone."""
 
     async def answer(self, worker: SimulatedWorker, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Requests of the operator."""
@@ -57,6 +59,7 @@ class WorkerFaults:
 
     async def _answer_set(self, worker: SimulatedWorker, request: web.Request, handler: Handler) -> web.StreamResponse:
         wanted = AssignmentSet.model_validate_json(await request.read())
+        self.sets.append((worker.name, wanted))
         if refuse := self._due(RefuseSet):
             return _refused(refuse, wanted)
         if wanted.entries and self._due(OtherInstance):

@@ -108,6 +108,9 @@ def _values(schema: Json) -> st.SearchStrategy[Any]:
     if isinstance(schema.get("additionalProperties"), dict):
         most = min(schema.get("maxProperties", 4), 4)
         return st.dictionaries(st.text(max_size=16), _values(schema["additionalProperties"]), max_size=most)
+    if schema.get("type") == "object":
+        # Of an object that Kubernetes itself defines the schema says no more than that it is one.
+        return st.dictionaries(st.text(max_size=8), st.booleans() | st.text(max_size=8), max_size=2)
     if schema.get("type") == "array":
         least, most = schema.get("minItems", 0), min(schema.get("maxItems", 4), 4)
         return st.lists(_values(schema["items"]), min_size=least, max_size=most)

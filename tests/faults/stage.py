@@ -15,30 +15,19 @@ from tests.faults.keeper import Keeper, skewed
 from tests.faults.masking import job_state, pool_state
 from tests.faults.observer import Observer
 from tests.faults.oracles import Invariants
-from tests.faults.plans import (
-    CrashWorker,
-    LosePod,
-    Partition,
-    Plan,
-    SilenceWorker,
-    StageFault,
-    StealLease,
-    Suspend,
-)
-from tests.faults.proxy.calls import Call
+from tests.faults.plans import Plan
 from tests.faults.proxy.server import FaultProxy, Replica
+from tests.faults.strikes import Strikes
 from tests.faults.workloads import GONE, POOL, Add, Change, Edit, Limit, Remove, Workers
 from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
-from tests.support.simulated_worker import SimulatedWorker
-from videofleet_api.names import API_VERSION, LICENSE_NAME
+from videofleet_api.names import API_VERSION, LABEL_POOL, LICENSE_NAME
 from videofleet_api.phases import ASSIGNED
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.credentials import ServerAccess
-from videofleet_operator.kube.resources import LEASES, PODS, SECRETS
+from videofleet_operator.kube.resources import SECRETS
 
 Json = dict[str, Any]
-LEASE = "videofleet-operator"
 SETTLES_WITHIN = 90.0
 """Seconds since the last operator was started or anything was lost: T of the oracle."""
 LONGEST_ACT = 600.0
@@ -59,15 +48,15 @@ class Stage:
             plan.faults,
             unlicensed=not plan.workload.licensed,
             snapshot=self.observer.snapshot,
-            on_write=self._on_write,
+            on_write=lambda count, call: self.strikes.written(count, call),
         )
         self.keepers: dict[str, Keeper] = {}
-        self.struck: list[StageFault] = []
         self._api = api
         self._namespace = namespace
         self._folder = folder
         self._signer = Signer.new()
         self._replicas: dict[str, Replica] = {}
+        self.strikes = Strikes(plan.stage, self.world, self.keepers, self._replicas, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[str] = []
 
@@ -191,6 +180,7 @@ class Stage:
         while (objection := problem()) is not None:
             assert not self.invariants.violations, "\n".join(self.invariants.violations)
             assert not self._failures, "\n".join(self._failures)
+            assert self.observer.blind is None, self.observer.blind
             if disturbances != self._disturbances:
                 last, disturbances = time.monotonic(), self._disturbances
             late = time.monotonic() > min(last + SETTLES_WITHIN, began + LONGEST_ACT)
@@ -199,7 +189,7 @@ class Stage:
 
     @property
     def _disturbances(self) -> int:
-        return len(self.struck) + sum(keeper.starts for keeper in self.keepers.values())
+        return len(self.strikes.struck) + sum(keeper.starts for keeper in self.keepers.values())
 
     def _settled(self, acts: int) -> Callable[[], str | None]:
         expected = self.plan.workload.expected(acts)
@@ -250,12 +240,11 @@ class Stage:
     def unused(self) -> list[object]:
         """Faults of the plan that have not struck."""
         counted = [each.fault for each in (*self.proxy.budgets, *self.disturbance.budgets) if not each.struck]
-        return [*counted, *(fault for fault in self.plan.stage if fault not in self.struck)]
+        return [*counted, *self.strikes.left]
 
     async def check(self) -> None:
         """What can only be told in the end."""
-        sets = [(name, each) for name, worker in self._all_workers() for each in worker.sets]
-        self.invariants.check_workers(sets, self.world.scripts.reports)
+        self.invariants.check_workers(self.disturbance.sets, self.world.scripts.reports)
         self.invariants.check_epochs(self.world.scripts.seen)
         assert not self.invariants.violations, "\n".join(self.invariants.violations)
         for keeper in self.keepers.values():
@@ -266,19 +255,11 @@ class Stage:
         await self._check_secrets()
 
     async def _check_secrets(self) -> None:
-        """Every worker's key goes with its pod."""
-        pods = {uid: pod["metadata"]["name"] for uid, pod in self.observer.objects["pods"].items()}
-        found = (await self._api.list(SECRETS, self._namespace))["items"]
-        for secret in found:
-            if not secret["metadata"]["name"].startswith(POOL):
-                continue
-            owners = [owner["uid"] for owner in secret["metadata"].get("ownerReferences", [])]
-            assert any(owner in pods for owner in owners), (
-                f"Secret {secret['metadata']['name']} belongs to no pod that is there: {pods}"
-            )
-
-    def _all_workers(self) -> list[tuple[str, SimulatedWorker]]:
-        return list(self.world.workers.items())
+        """Every worker's key belongs to its pod, and so goes with it."""
+        for secret in (await self._api.list(SECRETS, self._namespace))["items"]:
+            name, metadata = secret["metadata"]["name"], secret["metadata"]
+            owners = [owner["kind"] for owner in metadata.get("ownerReferences", [])]
+            assert LABEL_POOL not in metadata.get("labels", {}) or owners == ["Pod"], f"Secret {name} is of {owners}"
 
     def _end_state(self) -> Json:
         jobs = self.observer.objects["videojobs"].values()
@@ -289,49 +270,6 @@ class Stage:
             "pools": {pool["metadata"]["name"]: pool_state(pool) for pool in pools},
             "pods": len(self.observer.objects["pods"]),
         }
-
-    # What goes wrong
-
-    def _on_write(self, count: int, call: Call) -> None:
-        for fault in self.plan.stage:
-            if fault.write == count:
-                self.struck.append(fault)
-                self._spawn(self._strike(fault, call.replica))
-
-    async def _strike(self, fault: StageFault, replica: str) -> None:
-        match fault:
-            case LosePod():
-                name, _ = await self._busy_worker()
-                await self._api.delete(PODS, self._namespace, name, grace_seconds=0)
-            case CrashWorker():
-                _, worker = await self._busy_worker()
-                worker.crash()
-            case SilenceWorker(seconds=seconds):
-                _, worker = await self._busy_worker()
-                worker.go_silent()
-                await asyncio.sleep(seconds)
-                worker.speak()
-            case StealLease(seconds=seconds):
-                await self._steal(seconds)
-            case Suspend(seconds=seconds):
-                await self.keepers[replica].suspend(seconds)
-            case Partition(seconds=seconds):
-                self._replicas[replica].reachable.clear()
-                await asyncio.sleep(seconds)
-                self._replicas[replica].reachable.set()
-
-    async def _busy_worker(self) -> tuple[str, SimulatedWorker]:
-        while True:
-            busy = sorted(name for name, worker in self.world.workers.items() if worker.assigned)
-            if busy:
-                return busy[0], self.world.workers[busy[0]]
-            await asyncio.sleep(0.05)
-
-    async def _steal(self, seconds: int) -> None:
-        lease = await self._api.get(LEASES, self._namespace, LEASE) or {"spec": {}}
-        term = int(lease["spec"].get("leaseTransitions") or 0) + 1
-        spec = {"holderIdentity": "a-thief", "leaseTransitions": term, "leaseDurationSeconds": seconds}
-        await self._api.patch(LEASES, self._namespace, LEASE, {"spec": spec})
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -15,7 +15,7 @@ GONE = "gone"
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The pool is made, or its spec merged with this."""
+    """The pool is made with this spec."""
 
     spec: Mapping[str, Any]
 

@@ -6,7 +6,7 @@ restarts of the operator included, so that every fault ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.faults.proxy.calls import WRITES, Call
 
@@ -169,7 +169,7 @@ class Budget:
 
     fault: ProxyFault
     met: int = 0
-    struck: int = field(default=0)
+    struck: int = 0
 
     def strikes(self) -> bool:
         """Count one occasion; whether the fault strikes at it."""
