@@ -1,0 +1,234 @@
+"""The planner and the lifecycle under every order of events, for three jobs and two workers.
+
+Each test takes some kinds of events and goes through all states that they lead to, or as many as its bound allows. On
+each step the invariants of the lifecycle are checked, and from each state that it comes to rest where the facts demand.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from tests.support import exploration as world
+from tests.support.domain import NOW, job, pool, snapshot, worker
+from tests.support.exploration import Event, Key, Search, State, Step
+from videofleet_api.codes import ErrorCode, Reason
+from videofleet_api.phases import ASSIGNED, EDGES, Phase, allowed
+from videofleet_api.protocol import JobState
+from videofleet_operator.domain import suspicion
+from videofleet_operator.domain.backoff import exhausted
+from videofleet_operator.domain.model import Job, Record, Snapshot
+from videofleet_operator.domain.planner import plan
+
+SLOTS = ("w1", "w2")
+UIDS = ("j1", "j2", "j3")
+CAPACITY = 2
+MOST_TURNS = 80
+"""Plans and waits in which every state must have come to rest."""
+CODES = (ErrorCode.INTERNAL, ErrorCode.NETWORK)
+
+
+def beginning() -> State:
+    """Two equal jobs and one that differs, all new; two workers of two slots each."""
+    jobs = [job("j1"), job("j2"), job("j3", singlePass=True, restart={"maxAttempts": 2})]
+    workers = [
+        worker(slot, id=f"{slot}.1", instance=f"{slot}.1/1", capacity=CAPACITY, silent_for=world.JUST_HEARD)
+        for slot in SLOTS
+    ]
+    return State(snapshot(jobs, workers, [pool(capacityPerWorker=CAPACITY)]), {each.id: {} for each in workers})
+
+
+def each(*kinds: str) -> list[Event]:
+    """Events of some kinds, for every job and worker."""
+    found = [world.WAIT, world.LOOK]
+    for uid in UIDS:
+        for slot in SLOTS:
+            found += _reports(slot, uid, kinds)
+        found += [world.switch(uid), world.edit(uid)] if "edits" in kinds else []
+    for slot in SLOTS:
+        found += [world.crash(slot), world.die(slot), world.come_up(slot)] if "crashes" in kinds else []
+        found += [world.go(slot), world.come_up(slot)] if "losses" in kinds else []
+        found += [world.fall_silent(slot), world.come_back(slot)] if "silence" in kinds else []
+    found += [world.allow(limit) for limit in (1, 2, None)] if "licence" in kinds else []
+    found += [world.LOSE_WRITES] if "failed writes" in kinds else []
+    return list({event.name: event for event in found}.values())
+
+
+def _reports(slot: str, uid: str, kinds: tuple[str, ...]) -> list[Event]:
+    found = [world.says(slot, uid, "has its first frame", JobState.RUNNING, frame=False)]
+    if "ends" in kinds:
+        found.append(world.says(slot, uid, "ends", JobState.ENDED, frame=True))
+    if "errors" in kinds:
+        found += [world.says(slot, uid, f"fails with {code}", JobState.FAILED, code, frame=None) for code in CODES]
+        found.append(world.says(slot, uid, "is refused", JobState.REFUSED, ErrorCode.BAD_PARAMETER, frame=False))
+    return found
+
+
+# Invariants 1 to 4, on each step
+
+
+def check(step: Step) -> None:
+    before, after = step.before.seen, step.after.seen
+    for uid, now in after.jobs.items():
+        _check_record(before.jobs[uid], now)
+    started = [uid for uid in UIDS if after.jobs[uid].record.epoch > before.jobs[uid].record.epoch]
+    if started:
+        _check_licence(before, after)
+        for uid in started:
+            _check_capacity(before, after, after.jobs[uid])
+    _check_processes(step.after)
+
+
+def _check_record(old: Job, new: Job) -> None:
+    before, after = old.record, new.record
+    assert allowed(before.phase, after.phase), f"{before.phase} to {after.phase}"
+    assert after.transitions == before.transitions + (after.phase is not before.phase)
+    assert before.observed_generation <= after.observed_generation <= new.generation
+    moved = after.worker is not None and after.worker != before.worker
+    assert after.epoch == before.epoch + moved, "an epoch is one assignment"
+    assert (after.worker is not None) == (after.phase in ASSIGNED)
+    assert len(after.excluded) <= 3
+
+
+def _check_licence(before: Snapshot, after: Snapshot) -> None:
+    """Whichever of the writes come first."""
+    held = {uid for uid in UIDS if any(it.jobs[uid].record.phase in ASSIGNED for it in (before, after))}
+    limit = before.licence.limit
+    assert limit is None or len(held) <= limit, f"{len(held)} streams, {limit} allowed"
+
+
+def _check_capacity(before: Snapshot, after: Snapshot, started: Job) -> None:
+    there = started.record.worker
+    assert there is not None
+    others = {
+        uid
+        for state in (before, after)
+        for uid, it in state.jobs.items()
+        if uid != started.uid and it.record.worker == there and it.record.phase in ASSIGNED
+    }
+    assert len(others) < CAPACITY, f"{there.name} has no room"
+    lonely = [uid for uid in (*others, started.uid) if suspicion.alone(after.jobs[uid].record)]
+    assert not lonely or not others, f"{lonely} must be alone on {there.name}"
+
+
+def _check_processes(state: State) -> None:
+    """Of what the connected workers run, one epoch of each job, and the one that is written."""
+    running: Counter[str] = Counter()
+    for pod, it in state.seen.workers.items():
+        for uid, report in state.truth.get(pod, {}).items() if it.connected else ():
+            running[uid] += 1
+            assert report.epoch == state.seen.jobs[uid].record.epoch
+    assert all(count == 1 for count in running.values()), running
+
+
+# Invariant 5, from each state
+
+
+@dataclass
+class Rest:
+    """Remembers from which states it is known that all comes to rest."""
+
+    known: set[Key] = field(default_factory=set)
+    longest: int = 0
+
+    def check(self, state: State, key: Key) -> None:
+        """Facts stay as they are: who is connected gets its frames, who is not stays away, nobody edits."""
+        passed = [key]
+        for turns in range(MOST_TURNS):
+            if key in self.known:
+                break
+            state, resting = _turn(state)
+            if resting:
+                check_rest(state)
+                break
+            key = world.key_of(state, SLOTS)
+            passed.append(key)
+            self.longest = max(self.longest, turns + 1)
+        else:
+            raise AssertionError(f"no rest within {MOST_TURNS} plans: {state.seen.jobs}")
+        self.known.update(passed)
+
+
+def _turn(state: State) -> tuple[State, bool]:
+    """A plan in which each connected worker has first frames of all its jobs; where it changes nothing, time passes."""
+    framed = {
+        pod: {
+            uid: known.model_copy(update={"state": JobState.RUNNING, "first_frame": True, "first_frame_time": NOW})
+            if known.state is JobState.PREPARING
+            else known
+            for uid, known in jobs.items()
+        }
+        for pod, jobs in state.truth.items()
+    }
+    made = world.step(replace(state, truth=framed), world.LOOK)
+    assert made is not None
+    check(made)
+    if made.made.records:
+        return made.after, False
+    later = world.WAIT.change(made.after)
+    return (made.after, True) if later is None else (later, False)
+
+
+def check_rest(state: State) -> None:
+    """Every job is where its spec, the licence and the workers want it, and says so."""
+    made = plan(state.seen)
+    assert not made.records
+    for uid, it in state.seen.jobs.items():
+        record = it.record
+        if not it.spec.enabled:
+            assert record.phase is Phase.DISABLED
+        elif not _over(it, record):
+            assert record.phase in (Phase.INPROGRESS, Phase.AWAITING, Phase.TOO_MANY_CAMERAS), record
+            if record.phase is not Phase.INPROGRESS:
+                assert made.waiting[uid].reason is record.reason or record.reason is Reason.SHED
+                _check_wait(state, record)
+
+
+def _over(it: Job, record: Record) -> bool:
+    given_up = record.phase is Phase.INTERRUPTED and suspicion.convicted(record)
+    return record.finished or given_up or exhausted(record, it.spec.restart)
+
+
+def _check_wait(state: State, record: Record) -> None:
+    """Nobody waits for what is there."""
+    limit = state.seen.licence.limit
+    holders = sum(it.record.phase in ASSIGNED for it in state.seen.jobs.values())
+    if record.phase is Phase.TOO_MANY_CAMERAS:
+        assert limit is not None, "it waits for a licence without a limit"
+        assert holders >= limit, f"it waits, but {holders} of {limit} streams run"
+        return
+    for free in world.slots_ready(state):
+        there = [it.record for it in state.seen.jobs.values() if it.record.worker and it.record.worker.id == free.id]
+        full = len(there) >= CAPACITY or any(map(suspicion.alone, there)) or (suspicion.alone(record) and there)
+        assert full, f"it waits ({record.reason}), but {free.name} has room"
+
+
+# The searches
+
+
+SEARCHES: dict[str, tuple[list[str], int]] = {
+    "workers crash": (["crashes"], 4000),
+    "workers are lost and come back": (["losses", "silence"], 4000),
+    "jobs end and fail": (["ends", "errors"], 4000),
+    "users and the licence": (["edits", "licence", "ends"], 4000),
+    "everything": (
+        ["crashes", "losses", "silence", "ends", "errors", "edits", "licence", "failed writes"],
+        6000,
+    ),
+}
+"""Kinds of events, and after how many steps a search ends that has not come to the end of it."""
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_order(
+    name: str, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds, most_steps = SEARCHES[name]
+    rest = Rest()
+    found = Search(each(*kinds), SLOTS, check).run(beginning(), most_steps, rest.check)
+    record_property("explored", str(found))
+    with capsys.disabled():
+        print(f"\n{name}: {found}; rest within {rest.longest} plans")
+    assert found.states > 100
+    assert all(new in EDGES[old] for old, new in found.phases)
