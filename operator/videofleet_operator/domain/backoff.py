@@ -7,7 +7,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_api.videojob import Restart
 from videofleet_operator.domain.model import Record, Seconds
-from videofleet_operator.domain.suspicion import convicted
+from videofleet_operator.domain.suspicion import given_up
 
 AUTH_DELAY: Final = 60.0
 """Least wait after wrong credentials: cameras lock out who tries more often."""
@@ -50,8 +50,7 @@ def exhausted(record: Record, restart: Restart) -> bool:
 
 def over_without_success(record: Record, restart: Restart) -> bool:
     """Whether the job has failed for good: its one pass broke off, its attempts are used up, or it crashes workers."""
-    given_up = record.phase is Phase.INTERRUPTED and convicted(record)
-    return given_up or (record.finished and record.phase is not Phase.COMPLETED) or exhausted(record, restart)
+    return given_up(record) or (record.finished and record.phase is not Phase.COMPLETED) or exhausted(record, restart)
 
 
 def retry_at(record: Record, restart: Restart) -> Seconds | None:
@@ -59,7 +58,7 @@ def retry_at(record: Record, restart: Restart) -> Seconds | None:
 
     Attempts are compared each time, so that a raised maxAttempts frees a job that had given up.
     """
-    if record.phase not in RETRIED or record.finished or convicted(record) or exhausted(record, restart):
+    if record.phase not in RETRIED or record.finished or given_up(record) or exhausted(record, restart):
         return None
     return record.since if record.next_retry is None else record.next_retry
 

@@ -108,7 +108,7 @@ def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
     if job.digest is not None and record.spec_digest is not None and job.digest != record.spec_digest:
         return facts.SpecChanged()
     # Whoever edits a job that was given up, be it in what no worker is told, wants it tried again.
-    if _given_up(record) and job.generation > record.observed_generation:
+    if suspicion.given_up(record) and job.generation > record.observed_generation:
         return facts.SpecChanged()
     if pool is not None and job.generation > record.observed_generation and record.phase in ASSIGNED:
         refused = refusal(pool, job)
@@ -159,11 +159,7 @@ def schedule_time(job: Job, record: Record) -> Seconds | None:
 
 def _over(record: Record) -> bool:
     """Whether the job has had its only pass, or was given up: time alone does not start it again."""
-    return record.finished or _given_up(record)
-
-
-def _given_up(record: Record) -> bool:
-    return record.phase is Phase.INTERRUPTED and suspicion.convicted(record)
+    return record.finished or suspicion.given_up(record)
 
 
 def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Seconds | None:
@@ -186,7 +182,7 @@ def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
 
 def lost_for_good(record: Record, worker: Worker | None, now: Seconds) -> bool:
     """Whether a disconnected job is to be given to another worker."""
-    if record.phase is not Phase.DISCONNECTED:
+    if record.phase is not Phase.DISCONNECTED or suspicion.convicted(record):
         return False
     if worker is None or record.worker is None or (worker.leaving and not worker.connected):
         return True

@@ -23,6 +23,11 @@ def convicted(record: Record) -> bool:
     return record.suspicion >= CONVICTED_FROM
 
 
+def given_up(record: Record) -> bool:
+    """Whether the job has been stopped for it."""
+    return record.phase is Phase.INTERRUPTED and convicted(record)
+
+
 def trusted_at(record: Record) -> Seconds | None:
     """When a running job's suspicion is cleared; None: there is none, or it does not run."""
     return record.since + TRUSTED_AFTER if record.suspicion and record.phase is Phase.INPROGRESS else None

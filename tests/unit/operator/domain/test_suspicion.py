@@ -206,6 +206,11 @@ class TestGivenUp:
         left = settled(replace(lost, workers={"id-w2": worker("w2")}))[0].jobs["j1"].record
         assert left.phase is P.INTERRUPTED
 
+    def test_also_where_the_worker_was_silent_before_it_was_seen_to_have_crashed(self) -> None:
+        lost = job("j1", record(P.DISCONNECTED, suspicion=2, reason=Reason.WORKER_SILENT))
+        left = settled(snapshot([lost], [worker("w1", instance="another"), worker("w2")]))[0].jobs["j1"].record
+        assert (left.phase, left.epoch) == (P.INTERRUPTED, 3)
+
     def test_losing_the_worker_otherwise_gives_up_nothing(self) -> None:
         left = settled(snapshot([running("j1", suspicion=2)], [worker("w2")]))[0].jobs["j1"].record
         assert (left.phase, left.suspicion) == (P.STARTING, 2)
