@@ -16,6 +16,7 @@ from videofleet_operator.domain.model import Job, Move, Plan, Record, Seconds, S
 from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity
 from videofleet_operator.domain.preemption import Bid, Preemptor, preempting_pools
 from videofleet_operator.domain.records import changed
+from videofleet_operator.domain.resting import SCRATCH, Resting, Split, split
 from videofleet_operator.domain.shares import Shares, in_turn
 
 _UNKNOWN_PAYLOAD: Final = Why(Reason.PENDING, "what the worker will be given is not known yet")
@@ -32,14 +33,21 @@ def plan(snapshot: Snapshot) -> Plan:
 
     Slots and capacity that this plan frees are not given away in it: the writes that free them may still fail.
     """
+    return plan_after(snapshot, SCRATCH)[0]
+
+
+def plan_after(snapshot: Snapshot, before: Resting) -> tuple[Plan, Resting]:
+    """The same plan, and what it leaves to the next one: that spares a look at jobs that rest, and changes nothing."""
     draft = Draft(snapshot)
-    jobs = list(snapshot.jobs.values())
+    parts = split(snapshot, before)
+    jobs = parts.awake
     # 1. to 3. What workers, specs and the clock say of each job
     for job in jobs:
         _observe(draft, job)
     # 4. One stream gives way if the licence allows fewer than run
     _shed(draft)
-    used, shares = used_capacity(snapshot), Shares(snapshot.pools, jobs)
+    used = parts.used + _used_by(jobs, snapshot)
+    shares = Shares(snapshot.pools, snapshot.jobs.values())
     capacity = Capacity(snapshot.pools, snapshot.workers, used, shares)
     # 5. What runs and has to leave its worker comes before what does not run yet
     empty_workers(draft, capacity)
@@ -49,10 +57,13 @@ def plan(snapshot: Snapshot) -> Plan:
     # 7. For what found no place, less important jobs may have to give way
     if preempting_pools(snapshot.pools):
         _preempt(draft, capacity, Preemptor(snapshot, _with_placed(draft, used), licensed, shares))
-    # 8. When to look again
+    # 8. When to look again, also at those that rested until they had to give way
+    jobs += [snapshot.jobs[uid] for uid in draft.records if uid in parts.resting]
     records = {job.uid: record for job in jobs if (record := _visited(job, draft, snapshot.now)) != job.record}
-    waking = _wake(draft, jobs, records, used)
-    return Plan(records, waking, draft.waiting, _expired(snapshot, records), draft.hosts.buckets())
+    waking = _wake(draft, parts, records, used)
+    expired = _expired(jobs, records, snapshot.now)
+    left = parts.leave(snapshot, draft.records.keys() | records.keys())
+    return Plan(records, waking, draft.waiting, expired, draft.hosts.buckets()), left
 
 
 def starting_order(job: Job, record: Record) -> tuple[int, Seconds, str]:
@@ -96,6 +107,8 @@ def _observe_move(draft: Draft, job: Job, move: Move) -> bool:
 
 
 def _shed(draft: Draft) -> None:
+    if draft.snapshot.licence.limit is None:
+        return
     job = licence.to_shed(draft.snapshot, licence.last_shed(draft.snapshot))
     if job is None or draft.moved(job):
         return
@@ -119,7 +132,8 @@ def _may_be_placed(draft: Draft, job: Job) -> bool:
 def _place(draft: Draft, capacity: Capacity, queue: Iterable[Job]) -> int:
     """Returns how many slots of the licence are in use then, with those that this plan gives."""
     snapshot = draft.snapshot
-    used_slots = licence.used(snapshot)
+    # Without a limit nobody asks how many there are.
+    used_slots = 0 if snapshot.licence.limit is None else licence.used(snapshot)
     for job in queue:
         if _undecided(job) and not _overdue(job, snapshot.now):
             draft.waiting[job.uid] = job.problem or _UNKNOWN_PAYLOAD
@@ -186,8 +200,12 @@ def _overdue(job: Job, now: Seconds) -> bool:
 
 def used_capacity(snapshot: Snapshot) -> Counter[str]:
     """Slots by worker id. What an earlier process of the same pod held is free: nothing of it runs any more."""
+    return _used_by(snapshot.jobs.values(), snapshot)
+
+
+def _used_by(jobs: Iterable[Job], snapshot: Snapshot) -> Counter[str]:
     used: Counter[str] = Counter()
-    for job in snapshot.jobs.values():
+    for job in jobs:
         for held in job.record.held if job.record.phase in ASSIGNED else ():
             worker = snapshot.workers.get(held.id)
             if worker is not None and worker.instance in (None, held.instance):
@@ -216,17 +234,17 @@ def _visited(job: Job, draft: Draft, now: Seconds) -> Record:
     return record
 
 
-def _expired(snapshot: Snapshot, records: dict[str, Record]) -> tuple[str, ...]:
+def _expired(jobs: Iterable[Job], records: dict[str, Record], now: Seconds) -> tuple[str, ...]:
     """Jobs whose time after their end is over, and that this plan leaves alone."""
-    times = {uid: expires_at(job, job.record) for uid, job in snapshot.jobs.items() if uid not in records}
-    return tuple(uid for uid, time in times.items() if time is not None and time <= snapshot.now)
+    times = {job.uid: expires_at(job, job.record) for job in jobs if job.uid not in records}
+    return tuple(uid for uid, time in times.items() if time is not None and time <= now)
 
 
-def _wake(draft: Draft, jobs: Iterable[Job], records: dict[str, Record], used: Mapping[str, int]) -> Seconds | None:
+def _wake(draft: Draft, parts: Split, records: dict[str, Record], used: Mapping[str, int]) -> Seconds | None:
     snapshot, now = draft.snapshot, draft.snapshot.now
-    times: list[Seconds] = [] if draft.hosts.wake is None else [draft.hosts.wake]
-    watched: set[str] = set()
-    for job in jobs:
+    times: list[Seconds] = [due for due in (draft.hosts.wake, parts.due) if due is not None]
+    watched = set(parts.used)
+    for job in parts.awake:
         record = records.get(job.uid, job.record)
         worker = None if record.worker is None else snapshot.workers.get(record.worker.id)
         watched.update(held.id for held in record.held if held.id in snapshot.workers)

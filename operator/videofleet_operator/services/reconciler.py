@@ -12,7 +12,8 @@ from videofleet_api.protocol import JobReport
 from videofleet_operator.domain.demand import used_slots
 from videofleet_operator.domain.model import Bucket, Pace, Snapshot
 from videofleet_operator.domain.placement import ready
-from videofleet_operator.domain.planner import plan
+from videofleet_operator.domain.planner import plan_after
+from videofleet_operator.domain.resting import SCRATCH
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.assignments import wanted
@@ -73,6 +74,7 @@ class Reconciler:
         self._wall = wall
         self._pace = pace
         self._buckets: Mapping[str, Bucket] = {}
+        self._resting = SCRATCH
         self._last_pass = 0.0
         self._wake: float | None = None
         self.beat = time.monotonic()
@@ -112,7 +114,9 @@ class Reconciler:
         if leads:
             known = self._gatherer.jobs(now)
             # 2. What should be.
-            decided = plan(replace(snapshot, pace=self._pace, buckets=self._buckets))
+            decided, self._resting = plan_after(
+                replace(snapshot, pace=self._pace, buckets=self._buckets), self._resting
+            )
             self._buckets = decided.buckets
             # 3. Write it. What is being written counts as written from here on.
             for uid, record in decided.records.items():
