@@ -36,22 +36,22 @@ def _with_old_reports(before: Worker | None, after: Worker) -> Worker:
 def small_change(draw: st.DrawFn, now: Snapshot) -> Snapshot:
     """One thing happens, everything else stays."""
     later = replace(now, now=now.now + draw(st.sampled_from([0.0, 1.0, 30.0, 70.0, 2000.0, -50.0])))
-    if now.jobs and draw(st.booleans()):
+    edited: bool = draw(st.booleans())
+    if now.jobs and edited:
         uid = draw(st.sampled_from(sorted(now.jobs)))
-        edited = replace(now.jobs[uid], **draw(edits(now.jobs[uid].generation)))
-        jobs = {**now.jobs, uid: edited}
-        return replace(later, jobs=jobs)
+        changes = draw(edits(now.jobs[uid].generation))
+        return replace(later, jobs={**now.jobs, uid: replace(now.jobs[uid], **changes)})
     if not now.workers or not draw(st.booleans()):
         return later
     name = draw(st.sampled_from(sorted(now.workers)))
     silent_for = draw(st.sampled_from([0.1, 9.0, 12.0]))
-    changes: list[dict[str, Any]] = [
+    states: list[dict[str, Any]] = [
         {"silent_for": silent_for},
         {"connected": False},
         {"leaving": True},
         {"capacity": 1},
     ]
-    changed = draw(st.sampled_from(changes))
+    changed = draw(st.sampled_from(states))
     return replace(later, workers={**later.workers, name: replace(later.workers[name], **changed)})
 
 

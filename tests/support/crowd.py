@@ -14,7 +14,8 @@ from videofleet_operator.kube.errors import NotFound
 
 JOBS = Resource(GROUP, VERSION, "videojobs")
 POOLS = Resource(GROUP, VERSION, "workerpools")
-URL = "rtsp://camera.example/1"
+URL = "rtsp://{name}.example/1"
+"""Each at a host of its own, for starts at one host are spaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Crowd:
 def job_body(name: str, url: str = URL, **spec: object) -> Json:
     """A VideoJob that any simulated worker can run."""
     steps = [{"model": "detect"}, {"model": "track"}]
-    given = {"source": {"url": url}, "analytics": [{"steps": steps}], **spec}
+    given = {"source": {"url": url.format(name=name)}, "analytics": [{"steps": steps}], **spec}
     return {"apiVersion": API_VERSION, "kind": "VideoJob", "metadata": {"name": name}, "spec": given}
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.bench.control import failing, life, many, planning, starting
 from tests.bench.control.batch import PodMarks, watched
 from tests.bench.control.rows import Row, Table, head
-from tests.bench.control.world import NAMESPACE, World, crowd_of, leading, opened, say
+from tests.bench.control.world import NAMESPACE, World, crowd_of, leading, opened, run_to_end, say
 from tests.support.control_plane import RAISED
 from tests.support.crowd import Crowd
 from tests.support.operator_process import REPOSITORY
@@ -34,12 +34,12 @@ class Extent:
     """How much is measured."""
 
     rounds: int = 5
-    steady: int = 60
+    steady: int = 40
     rate: float = 8.0
-    swarm: int = 500
-    peers: int = 150
-    lives: int = 100
-    streams: int = 400
+    swarm: int = 300
+    peers: int = 60
+    lives: int = 40
+    streams: int = 300
     jobs: int = 10_000
     few: int = 1_000
 
@@ -171,14 +171,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench-control", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one small round of everything, written nowhere")
     parser.add_argument("--jobs", type=int, default=Extent.jobs, help="in the measures with many jobs")
-    parser.add_argument("--part", choices=PARTS, action="append", help="only this one, written nowhere")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this one, the other rows stay")
     given = parser.parse_args()
     extent = QUICK if given.quick else Extent(jobs=given.jobs)
     table = Table(head())
     with tempfile.TemporaryDirectory(prefix=f"videofleet-{NAMESPACE}-") as folder:
-        asyncio.run(measure(extent, given.part or PARTS, table, Path(folder)))
+        run_to_end(measure(extent, given.part or PARTS, table, Path(folder)))
     print(table.markdown())
-    if not given.quick and not given.part:
+    if not given.quick:
+        if given.part:
+            table.keep_others(RESULTS)
         table.write(RESULTS, PAGE)
         say(f"written: {RESULTS.relative_to(REPOSITORY)} and {PAGE.relative_to(REPOSITORY)}")
 

@@ -16,7 +16,7 @@ from tests.support.crowd import POOLS, Crowd, in_swarm
 
 OURS = "videofleet"
 """The operator, as it calls itself to the API server."""
-URL = "rtsp://c.example/?frame=0.05&end=1"
+URL = "rtsp://{name}.example/?frame=0.05&end=1"
 """A second of work, as the peers' pods have."""
 
 

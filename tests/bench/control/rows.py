@@ -58,9 +58,17 @@ class Row:
             "reach": self.reach,
             "met": self.met,
             "unit": self.unit,
+            "moreIsBetter": self.more_is_better,
             "rounds": {"ours": [_short(each) for each in self.ours], "theirs": [_short(each) for each in self.theirs]},
             "note": self.note,
         }
+
+    @classmethod
+    def of_document(cls, row: dict[str, Any]) -> Row:
+        """The reverse of `document`."""
+        rounds = row["rounds"]
+        figures = rounds["ours"], rounds["theirs"], row["reach"]
+        return cls(row["measure"], row["against"], *figures, row["unit"], row["moreIsBetter"], row["note"])
 
 
 @dataclass
@@ -69,12 +77,17 @@ class Table:
 
     head: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
-    told: dict[str, Any] = field(default_factory=dict)
-    """Further results that have no peer, as they are."""
+
+    def keep_others(self, results: Path) -> None:
+        """Take over the rows of an earlier run that this one did not measure."""
+        if results.exists():
+            measured = {(row.measure, row.against) for row in self.rows}
+            earlier = [Row.of_document(row) for row in json.loads(results.read_text(encoding="utf-8"))["rows"]]
+            self.rows += [row for row in earlier if (row.measure, row.against) not in measured]
 
     def write(self, results: Path, page: Path) -> None:
         """Write control.json, and the table into the page between its marks."""
-        document = {**self.head, "rows": [row.document() for row in self.rows], "told": self.told}
+        document = {**self.head, "rows": [row.document() for row in self.rows]}
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         page.write_text(between(page.read_text(encoding="utf-8"), self.markdown()), encoding="utf-8")

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.bench.control.many import silence_of_operator
 from tests.bench.control.rows import head
-from tests.bench.control.world import NAMESPACE, World, crowd_of, kept_up, opened, say
+from tests.bench.control.world import NAMESPACE, World, crowd_of, kept_up, opened, run_to_end, say
 from tests.support.control_plane import cpu_seconds, memory_bytes
 from tests.support.crowd import Crowd
 from tests.support.operator_process import REPOSITORY, OperatorProcess
@@ -204,7 +204,7 @@ def main() -> None:
     given = parser.parse_args()
     size = Size(given.jobs, given.workers, given.lost, given.churn_seconds, given.churn_rate, given.idle_seconds)
     with tempfile.TemporaryDirectory(prefix=f"videofleet-{NAMESPACE}-") as folder:
-        text = json.dumps(head() | asyncio.run(run(size, Path(folder))), indent=1)
+        text = json.dumps(head() | run_to_end(run(size, Path(folder))), indent=1)
     print(text)
     if size.jobs >= FULL:
         RESULTS.write_text(text + "\n", encoding="utf-8")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 
@@ -22,6 +24,7 @@ from videofleet_api.names import LABEL_POOL
 from videofleet_operator.kube import NODES, PODS, ApiSession, Json, Resource, from_kubeconfig
 from videofleet_operator.kube.errors import NotFound, TooManyRequests
 
+T = TypeVar("T")
 NAMESPACE = "bench"
 NODE_COUNT = 10
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
@@ -33,6 +36,18 @@ PARTS = ("api", "operator", "worker", ".")
 def say(text: str) -> None:
     """Progress, on stderr: what is measured goes elsewhere."""
     print(text, file=sys.stderr, flush=True)
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run it; SIGTERM ends it in order, so that no process is left behind."""
+
+    async def guarded() -> T:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    return asyncio.run(guarded())
 
 
 @contextmanager
@@ -62,8 +77,8 @@ class World:
     fleet: subprocess.Popen[bytes]
 
     def operator(self, name: str = "one", **settings: str) -> OperatorProcess:
-        """An operator for the namespace of the benchmark, not started."""
-        given = {"namespace": NAMESPACE, "namespaces": NAMESPACE, "identity": name}
+        """An operator for the namespace of the benchmark, not started. A busy machine does not make it step down."""
+        given = {"namespace": NAMESPACE, "namespaces": NAMESPACE, "identity": name, "lease_duration": "60"}
         return OperatorProcess(self.folder / f"operator-{name}.log", self.plane.kubeconfig, **given | settings)
 
     async def pool(self, workers: int, capacity: int, name: str = "pool", **spec: object) -> None:
