@@ -45,7 +45,11 @@ class JobSource(Document):
 
 
 class JobSpec(Document):
-    """What a worker needs to run a job. Any change of it is a new epoch."""
+    """What a worker needs to run a job.
+
+    The parameters of its steps and the size of its archive are its settings: they are changed while it runs. A change
+    of anything else is a new epoch.
+    """
 
     source: JobSource
     sampling: Sampling = Field(default_factory=Sampling)
@@ -66,6 +70,8 @@ class Entry(Document):
     run: int
     epoch: int
     digest: str
+    settings: str = ""
+    """Digest of the settings in `spec`. Another one in the same epoch is applied before the next frame."""
     takes_over: bool = False
     """Another worker runs the job until this epoch writes its first result."""
     spec: JobSpec | None = None
@@ -163,6 +169,8 @@ class JobReport(Document):
     uid: str
     epoch: Count
     state: JobState
+    settings: str | None = None
+    """Digest of the settings that the newest frame was analysed with."""
     first_frame: bool = False
     first_frame_time: Time | None = None
     code: ErrorCode | None = None

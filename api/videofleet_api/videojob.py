@@ -302,6 +302,10 @@ class VideoJobStatus(Document):
     )
     next_retry_time: Time | None = Field(None, description="When the job is tried again.")
     spec_digest: str | None = Field(None, description="Digest of what the worker was given; a change starts anew.")
+    run_digest: str | None = Field(None, description="Digest of what is analysed, and how; a change begins a new run.")
+    settings_digest: str | None = Field(
+        None, description="Digest of the settings that are in force; a change of them is applied to the running stream."
+    )
     first_frame_time: Time | None = Field(None, description="When the first frame of this epoch was analysed.")
     last_frame_time: Time | None = Field(
         None, description="When a frame was analysed last, as known when statistics were written last."

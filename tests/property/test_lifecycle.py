@@ -43,6 +43,7 @@ some_facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(facts.MoveTakesOver),
     st.builds(facts.Superseded, epochs),
     st.builds(facts.Preparing, epochs),
+    st.builds(facts.Applied, epochs, st.sampled_from(["s1", "s2"])),
     st.builds(facts.FirstFrame, epochs, st.floats(NOW - 10, NOW + 1000)),
     st.builds(facts.Reconnecting, epochs, st.text(max_size=30)),
     st.builds(facts.Reconnected, epochs),

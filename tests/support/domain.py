@@ -27,9 +27,11 @@ def job(uid: str = "j1", record: Record | None = None, **fields: Any) -> Job:
     """A VideoJob that needs nothing more to start. Further fields: those of Job, else those of the spec."""
     own = {
         key: fields.pop(key)
-        for key in ("generation", "created", "digest", "problem", "namespace", "opening")
+        for key in ("generation", "created", "digest", "run_digest", "settings", "problem", "namespace", "opening")
         if key in fields
     }
+    # Unless a test says more, what a worker is given is all of what is analysed.
+    own.setdefault("run_digest", own.get("digest", "d1"))
     base = Job(uid, "default", uid, 1, NOW - 100, spec(**fields), record or Record(), digest="d1")
     return replace(base, **own)
 
@@ -69,6 +71,7 @@ def record(phase: Phase, **fields: Any) -> Record:
         since=NOW - 10,
         worker=assigned() if on_worker else None,
         spec_digest="d1",
+        run_digest="d1",
         first_frame=NOW - 9 if phase is Phase.INPROGRESS else None,
     )
     return replace(base, **fields)

@@ -195,6 +195,8 @@ class SimulatedWorker:
         self.sets: list[AssignmentSet] = []
         """Every set that came, also refused ones."""
         self.conflicts: list[AssignmentConflict] = []
+        self.adapts = True
+        """Whether new settings of a running job are applied as they come."""
         self._tls = tls
         self._keeps_sets = keeps_sets
         self._steps = tuple(steps)
@@ -306,6 +308,9 @@ class SimulatedWorker:
             del process.jobs[job.uid]
         for job in change.start:
             self._begin(process, job)
+        for job in change.adapt:
+            if self.adapts:
+                process.jobs[job.uid].applied(job.entry.settings)
         return _json(AssignmentAnswer(need=list(change.need)).wire())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -338,6 +343,7 @@ class SimulatedWorker:
 
         reporter = JobReporter(job.uid, job.epoch, publish)
         process.jobs[job.uid] = reporter
+        reporter.applied(job.entry.settings)
         reporter.preparing()
         process.tasks[job.uid] = asyncio.create_task(self._play(self.scripts.begin(job.entry), reporter))
 

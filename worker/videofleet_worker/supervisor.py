@@ -93,6 +93,8 @@ class Supervisor:
             self._stop(self._running.pop(job.uid))
         for job in change.start:
             self._start(job)
+        for job in change.adapt:
+            self._adapt(job)
 
     def _start(self, job: Job) -> None:
         source = job.spec.source
@@ -104,6 +106,12 @@ class Supervisor:
         one.task = asyncio.create_task(self._drive(one, before), name=f"job {job.uid} epoch {job.epoch}")
         one.reporter.preparing()
         _LOGGER.info("job taken", extra=one.run.fields)
+
+    def _adapt(self, job: Job) -> None:
+        one = self._running[job.uid]
+        one.job = job
+        one.run.adapt(job)
+        _LOGGER.info("new settings", extra=one.run.fields)
 
     def _publish(self, one: Running, report: JobReport) -> None:
         # What a stopped epoch still has to say concerns nobody.

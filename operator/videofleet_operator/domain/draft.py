@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from videofleet_operator.domain import exclusion, suspicion
+from videofleet_operator.domain import exclusion, observation, suspicion
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.hosts import HostLedger
 from videofleet_operator.domain.lifecycle import advance
@@ -73,4 +73,7 @@ def assigned(verdict: Verdict) -> Assigned:
 
 
 def _context(job: Job) -> Context:
-    return Context(job.uid, job.generation, job.spec.single_pass, job.spec.restart)
+    # What its worker has not applied yet is not in force, and so not observed.
+    pending = observation.being_applied(job, job.record)
+    generation = job.record.observed_generation if pending else job.generation
+    return Context(job.uid, generation, job.spec.single_pass, job.spec.restart)

@@ -32,12 +32,12 @@ class SpecChanged:
 
 @dataclass(frozen=True, slots=True)
 class RunOver:
-    """The spec is newer than the record, and what a worker would be given is something else, or not known now."""
+    """What would be analysed is something else now."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunKept:
-    """A newer spec asks for exactly what the job's worker does already."""
+    """What would be analysed is again what the job's worker analyses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class Placed:
     worker: Assigned
     digest: str
     """Of what the worker is given."""
+    run_digest: str | None = None
+    settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,14 @@ class Preparing:
     """The worker is still loading models, past the time in which a first frame was due."""
 
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Frames are analysed with these settings now."""
+
+    epoch: int
+    settings: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +280,7 @@ Fact = (
     | MoveFailed
     | MoveTakesOver
     | Preparing
+    | Applied
     | FirstFrame
     | Reconnecting
     | Reconnected

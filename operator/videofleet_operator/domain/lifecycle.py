@@ -58,6 +58,8 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return moves.takes_over(record, context, now)
         case facts.Preparing(epoch):
             return _preparing(record, context, now) if _current(record, epoch) else record
+        case facts.Applied(epoch, settings):
+            return changed(record, settings=settings) if _current(record, epoch) else record
         case facts.FirstFrame(epoch, time) if record.move is not None and record.move.epoch == epoch:
             return moves.done(record, record.move, time)
         case facts.FirstFrame(epoch, time):
@@ -157,6 +159,8 @@ def _placed(record: Record, fact: facts.Placed, context: Context, now: Seconds) 
         move=None,
         next_move=None,
         spec_digest=fact.digest,
+        run_digest=fact.run_digest,
+        settings=fact.settings,
         next_retry=None,
         first_frame=None,
         completed=None,

@@ -92,6 +92,10 @@ class Record:
     next_retry: Seconds | None = None
     spec_digest: str | None = None
     """What the current epoch was started with."""
+    run_digest: str | None = None
+    """What the current run is a run of."""
+    settings: str | None = None
+    """Digest of the settings that the worker has applied."""
     first_frame: Seconds | None = None
     """Of the current epoch."""
     completed: Seconds | None = None
@@ -145,7 +149,11 @@ class Job:
     spec: VideoJobSpec
     record: Record
     digest: str | None = None
-    """Digest of what a worker would be given; None while something for it is missing."""
+    """Digest of what a worker would be given, its settings apart; None while something for it is missing."""
+    run_digest: str | None = None
+    """Digest of what would be analysed."""
+    settings: str | None = None
+    """Digest of what a running worker takes over as it goes."""
     problem: Why | None = None
     """What is missing (a Secret, a valid spec)."""
     host: str | None = None

@@ -3,10 +3,10 @@
 from typing import Final
 
 from videofleet_api.codes import ErrorCode, Reason
-from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_api.protocol import TERMINAL, JobReport, JobState
 from videofleet_operator.domain import exclusion, facts, suspicion
-from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, longest_wait, retry_at
+from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Assigned, Job, Move, Pool, Record, Seconds, Why, Worker
@@ -107,6 +107,9 @@ def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
     # A digest that is unknown (its Secret cannot be read just now) never stops a running stream.
     if job.digest is not None and record.spec_digest is not None and job.digest != record.spec_digest:
         return facts.SpecChanged()
+    # Nobody applies new settings to what does not run: it starts with them.
+    if record.phase in RETRIED and None not in (job.settings, record.settings) and job.settings != record.settings:
+        return facts.SpecChanged()
     # Whoever edits a job that was given up, be it in what no worker is told, wants it tried again.
     if suspicion.given_up(record) and job.generation > record.observed_generation:
         return facts.SpecChanged()
@@ -117,18 +120,30 @@ def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
 
 
 def run_fact(job: Job, record: Record) -> Fact | None:
-    """Whether results of what is asked for now may follow those that there are.
-
-    An edit of the spec ends the run; a Secret whose content changed does not, since it is the same source with, say,
-    another password. This has to be seen before anything else, because every other fact marks the generation as seen.
-    """
-    if record.run == 0 or (job.problem is not None and job.problem.reason is Reason.INVALID_SPEC):
+    """Whether results of what is asked for now may follow those that there are."""
+    if record.run == 0 or job.run_digest is None or record.run_digest is None:
         return None
-    same = job.digest is not None and job.digest == record.spec_digest
+    same = job.run_digest == record.run_digest
     if record.completed is not None:
         return facts.RunKept() if same and record.phase in ASSIGNED else None
-    # While the digest is unknown (its Secret is being read) it is not known either what the edit was.
-    return facts.RunOver() if job.generation > record.observed_generation and not same else None
+    return None if same else facts.RunOver()
+
+
+def settings_fact(record: Record, report: JobReport | None) -> Fact | None:
+    """What the job's worker has applied of an edit. `report`: that of the current epoch."""
+    if report is None or report.settings in (None, record.settings) or record.phase not in RUNNING:
+        return None
+    return facts.Applied(report.epoch, report.settings)
+
+
+def being_applied(job: Job, record: Record) -> bool:
+    """Whether an edit is on its way to the worker that runs the job: the spec is not in force yet."""
+    return (
+        record.phase in ASSIGNED
+        and job.digest == record.spec_digest
+        and None not in (job.settings, record.settings)
+        and job.settings != record.settings
+    )
 
 
 def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:

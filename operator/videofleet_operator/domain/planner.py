@@ -86,6 +86,10 @@ def _observe(draft: Draft, job: Job) -> None:
         if draft.moved(job):
             return
     record = draft.record(job)
+    applied = observation.settings_fact(record, observation.current_report(job, record, worker))
+    if applied is not None:
+        draft.apply(job, applied)
+        record = draft.record(job)
     pool = None if worker is None else draft.snapshot.pools.get(worker.pool)
     fact = observation.spec_fact(job, record, pool)
     if fact is not None:
@@ -185,7 +189,7 @@ def _placement(
     draft.hosts.take(job)
     capacity.add(verdict, job.spec.slots, alone=suspicion.alone(job.record))
     draft.apply(job, facts.Readmitted(excluded))
-    return facts.Placed(assigned(verdict), job.digest)
+    return facts.Placed(assigned(verdict), job.digest, job.run_digest, job.settings)
 
 
 def _undecided(job: Job) -> bool:
@@ -228,8 +232,9 @@ def _visited(job: Job, draft: Draft, now: Seconds) -> Record:
     record = draft.record(job)
     if record is job.record and not record.observed_generation and job.uid in draft.waiting:
         return record
-    if record.observed_generation < job.generation or not record.since:
-        generation = max(record.observed_generation, job.generation)
+    seen = job.generation if not observation.being_applied(job, record) else 0
+    if record.observed_generation < seen or not record.since:
+        generation = max(record.observed_generation, seen)
         return changed(record, observed_generation=generation, since=record.since or now)
     return record
 

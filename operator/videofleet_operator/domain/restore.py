@@ -36,6 +36,8 @@ def from_status(raw: object) -> Record:
         excluded=tuple(Excluded(each.name, each.id, each.instance) for each in status.excluded_workers or ()),
         next_retry=_time(status.next_retry_time),
         spec_digest=status.spec_digest,
+        run_digest=status.run_digest,
+        settings=status.settings_digest,
         first_frame=_time(status.first_frame_time),
         completed=_time(status.completion_time),
         finished=bool(status.finished),

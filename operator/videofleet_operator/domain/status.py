@@ -58,6 +58,8 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         excluded_workers=_excluded(record),
         next_retry_time=_time(record.next_retry),
         spec_digest=record.spec_digest,
+        run_digest=record.run_digest,
+        settings_digest=record.settings,
         first_frame_time=_time(record.first_frame),
         last_frame_time=_last_frame(record, shown.progress, before),
         completion_time=_time(record.completed),

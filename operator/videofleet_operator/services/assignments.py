@@ -21,6 +21,7 @@ def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
         if record.phase not in ASSIGNED or record.worker is None or record.spec_digest is None:
             continue
         uid = known.job.uid
+        same = known.job.digest == record.spec_digest
         entry = Entry(
             uid=uid,
             namespace=known.job.namespace,
@@ -28,8 +29,9 @@ def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
             run=record.run,
             epoch=record.epoch,
             digest=record.spec_digest,
+            settings=(known.job.settings if same else record.settings) or "",
         )
-        spec = known.payload if known.job.digest == record.spec_digest else None
+        spec = known.payload if same else None
         result[record.worker.id][uid] = Wanted(entry, spec, record.worker.instance)
         if record.move is not None:
             # Both run it until the first frame there; only one of them can write results at any time.

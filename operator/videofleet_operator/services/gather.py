@@ -104,6 +104,7 @@ class Gatherer:
         meta = source.meta
         record = from_status(source.status)
         built, problem = self._payload(source)
+        digests = payload.digests(built, self._digest_key) if built is not None else None
         opening, unscheduled = _opening(source, now)
         job = Job(
             uid=meta.uid,
@@ -113,7 +114,9 @@ class Gatherer:
             created=meta.created,
             spec=source.spec or _UNREADABLE,
             record=record,
-            digest=payload.digest(built, self._digest_key) if built is not None else None,
+            digest=digests.spec if digests else None,
+            run_digest=digests.run if digests else None,
+            settings=digests.settings if digests else None,
             problem=problem or unscheduled,
             host=host_of(built.source.url) if built is not None else None,
             opening=opening,

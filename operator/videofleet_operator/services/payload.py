@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import SecretKeyRef, SecretRef
-from videofleet_api.videojob import VideoJobSpec
+from videofleet_api.videojob import Analytics, Step, StepParameters, VideoJobSpec
 from videofleet_operator.domain.model import Why
 
 SecretData = Mapping[str, str]
@@ -55,12 +56,42 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
     )
 
 
-def digest(payload: JobSpec, key: bytes) -> str:
-    """Digest of the payload, HMAC-SHA256 (RFC 2104); another digest is another epoch.
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """HMAC-SHA256 (RFC 2104) of three parts of a payload.
 
-    It stands in status, where many may read it: without a key a weak password could be guessed from it.
+    They stand in status, where many may read them: without a key a weak password could be guessed from them.
     """
-    document: dict[str, Any] = payload.wire()
+
+    spec: str
+    """All but the settings; another one is another epoch."""
+    run: str
+    """What is analysed, without how it is reached: another one is another run."""
+    settings: str
+    """What is changed while a stream runs."""
+
+
+def digests(payload: JobSpec, key: bytes) -> Digests:
+    """The digests of a payload."""
+    settings = {
+        "parameters": [[_wire(step.parameters) for step in each.steps] for each in payload.analytics],
+        "archiveMaxBytes": payload.archive_max_bytes,
+    }
+    bare = [
+        Analytics(name=each.name, steps=[Step(model=step.model) for step in each.steps]) for each in payload.analytics
+    ]
+    rest = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None}).wire()
+    run: dict[str, Any] = {key: value for key, value in rest.items() if key not in ("source", "reconnectWindow")}
+    # A new password, also one in the address, is no other source.
+    source = {"url": redact_url(payload.source.url), "kind": payload.source.kind.value}
+    return Digests(_digest(rest, key), _digest(run | {"source": source}, key), _digest(settings, key))
+
+
+def _wire(parameters: StepParameters | None) -> dict[str, object]:
+    return parameters.wire() if parameters else {}
+
+
+def _digest(document: object, key: bytes) -> str:
     return hmac.new(key, orjson.dumps(document, option=orjson.OPT_SORT_KEYS), hashlib.sha256).hexdigest()[:32]
 
 

@@ -108,7 +108,7 @@ class WorkerSession:
         self._clock = clock
         self._wanted: dict[str, Wanted] | None = None
         self._dirty = asyncio.Event()
-        self._acknowledged: dict[str, tuple[int, str]] = {}
+        self._acknowledged: dict[str, tuple[int, str, str]] = {}
         self._number = 0
         self._number_term = -1
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._assign())]
@@ -275,16 +275,16 @@ class WorkerSession:
             self._number_term, self._number = above, max(self._number, conflict.number)
 
 
-def _identity(item: Wanted) -> tuple[int, str]:
-    return item.entry.epoch, item.entry.digest
+def _identity(item: Wanted) -> tuple[int, str, str]:
+    return item.entry.epoch, item.entry.digest, item.entry.settings
 
 
-def _shape(wanted: Mapping[str, Wanted]) -> dict[str, tuple[int, str, bool]]:
+def _shape(wanted: Mapping[str, Wanted]) -> dict[str, tuple[int, str, str, bool]]:
     return {uid: (*_identity(item), item.spec is not None) for uid, item in wanted.items()}
 
 
 def _phase_facts(report: JobReport) -> tuple[object, ...]:
-    return report.epoch, report.state, report.first_frame, report.code
+    return report.epoch, report.state, report.first_frame, report.settings, report.code
 
 
 def _short(error: BaseException) -> str:

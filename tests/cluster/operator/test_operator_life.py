@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.cluster.operator.conftest import Shared
+from tests.cluster.operator.conftest import Replicas, Shared
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
 from tests.support.kubectl import conditions
 from tests.support.simulated_worker import end, first_frame
@@ -115,6 +115,42 @@ async def test_a_changed_source_is_a_new_epoch(world: World) -> None:
     assert ("AWAITING", "SpecChanged", 1) in [seen.brief for seen in world.history("camera")]
     assert (status["observedGeneration"], status["run"], status["attempt"]) == (2, 2, 0)
     assert world.worker().spec("camera").spec.source.url == "rtsp://camera.example/2"
+
+
+async def test_thresholds_are_changed_on_the_running_stream(world: World) -> None:
+    await world.pool()
+    await world.until_workers(1)
+    await world.job("camera")
+    await world.until("camera", "INPROGRESS", epoch=1)
+    worker = world.worker()
+    worker.adapts = False
+    steps = [{"model": "detect", "parameters": {"confidence": 0.8}}, {"model": "track"}]
+    await world.edit(JOBS, "camera", analytics=[{"steps": steps}])
+    await eventually(lambda: worker.spec("camera").spec.analytics[0].steps[0].parameters is not None, "it is told")
+    assert world.last("camera")["observedGeneration"] == 1, "not in force yet"
+    writes = len(world.history("camera"))
+    worker.job("camera").applied(worker.assigned["camera"].settings)
+    status = await world.until("camera", "INPROGRESS", observedGeneration=2)
+    assert len(world.history("camera")) == writes + 1
+    assert (status["epoch"], status["run"], status["transitions"]) == (1, 1, 2)
+    assert status["settingsDigest"] == worker.assigned["camera"].settings
+    assert world.scripts.seen["camera"] == [1], "the worker never stopped"
+
+
+async def test_settings_that_a_worker_had_applied_before_its_operator_was_lost(
+    apart: World, replicas: Replicas
+) -> None:
+    first = await replicas.leader("first")
+    await apart.pool()
+    await apart.until_workers(1)
+    await apart.job("camera")
+    await apart.until("camera", "INPROGRESS", epoch=1)
+    first.kill()
+    await apart.edit(JOBS, "camera", outputs={"archive": {"maxBytes": 1048576}})
+    await replicas.leader("second")
+    status = await apart.until("camera", "INPROGRESS", observedGeneration=2)
+    assert (status["epoch"], apart.scripts.seen["camera"]) == (1, [1])
+    assert apart.worker().spec("camera").spec.archive_max_bytes == 1048576
 
 
 async def test_changed_labels_are_seen_and_start_nothing(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.cluster.operator.conftest import Shared
+from tests.cluster.operator.conftest import Replicas, Shared
 from tests.cluster.operator.harness import JOBS, SECRETS, World, eventually
 from tests.support.kubectl import conditions
 from tests.support.simulated_worker import fail, first_frame
@@ -54,6 +54,45 @@ async def test_credentials_that_are_refused_are_read_again_at_once(world: World)
     assert world.worker().spec("camera").spec.source.password == "new"
     assert world.phases("camera")[1:4] == ["INPROGRESS", "INTERRUPTED", "AWAITING"]
     await world.api.delete(SECRETS, world.namespace, "login")
+
+
+ADDRESS = {"source": {"urlSecretRef": {"name": "address", "key": "url"}}}
+
+
+async def test_another_password_in_an_address_keeps_the_run_and_another_camera_does_not(world: World) -> None:
+    await world.secret("address", url="rtsp://viewer:old@camera.example/1")
+    await world.pool()
+    await world.until_workers(1)
+    await world.job("camera", **ADDRESS)
+    await world.until("camera", "INPROGRESS", epoch=1, run=1)
+    for epoch, run, url in ((2, 1, "rtsp://viewer:new@camera.example/1"), (3, 2, "rtsp://viewer:new@camera.example/2")):
+        await world.api.patch(SECRETS, world.namespace, "address", {"stringData": {"url": url}})
+        # So that it is read at once.
+        world.worker().job("camera").failed(ErrorCode.AUTH, "401 Unauthorized")
+        await world.until("camera", "INPROGRESS", epoch=epoch, run=run, timeout=20)
+        assert world.worker().spec("camera").spec.source.url == url
+    await world.api.delete(SECRETS, world.namespace, "address")
+
+
+async def test_a_secret_that_is_gone_stops_no_running_stream(apart: World, replicas: Replicas) -> None:
+    first = await replicas.leader("first")
+    await apart.secret("login", username="viewer", password=PASSWORD)
+    await apart.pool()
+    await apart.until_workers(1)
+    await apart.job("camera", **NAMED)
+    await apart.job("later", **NAMED, enabled=False)
+    await apart.until("camera", "INPROGRESS")
+    first.kill()
+    await apart.api.delete(SECRETS, apart.namespace, "login")
+    await replicas.leader("second")
+    await apart.edit(JOBS, "later", enabled=True)
+    await apart.until("later", "AWAITING", "SecretMissing")
+    assert apart.last("camera")["phase"] == "INPROGRESS"
+    assert "camera" in apart.worker().assigned
+    assert apart.scripts.seen["camera"] == [1]
+    await apart.secret("login", username="viewer", password="new")
+    await apart.until("later", "INPROGRESS", timeout=20)
+    await apart.until("camera", "INPROGRESS", epoch=2, run=1)
 
 
 async def test_credentials_are_in_no_status_no_event_and_no_log(world: World, shared: Shared) -> None:

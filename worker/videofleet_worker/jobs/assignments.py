@@ -38,19 +38,24 @@ class Assignments:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What follows from a set: first stop, then start. `need` are the uids whose spec is missing."""
+    """What follows from a set: first stop, then start, then have those that go on take new settings over.
+
+    `need` are the uids whose spec is missing.
+    """
 
     assignments: Assignments
     stop: tuple[Job, ...]
     start: tuple[Job, ...]
+    adapt: tuple[Job, ...]
     need: tuple[str, ...]
 
 
 def apply(current: Assignments, wanted: AssignmentSet) -> Change | AssignmentConflict:
     """Compare a set with the one in force.
 
-    A job goes on where uid and epoch are the same; another epoch starts it anew. The same pair of term and number
-    may come again, because the answer to the first may have been lost.
+    A job goes on where uid and epoch are the same, with the settings that it had while the new ones are missing;
+    another epoch starts it anew. The same pair of term and number may come again, because the answer to the first may
+    have been lost.
     """
     if problem := _conflict(current, wanted):
         return AssignmentConflict(term=current.term, number=current.number, instance=current.instance, message=problem)
@@ -58,15 +63,16 @@ def apply(current: Assignments, wanted: AssignmentSet) -> Change | AssignmentCon
     need: list[str] = []
     for entry in wanted.entries:
         job = _job(current.jobs.get(entry.uid), entry)
-        if job is None:
+        if job is None or job.entry.settings != entry.settings:
             need.append(entry.uid)
-        else:
+        if job is not None:
             jobs[entry.uid] = job
     served = current.served or bool(jobs)
     return Change(
         assignments=Assignments(current.instance, wanted.term, wanted.number, jobs, served),
         stop=tuple(job for uid, job in current.jobs.items() if not _goes_on(job, jobs.get(uid))),
         start=tuple(job for uid, job in jobs.items() if not _goes_on(job, current.jobs.get(uid))),
+        adapt=tuple(job for uid, job in jobs.items() if _is_adapted(job, current.jobs.get(uid))),
         need=tuple(need),
     )
 
@@ -81,13 +87,18 @@ def _conflict(current: Assignments, wanted: AssignmentSet) -> str | None:
 
 def _job(known: Job | None, entry: Entry) -> Job | None:
     """The job that an entry means; None where its spec is missing."""
-    if known is not None and known.epoch == entry.epoch:
+    goes_on = known is not None and known.epoch == entry.epoch
+    if known is not None and goes_on and (known.entry.settings == entry.settings or entry.spec is None):
         return known
     if entry.spec is not None:
         return Job(entry, entry.spec)
-    if known is not None and known.entry.digest == entry.digest:
+    if known is not None and (known.entry.digest, known.entry.settings) == (entry.digest, entry.settings):
         return Job(entry, known.spec)
     return None
+
+
+def _is_adapted(job: Job, before: Job | None) -> bool:
+    return before is not None and _goes_on(job, before) and before.entry.settings != job.entry.settings
 
 
 def _goes_on(job: Job, other: Job | None) -> bool:

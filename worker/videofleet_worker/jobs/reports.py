@@ -23,6 +23,11 @@ class JobReporter:
         """The job was taken; the worker gets its own things ready."""
         self._change(state=JobState.PREPARING)
 
+    def applied(self, settings: str) -> None:
+        """Frames are analysed with the settings of this digest now."""
+        if settings != self._report.settings:
+            self._change(settings=settings)
+
     def opening(self) -> None:
         """Everything on this side is ready, the source is being opened: from here on the source is to blame."""
         self._change(state=JobState.RUNNING)

@@ -75,6 +75,13 @@ class AnalyticsRun:
                 await self._write(self._owned, answered)
         return None
 
+    def use(self, plan: AnalyticsPlan, policy: SealPolicy) -> None:
+        """Go on with other settings from the next frame on. The source must be open."""
+        self.plan, self._policy = plan, policy
+        if self._owned is not None:
+            self._owned.finder.use(plan)
+            self._owned.writer.use(policy)
+
     async def add(self, shared: SharedFrame, detections: Detections, counts: Counts) -> None:
         """The next frame and the model's answer. Raises FencedError when another epoch owns the log."""
         frame = shared.frame

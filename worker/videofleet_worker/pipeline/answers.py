@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 from videofleet_worker.decode.frame import Frame
@@ -12,8 +13,15 @@ from videofleet_worker.pipeline.flow import every_frame, newest_frame
 from videofleet_worker.pipeline.plan import Inference, Plan
 from videofleet_worker.sources.stream import StreamSource
 
-Answers = Mapping[tuple[str, float], Detections]
-"""By the `key` of each inference of a plan."""
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the models say about a frame, and the plan by which they were asked."""
+
+    plan: Plan
+    found: Mapping[tuple[str, float], Detections]
+    """By the `key` of each inference of the plan."""
+
 
 _WINDOW: Final = 3
 """Frames of a recorded source at work at a time: one in inference, one ready, one being decoded."""
@@ -21,18 +29,21 @@ _WINDOW: Final = 3
 
 async def answered_frames(
     source: StreamSource,
-    plan: Plan,
+    plan: Callable[[], Plan],
     engines: Mapping[str, InferenceEngine],
     uid: Hashable,
     dropped: Callable[[], None],
 ) -> AsyncGenerator[tuple[Frame, Answers], None]:
     """Every frame in order for a recorded source, always the newest for a live one. The receiver releases them.
 
+    `plan` is asked anew for each frame: settings change while a stream runs.
+
     Raises SourceError, InferenceError and EngineClosedError.
     """
 
     async def ask(frame: Frame) -> Answers:
-        return await _ask_all(frame, plan.inferences, engines, uid)
+        asked = plan()
+        return Answers(asked, await _ask_all(frame, asked.inferences, engines, uid))
 
     delivered = aiter(source.frames())
     first = await anext(delivered, None)
@@ -55,7 +66,7 @@ async def _chained(first: Frame, following: AsyncIterator[Frame]) -> AsyncGenera
 
 async def _ask_all(
     frame: Frame, inferences: tuple[Inference, ...], engines: Mapping[str, InferenceEngine], uid: Hashable
-) -> Answers:
+) -> Mapping[tuple[str, float], Detections]:
     found = await asyncio.gather(
         *(engines[one.model.name].detect((uid, one.key), frame.tensor, one.query) for one in inferences)
     )

@@ -49,6 +49,12 @@ class ObjectFinder:
         """The highest track id given so far, 0 for none."""
         return self._highest_before if self._tracker is None else self._tracker.highest_id
 
+    def use(self, plan: AnalyticsPlan) -> None:
+        """Go on with other settings; tracks and their numbers stay."""
+        self._plan = plan
+        if self._tracker is not None and plan.tracker is not None:
+            self._tracker.use(plan.tracker)
+
     def find(self, detections: Detections, width: int, height: int, pts: float) -> list[FoundObject]:
         """The objects of the next frame, best confidence first."""
         mine = detections.select(self._of_my_classes(detections))

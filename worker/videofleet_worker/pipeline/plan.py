@@ -67,14 +67,22 @@ class Inference:
 
 @dataclass(frozen=True)
 class Plan:
-    """All analytics of a job over one decoding; width and height of `model_size` in pixels."""
+    """All analytics of a job over one decoding; width and height of `model_size` in pixels.
+
+    `settings` is the digest of the settings that it was made from.
+    """
 
     analytics: tuple[AnalyticsPlan, ...]
     inferences: tuple[Inference, ...]
     model_size: tuple[int, int]
+    settings: str = ""
+
+    def named(self, name: str) -> AnalyticsPlan:
+        """The analytics of this name; KeyError for another."""
+        return {one.name: one for one in self.analytics}[name]
 
 
-def make_plan(spec: JobSpec, registry: ModelRegistry) -> Plan:
+def make_plan(spec: JobSpec, registry: ModelRegistry, settings: str = "") -> Plan:
     """Raises RefusedError, naming the analytics, the value and what would be right."""
     if not spec.analytics:
         raise RefusedError(ErrorCode.BAD_PARAMETER, "analytics is empty: name at least one")
@@ -88,7 +96,7 @@ def make_plan(spec: JobSpec, registry: ModelRegistry) -> Plan:
         raise RefusedError(
             ErrorCode.BAD_PARAMETER, f"the models {models} take pictures of different sizes: use a job for each"
         )
-    return Plan(analytics, _inferences(analytics), sizes.pop())
+    return Plan(analytics, _inferences(analytics), sizes.pop(), settings)
 
 
 def _plan_one(analytics: Analytics, registry: ModelRegistry, sampling: Sampling) -> AnalyticsPlan:

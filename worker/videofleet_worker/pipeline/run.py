@@ -62,6 +62,8 @@ class StreamRun:
         self._runs: list[AnalyticsRun] = []
         self._owns = False
         self._first_answer: float | None = None
+        self._plan: Plan | None = None
+        self._refusal: RefusedError | None = None
 
     @property
     def threads(self) -> StoreThreads:
@@ -71,7 +73,7 @@ class StreamRun:
     async def run(self) -> None:
         """Raises nothing that can be foreseen: how the job ended is in its report."""
         try:
-            plan = make_plan(self.job.spec, self._tools.registry)
+            plan = self._plan = self._make_plan()
             endings = await self._see_logs(plan)
             if self._runs:
                 await self._run_to_end(plan)
@@ -88,6 +90,23 @@ class StreamRun:
             self._reporter.failed(ErrorCode.INTERNAL, f"the archive cannot be used: {error}", self._progress())
         finally:
             await self._close()
+
+    def adapt(self, job: Job) -> None:
+        """Take over other settings of the same epoch, before the next frame.
+
+        What cannot run with them is refused then, as it would be at a start: how a job ends must not depend on when
+        it was edited.
+        """
+        self.job = job
+        if self._plan is None:
+            return
+        try:
+            self._plan, self._refusal = self._make_plan(), None
+        except RefusedError as error:
+            self._refusal = error
+
+    def _make_plan(self) -> Plan:
+        return make_plan(self.job.spec, self._tools.registry, self.job.entry.settings)
 
     @property
     def processed(self) -> int:
@@ -185,15 +204,15 @@ class StreamRun:
         )
         self._reporter.opening()
         try:
-            await self._consume(plan, self.source)
+            await self._consume(self.source)
             await self._finish()
         except SourceError as error:
             await self._fail(error.code, error.message)
         except (InferenceError, EngineClosedError) as error:
             await self._fail(ErrorCode.INTERNAL, str(error))
 
-    async def _consume(self, plan: Plan, source: StreamSource) -> None:
-        answered = answered_frames(source, plan, self._tools.engines, self.job.uid, self.counters.busy)
+    async def _consume(self, source: StreamSource) -> None:
+        answered = answered_frames(source, self._current_plan, self._tools.engines, self.job.uid, self.counters.busy)
         async with aclosing(answered):
             async for frame, answers in answered:
                 await self._analyse(SharedFrame(frame), answers)
@@ -204,19 +223,33 @@ class StreamRun:
 
     async def _analyse(self, shared: SharedFrame, answers: Answers) -> None:
         try:
+            if self._refusal is not None:
+                raise self._refusal
+            self._use(answers.plan)
             counts = self._counts()
             first = not self._owns and self._may_own()
             if first:
                 await self._own_logs()
             for one in self._runs:
-                await one.add(shared, answers[one.plan.inference_key], counts)
+                await one.add(shared, answers.found[one.plan.inference_key], counts)
         finally:
             shared.release()
+        self._reporter.applied(answers.plan.settings)
         due = self._meter.frame(self._tools.clock.monotonic())
         if first:
             self._reporter.running(self._tools.wall_clock())
         if first or due:
             self._reporter.progress(self._progress())
+
+    def _current_plan(self) -> Plan:
+        assert self._plan is not None, "run() has made one"
+        return self._plan
+
+    def _use(self, plan: Plan) -> None:
+        """Have everything go by the plan by which the frame at hand was analysed."""
+        for one in self._runs:
+            if one.plan is not plan.named(one.plan.name):
+                one.use(plan.named(one.plan.name), seal_policy(self.job, live=self.is_live))
 
     def _on_event(self, event: SourceEvent) -> None:
         match event:

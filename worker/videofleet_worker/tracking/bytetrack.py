@@ -91,6 +91,10 @@ class ByteTracker:
         """The highest id given so far; one less than the first `next_id` where none was."""
         return self._next_id - 1
 
+    def use(self, settings: TrackerSettings) -> None:
+        """Go on with other settings from the next frame on."""
+        self._settings = settings
+
     def update(self, boxes: npt.ArrayLike, scores: npt.ArrayLike, classes: npt.ArrayLike, pts: float) -> IntArray:
         """The id of each detection of the next frame, [n] as given, 0 where it belongs to no track.
 

@@ -45,6 +45,7 @@ SOME_FACTS: list[Fact] = [
     facts.ClockWentBack(),
     *(facts.WorkerBack(instance, first) for instance in ("instance-w1", "other") for first in (None, NOW)),
     *(facts.Preparing(epoch) for epoch in EPOCHS),
+    *(facts.Applied(epoch, "s2") for epoch in EPOCHS),
     *(facts.FirstFrame(epoch, NOW) for epoch in EPOCHS),
     *(facts.Reconnecting(epoch, "lost") for epoch in EPOCHS),
     *(facts.Reconnected(epoch) for epoch in EPOCHS),

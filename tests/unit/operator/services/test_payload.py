@@ -1,14 +1,13 @@
 """What a worker is given for a job."""
 
 import base64
-import hashlib
 from collections.abc import Mapping
 
-import orjson
 import pytest
 
 from tests.support.domain import spec
 from videofleet_api.codes import Reason
+from videofleet_api.protocol import JobSpec
 from videofleet_operator.services import payload
 
 KEY = payload.digest_key(b"the private key of an authority")
@@ -23,7 +22,7 @@ LOGIN = {"login": encoded(username="viewer", password="p/a:s@s")}
 WITH_LOGIN = {"source": {"url": "rtsp://camera/1", "credentialsSecretRef": {"name": "login"}}}
 
 
-def build(secrets: Secrets, **fields: object) -> payload.JobSpec:
+def build(secrets: Secrets, **fields: object) -> JobSpec:
     return payload.build(spec(**fields), secrets.get)
 
 
@@ -66,35 +65,83 @@ def test_a_source_without_any_address_is_the_specs_fault() -> None:
     assert caught.value.why.reason is Reason.INVALID_SPEC
 
 
-def test_the_digest_changes_with_everything_that_a_worker_is_given() -> None:
-    base = payload.digest(build(LOGIN, **WITH_LOGIN), KEY)
-    assert payload.digest(build(LOGIN, **WITH_LOGIN), KEY) == base
-    other_password = {"login": encoded(username="viewer", password="other")}
-    others = [
-        build(other_password, **WITH_LOGIN),
-        build(LOGIN, **WITH_LOGIN, singlePass=True),
-        build(LOGIN, **WITH_LOGIN, sampling={"mode": "fps", "value": 5}),
-        build(LOGIN, **WITH_LOGIN, analytics=[{"steps": [{"model": "detect", "parameters": {"confidence": 0.9}}]}]),
-        build(LOGIN, **WITH_LOGIN, restart={"reconnectWindow": 1}),
-        build(LOGIN, **WITH_LOGIN, outputs={"archive": {"maxBytes": 1048576}}),
-    ]
-    assert len({base, *(payload.digest(other, KEY) for other in others)}) == 1 + len(others)
+def detect(**parameters: object) -> dict[str, object]:
+    """Fields of a spec with one detection."""
+    return {"analytics": [{"steps": [{"model": "detect", "parameters": parameters}]}]}
+
+
+LATER_URL = {"url": encoded(url="rtsp://viewer:new@camera/1?token=new")}
+IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "changed"),
+    [
+        pytest.param(
+            build(LOGIN, **WITH_LOGIN),
+            build({"login": encoded(username="viewer", password="other")}, **WITH_LOGIN),
+            ("spec",),
+            id="a new password",
+        ),
+        pytest.param(
+            build({"url": encoded(url="rtsp://viewer:old@camera/1?token=old")}, **IN_SECRET),
+            build(LATER_URL, **IN_SECRET),
+            ("spec",),
+            id="a new password in the address",
+        ),
+        pytest.param(
+            build({"url": encoded(url="rtsp://viewer:new@camera/2?token=new")}, **IN_SECRET),
+            build(LATER_URL, **IN_SECRET),
+            ("spec", "run"),
+            id="another camera in the Secret",
+        ),
+        pytest.param(build({}), build({}, restart={"reconnectWindow": 1}), ("spec",), id="reconnectWindow"),
+        pytest.param(
+            build({}),
+            build({}, source={"url": "rtsp://camera.example/1", "transport": "udp"}),
+            ("spec",),
+            id="transport",
+        ),
+        pytest.param(build({}), build({}, singlePass=True), ("spec", "run"), id="singlePass"),
+        pytest.param(build({}), build({}, maxFrames=5), ("spec", "run"), id="maxFrames"),
+        pytest.param(build({}), build({}, sampling={"mode": "keyframe"}), ("spec", "run"), id="sampling"),
+        pytest.param(
+            build({}), build({}, outputs={"archive": {"enabled": False}}), ("spec", "run"), id="where results go"
+        ),
+        pytest.param(
+            build({}),
+            build({}, analytics=[{"steps": [{"model": "detect"}, {"model": "track"}]}]),
+            ("spec", "run", "settings"),
+            id="a step more",
+        ),
+        pytest.param(build({}), build({}, **detect(confidence=0.9)), ("settings",), id="confidence"),
+        pytest.param(build({}), build({}, **detect(iou=0.9)), ("settings",), id="iou"),
+        pytest.param(build({}), build({}, **detect(classes=["person"])), ("settings",), id="classes"),
+        pytest.param(
+            build({}), build({}, outputs={"archive": {"maxBytes": 1048576}}), ("settings",), id="archive.maxBytes"
+        ),
+        pytest.param(build({}), build({}, **detect()), (), id="parameters without any"),
+        pytest.param(
+            build({}),
+            build({}, labels={"a": "b"}, priority=5, slots=3, restart={"maxAttempts": 3, "delay": 9}),
+            (),
+            id="what is the operator's own business",
+        ),
+    ],
+)
+def test_what_an_edit_changes(one: JobSpec, other: JobSpec, changed: tuple[str, ...]) -> None:
+    before, after = payload.digests(one, KEY), payload.digests(other, KEY)
+    assert {name for name in ("spec", "run", "settings") if getattr(before, name) != getattr(after, name)} == {*changed}
+    assert payload.digests(one, KEY) == before
 
 
 def test_a_digest_tells_nothing_to_who_lacks_the_key() -> None:
     """It stands in status: who may read jobs but not Secrets must not be able to try passwords on it."""
     built = build(LOGIN, **WITH_LOGIN)
     others = [payload.digest_key(b"another private key"), b"", b"the private key of an authority"]
-    assert payload.digest(built, KEY) not in [payload.digest(built, key) for key in others]
-    plain = hashlib.sha256(orjson.dumps(built.wire(), option=orjson.OPT_SORT_KEYS)).hexdigest()
-    assert not plain.startswith(payload.digest(built, KEY))
+    mine = payload.digests(built, KEY)
+    assert mine.spec not in [payload.digests(built, key).spec for key in others]
     assert payload.digest_key(b"the private key of an authority") == KEY
-
-
-def test_what_is_the_operators_own_business_is_not_in_the_digest() -> None:
-    base = payload.digest(build(LOGIN, **WITH_LOGIN), KEY)
-    same = build(LOGIN, **WITH_LOGIN, labels={"a": "b"}, priority=5, slots=3, restart={"maxAttempts": 3, "delay": 9})
-    assert payload.digest(same, KEY) == base
 
 
 def test_a_password_shows_in_no_representation() -> None:

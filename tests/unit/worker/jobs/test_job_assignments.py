@@ -9,8 +9,10 @@ INSTANCE = "me"
 SPEC = JobSpec.model_validate({"source": {"url": "http://host/a.mp4"}, "analytics": []})
 
 
-def _entry(uid: str, epoch: int = 1, *, digest: str = "d1", spec: JobSpec | None = SPEC) -> Entry:
-    return Entry(uid=uid, namespace="default", name=uid, run=1, epoch=epoch, digest=digest, spec=spec)
+def _entry(uid: str, epoch: int = 1, *, digest: str = "d1", settings: str = "s1", spec: JobSpec | None = SPEC) -> Entry:
+    return Entry(
+        uid=uid, namespace="default", name=uid, run=1, epoch=epoch, digest=digest, settings=settings, spec=spec
+    )
 
 
 def _set(*entries: Entry, term: int = 1, number: int = 1, instance: str = INSTANCE) -> AssignmentSet:
@@ -45,6 +47,31 @@ def test_the_same_set_again_changes_nothing() -> None:
 
 def test_what_a_set_omits_stops() -> None:
     assert _brief(_apply(_running(_entry("a"), _entry("b")), _set(_entry("b"), number=2))) == ([("a", 1)], [], ())
+
+
+OTHER = SPEC.model_copy(update={"archive_max_bytes": 1})
+
+
+def test_new_settings_are_for_the_job_that_runs() -> None:
+    change = _apply(_running(_entry("a"), _entry("b")), _set(_entry("a", settings="s2", spec=OTHER), _entry("b")))
+    assert _brief(change) == ([], [], ())
+    assert [(job.uid, job.epoch, job.spec) for job in change.adapt] == [("a", 1, OTHER)]
+    again = _apply(change.assignments, _set(_entry("a", settings="s2", spec=None), _entry("b"), number=2))
+    assert (again.adapt, again.need) == ((), ())
+
+
+def test_new_settings_whose_spec_is_missing_are_asked_for() -> None:
+    before = _running(_entry("a"))
+    change = _apply(before, _set(_entry("a", settings="s2", spec=None), number=2))
+    assert (_brief(change), change.adapt) == (([], [], ("a",)), ())
+    assert change.assignments.jobs == before.jobs, "it goes on as it was"
+
+
+def test_another_epoch_with_other_settings_starts_with_them() -> None:
+    change = _apply(_running(_entry("a")), _set(_entry("a", 2, settings="s2", spec=OTHER), number=2))
+    assert (_brief(change), change.adapt) == (([("a", 1)], [("a", 2)], ()), ())
+    lacking = _apply(_running(_entry("a")), _set(_entry("a", 2, settings="s2", spec=None), number=2))
+    assert _brief(lacking) == ([("a", 1)], [], ("a",))
 
 
 def test_another_epoch_stops_the_old_one_and_starts_anew() -> None:
