@@ -61,7 +61,7 @@ lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy api/videofleet_api operator/videofleet_operator worker/videofleet_worker
-	@$(BIN)/mypy cli/videofleet_license
+	@$(BIN)/mypy cli/kubectl_videojob cli/videofleet_license
 	@$(BIN)/mypy localcluster examples/demo
 	@$(BIN)/lint-imports
 

@@ -1,0 +1,5 @@
+"""`python -m kubectl_videojob`."""
+
+from kubectl_videojob.app import main
+
+main()

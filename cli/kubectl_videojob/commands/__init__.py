@@ -1,0 +1,1 @@
+"""One module a command: what it asks, and how its answer looks."""

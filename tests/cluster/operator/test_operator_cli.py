@@ -1,0 +1,167 @@
+"""`kubectl videojob` as a process, against a real API server and a real operator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests.cluster.operator.conftest import Shared
+from tests.cluster.operator.harness import JOBS, World
+from tests.support.cli import Cli
+from tests.support.simulated_worker import end, fail, first_frame
+from videofleet_api.codes import ErrorCode
+
+
+@pytest.fixture
+def cli(world: World, shared: Shared, kubeconfig: str) -> Cli:
+    return Cli(kubeconfig, world.namespace, f"http://127.0.0.1:{shared.process.port}")
+
+
+async def explained(cli: Cli, name: str) -> dict[str, object]:
+    told = await cli("explain", name, "-o", "json")
+    assert told.code == 0, told.err
+    explanation: dict[str, object] = told.json["explanation"]
+    return explanation
+
+
+async def test_a_job_that_no_pool_takes(world: World, cli: Cli) -> None:
+    await world.pool(labels={"site": "hamburg"})
+    await world.job("lost", workerSelector={"matchLabels": {"site": "berlin"}})
+    await world.until("lost", "AWAITING", "NoMatchingPool")
+    told = await cli("explain", "lost")
+    assert told.code == 0, told.err
+    first, second, *rest = told.out.splitlines()
+    assert first.startswith("lost  AWAITING  NoMatchingPool  since ")
+    assert second.strip() == "1 pool lacks label site=berlin"
+    assert any(world.pool_name in line and "no, lacks label site=berlin" in line for line in rest)
+    assert "position" not in told.out, "more room would not start it"
+
+
+async def test_full_workers_and_the_queue(world: World, cli: Cli) -> None:
+    await world.pool(capacityPerWorker=1)
+    await world.pool("other", jobLabels={"x": "y"}, minWorkers=0)
+    await world.until_workers(1)
+    await world.job("runs")
+    await world.until("runs", "INPROGRESS")
+    for name in ("first", "second"):
+        await world.job(name)
+        await world.until(name, "AWAITING", "WorkersFull")
+        await asyncio.sleep(1)
+    told = await explained(cli, "second")
+    assert told["summary"] == "1 worker full, 1 pool needs job label x=y; position 2 of 2"
+    queue = await cli("top queue --once")
+    assert queue.code == 0, queue.err
+    assert [line.split()[:5] for line in queue.out.splitlines()[1:]] == [
+        ["1", "of", "2", world.namespace, "first"],
+        ["2", "of", "2", world.namespace, "second"],
+    ]
+    running = await explained(cli, "runs")
+    assert (running["waiting"], running["summary"]) == (False, "does not wait for room: INPROGRESS, Running")
+
+
+async def test_a_missing_secret(world: World, cli: Cli) -> None:
+    await world.pool()
+    await world.until_workers(1)
+    source = {"url": "rtsp://camera.example/1", "credentialsSecretRef": {"name": "camera-login"}}
+    await world.job("locked", source=source)
+    await world.until("locked", "AWAITING", "SecretMissing")
+    told = await explained(cli, "locked")
+    assert "camera-login" in str(told["summary"])
+    assert "position" not in told, "more room would not start it"
+
+
+async def test_an_operator_that_cannot_be_asked_is_told_and_the_status_too(world: World, kubeconfig: str) -> None:
+    await world.job("lost")
+    await world.until("lost", "AWAITING", "NoMatchingPool")
+    told = await Cli(kubeconfig, world.namespace, "http://127.0.0.1:1")("explain", "lost")
+    assert told.code == 0
+    assert "no pool takes this job" in told.out
+    assert "the operator cannot be reached at --operator http://127.0.0.1:1" in told.err
+    assert "Traceback" not in told.err
+
+
+async def test_a_clip_is_submitted_and_followed_to_its_end(world: World, cli: Cli) -> None:
+    world.scripts["clip"] = [[first_frame(), end(1.0)]]
+    await world.pool()
+    await world.until_workers(1)
+    told = await cli("submit", "https://archive.example/a.mp4", *["--name", "clip", "--single-pass", "--wait"])
+    assert told.code == 0, told.err
+    assert told.out.splitlines()[0] == f"videojob/clip created in {world.namespace}"
+    assert [phase for phase in ("STARTING", "COMPLETED") if phase in told.out] == ["STARTING", "COMPLETED"]
+    spec = (await world.api.get(JOBS, world.namespace, "clip") or {})["spec"]
+    assert (spec["singlePass"], spec["source"]["url"]) == (True, "https://archive.example/a.mp4")
+    followed = await cli("tail", "clip", "--until-done")
+    assert followed.code == 0, followed.err
+    assert "COMPLETED" in followed.out
+
+
+async def test_one_that_fails_ends_with_another_exit_code(world: World, cli: Cli) -> None:
+    world.scripts["broken"] = [[first_frame(), fail(ErrorCode.NETWORK, "the server hung up", 0.5)]]
+    await world.pool()
+    await world.until_workers(1)
+    following = await cli.begin(
+        "submit", "https://archive.example/b.mp4", *["--name", "broken", "--single-pass", "--wait"]
+    )
+    out, err = await asyncio.wait_for(following.communicate(), 60)
+    assert following.returncode == 3, err
+    assert "did not complete: INTERRUPTED (SourceNetwork): the server hung up" in err.decode()
+    assert b"INTERRUPTED" in out
+    explained = await cli("explain", "broken")
+    assert "NETWORK" in explained.out
+    assert "the server hung up" in explained.out
+
+
+async def test_a_timeout_and_a_deletion_have_codes_of_their_own(world: World, cli: Cli) -> None:
+    await world.job("waits")
+    told = await cli("tail", "waits", "--until-done", "--timeout", "1")
+    assert (told.code, told.err.strip()) == (4, "kubectl videojob: VideoJob waits is not done after 1 s")
+    following = await cli.begin("tail", "waits", "--until-done")
+    assert following.stdout is not None
+    assert b"AWAITING" in await asyncio.wait_for(following.stdout.readline(), 60)
+    await world.delete(JOBS, "waits")
+    _, err = await asyncio.wait_for(following.communicate(), 60)
+    assert (following.returncode, err.strip()) == (3, b"kubectl videojob: VideoJob waits was deleted")
+
+
+async def test_what_the_server_refuses_is_told_in_its_words(world: World, cli: Cli) -> None:
+    told = await cli("submit", "ftp://archive.example/a.mp4", "--name", "wrong")
+    assert told.code == 1
+    assert "url must begin with rtsp://, rtsps://, http:// or https://" in told.err
+    assert "Traceback" not in told.err
+    missing = await cli("explain", "nobody")
+    assert (missing.code, missing.err.strip()) == (
+        1,
+        'kubectl videojob: videojobs.videofleet.io "nobody" not found',
+    )
+
+
+async def test_live_figures(world: World, cli: Cli) -> None:
+    await world.pool(capacityPerWorker=4)
+    await world.until_workers(1)
+    await world.job("camera")
+    await world.until("camera", "INPROGRESS")
+    pools = await cli("top", "--once")
+    assert pools.code == 0, pools.err
+    assert pools.out.splitlines()[1].split()[:4] == [f"{world.namespace}/{world.pool_name}", "1/1", "1/4", "1"]
+    jobs = await cli("top jobs --once")
+    (worker,) = world.workers
+    assert jobs.out.splitlines()[1].split()[:4] == [world.namespace, "camera", "INPROGRESS", worker]
+    nodes = await cli("top nodes --once")
+    assert nodes.out.splitlines()[0].split() == ["NODE", "WORKERS", "SLOTS", "JOBS", "FPS", "DROPPED", "RESTARTS"]
+    assert len(nodes.out.splitlines()) == 2
+
+
+async def test_a_dry_run_is_what_kubectl_would_apply(world: World, cli: Cli) -> None:
+    arguments = "--name camera --classes person,car --confidence 0.4 --sampling fps=5 --label site=berlin --slots 2"
+    told = await cli("submit", "rtsp://camera.example/1", *arguments.split(), "--dry-run", "-o", "json")
+    assert told.code == 0, told.err
+    manifest = json.loads(told.out)
+    assert manifest["spec"]["sampling"] == {"mode": "fps", "value": 5.0}
+    created = await world.api.create(JOBS, world.namespace, manifest)
+    assert created["spec"]["analytics"][0]["steps"][0]["parameters"] == {
+        "classes": ["person", "car"],
+        "confidence": 0.4,
+    }
+    assert await world.api.get(JOBS, world.namespace, "camera") is not None
