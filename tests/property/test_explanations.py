@@ -16,6 +16,7 @@ from videofleet_operator.domain.model import Job, Snapshot
 from videofleet_operator.domain.observation import next_time
 from videofleet_operator.domain.placement import Answer, Capacity
 from videofleet_operator.domain.planner import plan, used_capacity
+from videofleet_operator.domain.shares import Shares
 from videofleet_operator.domain.shelf import Terms
 from videofleet_operator.domain.suspicion import alone
 
@@ -45,7 +46,7 @@ def test_an_explanation_agrees_with_the_placement(data: st.DataObject) -> None:
     now = some_time_later(data)
     made = plan(now)
     explainer = Explainer(now, made.waiting)
-    ledger = Capacity(now.pools, now.workers, used_capacity(now))
+    ledger = Capacity(now.pools, now.workers, used_capacity(now), Shares(now.pools, now.jobs.values()))
     for uid in made.waiting:
         job = now.jobs[uid]
         told = explainer.explain(job)

@@ -13,6 +13,7 @@ from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import needed_steps, ready
 from videofleet_operator.domain.planner import used_capacity
+from videofleet_operator.domain.shares import Shares
 
 _NOT_QUEUED: Final = frozenset(
     {
@@ -119,6 +120,10 @@ class Explainer:
         return used_capacity(self.snapshot)
 
     @cached_property
+    def _shares(self) -> Shares:
+        return Shares(self.snapshot.pools, self.snapshot.jobs.values())
+
+    @cached_property
     def _workers(self) -> Mapping[str, list[Worker]]:
         result: dict[str, list[Worker]] = {}
         for worker in self.snapshot.workers.values():
@@ -154,7 +159,7 @@ class Explainer:
         return _Crew(len(workers), held_back, used, sum(capacity.values()))
 
     def _outlook(self, pool: Pool, job: Job) -> PoolOutlook:
-        refused = _pool_refusal(pool, job)
+        refused = self._pool_refusal(pool, job)
         crew = self._crew(pool, job)
         return PoolOutlook(
             pool=pool.key,
@@ -174,7 +179,7 @@ class Explainer:
         workers: Counter[Reason] = Counter()
         empty = 0
         for pool in pools:
-            if (why := _pool_refusal(pool, job)) is not None:
+            if (why := self._pool_refusal(pool, job)) is not None:
                 refused[why] += 1
                 continue
             crew = self._crew(pool, job)
@@ -185,6 +190,14 @@ class Explainer:
             message = f"{_counted(empty, 'pool')} without workers"
             found.append(Cause(reason=Reason.NO_READY_WORKER, count=empty, message=message))
         return found + [_pool_cause(why, count) for why, count in sorted(refused.items(), key=_words)]
+
+    def _pool_refusal(self, pool: Pool, job: Job) -> Why | None:
+        refused = refusal(pool, job)
+        if refused is not None:
+            return Why(Reason.NO_MATCHING_POOL, refused)
+        if not fits(job, pool):
+            return Why(Reason.NEVER_FITS, f"has no worker with more than {_counted(slots_per_worker(pool), 'slot')}")
+        return self._shares.refusal(pool.key, job)
 
     def _licence_cause(self, job: Job) -> list[Cause]:
         given = self.snapshot.licence
@@ -209,15 +222,6 @@ def _worker_refusal(worker: Worker, demand: _Demand, capacity: int, used: int) -
     if demand.alone and used:
         return Reason.NO_EMPTY_WORKER
     return Reason.WORKERS_EXCLUDED if worker.id in demand.avoid else None
-
-
-def _pool_refusal(pool: Pool, job: Job) -> Why | None:
-    refused = refusal(pool, job)
-    if refused is not None:
-        return Why(Reason.NO_MATCHING_POOL, refused)
-    if fits(job, pool):
-        return None
-    return Why(Reason.NEVER_FITS, f"has no worker with more than {_counted(slots_per_worker(pool), 'slot')}")
 
 
 def _own_problem(job: Job) -> list[Cause]:
@@ -245,6 +249,8 @@ def _words(refused: tuple[Why, int]) -> str:
 
 
 def _pool_cause(why: Why, count: int) -> Cause:
+    if why.reason is Reason.NAMESPACE_SHARE_USED:
+        return Cause(reason=why.reason, count=count, message=why.message)
     verb, _, rest = why.message.partition(" ")
     told = why.message if count == 1 else f"{_PLURAL.get(verb, verb)} {rest}"
     return Cause(reason=why.reason, count=count, message=f"{_counted(count, 'pool')} {told}")

@@ -87,6 +87,22 @@ def test_the_lease_and_the_authority_are_narrowed_to_their_names() -> None:
     assert environment["VIDEOFLEET_AUTHORITY_SECRET"] == "videofleet-worker-authority"
 
 
+def test_askers_reach_the_operators_endpoint_and_nothing_else() -> None:
+    everybody = {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}
+    rendered = render(operator={"askers": [everybody]})
+    role = rendered.one("Role", "videofleet-operator-askers")
+    assert grants(role["rules"], named=True) == {("", "services/proxy", "get")}
+    assert grants(role["rules"]) == frozenset()
+    assert role["rules"][0]["resourceNames"] == ["videofleet-operator:metrics"]
+    assert subjects_of(rendered, "Role", "videofleet-operator-askers", NAMESPACE) == [everybody]
+    ports = rendered.one("Service", "videofleet-operator")["spec"]["ports"]
+    assert "metrics" in {port["name"] for port in ports}
+
+
+def test_without_askers_nobody_may_ask() -> None:
+    assert "videofleet-operator-askers" not in {role["metadata"]["name"] for role in render().of("Role")}
+
+
 def test_only_the_licence_that_is_named_can_be_read() -> None:
     reference = {"namespace": "vault", "name": "lic", "key": "k"}
     rendered = render(watchNamespaces=["north"], licence={"secretRef": reference})

@@ -9,7 +9,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.explain import Explanation
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.explain import Explainer
-from videofleet_operator.domain.model import Job, Licence, Pool, Snapshot, Why, Worker
+from videofleet_operator.domain.model import Excluded, Job, Licence, Pool, Snapshot, Why, Worker
 from videofleet_operator.domain.planner import plan
 
 
@@ -105,6 +105,26 @@ def test_a_job_that_runs_waits_for_nothing() -> None:
     told = explained(snapshot([running("new", busy)], [busy]))
     assert (told.waiting, told.causes, told.position) == (False, [], None)
     assert told.summary == "does not wait for room: INPROGRESS"
+
+
+def test_a_share_that_is_used_up() -> None:
+    busy = worker()
+    shared = pool(namespaceShares=[{"namespace": "default", "max": 1}])
+    told = explained(snapshot([running("a", busy), job("new")], [busy], [shared]))
+    assert told.summary == (
+        "namespace default holds 1 of the 1 slots that pool default/p gives it at most; position 1 of 1"
+    )
+    assert told.pools[0].refusal is not None
+
+
+def test_workers_that_failed_the_job() -> None:
+    workers = [worker("a"), worker("b", capacity=1)]
+    blamed = record(Phase.AWAITING, excluded=(Excluded("a", "id-a", "instance-a"),))
+    told = explained(snapshot([running("x", workers[1]), job("new", blamed)], workers))
+    assert {each.reason: each.message for each in told.causes} == {
+        "WorkersExcluded": "1 worker passed over, because it failed there",
+        "WorkersFull": "1 worker full",
+    }
 
 
 def test_what_only_the_plan_knows_comes_first() -> None:
