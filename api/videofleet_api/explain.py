@@ -40,10 +40,10 @@ class PoolOutlook(Document):
     workers: int = 0
     """Worker pods that there are."""
     held_back: dict[str, int] = Field(default_factory=dict)
-    """Workers that cannot take the job now, by reason."""
+    """Workers that cannot take the job now, by what they are: full, draining, not ready."""
     slots_used: int = 0
     slots_total: int = 0
-    """Of workers that are ready."""
+    """Of workers that answer."""
 
 
 class LicenceOutlook(Document):
@@ -119,7 +119,7 @@ class WorkerLoad(Document):
     """NAMESPACE/NAME; the pod lies in that namespace."""
     node: str | None = None
     ready: bool
-    leaving: bool
+    """It answers."""
     slots_used: int
     slots_total: int
     jobs: int

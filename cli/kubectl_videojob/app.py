@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from kubectl_videojob.commands import license
+from kubectl_videojob.commands.drain import drain
 from kubectl_videojob.commands.explain import explain
 from kubectl_videojob.commands.submit import submit
 from kubectl_videojob.commands.tail import tail
@@ -17,13 +18,13 @@ from kubectl_videojob.flags import with_flags
 
 app = typer.Typer(
     name="kubectl videojob",
-    help="Video analytics as Kubernetes objects: explain, follow and submit VideoJobs.",
+    help="Video analytics as Kubernetes objects: explain, follow, submit and move VideoJobs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (explain, tail, top, submit):
+for command in (explain, tail, top, drain, submit):
     app.command()(with_flags(command))
 app.add_typer(license.commands, name="license")
 

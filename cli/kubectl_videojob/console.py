@@ -49,8 +49,8 @@ def phase_text(phase: str) -> Text:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """Columns as kubectl prints them."""
-    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    """Columns as kubectl prints them; without any header, lines of a name and what belongs to it."""
+    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold", show_header=any(headers))
     for header in headers:
         made.add_column(header, overflow="fold")
     for row in rows:

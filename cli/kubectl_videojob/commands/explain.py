@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console, RenderableType
@@ -68,6 +68,8 @@ def _headline(name: str, status: Json, now: datetime.datetime) -> Text:
         line.append(f"  since {since(status['since'], now)}")
     if worker := status.get("worker"):
         line.append(f"  on {worker['name']}")
+    if move := status.get("move"):
+        line.append(f", moving to {move['worker']['name']}")
     return line
 
 
@@ -85,7 +87,7 @@ def _sections(status: Json, found: Explanation | None, now: datetime.datetime) -
 
 
 def _pool_row(pool: PoolOutlook) -> tuple[str, str, str, str]:
-    held_back = ", ".join(f"{count} {reason}" for reason, count in sorted(pool.held_back.items()))
+    held_back = ", ".join(f"{count} {what}" for what, count in sorted(pool.held_back.items()))
     workers = f"{pool.workers} ({held_back})" if held_back else str(pool.workers)
     takes = "yes" if pool.refusal is None else f"no, {pool.refusal}"
     return pool.pool, takes, workers, f"{pool.slots_used} of {pool.slots_total} used"
@@ -99,9 +101,8 @@ def _again(status: Json, now: datetime.datetime) -> Iterator[tuple[str, str]]:
     due = moment(status.get("nextRetryTime"))
     if due is not None:
         yield "next try", f"in {span((due - now).total_seconds())}" if due > now else "now"
-    excluded: list[Any] = status.get("excludedWorkers") or []
-    if excluded:
-        yield "passed over", ", ".join(str(each.get("name", each)) for each in excluded)
+    if excluded := status.get("excludedWorkers"):
+        yield "passed over", ", ".join(each["name"] for each in excluded)
 
 
 def _transition_row(entry: Json) -> tuple[str | Text, ...]:

@@ -11,7 +11,7 @@ from videofleet_operator.domain import exclusion, licence, suspicion
 from videofleet_operator.domain.isolation import fits, slots_of, slots_per_worker
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Snapshot, Why, Worker
-from videofleet_operator.domain.placement import needed_steps, ready
+from videofleet_operator.domain.placement import answers, needed_steps, room
 from videofleet_operator.domain.planner import used_capacity
 from videofleet_operator.domain.shares import Shares
 
@@ -34,7 +34,8 @@ class _Crew(NamedTuple):
     """The workers of a pool, as jobs of one kind see them."""
 
     workers: int
-    held_back: Mapping[Reason, int]
+    held_back: Mapping[Why, int]
+    """Workers that cannot take the job now; the message is what they are, in a few words."""
     slots_used: int
     slots_total: int
 
@@ -145,18 +146,15 @@ class Explainer:
         return crew
 
     def _count(self, pool: Pool, demand: _Demand) -> _Crew:
-        held_back: Counter[Reason] = Counter()
         workers = self._workers.get(pool.key, [])
-        answering = [worker for worker in workers if ready(worker)]
-        capacity = {worker.id: min(worker.capacity, slots_per_worker(pool)) for worker in answering}
-        for worker in answering:
-            reason = _worker_refusal(worker, demand, capacity[worker.id], self._used.get(worker.id, 0))
-            if reason is not None:
-                held_back[reason] += 1
-        if len(answering) < len(workers):
-            held_back[Reason.NO_READY_WORKER] = len(workers) - len(answering)
-        used = sum(self._used.get(worker.id, 0) for worker in answering)
-        return _Crew(len(workers), held_back, used, sum(capacity.values()))
+        refusals = (_worker_refusal(each, demand, room(each, pool), self._used.get(each.id, 0)) for each in workers)
+        answering = [worker for worker in workers if answers(worker)]
+        return _Crew(
+            workers=len(workers),
+            held_back=Counter(why for why in refusals if why is not None),
+            slots_used=sum(self._used.get(worker.id, 0) for worker in answering),
+            slots_total=sum(room(worker, pool) for worker in answering),
+        )
 
     def _outlook(self, pool: Pool, job: Job) -> PoolOutlook:
         refused = self._pool_refusal(pool, job)
@@ -165,7 +163,7 @@ class Explainer:
             pool=pool.key,
             refusal=None if refused is None else refused.message,
             workers=crew.workers,
-            held_back={} if refused is not None else dict(crew.held_back),
+            held_back={} if refused is not None else {why.message: count for why, count in crew.held_back.items()},
             slots_used=crew.slots_used,
             slots_total=crew.slots_total,
         )
@@ -176,7 +174,7 @@ class Explainer:
             message = f"no pool for namespace {job.namespace}"
             return [Cause(reason=Reason.NO_MATCHING_POOL, count=1, message=message)]
         refused: Counter[Why] = Counter()
-        workers: Counter[Reason] = Counter()
+        workers: Counter[Why] = Counter()
         empty = 0
         for pool in pools:
             if (why := self._pool_refusal(pool, job)) is not None:
@@ -185,7 +183,7 @@ class Explainer:
             crew = self._crew(pool, job)
             workers.update(crew.held_back)
             empty += crew.workers == 0
-        found = [_worker_cause(reason, count, job) for reason, count in sorted(workers.items())]
+        found = [_worker_cause(why, count) for why, count in sorted(workers.items(), key=_words)]
         if empty:
             message = f"{_counted(empty, 'pool')} without workers"
             found.append(Cause(reason=Reason.NO_READY_WORKER, count=empty, message=message))
@@ -214,14 +212,21 @@ class Explainer:
         return told if position is None else f"{told}; position {position} of {len(self.positions)}"
 
 
-def _worker_refusal(worker: Worker, demand: _Demand, capacity: int, used: int) -> Reason | None:
+def _worker_refusal(worker: Worker, demand: _Demand, slots: int, used: int) -> Why | None:
+    """Why a worker does not take the job now, in words that follow a number of workers."""
+    if not answers(worker):
+        return Why(Reason.NO_READY_WORKER, "not ready")
+    if worker.drain:
+        return Why(Reason.NO_READY_WORKER, "draining")
+    if worker.cordoned:
+        return Why(Reason.NO_READY_WORKER, "cordoned")
     if not demand.steps <= worker.steps:
-        return Reason.MODEL_MISSING
-    if worker.spent or capacity - used < demand.slots:
-        return Reason.WORKERS_FULL
+        return Why(Reason.MODEL_MISSING, f"without {', '.join(sorted(demand.steps - worker.steps))}")
+    if worker.spent or slots - used < demand.slots:
+        return Why(Reason.WORKERS_FULL, "full")
     if demand.alone and used:
-        return Reason.NO_EMPTY_WORKER
-    return Reason.WORKERS_EXCLUDED if worker.id in demand.avoid else None
+        return Why(Reason.NO_EMPTY_WORKER, "not empty, as it must be for one that crashed workers")
+    return Why(Reason.WORKERS_EXCLUDED, "passed over after a failure there") if worker.id in demand.avoid else None
 
 
 def _own_problem(job: Job) -> list[Cause]:
@@ -229,19 +234,8 @@ def _own_problem(job: Job) -> list[Cause]:
     return [] if problem is None else [Cause(reason=problem.reason, count=1, message=problem.message)]
 
 
-def _worker_cause(reason: Reason, count: int, job: Job) -> Cause:
-    match reason:
-        case Reason.WORKERS_FULL:
-            what = "full"
-        case Reason.MODEL_MISSING:
-            what = f"without {'all of ' if len(needed_steps(job)) > 1 else ''}{', '.join(sorted(needed_steps(job)))}"
-        case Reason.WORKERS_EXCLUDED:
-            what = "passed over, because it failed there" if count == 1 else "passed over, because it failed on them"
-        case Reason.NO_EMPTY_WORKER:
-            what = "not empty (it starts only alone, because workers crashed while they ran it)"
-        case _:
-            what = "not ready"
-    return Cause(reason=reason, count=count, message=f"{_counted(count, 'worker')} {what}")
+def _worker_cause(why: Why, count: int) -> Cause:
+    return Cause(reason=why.reason, count=count, message=f"{_counted(count, 'worker')} {why.message}")
 
 
 def _words(refused: tuple[Why, int]) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from videofleet_api.explain import JobLoad, PoolLoad, Top, WorkerLoad
 from videofleet_api.protocol import JobProgress
-from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Job, Pool, Snapshot, Worker
 from videofleet_operator.domain.observation import current_report
-from videofleet_operator.domain.placement import ready
+from videofleet_operator.domain.placement import answers, room
 from videofleet_operator.domain.planner import used_capacity
 
 _NOTHING = JobProgress()
@@ -55,10 +54,9 @@ def _worker_load(worker: Worker, pool: Pool, used: int, jobs: Sequence[Job]) -> 
         name=worker.name,
         pool=worker.pool,
         node=worker.node,
-        ready=ready(worker),
-        leaving=worker.leaving,
+        ready=answers(worker),
         slots_used=used,
-        slots_total=min(worker.capacity, slots_per_worker(pool)),
+        slots_total=room(worker, pool),
         jobs=len(jobs),
         fps=_rounded(sum(each.processed_fps or 0.0 for each in told)),
         dropped=sum(_dropped(told)),

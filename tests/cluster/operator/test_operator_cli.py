@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import pytest
 
-from tests.cluster.operator.conftest import Shared
+from tests.cluster.operator.conftest import Replicas, Shared
 from tests.cluster.operator.harness import JOBS, World
 from tests.support.cli import Cli
+from tests.support.operator_process import OperatorProcess
 from tests.support.simulated_worker import end, fail, first_frame
 from videofleet_api.codes import ErrorCode
+from videofleet_api.names import ANNOTATION_DRAIN
+from videofleet_operator.kube.resources import NODES, PODS, Resource
+
+SERVICES = Resource("", "v1", "services")
+SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 
 
 @pytest.fixture
@@ -151,6 +158,84 @@ async def test_live_figures(world: World, cli: Cli) -> None:
     nodes = await cli("top nodes --once")
     assert nodes.out.splitlines()[0].split() == ["NODE", "WORKERS", "SLOTS", "JOBS", "FPS", "DROPPED", "RESTARTS"]
     assert len(nodes.out.splitlines()) == 2
+
+
+async def test_a_worker_is_drained_while_its_stream_goes_on(world: World, cli: Cli) -> None:
+    await world.pool(minWorkers=2, maxWorkers=2)
+    await world.until_workers(2)
+    await world.job("camera")
+    before = (await world.until("camera", "INPROGRESS"))["worker"]["name"]
+    told = await cli("drain", before, "--wait")
+    assert told.code == 0, told.err
+    assert told.out.splitlines() == [f"worker {before} is being drained", f"worker {before} is empty"]
+    assert world.last("camera")["worker"]["name"] != before
+    assert "DISCONNECTED" not in world.phases("camera")
+    assert (await world.api.get(PODS, world.namespace, before) or {})["metadata"]["annotations"][ANNOTATION_DRAIN]
+
+
+async def test_a_pool_is_drained_and_takes_jobs_again(world: World, cli: Cli) -> None:
+    await world.pool()
+    await world.until_workers(1)
+    told = await cli("drain", f"pool/{world.pool_name}", "--wait")
+    assert told.code == 0, told.err
+    await world.job("camera")
+    await world.until("camera", "AWAITING", "NoReadyWorker")
+    assert "draining" in str((await explained(cli, "camera"))["summary"])
+    assert (await cli("drain", f"pool/{world.pool_name}", "--undo")).code == 0
+    await world.until("camera", "INPROGRESS")
+
+
+async def test_a_node_is_cordoned_and_its_workers_are_drained(world: World, cli: Cli) -> None:
+    node = f"{world.namespace}-node"
+    await world.api.create(NODES, None, {"metadata": {"name": node}})
+    try:
+        told = await cli("drain", f"node/{node}", "--wait")
+        assert told.out.splitlines()[0] == f"node {node} (0 workers) is being drained"
+        assert (await world.api.get(NODES, None, node) or {})["spec"]["unschedulable"] is True
+        assert (await cli("drain", f"node/{node}", "--undo")).code == 0
+        assert "unschedulable" not in (await world.api.get(NODES, None, node) or {})["spec"]
+    finally:
+        await world.api.delete(NODES, None, node)
+
+
+async def test_what_cannot_be_drained(world: World, cli: Cli) -> None:
+    gone = await cli("drain", "nothing-0-0")
+    assert (gone.code, gone.err.strip()) == (1, 'kubectl videojob: pods "nothing-0-0" not found')
+    odd = await cli("drain", "cluster/all")
+    assert (odd.code, odd.err.strip()) == (1, "kubectl videojob: cluster/all: give POD, pool/NAME or node/NAME")
+
+
+async def test_questions_go_through_the_api_server(apart: World, replicas: Replicas, kubeconfig: str) -> None:
+    """Two replicas behind a Service: whichever is met, the leader answers in the end."""
+    leader = await replicas.leader("one", listen_host="0.0.0.0")
+    follower = replicas.new("two", listen_host="0.0.0.0")
+    await follower.start()
+    await publish(apart, "videofleet-operator", [follower, leader])
+    await apart.job("lost")
+    await apart.until("lost", "AWAITING", "NoMatchingPool")
+    told = await Cli(kubeconfig, apart.namespace, f"{apart.namespace}/videofleet-operator")("explain", "lost")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines()[1].strip() == f"no pool for namespace {apart.namespace}"
+    status, refused = follower.get("/v1/queue")
+    assert (status, json.loads(refused)["leader"]) == (503, "one")
+
+
+async def publish(world: World, name: str, operators: list[OperatorProcess]) -> None:
+    """A Service in front of processes of this machine."""
+    ports = [{"name": "metrics", "port": 8080}]
+    await world.api.create(SERVICES, world.namespace, {"metadata": {"name": name}, "spec": {"ports": ports}})
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: this only asks by which address others would be reached.
+        probe.connect(("192.0.2.1", 9))
+        address = probe.getsockname()[0]
+    for number, operator in enumerate(operators):
+        body = {
+            "metadata": {"name": f"{name}-{number}", "labels": {"kubernetes.io/service-name": name}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "ports": [{"name": "metrics", "port": operator.port, "protocol": "TCP"}],
+        }
+        await world.api.create(SLICES, world.namespace, body)
 
 
 async def test_a_dry_run_is_what_kubectl_would_apply(world: World, cli: Cli) -> None:

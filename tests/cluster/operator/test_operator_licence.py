@@ -9,6 +9,7 @@ import pytest
 
 from tests.cluster.operator.conftest import Namespaces, Replicas, leading
 from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
+from tests.support.cli import Cli
 from tests.support.kubectl import conditions
 from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
@@ -20,9 +21,10 @@ from videofleet_operator.kube.resources import SECRETS, Json
 class Licensed:
     """A namespace whose operator trusts `signer`, and the VideoLicense that it looks at."""
 
-    def __init__(self, world: World, signer: Signer) -> None:
+    def __init__(self, world: World, signer: Signer, cli: Cli) -> None:
         self.world = world
         self.signer = signer
+        self.cli = cli
 
     async def give(self, document: str) -> None:
         """Put the signed document where the VideoLicense points, and create that one if it is not there yet."""
@@ -54,6 +56,7 @@ class Vendor:
 
     signer: Signer
     namespace: str
+    operator: OperatorProcess
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +65,13 @@ def vendor(namespaces: Namespaces, kubeconfig: str, tmp_path_factory: pytest.Tem
     signer, namespace, log = Signer.new(), namespaces.new(), folder / "operator.log"
     (folder / "vendor.pem").write_text(signer.public_pem)
     settings = {"namespace": namespace, "namespaces": namespace, "licence_public_keys": str(folder)}
-    with leading(OperatorProcess(log, kubeconfig, identity="licensed", **settings)):
-        yield Vendor(signer, namespace)
+    process = OperatorProcess(log, kubeconfig, identity="licensed", **settings)
+    with leading(process):
+        yield Vendor(signer, namespace, process)
 
 
 @pytest.fixture
-async def licensed(api: ApiSession, vendor: Vendor) -> AsyncIterator[Licensed]:
+async def licensed(api: ApiSession, vendor: Vendor, kubeconfig: str) -> AsyncIterator[Licensed]:
     """A pool in the vendor's namespace. Other tests that need the cluster's one VideoLicense are waited for."""
 
     async def free() -> bool:
@@ -78,7 +82,8 @@ async def licensed(api: ApiSession, vendor: Vendor) -> AsyncIterator[Licensed]:
     await world.open()
     await world.pool()
     await world.until_workers(1)
-    yield Licensed(world, vendor.signer)
+    cli = Cli(kubeconfig, vendor.namespace, f"http://127.0.0.1:{vendor.operator.port}")
+    yield Licensed(world, vendor.signer, cli)
     await api.delete(LICENSES, None, LICENSE_NAME)
     await world.close()
 
@@ -104,6 +109,30 @@ async def test_a_limit_holds_back_what_is_too_much_until_a_slot_is_free(licensed
     await world.edit(JOBS, "one", enabled=True)
     await world.until("one", "TOO_MANY_CAMERAS", "LicenceExhausted")
     assert world.phases("two") == ["STARTING", "INPROGRESS"]
+
+
+async def test_a_licence_is_installed_shown_and_used_up(licensed: Licensed, tmp_path: Path) -> None:
+    world, cli = licensed.world, licensed.cli
+    none = await cli("license show")
+    assert (none.code, none.out.startswith("no VideoLicense")) == (0, True)
+    path = tmp_path / "licence.json"
+    path.write_text(Signer.new().sign(1))
+    forged = await cli("license install", str(path))
+    assert forged.code == 1
+    assert "the licence is not valid: BadSignature" in forged.err
+    path.write_text(licensed.signer.sign(1))
+    installed = await cli("license install", str(path))
+    assert installed.code == 0, installed.err
+    await world.job("one")
+    await world.until("one", "INPROGRESS")
+    await world.job("two")
+    await world.until("two", "TOO_MANY_CAMERAS", "LicenceExhausted")
+    told = await cli("explain", "two", "-o", "json")
+    assert told.json["explanation"]["summary"] == "licence 1 of 1 used; position 1 of 1"
+    shown = await cli("license show")
+    rows = dict(line.split(None, 1) for line in shown.out.splitlines() if line)
+    assert (shown.code, rows["streams"].strip()) == (0, "1 of 1 used")
+    assert rows["secret"].strip() == f"{world.namespace}/videofleet-licence, key license"
 
 
 async def test_an_expired_licence_starts_nothing_new_and_stops_nothing(licensed: Licensed) -> None:

@@ -53,7 +53,7 @@ def kubeconfig(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("command", ["explain", "tail", "top", "submit", "license show", "license install"])
+@pytest.mark.parametrize("command", ["explain", "tail", "top", "drain", "submit", "license show", "license install"])
 def test_every_command_takes_kubectls_flags(ran: Ran, command: str) -> None:
     told = ran(f"{command} --help")
     assert told.code == 0
@@ -86,6 +86,7 @@ def test_a_dry_run_needs_no_cluster(ran: Ran) -> None:
         ("explain", 2, "Missing argument"),
         ("top sideways", 2, "sideways"),
         ("explain camera", 1, "no usable kubeconfig"),
+        ("drain default-0-0 --undo --wait", 1, "--undo and --wait exclude each other"),
         ("license install /none/licence.json", 1, "/none/licence.json cannot be read: No such file or directory"),
     ],
 )

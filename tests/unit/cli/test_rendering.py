@@ -68,7 +68,7 @@ def test_a_job_that_waits() -> None:
             Cause(reason="NoMatchingPool", count=1, message="1 pool lacks label site=berlin"),
         ],
         pools=[
-            PoolOutlook(pool="site/default", workers=3, held_back={"WorkersFull": 2}, slots_used=32, slots_total=32),
+            PoolOutlook(pool="site/default", workers=3, held_back={"full": 2}, slots_used=32, slots_total=32),
             PoolOutlook(pool="site/other", refusal="lacks label site=berlin"),
         ],
         licence=LicenceOutlook(used=50, limit=50),
@@ -87,9 +87,9 @@ def test_a_job_that_waits() -> None:
         "  NoMatchingPool   1 pool lacks label site=berlin",
         "",
         "Pools",
-        "  POOL           TAKES IT                      WORKERS             SLOTS",
-        "  site/default   yes                           3 (2 WorkersFull)   32 of 32 used",
-        "  site/other     no, lacks label site=berlin   0                   0 of 0 used",
+        "  POOL           TAKES IT                      WORKERS      SLOTS",
+        "  site/default   yes                           3 (2 full)   32 of 32 used",
+        "  site/other     no, lacks label site=berlin   0            0 of 0 used",
     ]
 
 
@@ -107,7 +107,6 @@ def test_a_job_that_failed_says_what_happened_and_when_it_is_tried_again() -> No
         "no connection: connection refused",
         "",
         "Tries",
-        "",
         "last error NETWORK, 2s ago: connection refused",
         "failed attempts 4",
         "next try in 12s",
@@ -149,7 +148,7 @@ class TestTail:
 
 class TestTables:
     pool = PoolLoad(pool="a/p", workers_ready=1, workers=2, **FIGURES)
-    worker = WorkerLoad(name="p-0-0", pool="a/p", node="n1", ready=True, leaving=False, **FIGURES)
+    worker = WorkerLoad(name="p-0-0", pool="a/p", node="n1", ready=True, **FIGURES)
 
     def test_pools(self) -> None:
         assert printed(pools_table(Top(pools=[self.pool], workers=[], jobs=[]))) == [

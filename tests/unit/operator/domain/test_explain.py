@@ -39,7 +39,7 @@ def test_everything_that_holds_a_job_back_is_counted() -> None:
         ("LicenceExhausted", 1),
     ]
     assert [(each.pool, each.refusal, each.workers, each.held_back) for each in told.pools] == [
-        ("default/p", None, 2, {"WorkersFull": 2}),
+        ("default/p", None, 2, {"full": 2}),
         ("default/q", "lacks label gpu=t4", 0, {}),
     ]
     assert (told.pools[0].slots_used, told.pools[0].slots_total) == (2, 2)
@@ -52,6 +52,8 @@ CASES: list[tuple[str, list[Pool], list[Worker], dict[str, Any], Licence | None,
      "2 pools need job label x=y"),
     ("a pool without workers", [pool()], [], {}, None, "1 pool without workers; position 1 of 1"),
     ("one is not connected", [pool()], [worker(connected=False)], {}, None, "1 worker not ready; position 1 of 1"),
+    ("one is drained", [pool()], [worker(drain="is being drained")], {}, None, "1 worker draining; position 1 of 1"),
+    ("one is cordoned", [pool()], [worker(cordoned=True)], {}, None, "1 worker cordoned; position 1 of 1"),
     ("too large", [pool(capacityPerWorker=4)], [worker()], {"slots": 5}, None,
      "1 pool has no worker with more than 4 slots"),
     ("no room for two", [pool(capacityPerWorker=2)], [worker(capacity=1)], {"slots": 2}, None,
@@ -122,7 +124,7 @@ def test_workers_that_failed_the_job() -> None:
     blamed = record(Phase.AWAITING, excluded=(Excluded("a", "id-a", "instance-a"),))
     told = explained(snapshot([running("x", workers[1]), job("new", blamed)], workers))
     assert {each.reason: each.message for each in told.causes} == {
-        "WorkersExcluded": "1 worker passed over, because it failed there",
+        "WorkersExcluded": "1 worker passed over after a failure there",
         "WorkersFull": "1 worker full",
     }
 
