@@ -37,7 +37,7 @@ from tests.faults.proxy.faults import (
     Stale,
     Where,
 )
-from tests.faults.workloads import ALL, ENDLESS, FULL, LICENSED, MIXED
+from tests.faults.workloads import ALL, ENDLESS, FULL, LICENSED, MIXED, MOVING
 
 _STRIDE = 8
 _KILLS = 6
@@ -163,6 +163,17 @@ WORKERS = [
     ),
 ]
 
+MOVES = [
+    Plan("killed-while-moving", MOVING, (Kill(17, True), Kill(20, False), Kill(23, True), Kill(26, False))),
+    Plan("answers-lost-while-moving", MOVING, (LoseAnswer(JOB_STATUS, skip=6, times=6),)),
+    Plan("conflicts-while-moving", MOVING, (Refuse(409, JOB_STATUS, skip=6, times=6),)),
+    Plan("events-late-while-moving", MOVING, (Hold(0.7),)),
+    Plan("dropped-then-gone-while-moving", MOVING, (DropThenGone(2, ("videojobs",), skip=7, times=3),)),
+    Plan("leader-partitioned-while-moving", MOVING, stage=(Partition(18, 8.0),), replicas=2),
+    Plan("worker-crashes-while-moving", MOVING, stage=(CrashWorker(18),)),
+    Plan("answers-of-sets-lost-while-moving", MOVING, workers=(LoseSetAnswer(skip=3, times=5),)),
+]
+
 HASTY = [Plan(f"hasty-{workload.name}", workload, hasty=True) for workload in (MIXED, FULL)]
 UNDISTURBED = [Plan(f"undisturbed-{workload.name}", workload) for workload in ALL]
 
@@ -172,6 +183,7 @@ PLANS = {
     "leaders": LEADERS,
     "workers": WORKERS,
     "kills": [*KILLS_AT_STATUS, *KILLS],
+    "moves": MOVES,
     "hasty": HASTY,
 }
 """By what goes wrong."""

@@ -18,7 +18,7 @@ from tests.faults.oracles import Invariants
 from tests.faults.plans import Plan
 from tests.faults.proxy.server import FaultProxy, Replica
 from tests.faults.strikes import Strikes
-from tests.faults.workloads import GONE, POOL, Add, Change, Edit, Limit, Remove, Workers
+from tests.faults.workloads import GONE, POOL, Add, Change, Edit, Leave, Limit, Remove, Workers
 from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
 from videofleet_api.names import API_VERSION, LABEL_POOL, LICENSE_NAME
@@ -32,6 +32,9 @@ SETTLES_WITHIN = 90.0
 """Seconds since the last operator was started or anything was lost: T of the oracle."""
 LONGEST_ACT = 600.0
 """Seconds, however often operators are started."""
+
+_RENEWALS = 3
+"""In the quiet time at the end: where no operator leads, it is no merit that nothing is written."""
 
 
 class Stage:
@@ -148,6 +151,10 @@ class Stage:
                 await self.world.delete(JOBS, name)
             case Limit(streams):
                 await self._license(streams)
+            case Leave(name):
+                job = self.observer.named("videojobs", name)
+                assert job is not None
+                await self.world.terminate(job["status"]["worker"]["name"])
 
     async def _license(self, streams: int) -> None:
         # Until the operator has told of the new limit, the old one is the one that it can know.
@@ -206,15 +213,21 @@ class Stage:
                     and (job.get("status") or {}).get("observedGeneration") != job["metadata"]["generation"]
                 ):
                     return f"{name}: its newest spec has not been seen"
-            return self._workers_differ()
+            leaving = [pod["metadata"]["name"] for pod in self._pods() if "deletionTimestamp" in pod["metadata"]]
+            return f"{leaving} have not ended" if leaving else self._workers_differ()
 
         return problem
+
+    def _pods(self) -> list[Json]:
+        return list(self.observer.objects["pods"].values())
 
     def _workers_differ(self) -> str | None:
         """Whether workers run what status says and nothing else: a deleted or stopped job runs nowhere."""
         wanted: dict[tuple[str, int], str] = {}
         for job in self.observer.objects["videojobs"].values():
             status = job.get("status") or {}
+            if "move" in status:
+                return f"{job['metadata']['name']} is still moving"
             if status.get("phase") in ASSIGNED:
                 wanted[job["metadata"]["uid"], status["epoch"]] = status["worker"]["name"]
         running = {
@@ -225,14 +238,17 @@ class Stage:
         return None if running == wanted else f"workers run {running}, status says {wanted}"
 
     async def _quiet(self) -> None:
-        """Nothing but the Lease is written for `plan.quiet` seconds."""
+        """A leader is there, and nothing but its Lease is written for `plan.quiet` seconds."""
         began = time.monotonic()
         wait = self.plan.quiet
 
         def problem() -> str | None:
+            now = time.monotonic()
             last = max([began, *(at for at, call in self.proxy.writes if call.kind != "leases")])
-            left = last + wait - time.monotonic()
-            return None if left <= 0 else f"written {wait - left:.1f} s ago: {self._last_writes()}"
+            if now < last + wait:
+                return f"written {now - last:.1f} s ago: {self._last_writes()}"
+            renewed = [at for at, call in self.proxy.writes if call.kind == "leases" and at > now - wait]
+            return None if len(renewed) >= _RENEWALS else "nobody leads"
 
         await self.until(problem, f"nothing is written for {wait:g} s")
         await self.until(self._settled(len(self.plan.workload.acts)), "the end state stays")
@@ -268,7 +284,7 @@ class Stage:
         return {
             "jobs": {job["metadata"]["name"]: job_state(job, runs=runs) for job in jobs},
             "pools": {pool["metadata"]["name"]: pool_state(pool) for pool in pools},
-            "pods": len(self.observer.objects["pods"]),
+            "pods": len(self._pods()),
         }
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

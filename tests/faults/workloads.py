@@ -51,7 +51,14 @@ class Limit:
     streams: int
 
 
-Change = Workers | Add | Edit | Remove | Limit
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The pod of the job's worker is deleted, and goes on until it has no job any more."""
+
+    name: str
+
+
+Change = Workers | Add | Edit | Remove | Limit | Leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,4 +203,23 @@ ENDLESS = Workload(
 )
 """What runs again, after ends and errors."""
 
-ALL = (MIXED, FULL, LICENSED, ENDLESS)
+_ALL_RUN = {"first": "INPROGRESS", "second": "INPROGRESS", "third": "INPROGRESS"}
+MOVING = Workload(
+    "moving",
+    (
+        Act(
+            (
+                Workers({"minWorkers": 2, "maxWorkers": 2, "capacityPerWorker": 4}),
+                Add("first", _CAMERA),
+                Add("second", _CAMERA),
+                Add("third", _OTHER_CAMERA),
+            ),
+            _ALL_RUN,
+        ),
+        Act((Leave("first"),), _ALL_RUN),
+        Act((Leave("second"), Edit("third", _CAMERA)), _ALL_RUN),
+    ),
+)
+"""Streams that leave their workers while they run."""
+
+ALL = (MIXED, FULL, LICENSED, ENDLESS, MOVING)
