@@ -263,7 +263,8 @@ class World:
         for pod in pods:
             metadata = pod["metadata"]
             worker = self.workers.get(metadata["name"])
-            if worker is not None and worker.assigned:
+            # The cluster's own collector declares pods failed that end without a node: those are over.
+            if worker is not None and worker.assigned and pod["status"].get("phase") == "Running":
                 going_on.add(metadata["uid"])
             else:
                 await self._release(metadata["name"])
