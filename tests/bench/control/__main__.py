@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.bench.control import failing, life, many, planning, starting
 from tests.bench.control.batch import PodMarks, watched
 from tests.bench.control.rows import Row, Table, head
-from tests.bench.control.world import NAMESPACE, World, crowd_of, leading, opened, run_to_end, say
+from tests.bench.control.world import NAMESPACE, World, crowd_of, kept_up, leading, opened, run_to_end, say
 from tests.support.control_plane import RAISED
 from tests.support.crowd import Crowd
 from tests.support.operator_process import REPOSITORY
@@ -98,15 +98,9 @@ async def measure_starts(extent: Extent, table: Table, world: World, crowd: Crow
             world.plane.start_controllers()
     table.rows += starting.rows_of(ours, default, raised, ceilings)
     against = "Deployment create to its pod running"
-    table.rows.append(Row("create to running on a new worker", against, new, deployments, 1.15, note=FROM_NOTHING))
+    table.rows.append(Row("create to running on a new worker", against, new, deployments, 1.15))
     table.rows += life.rows_of(mine, alone, theirs)
     return ceilings
-
-
-FROM_NOTHING = (
-    "kwok's containers start in no time, so what is compared is the machinery alone: beside the pod ours makes a key "
-    "pair, dials the worker over mutual TLS, hands it the job and waits for its first frame"
-)
 
 
 async def measure_losses(extent: Extent, table: Table, world: World, crowd: Crowd, ceilings: list[float]) -> None:
@@ -114,24 +108,20 @@ async def measure_losses(extent: Extent, table: Table, world: World, crowd: Crow
     lost, back, moved = failing.Failovers(), list[float](), list[int]()
     settings = {"lease_duration": f"{failing.LEASE:g}"}
     pair = world.operator("one", **settings), world.operator("two", **settings)
-    async with leading(pair[0]):
-        await pair[1].start()
-        try:
-            await starting.settled_workers(world, WORKERS, max(4, extent.streams * 3 // 2 // WORKERS))
-            await crowd.create(f"stream-{number:04}" for number in range(extent.streams))
-            await crowd.until_phase(extent.streams)
-            for round_ in range(extent.rounds):
-                say(f"== losses, round {round_ + 1}")
-                epochs = {job.name: job.epoch for job in crowd.jobs}
-                lost.killed.append(await failing.leader_lost(crowd, pair, f"killed-{round_}", True))
-                lost.graceful.append(await failing.leader_lost(crowd, pair, f"stopped-{round_}", False))
-                again = sum(job.epoch != epochs[job.name] for job in crowd.jobs if job.name in epochs)
-                lost.restarted.append(float(again))
-                took, count = await failing.worker_lost(world, crowd, WORKERS)
-                back.append(took)
-                moved.append(count)
-        finally:
-            pair[1].kill()
+    async with kept_up(*pair):
+        await starting.settled_workers(world, WORKERS, max(4, extent.streams * 3 // 2 // WORKERS))
+        await crowd.create(f"stream-{number:04}" for number in range(extent.streams))
+        await crowd.until_phase(extent.streams)
+        for round_ in range(extent.rounds):
+            say(f"== losses, round {round_ + 1}")
+            epochs = {job.name: job.epoch for job in crowd.jobs}
+            lost.killed.append(await failing.leader_lost(crowd, pair, f"killed-{round_}", True))
+            lost.graceful.append(await failing.leader_lost(crowd, pair, f"stopped-{round_}", False))
+            again = sum(job.epoch != epochs[job.name] for job in crowd.jobs if job.name in epochs)
+            lost.restarted.append(float(again))
+            took, count = await failing.worker_lost(world, crowd, WORKERS)
+            back.append(took)
+            moved.append(count)
     # Measured here only where the starts have not been measured in the same run.
     ceilings = ceilings or [await starting.ceiling(world, [f"c-{number}" for number in range(extent.swarm)])]
     at_ceiling = [count / statistics.median(ceilings) for count in moved]
@@ -171,8 +161,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench-control", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one small round of everything, written nowhere")
     parser.add_argument("--jobs", type=int, default=Extent.jobs, help="in the measures with many jobs")
+    parser.add_argument("--render", action="store_true", help="write the table anew from the figures that there are")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this one, the other rows stay")
     given = parser.parse_args()
+    if given.render:
+        Table.read(RESULTS).write(RESULTS, PAGE)
+        return
     extent = QUICK if given.quick else Extent(jobs=given.jobs)
     table = Table(head())
     with tempfile.TemporaryDirectory(prefix=f"videofleet-{NAMESPACE}-") as folder:

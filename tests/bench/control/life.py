@@ -116,10 +116,7 @@ def rows_of(mine: Lives, alone: Lives, peer: Lives) -> Iterator[Row]:
     against = "batch/v1 Job and its Pod"
     yield Row("API writes in a job's life, all actors", against, mine.writes, peer.writes, 0.4, "writes")
     yield Row("API writes in a job's life, the operator without Events", "", mine.operator, reach=3, unit="writes")
-    note = "for one stream a worker: a key pair, a pod and its scheduling for each job; no goal"
-    yield Row(
-        "API writes in a job's life, one stream a worker", against, alone.writes, peer.writes, None, "writes", note=note
-    )
+    yield Row("API writes in a job's life, one stream a worker", against, alone.writes, peer.writes, None, "writes")
     cpu = "API server's processor time a job"
     yield Row(cpu, against, mine.cpu_ms, peer.cpu_ms, 0.5, "ms")
-    yield Row(f"{cpu}, one stream a worker", against, alone.cpu_ms, peer.cpu_ms, None, "ms", note=note)
+    yield Row(f"{cpu}, one stream a worker", against, alone.cpu_ms, peer.cpu_ms, None, "ms")

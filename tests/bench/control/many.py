@@ -151,5 +151,4 @@ def rows_of(many: Many) -> Iterator[Row]:
         many.cold_few,
         many.index_few,
         0.02,
-        note=f"with {many.few} jobs only: the index takes time with the square of their number",
     )

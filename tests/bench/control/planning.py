@@ -164,6 +164,4 @@ def value_row(python: Path, instances: int = 5) -> Row:
         reach=0.97,
         unit="",
         more_is_better=True,
-        note="drawn clusters in which a quarter more is asked for than there is; "
-        f"the solver had {LIMIT_S:.0f} s for each, we one plan",
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench.control.notes import note_on
+
 BEGIN, END = "<!-- bench-control: written by `make bench-control` -->", "<!-- bench-control: end -->"
 
 
@@ -28,8 +30,6 @@ class Row:
     """None: told only."""
     unit: str = "s"
     more_is_better: bool = False
-    note: str = ""
-    """What holds it back, or what to know when reading it."""
 
     @property
     def ratio(self) -> float | None:
@@ -38,6 +38,11 @@ class Row:
             return None
         base = statistics.median(self.theirs)
         return statistics.median(self.ours) / base if base else None
+
+    @property
+    def note(self) -> str:
+        """What holds it back, or what to know when reading it."""
+        return note_on(self.measure, self.against)
 
     @property
     def met(self) -> bool | None:
@@ -68,7 +73,7 @@ class Row:
         """The reverse of `document`."""
         rounds = row["rounds"]
         figures = rounds["ours"], rounds["theirs"], row["reach"]
-        return cls(row["measure"], row["against"], *figures, row["unit"], row["moreIsBetter"], row["note"])
+        return cls(row["measure"], row["against"], *figures, row["unit"], row["moreIsBetter"])
 
 
 @dataclass
@@ -78,12 +83,19 @@ class Table:
     head: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
 
+    @classmethod
+    def read(cls, results: Path) -> Table:
+        """The table that was written last."""
+        document = json.loads(results.read_text(encoding="utf-8"))
+        rows = [Row.of_document(row) for row in document.pop("rows")]
+        return cls(document, rows)
+
     def keep_others(self, results: Path) -> None:
         """Take over the rows of an earlier run that this one did not measure."""
         if results.exists():
             measured = {(row.measure, row.against) for row in self.rows}
-            earlier = [Row.of_document(row) for row in json.loads(results.read_text(encoding="utf-8"))["rows"]]
-            self.rows += [row for row in earlier if (row.measure, row.against) not in measured]
+            earlier = Table.read(results)
+            self.rows += [row for row in earlier.rows if (row.measure, row.against) not in measured]
 
     def write(self, results: Path, page: Path) -> None:
         """Write control.json, and the table into the page between its marks."""

@@ -150,18 +150,23 @@ async def leading(operator: OperatorProcess) -> AsyncIterator[OperatorProcess]:
 
 
 @asynccontextmanager
-async def kept_up(operator: OperatorProcess) -> AsyncIterator[list[float]]:
-    """As a kubelet does: an operator that ends is started again. The times of that (monotonic) are in the list."""
+async def kept_up(*operators: OperatorProcess) -> AsyncIterator[list[float]]:
+    """Replicas of which one leads. As by a kubelet, one that ends is started again; when (monotonic) is in the list."""
     restarts: list[float] = []
 
     async def keep() -> None:
         while True:
             await asyncio.sleep(0.5)
-            if not operator.running:
-                restarts.append(time.monotonic())
-                operator.launch()
+            for operator in operators:
+                if not operator.running:
+                    restarts.append(time.monotonic())
+                    operator.launch()
 
-    async with leading(operator):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(leading(operators[0]))
+        for standby in operators[1:]:
+            stack.callback(standby.kill)
+            await standby.start()
         task = asyncio.create_task(keep())
         try:
             yield restarts
