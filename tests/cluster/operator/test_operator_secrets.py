@@ -69,7 +69,7 @@ async def test_another_password_in_an_address_keeps_the_run_and_another_camera_d
         await world.api.patch(SECRETS, world.namespace, "address", {"stringData": {"url": url}})
         # So that it is read at once.
         world.worker().job("camera").failed(ErrorCode.AUTH, "401 Unauthorized")
-        await world.until("camera", "INPROGRESS", epoch=epoch, run=run, timeout=20)
+        await world.until("camera", "INPROGRESS", epoch=epoch, run=run, timeout=60)
         assert world.worker().spec("camera").spec.source.url == url
     await world.api.delete(SECRETS, world.namespace, "address")
 
@@ -91,7 +91,7 @@ async def test_a_secret_that_is_gone_stops_no_running_stream(apart: World, repli
     assert "camera" in apart.worker().assigned
     assert apart.scripts.seen["camera"] == [1]
     await apart.secret("login", username="viewer", password="new")
-    await apart.until("later", "INPROGRESS", timeout=20)
+    await apart.until("later", "INPROGRESS", timeout=60)
     await apart.until("camera", "INPROGRESS", epoch=2, run=1)
 
 
