@@ -57,8 +57,8 @@ class Change:
 
     @property
     def name(self) -> str:
-        """A name for an object that is made for it."""
-        return "-".join(self.path).lower()
+        """A name for an object that is made for it; that of a pool has at most 40 characters."""
+        return "-".join(self.path).lower()[-40:].lstrip("-")
 
 
 def changes(plural: str, seed: int, most: Mapping[Property, int], count: int = 2) -> list[Change]:
