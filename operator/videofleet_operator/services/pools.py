@@ -149,7 +149,11 @@ class PoolKeeper:
     # What is done
 
     def _carry_out(self, pool: Pool, decided: PoolPlan, own: list[PodObject]) -> None:
+        # While the API server refuses pods of this pool (a quota, say), one at a time is tried.
+        refused = pool.uid in self._not_made_why
         for place in decided.create:
+            if refused and any(uid == pool.uid for uid, _ in self._making):
+                break
             key = (pool.uid, place)
             if key not in self._making:
                 task = asyncio.create_task(self._make(pool, place))

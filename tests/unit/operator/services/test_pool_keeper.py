@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.support.domain import snapshot
 from tests.unit.operator.kube.fakeapi import FakeApi, refusal
@@ -55,6 +56,11 @@ class Made:
 
     def look(self) -> None:
         self._look()
+
+    @property
+    def making(self) -> list[object]:
+        """Pods that are being made, those that wait after a refusal among them."""
+        return list(self.keeper._making)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -118,3 +124,25 @@ async def test_why_a_pod_cannot_be_made_is_told_until_one_is(made: Made) -> None
     assert "worker pod gpu-0-0 cannot be made" in (made.condition("Ready") or ("", "", ""))[2]
     await eventually(lambda: made.api.collection(PODS))
     await eventually(lambda: "exceeded quota" not in (made.condition("Ready") or ("", "", "exceeded quota"))[2])
+
+
+async def test_a_pool_whose_pods_are_refused_tries_one_at_a_time(made: Made) -> None:
+    refused = 0
+
+    def refuse(request: web.Request) -> web.StreamResponse | None:
+        nonlocal refused
+        if request.method != "POST" or not request.path.endswith("/pods"):
+            return None
+        refused += 1
+        return refusal(403, "Forbidden", "exceeded quota: pods=1")
+
+    made.api.always = refuse
+    made.put({"minWorkers": 20, "maxWorkers": 20})
+    made.look()
+    await eventually(lambda: refused >= 20)
+    await eventually(lambda: not made.making or len(made.making) == 1)
+    before = refused
+    await eventually(lambda: refused >= before + 2)
+    assert len(made.making) <= 1
+    made.api.always = lambda _: None
+    await eventually(lambda: len(made.api.collection(PODS)) == 20)
