@@ -1,0 +1,58 @@
+"""What the chart makes for availability, on the real node: a second operator, budgets, and pods for one job each."""
+
+from examples.demo import tools
+from tests.e2e.conftest import RELEASE, Deployment
+from tests.support.kubectl import Json, Moves, applied, await_phase, eventually, job_manifest, status
+
+OPERATORS = "app.kubernetes.io/component=operator"
+LEASE = "videofleet-operator"
+
+
+def holder(deployment: Deployment) -> str:
+    """Name of the pod that leads."""
+    lease = tools.get("lease", LEASE, deployment.namespace) or {}
+    return str(lease.get("spec", {}).get("holderIdentity", "")).rpartition("_")[0]
+
+
+def test_a_leader_that_is_lost_is_followed_and_no_stream_notices(deployment: Deployment, moves: Moves) -> None:
+    operators = {pod["metadata"]["name"] for pod in tools.get_all("pods", deployment.namespace, OPERATORS)}
+    assert len(operators) == 2
+    with applied(job_manifest("watched", deployment.namespace, deployment.rtsp("cam1"))):
+        before = await_phase("watched", deployment.namespace, "INPROGRESS")
+        leader = holder(deployment)
+        assert leader in operators
+        now = ("--grace-period=0", "--force", "--wait=false")
+        tools.must("kubectl", "delete", "pod", leader, "-n", deployment.namespace, *now)
+        eventually(lambda: holder(deployment) in operators - {leader}, 60, "the other one leads")
+        with applied(job_manifest("later", deployment.namespace, deployment.rtsp("cam2"))):
+            await_phase("later", deployment.namespace, "INPROGRESS")
+        after = status("watched", deployment.namespace)
+        assert (after["epoch"], after["worker"]["instance"]) == (before["epoch"], before["worker"]["instance"])
+        assert moves.phases("watched")[-1] == "INPROGRESS"
+        assert moves.phases("watched").count("INPROGRESS") == 1
+
+
+def test_evictions_are_bounded(deployment: Deployment) -> None:
+    budgets = {budget["metadata"]["name"]: budget for budget in tools.get_all("pdb", deployment.namespace)}
+    assert budgets.keys() == {"default-workers", f"{RELEASE}-operator"}
+    assert budgets["default-workers"]["spec"]["selector"]["matchLabels"] == {"videofleet.io/pool": "default"}
+
+
+def test_a_job_has_a_pod_of_its_own(deployment: Deployment) -> None:
+    def pool_pods() -> list[Json]:
+        return [pod for pod in deployment.workers() if pod["metadata"]["labels"]["videofleet.io/pool"] == "apart"]
+
+    apart = {"apart": "yes"}
+    spec = {"accelerator": {"type": "none"}, "isolation": "pod", "minWorkers": 0, "maxWorkers": 1, "labels": apart}
+    metadata = {"name": "apart", "namespace": deployment.namespace}
+    pool = {"apiVersion": "videofleet.io/v1alpha1", "kind": "WorkerPool", "metadata": metadata, "spec": spec}
+    selector = {"workerSelector": {"matchLabels": apart}}
+    with applied(pool):
+        workers = []
+        for name in ("first", "second"):
+            with applied(job_manifest(name, deployment.namespace, deployment.rtsp("cam1"), **selector)):
+                running = await_phase(name, deployment.namespace, "INPROGRESS", timeout=180)
+                assert running["worker"]["pool"] == f"{deployment.namespace}/apart"
+                workers.append(running["worker"]["id"])
+        assert len(set(workers)) == 2
+        eventually(lambda: not pool_pods(), 60, "the pods went with their jobs")
