@@ -45,10 +45,11 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
     archive = FolderArchive(settings.archive)
     archive.clean_staging(time.time() - _STAGING_SECONDS)
     readiness = Readiness()
+    supervisor: Supervisor | None = None
     registry = process_registry()
     async with AsyncExitStack() as stack:
         # The probes answer while models are loaded, which on a GPU can take minutes.
-        plain = plain_app(readiness.checks, registry)
+        plain = plain_app(readiness.checks, registry, lambda: len(supervisor.running()) if supervisor else 0)
         plain_port = await stack.enter_async_context(_listening(plain, settings.listen, settings.plain_port))
         watch = asyncio.create_task(readiness.watch_archive(archive.probe))
         stack.callback(watch.cancel)

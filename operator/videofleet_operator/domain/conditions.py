@@ -26,6 +26,7 @@ class PoolReason(StrEnum):
 
     WORKERS_READY = "WorkersReady"
     WORKERS_STARTING = "WorkersStarting"
+    UPDATING = "Updating"
     WORKERS_FAILING = "WorkersFailing"
     INVALID_SPEC = "InvalidSpec"
 
@@ -43,6 +44,8 @@ class PoolState:
     """Whether that is more than waiting for a node."""
     invalid: str = ""
     """What is wrong with its spec."""
+    update: str = ""
+    """How far an update of its workers is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def pool_conditions(state: PoolState, generation: int, previous: Sequence[Condit
     reason, message = _pool_words(state, ready)
     findings = (
         _Finding("Ready", ready, reason, message),
-        _Finding("Reconciling", not ready and not state.invalid, reason, message),
+        _Finding("Reconciling", (not ready or bool(state.update)) and not state.invalid, reason, message),
         _Finding("Stalled", bool(state.invalid), reason, message if state.invalid else ""),
     )
     return _timed(findings, generation, previous, now)
@@ -142,9 +145,12 @@ def _pool_words(state: PoolState, ready: bool) -> tuple[PoolReason, str]:
     counts = f"{state.ready} of {state.desired} workers are ready"
     if state.invalid:
         return PoolReason.INVALID_SPEC, state.invalid
+    if ready and state.update:
+        return PoolReason.UPDATING, f"{counts}; {state.update}"
     if ready:
         return PoolReason.WORKERS_READY, counts
     told = f"{counts}: {state.problem}" if state.problem else counts
+    told = f"{told}; {state.update}" if state.update else told
     if state.failed:
         return PoolReason.WORKERS_FAILING, f"{told} ({state.failed} failed and are being replaced)"
     if state.problem and state.failing:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from videofleet_api.codes import Reason
-from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_operator.domain.isolation import fits, slots_per_worker
 from videofleet_operator.domain.matching import refusal
-from videofleet_operator.domain.model import Job, Pool, Snapshot
+from videofleet_operator.domain.model import Job, Pool, Record, Snapshot
 from videofleet_operator.domain.suspicion import held_slots
 
 _MORE_WORKERS_HELP: Final = frozenset(
@@ -23,7 +23,7 @@ def waiting_slots(snapshot: Snapshot) -> dict[str, list[int]]:
     """
     room = _room(snapshot)
     result: dict[str, list[int]] = {key: [] for key in snapshot.pools}
-    for job in sorted(_waiting(snapshot.jobs.values()), key=lambda job: (-job.spec.priority, job.created, job.uid)):
+    for job in sorted(_waiting(snapshot), key=lambda job: (-job.spec.priority, job.created, job.uid)):
         pool = next((key for key in sorted(snapshot.pools) if _takes(snapshot.pools[key], job, room)), None)
         if pool is not None:
             slots = held_slots(job, snapshot.pools[pool])
@@ -43,10 +43,19 @@ def used_slots(snapshot: Snapshot) -> dict[str, int]:
     return used
 
 
-def _waiting(jobs: Iterable[Job]) -> Iterable[Job]:
-    for job in jobs:
-        if job.record.phase is Phase.AWAITING and job.record.reason in _MORE_WORKERS_HELP:
+def _waiting(snapshot: Snapshot) -> Iterable[Job]:
+    """Jobs that need another worker: they have none, or one that does not count any more."""
+    replaced = frozenset(key for key, worker in snapshot.workers.items() if worker.replaced)
+    for job in snapshot.jobs.values():
+        record = job.record
+        waits = record.phase is Phase.AWAITING and record.reason in _MORE_WORKERS_HELP
+        if waits or _leaves(record, replaced):
             yield job
+
+
+def _leaves(record: Record, workers: frozenset[str]) -> bool:
+    """Whether the job runs on one of these workers and has no other yet."""
+    return record.phase in RUNNING and record.move is None and record.held[0].id in workers
 
 
 def _kept_awake(snapshot: Snapshot) -> set[str]:
@@ -72,7 +81,7 @@ def _room(snapshot: Snapshot) -> dict[str, int]:
     room = {key: pool.spec.max_workers * slots_per_worker(pool) for key, pool in snapshot.pools.items()}
     used = used_slots(snapshot)
     for worker in snapshot.workers.values():
-        if worker.pool in room:
+        if worker.pool in room and not worker.replaced:
             room[worker.pool] -= used.get(worker.id, 0)
     return room
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from videofleet_api.names import ANNOTATION_DRAIN
 from videofleet_api.videojob import LabelSelector, MatchExpression
 from videofleet_operator.domain.model import Job, Pool
 
@@ -12,7 +13,8 @@ ANY_NAMESPACE = "*"
 def refusal(pool: Pool, job: Job) -> str | None:
     """Why the pool does not take the job, as the end of a sentence; None: it takes it."""
     return (
-        _namespace_refusal(pool, job.namespace)
+        _drain_refusal(pool)
+        or _namespace_refusal(pool, job.namespace)
         or _job_labels_refusal(pool, job.spec.labels)
         or _selector_refusal(pool, job.spec.worker_selector)
     )
@@ -44,6 +46,10 @@ def _holds(expression: MatchExpression, labels: Labels) -> bool:
             return value is None
         case _:
             return False
+
+
+def _drain_refusal(pool: Pool) -> str | None:
+    return f"is being emptied (annotation {ANNOTATION_DRAIN})" if pool.draining else None
 
 
 def _namespace_refusal(pool: Pool, namespace: str) -> str | None:

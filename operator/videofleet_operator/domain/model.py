@@ -196,6 +196,8 @@ class Worker:
     """Why its jobs are to go elsewhere, as the end of a sentence that begins with its name; empty: they stay."""
     outdated: bool = False
     """Made from an older template than its pool's: it gets new jobs only where no other has room."""
+    replaced: bool = False
+    """It drains, or is going, and its pool makes another one for the jobs that it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,57 +3,19 @@
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from videofleet_api.names import worker_pod_name
 from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool, Seconds
+from videofleet_operator.domain.podview import LIVE, Pod, PodState
+from videofleet_operator.domain.rollout import NO_UPDATE, Rollout, plan_rollout, stands_in_the_way, wakes
 
 LASTING: Final[Seconds] = 600.0
 """A pod that lived so long is replaced at once when it ends."""
 _FIRST_DELAY: Final[Seconds] = 1.0
 _LONGEST_DELAY: Final[Seconds] = 300.0
 _LARGEST_EXPONENT: Final = 9
-
-
-class PodState(StrEnum):
-    """What a worker pod is good for."""
-
-    STARTING = "starting"
-    """It exists and is no worker yet; it is counted on."""
-    READY = "ready"
-    """Its worker answers."""
-    FAILED = "failed"
-    """It has ended, whatever its exit code: a worker never ends by itself."""
-    TERMINATING = "terminating"
-    """It is being deleted."""
-
-
-LIVE: Final = frozenset({PodState.STARTING, PodState.READY})
-
-
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """A worker pod of the pool."""
-
-    name: str
-    ordinal: int
-    incarnation: int
-    state: PodState
-    created: Seconds
-    used: int = 0
-    """Slots that jobs hold on it."""
-    idle_since: Seconds | None = None
-    """Since when it has had no job; None: it has one, or it is not known."""
-    ended: Seconds | None = None
-    """When it failed; None: it is not known, and counts as just now."""
-    outdated: bool = False
-    """Made from another template than the pool has now."""
-    failures: int = 0
-    """How often in a row its place had failed before it was made."""
-    spent: bool = False
-    """It has had its one job and takes no other."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,6 +42,7 @@ class PoolPlan:
     """Names of pods."""
     wake: Seconds | None = None
     """When to look again even if nothing happens."""
+    rollout: Rollout = NO_UPDATE
 
 
 def plan_pool(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int], now: Seconds) -> PoolPlan:
@@ -88,19 +51,25 @@ def plan_pool(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int], now: Seco
     # A failed pod keeps its place while its back-off lasts: a crash loop must not spread to further places.
     held = _held_places(pods, now)
     live = [pod for pod in pods if _counts(pod)]
-    superfluous = _superfluous(pool, live, desired, now)
-    places = _new_places(pods, held, desired - len(live) - len(held), now)
-    leaving = (*_replaced(pods, held), *_spent(pods), *superfluous, *_outdated(live, superfluous))
+    rollout = plan_rollout(pool, live, now)
+    wanted = desired + rollout.surge
+    superfluous = _superfluous(pool, live, wanted, now)
+    places = _new_places(pods, held, wanted - len(live) - len(held), now)
+    leaving = (*_replaced(pods, held), *_spent(pods), *superfluous, *_outdated(live, superfluous, now))
     delete = [pod.name for pod in leaving]
-    return PoolPlan(desired, tuple(places), tuple(delete), _wake(pool, live, held, desired, now))
+    return PoolPlan(desired, tuple(places), tuple(delete), _wake(pool, live, held, wanted, now), rollout)
 
 
 def desired_workers(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int]) -> int:
     """Workers that should be there: by floor, by the jobs that run, by those that wait, within the limits."""
     spec = pool.spec
     floor = min(spec.max_workers, max(spec.min_workers, spec.workers))
-    busy = [pod.used for pod in pods if pod.state in LIVE and pod.used > 0]
-    return min(spec.max_workers, max(floor, _workers_for(busy, waiting, slots_per_worker(pool))))
+    capacity = slots_per_worker(pool)
+    asked = list(waiting)
+    live = [pod for pod in pods if pod.state in LIVE and not pod.draining]
+    # What is free on a cordoned node is no help to those that wait.
+    busy = [capacity if pod.cordoned else pod.used for pod in live if pod.used > 0 or (pod.cordoned and asked)]
+    return min(spec.max_workers, max(floor, _workers_for(busy, asked, capacity)))
 
 
 def restart_delay(failures: int) -> Seconds:
@@ -110,12 +79,12 @@ def restart_delay(failures: int) -> Seconds:
 
 def _counts(pod: Pod) -> bool:
     """Whether it is a worker, or will be one, for the jobs that it has or that are to come."""
-    return pod.state in LIVE and (pod.used > 0 or not pod.spent)
+    return pod.state in LIVE and not pod.draining and (pod.used > 0 or not pod.spent)
 
 
 def _spent(pods: Iterable[Pod]) -> list[Pod]:
-    """Workers whose one job has left them: nobody waits for a delay, the next job needs their accelerator."""
-    return [pod for pod in pods if pod.state in LIVE and not _counts(pod)]
+    """Workers whose one job has left them, or that were emptied: the next ones need their accelerator at once."""
+    return [pod for pod in pods if pod.state in LIVE and not pod.used and not _counts(pod)]
 
 
 def _workers_for(busy: Sequence[int], waiting: Iterable[int], capacity: int) -> int:
@@ -199,15 +168,15 @@ def _superfluous(pool: Pool, live: Sequence[Pod], desired: int, now: Seconds) ->
     surplus = len(live) - desired
     if surplus <= 0:
         return []
-    over = len(live) - pool.spec.max_workers
+    over = len(live) - max(pool.spec.max_workers, desired)
     idle = sorted((pod for pod in live if pod.used == 0), key=_dispensable)
     patient = [pod for pod in idle if _idle_until(pool, pod) <= now]
     # Above the maximum nobody waits for an idle worker.
     return patient[:surplus] if len(patient) >= over else idle[: max(over, 0)]
 
 
-def _dispensable(pod: Pod) -> tuple[bool, int]:
-    return pod.state is PodState.READY, -pod.ordinal
+def _dispensable(pod: Pod) -> tuple[bool, bool, int]:
+    return not pod.outdated, pod.state is PodState.READY, -pod.ordinal
 
 
 def _idle_until(pool: Pool, pod: Pod) -> Seconds:
@@ -215,16 +184,16 @@ def _idle_until(pool: Pool, pod: Pod) -> Seconds:
     return since + pool.spec.scale_down_delay
 
 
-def _outdated(live: Sequence[Pod], leaving: Sequence[Pod]) -> list[Pod]:
-    """One idle worker of an older template, while all others are ready; busy ones go when they become idle."""
-    if any(pod.state is PodState.STARTING and not pod.outdated for pod in live) or leaving:
+def _outdated(live: Sequence[Pod], leaving: Sequence[Pod], now: Seconds) -> list[Pod]:
+    """One idle worker of an older template, while all others are ready; busy ones are emptied first."""
+    if any(stands_in_the_way(pod, now) for pod in live) or leaving:
         return []
     old = sorted((pod for pod in live if pod.outdated and pod.used == 0), key=_dispensable)
     return old[:1]
 
 
 def _wake(pool: Pool, live: Sequence[Pod], held: Mapping[int, Seconds], desired: int, now: Seconds) -> Seconds | None:
-    times = list(held.values())
+    times = [*held.values(), *wakes(live, now)]
     if len(live) > desired:
         times += [_idle_until(pool, pod) for pod in live if pod.used == 0]
     return min((time for time in times if time > now), default=None)

@@ -124,7 +124,7 @@ class Application:
         )
         self.metrics.follow_pools(lambda: pools.figures)
         digest_key = payload.digest_key(keys.key)
-        gatherer = Gatherer(self._caches, fleet, secret_store, licences.secret_keys, digest_key)
+        gatherer = Gatherer(self._caches, fleet, secret_store, licences.secret_keys, digest_key, pools.updates.mark)
         refresher = StatisticsRefresher(
             lambda: gatherer.known,
             fleet.report,

@@ -75,6 +75,7 @@ class Fleet:
             spent=isolated(pool) and (pod.restarts > 0 or bool(state and state.served)),
             cordoned=node is not None and not node.schedulable,
             drain=_why_drain(pod, pool),
+            replaced=pod.meta.drain or pod.meta.deleting,
         )
 
     def report(self, pod_uid: str, job_uid: str) -> JobReport | None:

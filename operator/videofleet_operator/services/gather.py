@@ -45,16 +45,18 @@ class Gatherer:
         secrets: SecretStore,
         further_secrets: Callable[[], dict[SecretKey, bool]],
         digest_key: bytes,
+        mark: Callable[[Worker, PodObject, Pool], Worker],
     ) -> None:
         """`further_secrets`: those that others than jobs need, with whether they wait for better ones.
 
-        `digest_key`: see payload.digest; the same in every replica.
+        `digest_key`: see payload.digest; the same in every replica. `mark`: see Updates.
         """
         self._caches = caches
         self._fleet = fleet
         self._secrets = secrets
         self._further_secrets = further_secrets
         self._digest_key = digest_key
+        self._mark = mark
         self._known: dict[str, KnownJob] = {}
 
     def snapshot(self, now: float, licence: Licence, assumed: Mapping[str, Record]) -> Snapshot:
@@ -143,9 +145,8 @@ class Gatherer:
     def _workers(self, pods: list[PodObject], pools: Mapping[str, Pool]) -> dict[str, Worker]:
         nodes = {node.meta.name: node for node in self._caches.nodes.cache.values()}
         by_uid = {pool.uid: pool for pool in pools.values()}
-        return {
-            pod.meta.uid: self._fleet.worker(pod, by_uid[pod.pool_uid], nodes) for pod in pods if pod.pool_uid in by_uid
-        }
+        known = ((pod, by_uid[pod.pool_uid]) for pod in pods if pod.pool_uid in by_uid)
+        return {pod.meta.uid: self._mark(self._fleet.worker(pod, pool, nodes), pod, pool) for pod, pool in known}
 
 
 def _opening(source: JobObject, now: float) -> tuple[Opening, Why | None]:

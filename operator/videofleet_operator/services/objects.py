@@ -87,6 +87,8 @@ class PodObject:
     """How often in a row its place had failed before it was made."""
     died: bool = False
     """Its process has ended by itself and does not run again yet."""
+    unscheduled: bool = False
+    """No node has room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ def project_pod(body: Json) -> PodObject | None:
         restarts=sum(int(container.get("restartCount", 0)) for container in containers),
         problem=_pod_problem(status, [*(status.get("initContainerStatuses") or []), *containers]),
         died=_died(body, status, containers),
+        unscheduled=_unscheduled(status),
     )
 
 
@@ -232,6 +235,13 @@ def _died(body: Json, status: Json, containers: list[Json]) -> bool:
 def _has_crashed(container: Json) -> bool:
     state = container.get("state") or {}
     return "terminated" in state or (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+
+
+def _unscheduled(status: Json) -> bool:
+    return any(
+        condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable"
+        for condition in status.get("conditions") or []
+    )
 
 
 def _pod_problem(status: Json, containers: list[Json]) -> str:

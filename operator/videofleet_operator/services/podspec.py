@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import math
 from typing import Any
 
 import orjson
 
 from videofleet_api import names
-from videofleet_api.workerpool import AcceleratorType
+from videofleet_api.workerpool import AcceleratorType, DrainMode
 from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool
 from videofleet_operator.domain.pools import Place
@@ -17,6 +18,8 @@ from videofleet_operator.services.podtemplate import CONTAINER_SECURITY, metadat
 Manifest = dict[str, Any]
 _USER_ID = 65532
 _GRACE_SECONDS = 30
+"""For a worker to seal its results and end."""
+_HOOK_COMMAND = ["python", "-m", "videofleet_worker.drain"]
 _GPU = "nvidia.com/gpu"
 _GPU_NODES = {"nvidia.com/gpu.present": "true"}
 _DEFAULT_REQUESTS = {"cpu": "250m", "memory": "512Mi"}
@@ -114,7 +117,8 @@ def _pod_spec(pool: Pool, pod_name: str, default_image: str) -> Manifest:
         "containers": [_container(pool, default_image)],
         "volumes": _volumes(pool, pod_name),
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        # The hook's time counts as part of it.
+        "terminationGracePeriodSeconds": _GRACE_SECONDS + math.ceil(_drain_seconds(pool)),
         # The worker parses bytes from strangers: it gets no identity of ours at all.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -147,6 +151,7 @@ def _container(pool: Pool, default_image: str) -> Manifest:
         "startupProbe": _probe("/readyz", period=1, failures=120),
         "readinessProbe": _probe("/readyz", period=5, failures=3),
         "livenessProbe": _probe("/healthz", period=10, failures=3),
+        "lifecycle": {"preStop": {"exec": {"command": _HOOK_COMMAND}}},
         "volumeMounts": [
             {"name": "tls", "mountPath": "/tls", "readOnly": True},
             {"name": "archive", "mountPath": "/archive"},
@@ -155,12 +160,19 @@ def _container(pool: Pool, default_image: str) -> Manifest:
     }
 
 
+def _drain_seconds(pool: Pool) -> float:
+    """How long a worker that is deleted goes on for its streams to move."""
+    drain = pool.spec.drain
+    return drain.timeout if drain.mode is DrainMode.MAKE_BEFORE_BREAK else 0.0
+
+
 def _environment(pool: Pool) -> list[Manifest]:
     values = {
         "VIDEOFLEET_CAPACITY": str(slots_per_worker(pool)),
         "VIDEOFLEET_EXECUTION_PROVIDER": pool.spec.execution_provider.value,
         "VIDEOFLEET_ARCHIVE": "/archive",
         "VIDEOFLEET_TLS_DIR": "/tls",
+        "VIDEOFLEET_DRAIN_SECONDS": f"{_drain_seconds(pool):g}",
     }
     worker_id = {"name": "VIDEOFLEET_WORKER_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [worker_id, *({"name": key, "value": value} for key, value in values.items())]

@@ -11,8 +11,9 @@ from videofleet_api.workerpool import AcceleratorType, SlotCounts, WorkerCounts,
 from videofleet_operator.domain import demand
 from videofleet_operator.domain.conditions import PoolState, pool_conditions
 from videofleet_operator.domain.model import Pool, Snapshot, Worker
-from videofleet_operator.domain.placement import ready
-from videofleet_operator.domain.pools import Place, Pod, PodState, PoolPlan, plan_pool
+from videofleet_operator.domain.placement import answers
+from videofleet_operator.domain.podview import Pod, PodState
+from videofleet_operator.domain.pools import Place, PoolPlan, plan_pool
 from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Priority, Result
 from videofleet_operator.kube.resources import PODS, ObjectRef
@@ -24,6 +25,7 @@ from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import WORKERPOOLS, Caches
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.objects import PodObject, PoolObject, known_conditions
+from videofleet_operator.services.updates import Updates
 from videofleet_operator.services.worker_keys import WorkerKeys
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class PoolKeeper:
         self._announcer = announcer
         self._keys = keys
         self._budgets = budgets
+        self.updates = Updates(worker_image, lambda: keys.trust)
         self._changed = changed
         self._idle_since: dict[str, float] = {}
         self._failed_at: dict[str, float] = {}
@@ -71,6 +74,7 @@ class PoolKeeper:
         self._keys.follow(self._made_before(pods))
         uids = {pool.uid for pool in snapshot.pools.values()}
         self._not_made_why = {uid: why for uid, why in self._not_made_why.items() if uid in uids}
+        self.updates.keep(uids)
         wakes: list[float] = []
         desired: list[tuple[Pool, int]] = []
         figures: dict[tuple[str, str], PoolFigures] = {}
@@ -82,6 +86,8 @@ class PoolKeeper:
             own = pods.get(pool.uid, [])
             views = [self._view(pod, pool, used, snapshot) for pod in own] + self._coming(pool, own)
             decided = plan_pool(pool, views, waiting[pool.key], snapshot.now)
+            if self.updates.empty(pool, decided.rollout.emptying):
+                self._changed()
             self._carry_out(pool, decided, own)
             desired.append((pool, decided.desired))
             status = self._status(source, pool, decided, views, own, used, snapshot)
@@ -134,7 +140,10 @@ class PoolKeeper:
             spent=worker is not None and worker.spent,
             idle_since=self._idle_since.get(meta.uid),
             ended=self._failed_at.get(meta.uid),
-            outdated=pod.template_digest != podspec.template_digest(pool, self._worker_image, self._keys.trust),
+            outdated=self.updates.outdated(pod, pool),
+            draining=meta.drain,
+            cordoned=worker is not None and worker.cordoned,
+            unscheduled=pod.unscheduled,
         )
 
     def _coming(self, pool: Pool, own: list[PodObject]) -> list[Pod]:
@@ -253,18 +262,24 @@ class PoolKeeper:
         snapshot: Snapshot,
     ) -> WorkerPoolStatus:
         failed = sum(view.state is PodState.FAILED for view in views)
-        answering = [worker for worker in snapshot.workers.values() if worker.pool == pool.key and ready(worker)]
+        there = [worker for worker in snapshot.workers.values() if worker.pool == pool.key and answers(worker)]
+        answering = [worker for worker in there if not worker.drain]
         unmade = self._not_made_why.get(pool.uid, "")
         troubled = next((pod for pod in own if pod.problem and not pod.meta.deleting), None)
         problem = unmade if troubled is None else troubled.problem
         failing = troubled is None or troubled.node is not None
-        state = PoolState(decided.desired, len(answering), failed, problem, failing)
+        state = PoolState(decided.desired, len(answering), failed, problem, failing, update=decided.rollout.progress)
         provider, fallback, models = self._what_workers_run([worker.id for worker in answering], pool)
         return WorkerPoolStatus(
             observed_generation=pool.generation,
             replicas=sum(view.state is not PodState.TERMINATING for view in views),
             selector=f"{LABEL_POOL}={pool.name}",
-            workers=WorkerCounts(desired=decided.desired, ready=len(answering), failed=failed),
+            workers=WorkerCounts(
+                desired=decided.desired,
+                ready=len(answering),
+                draining=len(there) - len(answering) + _going(own, snapshot),
+                failed=failed,
+            ),
             slots=SlotCounts(
                 total=sum(worker.capacity for worker in answering),
                 used=sum(used.get(worker.id, 0) for worker in answering),
@@ -285,6 +300,12 @@ class PoolKeeper:
         reasons = sorted({info.fallback_reason for info in infos if info.fallback_reason})
         fallback = reasons[0] if wants_gpu and reasons else None
         return provider, fallback, sorted({model.name for info in infos for model in info.models})
+
+
+def _going(pods: list[PodObject], snapshot: Snapshot) -> int:
+    """Pods that are being deleted and still answer."""
+    workers = (snapshot.workers.get(pod.meta.uid) for pod in pods if pod.meta.deleting)
+    return sum(worker is not None and worker.connected for worker in workers)
 
 
 def _has_ended(pod: PodObject) -> bool:

@@ -2,6 +2,7 @@
 
 from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
+from tests.support.kubectl import conditions
 from tests.support.simulated_worker import SimulatedWorker, first_frame
 from videofleet_operator.kube.resources import PODS, Json
 
@@ -175,3 +176,34 @@ async def test_a_leader_killed_before_the_other_worker_heard_of_it(apart: World,
     assert not target.assigned
     await operator.start()
     await has_moved(apart, source, target)
+
+
+async def test_a_pool_is_updated_worker_by_worker_and_no_stream_stops(world: World) -> None:
+    await two_workers(world)
+    names = [f"camera-{number}" for number in range(4)]
+    for name in names:
+        await runs(world, name)
+    before = {pod["metadata"]["uid"] for pod in await world.pods()}
+    most = len(before)
+    await world.edit(POOLS, world.pool_name, image="localhost/videofleet-worker:next")
+
+    async def updated() -> bool:
+        nonlocal most
+        pods = await world.pods()
+        most = max(most, len(pods))
+        return len(pods) == 2 and not before & {pod["metadata"]["uid"] for pod in pods}
+
+    await eventually(updated, "both workers are new", 60)
+    assert most == 3, "one more than usual, and never two"
+    await world.until_workers(2)
+    for name in names:
+        status = await world.until(name, "INPROGRESS")
+        assert status["epoch"] >= 2
+        assert world.phases(name) == ["STARTING", "INPROGRESS"]
+
+    async def settled() -> bool:
+        status = await world.status(world.pool_name, POOLS)
+        well = conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
+        return well and bool(status["workers"] == {"desired": 2, "ready": 2, "draining": 0, "failed": 0})
+
+    await eventually(settled, "the pool tells that the update is over")

@@ -1,4 +1,4 @@
-"""Probes and metrics, without TLS: the kubelet and Prometheus have no certificate."""
+"""Probes, metrics and the number of jobs, without TLS: the kubelet and Prometheus have no certificate."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,8 +9,8 @@ Checks = Callable[[], Mapping[str, str | None]]
 """By name: None where all is well, else what is missing."""
 
 
-def plain_app(checks: Checks, registry: CollectorRegistry) -> web.Application:
-    """The application on the plain port."""
+def plain_app(checks: Checks, registry: CollectorRegistry, jobs: Callable[[], int]) -> web.Application:
+    """The application on the plain port. `jobs`: how many are assigned."""
 
     async def healthz(request: web.Request) -> web.Response:
         # That it answers is the answer: the loop that serves this runs everything else.
@@ -24,6 +24,11 @@ def plain_app(checks: Checks, registry: CollectorRegistry) -> web.Application:
     async def metrics(request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def held(request: web.Request) -> web.Response:
+        return web.Response(text=f"{jobs()}\n")
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    app.add_routes(
+        [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics), web.get("/jobs", held)]
+    )
     return app

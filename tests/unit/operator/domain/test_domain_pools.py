@@ -9,7 +9,8 @@ from tests.support.domain import NOW, assigned, job, pool, record, snapshot, wor
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.demand import used_slots, waiting_slots
-from videofleet_operator.domain.pools import Place, Pod, PodState, desired_workers, plan_pool, restart_delay
+from videofleet_operator.domain.podview import Pod, PodState
+from videofleet_operator.domain.pools import Place, desired_workers, plan_pool, restart_delay
 
 
 def pod(ordinal: int = 0, incarnation: int = 0, **fields: Any) -> Pod:
@@ -108,7 +109,7 @@ class TestReplacing:
         assert restart_delay(failures) == delay
 
     def test_one_idle_worker_of_an_older_template_at_a_time(self) -> None:
-        old = [pod(0, outdated=True), busy(1, outdated=True), pod(2, outdated=True)]
+        old = [pod(0, outdated=True), pod(1, outdated=True), pod(2, outdated=True)]
         three = pool(minWorkers=3, maxWorkers=3)
         assert plan_pool(three, old, [], NOW).delete == ("p-2-0",)
         starting = [*old[:2], pod(2, 1, state=PodState.STARTING)]

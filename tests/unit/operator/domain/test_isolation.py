@@ -10,7 +10,8 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.demand import used_slots, waiting_slots
 from videofleet_operator.domain.model import Pool, Worker
-from videofleet_operator.domain.pools import Place, Pod, PodState, plan_pool
+from videofleet_operator.domain.podview import Pod, PodState
+from videofleet_operator.domain.pools import Place, plan_pool
 
 
 def own(name: str = "p", **fields: Any) -> Pool:

@@ -40,7 +40,14 @@ class Made:
         self.caches = Caches.of(session, None, lambda: None)
         self.secrets = SecretStore(session, lambda: None, self.clock, tick=0.005)
         self.fleet = Fleet(http, tls, term=lambda: None, changed=lambda: None, clock=self.clock)
-        self.gatherer = Gatherer(self.caches, self.fleet, self.secrets, lambda: {("cluster", "licence"): False}, b"k")
+        self.gatherer = Gatherer(
+            self.caches,
+            self.fleet,
+            self.secrets,
+            lambda: {("cluster", "licence"): False},
+            b"k",
+            lambda worker, pod, pool: worker,
+        )
 
     def job(self, name: str = "camera", spec: dict[str, Any] | None = None, **metadata: Any) -> None:
         body = self.api.put(JOBS, "video", name, spec=PLAIN if spec is None else spec, metadata=metadata)

@@ -66,13 +66,14 @@ class Made:
         keys = WorkerKeys(session, queue, authority, lambda: datetime.datetime.now(datetime.UTC))
         tls = client_context(authority, TODAY)
         self.fleet = Fleet(http, tls, term=lambda: None, changed=changed, clock=clock)
+        pools = PoolKeeper("image", caches, self.fleet, queue, announcer, keys, BudgetKeeper(caches, queue), changed)
         self.reconciler = Reconciler(
             caches=caches,
-            gatherer=Gatherer(caches, self.fleet, secrets, licences.secret_keys, b"k"),
+            gatherer=Gatherer(caches, self.fleet, secrets, licences.secret_keys, b"k", pools.updates.mark),
             fleet=self.fleet,
             licences=licences,
             statuses=StatusWriter(queue, caches, announcer, self.metrics, changed, clock),
-            pools=PoolKeeper("image", caches, self.fleet, queue, announcer, keys, BudgetKeeper(caches, queue), changed),
+            pools=pools,
             waits=Waits(announcer, clock),
             answers=Answers(lambda: self.leads, lambda: ""),
             expiry=Expiry(queue, changed, clock),
