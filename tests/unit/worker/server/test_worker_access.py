@@ -113,6 +113,7 @@ async def test_half_a_rotation_leaves_the_old_certificate_in_force(start_worker:
 def test_probes_and_metrics_need_no_certificate(shared_worker: WorkerProcess) -> None:
     assert shared_worker.plain("/healthz") == (200, "ok\n")
     assert shared_worker.plain("/readyz") == (200, "ok\n")
+    assert shared_worker.plain("/jobs") == (200, "0\n")
     status, text = shared_worker.plain("/metrics")
     assert status == 200
     assert "videofleet_execution_provider_info{" in text
