@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 
 import pytest
 
-from tests.cluster.operator.conftest import Replicas, Shared
+from tests.cluster.operator.conftest import Shared
 from tests.cluster.operator.harness import JOBS, World
 from tests.support.cli import Cli
-from tests.support.operator_process import OperatorProcess
 from tests.support.simulated_worker import end, fail, first_frame
 from videofleet_api.codes import ErrorCode
 from videofleet_api.names import ANNOTATION_DRAIN
-from videofleet_operator.kube.resources import NODES, PODS, Resource
-
-SERVICES = Resource("", "v1", "services")
-SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
+from videofleet_operator.kube.resources import NODES, PODS
 
 
 @pytest.fixture
@@ -203,39 +198,6 @@ async def test_what_cannot_be_drained(world: World, cli: Cli) -> None:
     assert (gone.code, gone.err.strip()) == (1, 'kubectl videojob: pods "nothing-0-0" not found')
     odd = await cli("drain", "cluster/all")
     assert (odd.code, odd.err.strip()) == (1, "kubectl videojob: cluster/all: give POD, pool/NAME or node/NAME")
-
-
-async def test_questions_go_through_the_api_server(apart: World, replicas: Replicas, kubeconfig: str) -> None:
-    """Two replicas behind a Service: whichever is met, the leader answers in the end."""
-    leader = await replicas.leader("one", listen_host="0.0.0.0")
-    follower = replicas.new("two", listen_host="0.0.0.0")
-    await follower.start()
-    await publish(apart, "videofleet-operator", [follower, leader])
-    await apart.job("lost")
-    await apart.until("lost", "AWAITING", "NoMatchingPool")
-    told = await Cli(kubeconfig, apart.namespace, f"{apart.namespace}/videofleet-operator")("explain", "lost")
-    assert (told.code, told.err) == (0, "")
-    assert told.out.splitlines()[1].strip() == f"no pool for namespace {apart.namespace}"
-    status, refused = follower.get("/v1/queue")
-    assert (status, json.loads(refused)["leader"]) == (503, "one")
-
-
-async def publish(world: World, name: str, operators: list[OperatorProcess]) -> None:
-    """A Service in front of processes of this machine."""
-    ports = [{"name": "metrics", "port": 8080}]
-    await world.api.create(SERVICES, world.namespace, {"metadata": {"name": name}, "spec": {"ports": ports}})
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Nothing is sent: this only asks by which address others would be reached.
-        probe.connect(("192.0.2.1", 9))
-        address = probe.getsockname()[0]
-    for number, operator in enumerate(operators):
-        body = {
-            "metadata": {"name": f"{name}-{number}", "labels": {"kubernetes.io/service-name": name}},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-            "ports": [{"name": "metrics", "port": operator.port, "protocol": "TCP"}],
-        }
-        await world.api.create(SLICES, world.namespace, body)
 
 
 async def test_a_dry_run_is_what_kubectl_would_apply(world: World, cli: Cli) -> None:
