@@ -107,6 +107,12 @@ async def churn(world: World, crowd: Crowd, operator: OperatorProcess, size: Siz
     names = [job.name for job in crowd.jobs]
     born: dict[str, float] = {}
     tasks: set[asyncio.Task[None]] = set()
+
+    async def bear(name: str) -> None:
+        await crowd.create([name])
+        # Not before: a delete that overtakes the create would find nothing to delete.
+        names.append(name)
+
     began = time.monotonic()
     for number in range(int(size.churn_rate * size.churn_seconds)):
         await asyncio.sleep(max(0.0, began + number * pace - time.monotonic()))
@@ -114,8 +120,7 @@ async def churn(world: World, crowd: Crowd, operator: OperatorProcess, size: Siz
             case 0:
                 name = f"new-{next(made):05}"
                 born[name] = time.monotonic()
-                names.append(name)
-                change = crowd.create([name])
+                change = bear(name)
             case 1:
                 change = crowd.delete([names.pop(dice.randrange(len(names)))])
             case _:
