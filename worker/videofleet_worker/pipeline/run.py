@@ -62,6 +62,7 @@ class StreamRun:
         self._runs: list[AnalyticsRun] = []
         self._owns = False
         self._first_answer: float | None = None
+        self._last_frame: float | None = None
         self._plan: Plan | None = None
         self._refusal: RefusedError | None = None
 
@@ -235,9 +236,10 @@ class StreamRun:
         finally:
             shared.release()
         self._reporter.applied(answers.plan.settings)
+        self._last_frame = self._tools.wall_clock()
         due = self._meter.frame(self._tools.clock.monotonic())
         if first:
-            self._reporter.running(self._tools.wall_clock())
+            self._reporter.running(self._last_frame)
         if first or due:
             self._reporter.progress(self._progress())
 
@@ -290,6 +292,7 @@ class StreamRun:
             dropped_frames={**(counters.dropped if counters else {}), **self.counters.dropped},
             source_fps=(info.fps or None) if info else None,
             processed_fps=self._meter.rate,
+            last_frame_time=self._last_frame,
         )
 
     def _has_all_frames(self) -> bool:

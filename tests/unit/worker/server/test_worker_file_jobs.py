@@ -22,11 +22,14 @@ async def test_people_are_detected_tracked_and_told(
     await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25))
     reports = await client.until(uid, TERMINAL)
     states = [report.state for report in reports]
-    assert states[0] is JobState.PREPARING
+    order = [JobState.PREPARING, JobState.RUNNING, JobState.ENDED]
     assert JobState.RUNNING in states
+    assert states == sorted(states, key=order.index)
     last = reports[-1]
     assert (last.state, last.first_frame, last.code) == (JobState.ENDED, True, None)
     assert last.first_frame_time is not None
+    assert last.progress.last_frame_time is not None
+    assert last.progress.last_frame_time > last.first_frame_time
     assert (last.progress.processed_frames, last.progress.total_frames, last.progress.source_fps) == (25, 795, 10.0)
 
     data = await client.log(uid)
