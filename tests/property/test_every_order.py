@@ -52,6 +52,7 @@ def each(uids: tuple[str, ...], *kinds: str) -> list[Event]:
     for slot in SLOTS:
         found += [world.crash(slot), world.die(slot), world.come_up(slot)] if "crashes" in kinds else []
         found += [world.go(slot), world.come_up(slot)] if "losses" in kinds else []
+        found += [world.drain(slot)] if "drains" in kinds else []
         found += [world.fall_silent(slot), world.come_back(slot)] if "silence" in kinds else []
     found += [world.allow(limit) for limit in (1, 2, None)] if "licence" in kinds else []
     found += [world.LOSE_WRITES] if "failed writes" in kinds else []
@@ -75,10 +76,10 @@ def check(step: Step) -> None:
     before, after = step.before.seen, step.after.seen
     for uid, now in after.jobs.items():
         _check_record(before.jobs[uid], now)
-    started = [uid for uid in after.jobs if after.jobs[uid].record.epoch > before.jobs[uid].record.epoch]
-    if started:
+    begun = [uid for uid in after.jobs if after.jobs[uid].record.next_epoch > before.jobs[uid].record.next_epoch]
+    if begun:
         _check_licence(before, after)
-        for uid in started:
+        for uid in begun:
             _check_capacity(before, after, after.jobs[uid])
     _check_processes(step.after)
 
@@ -89,7 +90,12 @@ def _check_record(old: Job, new: Job) -> None:
     assert after.transitions == before.transitions + (after.phase is not before.phase)
     assert before.observed_generation <= after.observed_generation <= new.generation
     moved = after.worker is not None and after.worker != before.worker
-    assert after.epoch == before.epoch + moved, "an epoch is one assignment"
+    took_over = before.move is not None and after.worker == before.move.worker and after.epoch == before.move.epoch
+    given = before.epoch if not moved else before.move.epoch if before.move and took_over else before.next_epoch
+    assert after.epoch == given, "an epoch is one assignment"
+    assert max(before.spent, before.epoch) <= max(after.spent, after.epoch)
+    if after.move is not None and after.move != before.move:
+        assert after.move.epoch == before.next_epoch, "an epoch is given out once"
     assert (after.worker is not None) == (after.phase in ASSIGNED)
     assert len(after.excluded) <= 3
 
@@ -102,13 +108,16 @@ def _check_licence(before: Snapshot, after: Snapshot) -> None:
 
 
 def _check_capacity(before: Snapshot, after: Snapshot, started: Job) -> None:
-    there = started.record.worker
-    assert there is not None
+    there = started.record.move.worker if started.record.move else started.record.worker
+    if there is None:
+        # It was moved and came to an end in one step.
+        return
+    place = (there.id, there.instance)
     others = {
         uid
         for state in (before, after)
         for uid, it in state.jobs.items()
-        if uid != started.uid and it.record.worker == there and it.record.phase in ASSIGNED
+        if uid != started.uid and place in [each[:2] for each in world.assignments(it.record)]
     }
     assert len(others) < CAPACITY, f"{there.name} has no room"
     lonely = [uid for uid in (*others, started.uid) if suspicion.alone(after.jobs[uid].record)]
@@ -116,12 +125,12 @@ def _check_capacity(before: Snapshot, after: Snapshot, started: Job) -> None:
 
 
 def _check_processes(state: State) -> None:
-    """Of what the connected workers run, one epoch of each job, and the one that is written."""
-    running: Counter[str] = Counter()
+    """Of what the connected workers run, each epoch is written, and runs once."""
+    running: Counter[tuple[str, int]] = Counter()
     for pod, it in state.seen.workers.items():
         for uid, report in state.truth.get(pod, {}).items() if it.connected else ():
-            running[uid] += 1
-            assert report.epoch == state.seen.jobs[uid].record.epoch
+            running[uid, report.epoch] += 1
+            assert report.epoch in [epoch for _, _, epoch in world.assignments(state.seen.jobs[uid].record)]
     assert all(count == 1 for count in running.values()), running
 
 
@@ -183,9 +192,19 @@ def check_rest(state: State) -> None:
             assert record.phase is Phase.DISABLED
         elif not _over(it, record):
             assert record.phase in (Phase.INPROGRESS, Phase.AWAITING, Phase.TOO_MANY_CAMERAS), record
-            if record.phase is not Phase.INPROGRESS:
+            if record.phase is Phase.INPROGRESS:
+                _check_stays(state, record)
+            else:
                 assert made.waiting[uid].reason is record.reason or record.reason is Reason.SHED
                 _check_wait(state, record)
+
+
+def _check_stays(state: State, record: Record) -> None:
+    """Nobody stays where it should not be while there is room elsewhere."""
+    assert record.worker is not None
+    assert record.move is None, "a move that never ends"
+    if state.seen.workers[record.worker.id].drain:
+        _check_no_room(state, record)
 
 
 def _over(it: Job, record: Record) -> bool:
@@ -201,6 +220,10 @@ def _check_wait(state: State, record: Record) -> None:
         assert limit is not None, "it waits for a licence without a limit"
         assert holders >= limit, f"it waits, but {holders} of {limit} streams run"
         return
+    _check_no_room(state, record)
+
+
+def _check_no_room(state: State, record: Record) -> None:
     for free in world.slots_ready(state):
         there = [it.record for it in state.seen.jobs.values() if it.record.worker and it.record.worker.id == free.id]
         full = len(there) >= CAPACITY or any(map(suspicion.alone, there)) or (suspicion.alone(record) and there)
@@ -210,7 +233,7 @@ def _check_wait(state: State, record: Record) -> None:
 # The searches
 
 
-ALL = ("crashes", "losses", "silence", "ends", "errors", "edits", "licence", "failed writes")
+ALL = ("crashes", "drains", "losses", "silence", "ends", "errors", "edits", "licence", "failed writes")
 
 
 class Orders(NamedTuple):
@@ -228,6 +251,7 @@ SEARCHES = {
     "workers crash": Orders(("crashes",), 4000),
     "workers are lost and come back": Orders(("losses", "silence"), 4000),
     "jobs end and fail": Orders(("ends", "errors"), 4000),
+    "workers drain and crash": Orders(("drains", "crashes"), 4000),
     "users and the licence": Orders(("edits", "licence"), 4000),
     "everything, also between two writes": Orders(ALL, 4000, patient=False),
     "one job, everything, also between two writes": Orders(ALL, 20000, ("j1",), patient=False),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tests.support.happenings import LOOK, Event, State, Step, step
 from videofleet_api.phases import Phase
 from videofleet_operator.domain import observation
-from videofleet_operator.domain.model import Job, Record, Seconds
+from videofleet_operator.domain.model import Assigned, Job, Record, Seconds
 from videofleet_operator.domain.placement import SILENT_AFTER
 
 Key = tuple[str, ...]
@@ -38,7 +38,9 @@ def _key(state: State, slots: tuple[str, ...]) -> Key:
 
 def _worker_key(state: State, slot: str) -> tuple[object, ...] | None:
     it = state.worker(slot)
-    return None if it is None else (it.connected, it.died, it.silent_for >= SILENT_AFTER, it.id in state.truth)
+    if it is None:
+        return None
+    return it.connected, it.died, it.silent_for >= SILENT_AFTER, it.id in state.truth, bool(it.drain)
 
 
 def _job_key(
@@ -54,7 +56,9 @@ def _job_key(
         (record.first_frame is None, record.run > 0, record.observed_generation > 0),
         -1 if due is None else dues.index(due),
         waits.index(record.since) if waiting else -1,
-        _place(state, record, slots),
+        _place(state, record.worker, slots),
+        _place(state, record.move.worker if record.move else None, slots),
+        record.next_move is None,
         tuple(_excluded_key(state, record, slot) for slot in slots),
         tuple(_runs_key(state, it, slot) for slot in slots),
     )
@@ -64,11 +68,11 @@ def _due(state: State, it: Job) -> Seconds | None:
     held = it.record.worker
     worker = state.seen.workers.get(held.id) if held else None
     due = observation.next_time(it, it.record, worker, state.seen.now)
-    return None if due is None else max(due, state.seen.now)
+    times = [time for time in (due, it.record.next_move) if time is not None]
+    return max(min(times), state.seen.now) if times else None
 
 
-def _place(state: State, record: Record, slots: tuple[str, ...]) -> tuple[object, ...] | None:
-    held = record.worker
+def _place(state: State, held: Assigned | None, slots: tuple[str, ...]) -> tuple[object, ...] | None:
     if held is None:
         return None
     there = state.seen.workers.get(held.id)
@@ -85,7 +89,9 @@ def _runs_key(state: State, it: Job, slot: str) -> tuple[object, ...] | None:
     known = state.truth.get(pod.id, {}).get(it.uid) if pod is not None else None
     if known is None:
         return None
-    return known.epoch == it.record.epoch, known.state.value, known.first_frame, str(known.code)
+    move = it.record.move
+    mine = known.epoch == it.record.epoch, move is not None and known.epoch == move.epoch
+    return *mine, known.state.value, known.first_frame, str(known.code)
 
 
 # The search

@@ -86,7 +86,7 @@ def come_up(slot: str) -> Event:
         template = next(iter(state.seen.workers.values()), None) or _TEMPLATE
         pod = f"{slot}.{made}"
         new = replace(template, name=slot, id=pod, instance=f"{pod}/1", connected=True, died=False, reports={})
-        return _with(state, replace(new, silent_for=JUST_HEARD), runs={})
+        return _with(state, replace(new, silent_for=JUST_HEARD, drain=""), runs={})
 
     return Event(f"{slot} comes up", change)
 
@@ -126,6 +126,18 @@ def come_back(slot: str) -> Event:
         return replace(state, seen=_seen(state.seen, replace(it, connected=True, silent_for=JUST_HEARD)))
 
     return Event(f"{slot} is back", change)
+
+
+def drain(slot: str) -> Event:
+    """A worker's jobs are to go elsewhere, or may stay again."""
+
+    def change(state: State) -> State | None:
+        it = state.worker(slot)
+        if it is None:
+            return None
+        return replace(state, seen=_seen(state.seen, replace(it, drain="" if it.drain else "is drained")))
+
+    return Event(f"{slot} is drained, or not any more", change)
 
 
 def says(slot: str, uid: str, what: str, said: JobState, code: ErrorCode | None = None, *, frame: bool | None) -> Event:
@@ -212,8 +224,10 @@ def _told(state: State) -> Snapshot:
 
 def assignments(record: Record) -> list[tuple[str, str, int]]:
     """What a record has workers run: pod uid, instance and epoch of each."""
-    held = record.worker
-    return [] if held is None or record.phase not in ASSIGNED else [(held.id, held.instance, record.epoch)]
+    if record.worker is None or record.phase not in ASSIGNED:
+        return []
+    held = [(record.worker, record.epoch)] + ([(record.move.worker, record.move.epoch)] if record.move else [])
+    return [(worker.id, worker.instance, epoch) for worker, epoch in held]
 
 
 def _delivered(seen: Snapshot, truth: Truth) -> Truth:
@@ -246,7 +260,7 @@ def _ever(state: State) -> Iterator[Worker]:
     """Pods that are there, and those that a record still names: their uids are never used again."""
     yield from state.seen.workers.values()
     for each in state.seen.jobs.values():
-        held = [each.record.worker] if each.record.worker else []
+        held = [it.worker for it in (each.record, each.record.move) if it is not None and it.worker is not None]
         for known in (*held, *each.record.excluded):
             yield replace(_TEMPLATE, name=known.name, id=known.id)
 
