@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.cluster.operator.conftest import Replicas
-from tests.cluster.operator.harness import JOBS, World
+from tests.cluster.operator.harness import JOBS, World, eventually
 from tests.support.kubectl import conditions
 from tests.support.simulated_worker import crash, fail, first_frame
 from videofleet_api.codes import ErrorCode
@@ -76,3 +76,24 @@ async def test_a_job_that_crashes_workers_runs_alone_then_is_given_up(world: Wor
     # The neighbour, still under suspicion, has the only worker for itself.
     freed = await world.until("bad", "AWAITING", "WorkersFull")
     assert freed["suspicion"] == 0
+
+
+async def test_a_host_is_not_stormed_also_where_a_secret_names_it(apart: World, replicas: Replicas) -> None:
+    operator = await replicas.leader(source_start_burst="2", source_starts_per_second="0.2")
+    await apart.secret("address", url="rtsp://recorder.example/hidden")
+    await apart.pool()
+    await apart.until_workers(1)
+    names = [f"camera{number}" for number in range(4)]
+    for name in names:
+        await apart.job(name, source={"urlSecretRef": {"name": "address", "key": "url"}})
+    # Created within one second they start by uid; the last of them waits 10 seconds, and is told so after 5.
+    await eventually(lambda: any(apart.last(name).get("reason") == "SourceThrottled" for name in names), "one is told")
+    told = next(apart.last(name) for name in names if apart.last(name).get("reason") == "SourceThrottled")
+    assert told["phase"] == "AWAITING"
+    assert told["message"] == "many jobs start at the host of its source: 2 do at once, then 0.2 a second"
+    for name in names:
+        await apart.until(name, "INPROGRESS")
+    began = sorted(apart.phase_began(name, "STARTING") for name in names)
+    # Two at once, then one every 5 seconds; a watch brings each start a moment late.
+    assert began[3] - began[1] > 8
+    assert "recorder.example" not in operator.log()
