@@ -8,6 +8,7 @@ from videofleet_api.phases import ASSIGNED
 from videofleet_api.protocol import JobSpec
 from videofleet_api.source import Source
 from videofleet_api.videojob import Analytics, Step, VideoJobSpec
+from videofleet_api.workerpool import WorkerPoolSpec
 from videofleet_operator.domain.hosts import host_of
 from videofleet_operator.domain.model import ALWAYS, Job, Licence, Opening, Pool, Record, Snapshot, Why, Worker
 from videofleet_operator.domain.restore import from_status
@@ -68,7 +69,7 @@ class Gatherer:
         pods = self._caches.pods.cache.values()
         pools = self._pools()
         self._fleet.follow(pods)
-        workers = self._workers(pods, pools)
+        workers = self._workers(pods)
         jobs = {uid: known.job for uid, known in self.jobs(now).items()}
         found = Snapshot(now=now, jobs=jobs, pools=pools, workers=workers, licence=licence)
         return with_taken(found, assumed)
@@ -142,11 +143,22 @@ class Gatherer:
         pools = [pool_of(source) for source in self._caches.pools.cache.values()]
         return {pool.key: pool for pool in pools if pool is not None}
 
-    def _workers(self, pods: list[PodObject], pools: Mapping[str, Pool]) -> dict[str, Worker]:
+    def _workers(self, pods: list[PodObject]) -> dict[str, Worker]:
+        """The workers of every pool that is there. Those of a pool that cannot be read keep what they run."""
         nodes = {node.meta.name: node for node in self._caches.nodes.cache.values()}
-        by_uid = {pool.uid: pool for pool in pools.values()}
-        known = ((pod, by_uid[pod.pool_uid]) for pod in pods if pod.pool_uid in by_uid)
-        return {pod.meta.uid: self._mark(self._fleet.worker(pod, pool, nodes), pod, pool) for pod, pool in known}
+        sources = [source for source in self._caches.pools.cache.values() if not source.meta.deleting]
+        readable = {source.meta.uid: pool_of(source) for source in sources}
+        unreadable = {source.meta.uid: _unreadable(source) for source in sources if readable[source.meta.uid] is None}
+        workers = {}
+        for pod in pods:
+            uid = pod.pool_uid or ""
+            pool = readable.get(uid)
+            if pool is not None:
+                workers[pod.meta.uid] = self._mark(self._fleet.worker(pod, pool, nodes), pod, pool)
+            elif uid in unreadable:
+                # What such a pool wants of its workers is not known: they are left as they are.
+                workers[pod.meta.uid] = self._fleet.worker(pod, unreadable[uid], nodes)
+        return workers
 
 
 def _opening(source: JobObject, now: float) -> tuple[Opening, Why | None]:
@@ -180,6 +192,12 @@ def pool_of(source: PoolObject) -> Pool | None:
         return None
     meta = source.meta
     return Pool(meta.uid, meta.namespace, meta.name, meta.generation, source.spec, draining=meta.drain)
+
+
+def _unreadable(source: PoolObject) -> Pool:
+    """Stands in for a pool that cannot be read, where its workers are looked at. It is in no snapshot: no job comes."""
+    meta = source.meta
+    return Pool(meta.uid, meta.namespace, meta.name, meta.generation, WorkerPoolSpec())
 
 
 def _secret_keys(job: JobObject) -> list[SecretKey]:

@@ -15,6 +15,7 @@ from tests.unit.operator.kube.fakeapi import FakeApi
 from tests.unit.operator.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW as TODAY
 from videofleet_api.codes import Reason
+from videofleet_api.names import LABEL_INCARNATION, LABEL_ORDINAL, LABEL_POOL
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.model import Licence
 from videofleet_operator.kube import ApiSession
@@ -161,3 +162,17 @@ async def test_what_is_being_written_counts_where_it_takes_something(made: Made)
     phases = {job.name: job.record.phase for job in snapshot.jobs.values()}
     assert phases == {"takes": Phase.STARTING, "gives": Phase.AWAITING}
     assert {known.job.record.phase for known in made.gatherer.jobs(NOW).values()} == {Phase.AWAITING}
+
+
+@pytest.mark.parametrize("spec", [{}, {"capacityPerWorker": 5000}], ids=["readable", "not readable"])
+async def test_workers_stay_known_while_their_pool_cannot_be_read(made: Made, spec: dict[str, Any]) -> None:
+    pool = made.api.put("apis/videofleet.io/v1alpha1/workerpools", "video", "p", spec=spec)
+    made.caches.pools.feed(pool)
+    owner = {"controller": True, "uid": pool["metadata"]["uid"]}
+    labels = {LABEL_POOL: "p", LABEL_ORDINAL: "0", LABEL_INCARNATION: "0"}
+    made.caches.pods.feed(
+        made.api.put("api/v1/pods", "video", "p-0-0", metadata={"labels": labels, "ownerReferences": [owner]})
+    )
+    found = made.gatherer.snapshot(NOW, Licence(), {})
+    assert [worker.pool for worker in found.workers.values()] == ["video/p"]
+    assert list(found.pools) == ([] if spec else ["video/p"]), "but no job comes there"
