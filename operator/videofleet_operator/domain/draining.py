@@ -10,6 +10,7 @@ from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_api.workerpool import DrainMode
 from videofleet_operator.domain import moves
 from videofleet_operator.domain.isolation import slots_of
+from videofleet_operator.domain.licence import giving_way
 from videofleet_operator.domain.model import Job, Record, Seconds, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import answers, room
 
@@ -56,7 +57,7 @@ def to_relieve(snapshot: Snapshot, used: Mapping[str, int]) -> Job | None:
     over = _overfull(snapshot, used)
     jobs = [job for job in snapshot.jobs.values() if _holds(job.record, over)] if over else []
     candidates = [job for job in jobs if _may_be_relieved(job, snapshot.now)]
-    return max(candidates, key=lambda job: (-job.spec.priority, job.created, job.uid), default=None)
+    return max(candidates, key=giving_way, default=None)
 
 
 def last_relief(jobs: Iterable[Job]) -> Seconds | None:

@@ -26,9 +26,10 @@ class Announcer:
         """Tell of a job's change, if it is worth telling. Why it waits is told by `wait`."""
         if (before.phase, before.reason) == (after.phase, after.reason) or after.reason is None:
             return
-        if after.phase not in _TOLD and after.reason is not Reason.SHED:
+        gave_way = after.reason in (Reason.SHED, Reason.PREEMPTED)
+        if after.phase not in _TOLD and not gave_way:
             return
-        warning = after.phase in _WARNINGS or after.reason is Reason.SHED
+        warning = after.phase in _WARNINGS or gave_way
         message = after.message or after.phase.value
         self._recorder.post(_reference(job), "VideoJob", after.reason.value, message, _kind(warning))
 

@@ -21,6 +21,8 @@ from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
 from tests.cluster.operator.harness import World, eventually
+from tests.cluster.operator.licensing import Licensed, Vendor, only_licence
+from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
 from tests.support.waiting import wait_until
 from videofleet_operator.kube import ApiSession, from_kubeconfig
@@ -189,3 +191,35 @@ def replicas(apart: World, tmp_path: Path, kubeconfig: str) -> Iterator[Replicas
         replica.kill()
     for replica in made.all:
         assert "Traceback" not in replica.log_path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def vendor(namespaces: Namespaces, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
+    """A licensor whose key the operator of a namespace has."""
+    folder = tmp_path_factory.mktemp("vendor")
+    signer, namespace, log = Signer.new(), namespaces.new(), folder / "operator.log"
+    (folder / "vendor.pem").write_text(signer.public_pem)
+    settings = {"namespace": namespace, "namespaces": namespace, "licence_public_keys": str(folder)}
+    with leading(OperatorProcess(log, kubeconfig, identity="licensed", **settings)):
+        yield Vendor(signer, namespace)
+
+
+@pytest.fixture
+async def licensed(api: ApiSession, vendor: Vendor) -> AsyncIterator[Licensed]:
+    """A pool in the vendor's namespace."""
+    async with only_licence(api):
+        world = World(api, vendor.namespace)
+        await world.open()
+        await world.pool()
+        await world.until_workers(1)
+        yield Licensed(world, vendor.signer)
+        await world.close()
+
+
+@pytest.fixture
+async def self_licensed(apart: World, tmp_path: Path) -> AsyncIterator[Licensed]:
+    """The namespace `apart`, for replicas whose setting `licence_public_keys` is the test's folder."""
+    signer = Signer.new()
+    (tmp_path / "vendor.pem").write_text(signer.public_pem)
+    async with only_licence(apart.api):
+        yield Licensed(apart, signer)

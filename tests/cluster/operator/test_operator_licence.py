@@ -1,91 +1,14 @@
 """The licence: signed, in a Secret, named by the one VideoLicense of the cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.cluster.operator.conftest import Namespaces, Replicas, leading
+from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
-from tests.support.cli import Cli
+from tests.cluster.operator.licensing import Licensed
 from tests.support.kubectl import conditions
 from tests.support.licences import Signer
-from tests.support.operator_process import OperatorProcess
 from videofleet_api.names import API_VERSION, LICENSE_NAME
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.resources import SECRETS, Json
-
-
-class Licensed:
-    """A namespace whose operator trusts `signer`, and the VideoLicense that it looks at."""
-
-    def __init__(self, world: World, signer: Signer, cli: Cli) -> None:
-        self.world = world
-        self.signer = signer
-        self.cli = cli
-
-    async def give(self, document: str) -> None:
-        """Put the signed document where the VideoLicense points, and create that one if it is not there yet."""
-        world = self.world
-        if await world.api.get(SECRETS, world.namespace, "licence") is None:
-            await world.secret("licence", license=document)
-        else:
-            body = {"stringData": {"license": document}}
-            await world.api.patch(SECRETS, world.namespace, "licence", body)
-        reference = {"namespace": world.namespace, "name": "licence"}
-        body = {"apiVersion": API_VERSION, "kind": "VideoLicense", "metadata": {"name": LICENSE_NAME}}
-        if await world.api.get(LICENSES, None, LICENSE_NAME) is None:
-            await world.api.create(LICENSES, None, {**body, "spec": {"secretRef": reference}})
-
-    async def until(self, status: str, reason: str) -> Json:
-        """Wait for the condition Valid of the VideoLicense; its status."""
-
-        async def check() -> Json | None:
-            found = ((await self.world.api.get(LICENSES, None, LICENSE_NAME)) or {}).get("status") or {}
-            valid = next((each for each in found.get("conditions", []) if each["type"] == "Valid"), {})
-            return found if (valid.get("status"), valid.get("reason")) == (status, reason) else None
-
-        return dict(await eventually(check, f"the licence is Valid={status} {reason}"))
-
-
-@dataclass(frozen=True)
-class Vendor:
-    """A signer, and a namespace whose operator trusts it."""
-
-    signer: Signer
-    namespace: str
-    operator: OperatorProcess
-
-
-@pytest.fixture(scope="module")
-def vendor(namespaces: Namespaces, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
-    folder = tmp_path_factory.mktemp("vendor")
-    signer, namespace, log = Signer.new(), namespaces.new(), folder / "operator.log"
-    (folder / "vendor.pem").write_text(signer.public_pem)
-    settings = {"namespace": namespace, "namespaces": namespace, "licence_public_keys": str(folder)}
-    process = OperatorProcess(log, kubeconfig, identity="licensed", **settings)
-    with leading(process):
-        yield Vendor(signer, namespace, process)
-
-
-@pytest.fixture
-async def licensed(api: ApiSession, vendor: Vendor, kubeconfig: str) -> AsyncIterator[Licensed]:
-    """A pool in the vendor's namespace. Other tests that need the cluster's one VideoLicense are waited for."""
-
-    async def free() -> bool:
-        return await api.get(LICENSES, None, LICENSE_NAME) is None
-
-    await eventually(free, "the cluster has no VideoLicense: these tests make their own and take it away", 120, 1)
-    world = World(api, vendor.namespace)
-    await world.open()
-    await world.pool()
-    await world.until_workers(1)
-    cli = Cli(kubeconfig, vendor.namespace, f"http://127.0.0.1:{vendor.operator.port}")
-    yield Licensed(world, vendor.signer, cli)
-    await api.delete(LICENSES, None, LICENSE_NAME)
-    await world.close()
 
 
 async def test_a_limit_holds_back_what_is_too_much_until_a_slot_is_free(licensed: Licensed) -> None:
@@ -158,9 +81,7 @@ async def test_a_lowered_limit_sheds_the_newest_of_the_lowest_priority(licensed:
         await world.job(name, priority=priority)
         await world.until(name, "INPROGRESS")
         await asyncio.sleep(1)
-    await world.secret("smaller", license=licensed.signer.sign(1))
-    spec = {"secretRef": {"namespace": world.namespace, "name": "smaller"}}
-    await world.api.patch(LICENSES, None, LICENSE_NAME, {"spec": spec})
+    await licensed.replace(licensed.signer.sign(1))
     await world.until("old", "TOO_MANY_CAMERAS", "Shed")
     shed = {name: world.phase_began(name, "TOO_MANY_CAMERAS") for name in ("new", "old")}
     assert shed["old"] - shed["new"] >= 0.9, "one a second"
