@@ -200,8 +200,9 @@ def vendor(namespaces: Namespaces, kubeconfig: str, tmp_path_factory: pytest.Tem
     signer, namespace, log = Signer.new(), namespaces.new(), folder / "operator.log"
     (folder / "vendor.pem").write_text(signer.public_pem)
     settings = {"namespace": namespace, "namespaces": namespace, "licence_public_keys": str(folder)}
-    with leading(OperatorProcess(log, kubeconfig, identity="licensed", **settings)):
-        yield Vendor(signer, namespace)
+    process = OperatorProcess(log, kubeconfig, identity="licensed", **settings)
+    with leading(process):
+        yield Vendor(signer, namespace, process)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tests.cluster.operator.harness import LICENSES, World, eventually
 from tests.support.licences import Signer
+from tests.support.operator_process import OperatorProcess
 from videofleet_api.names import API_VERSION, LICENSE_NAME
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.resources import SECRETS, Json
@@ -56,6 +57,7 @@ class Vendor:
 
     signer: Signer
     namespace: str
+    operator: OperatorProcess
 
 
 @asynccontextmanager

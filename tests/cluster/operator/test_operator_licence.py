@@ -3,9 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
-from tests.cluster.operator.licensing import Licensed
+from tests.cluster.operator.licensing import Licensed, Vendor
+from tests.support.cli import Cli
 from tests.support.kubectl import conditions
 from tests.support.licences import Signer
 from videofleet_api.names import API_VERSION, LICENSE_NAME
@@ -34,8 +37,14 @@ async def test_a_limit_holds_back_what_is_too_much_until_a_slot_is_free(licensed
     assert world.phases("two") == ["STARTING", "INPROGRESS"]
 
 
-async def test_a_licence_is_installed_shown_and_used_up(licensed: Licensed, tmp_path: Path) -> None:
-    world, cli = licensed.world, licensed.cli
+@pytest.fixture
+def cli(vendor: Vendor, kubeconfig: str) -> Cli:
+    """The command line, asking the vendor's operator."""
+    return Cli(kubeconfig, vendor.namespace, f"http://127.0.0.1:{vendor.operator.port}")
+
+
+async def test_a_licence_is_installed_shown_and_used_up(licensed: Licensed, cli: Cli, tmp_path: Path) -> None:
+    world = licensed.world
     none = await cli("license show")
     assert (none.code, none.out.startswith("no VideoLicense")) == (0, True)
     path = tmp_path / "licence.json"
