@@ -21,7 +21,7 @@ from tests.faults.strikes import Strikes
 from tests.faults.workloads import GONE, POOL, Add, Change, Edit, Leave, Limit, Remove, Workers
 from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
-from videofleet_api.names import API_VERSION, LABEL_POOL, LICENSE_NAME
+from videofleet_api.names import API_VERSION, LICENSE_NAME, worker_tls_secret_name
 from videofleet_api.phases import ASSIGNED
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.credentials import ServerAccess
@@ -271,11 +271,12 @@ class Stage:
         await self._check_secrets()
 
     async def _check_secrets(self) -> None:
-        """Every worker's key belongs to its pod, and so goes with it."""
+        """The key of every pod that is there belongs to it, and so goes with it."""
+        pods = {worker_tls_secret_name(pod["metadata"]["name"]) for pod in self._pods()}
         for secret in (await self._api.list(SECRETS, self._namespace))["items"]:
-            name, metadata = secret["metadata"]["name"], secret["metadata"]
-            owners = [owner["kind"] for owner in metadata.get("ownerReferences", [])]
-            assert LABEL_POOL not in metadata.get("labels", {}) or owners == ["Pod"], f"Secret {name} is of {owners}"
+            name = secret["metadata"]["name"]
+            owners = [owner["kind"] for owner in secret["metadata"].get("ownerReferences", [])]
+            assert name not in pods or owners == ["Pod"], f"Secret {name} is of {owners}"
 
     def _end_state(self) -> Json:
         jobs = self.observer.objects["videojobs"].values()

@@ -1,4 +1,4 @@
-"""Every property of a VideoJob set, changed and reverted, as Acto does (SOSP 2023).
+"""Every property of a VideoJob and a WorkerPool set, changed and reverted, as Acto does (SOSP 2023).
 
 For each property there is an object of its own. The API server takes a value or refuses it with a sentence, the
 operator goes through all of it without a crash and looks at every spec, and in the end each object is as the one that
@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.operator.harness import JOBS
-from tests.faults.masking import job_state
+from tests.cluster.operator.harness import JOBS, NOWHERE, POOLS
+from tests.faults.masking import job_state, pool_state
 from tests.faults.plans import Plan
 from tests.faults.specs import Change, Json, changes, patch
 from tests.faults.stage import Stage
@@ -26,6 +26,8 @@ from videofleet_operator.kube.errors import BadRequest, Invalid
 from videofleet_operator.kube.resources import Resource
 
 UNTOUCHED = "untouched"
+COSTLY = {("minWorkers",): 2, ("maxWorkers",): 3, ("workers",): 2}
+"""A pool of 10,000 pods is for another test."""
 WAYS = ("generation", "observedGeneration", "run", "lastError")
 """What tells how often a spec was edited, and what happened on the way."""
 JOB: Json = {
@@ -33,6 +35,7 @@ JOB: Json = {
     "analytics": [{"steps": [{"model": "detect"}, {"model": "track"}]}],
     "sampling": {"mode": "fps", "value": 5},
 }
+POOL: Json = {"accelerator": {"type": "none"}, "nodeSelector": NOWHERE, "jobLabels": {"for": "nobody"}}
 COMPANIONS: dict[tuple[str, ...], Json] = {("source", "urlSecretRef"): {"source": {"url": None}}}
 """What has to change along with a property for its values to be possible at all."""
 
@@ -100,6 +103,7 @@ class Edits:
 
 CASES = [
     pytest.param(JOBS, JOB, job_state, id="VideoJob"),
+    pytest.param(POOLS, POOL, pool_state, id="WorkerPool"),
 ]
 
 
@@ -115,7 +119,7 @@ async def test_every_property_set_changed_and_reverted(
     tmp_path: Path,
 ) -> None:
     seed = int(os.environ.get("FAULTS_SEED", "1"))
-    wanted = changes(resource.plural, seed, {})
+    wanted = changes(resource.plural, seed, COSTLY)
     plan = Plan(f"specs-{resource.plural}-{seed}", Workload("none", ()), lease=20)
     stage = Stage(plan, api, await from_kubeconfig(kubeconfig).load(), namespaces(), tmp_path / "stage")
     edits = Edits(stage, resource, spec, mask)
