@@ -77,10 +77,11 @@ def check(step: Step) -> None:
     for uid, now in after.jobs.items():
         _check_record(before.jobs[uid], now)
     begun = [uid for uid in after.jobs if after.jobs[uid].record.next_epoch > before.jobs[uid].record.next_epoch]
-    if begun:
+    # A move is of a stream that counts already: a licence that was lowered meanwhile does not forbid it.
+    if any(after.jobs[uid].record.phase is Phase.STARTING for uid in begun):
         _check_licence(before, after)
-        for uid in begun:
-            _check_capacity(before, after, after.jobs[uid])
+    for uid in begun:
+        _check_capacity(before, after, after.jobs[uid])
     _check_processes(step.after)
 
 
