@@ -27,7 +27,7 @@ _NOT_QUEUED: Final = frozenset(
     }
 )
 """More room would not start a job that waits for one of these: it has no place in the queue."""
-_PLURAL: Final = {"lacks": "lack", "needs": "need", "takes": "take", "has": "have"}
+_PLURAL: Final = {"lacks": "lack", "needs": "need", "takes": "take", "has": "have", "is": "are"}
 
 
 class _Crew(NamedTuple):

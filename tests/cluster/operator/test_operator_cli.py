@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import pytest
 
-from tests.cluster.operator.conftest import Shared
-from tests.cluster.operator.harness import JOBS, World
+from tests.cluster.operator.conftest import Replicas, Shared
+from tests.cluster.operator.harness import JOBS, NOWHERE, World
 from tests.support.cli import Cli
+from tests.support.operator_process import OperatorProcess
 from tests.support.simulated_worker import end, fail, first_frame
 from videofleet_api.codes import ErrorCode
-from videofleet_api.names import ANNOTATION_DRAIN
-from videofleet_operator.kube.resources import NODES, PODS
+from videofleet_operator.kube.resources import NODES, PODS, Resource
+
+SERVICES = Resource("", "v1", "services")
+ENDPOINTS = Resource("", "v1", "endpoints")
 
 
 @pytest.fixture
@@ -165,7 +169,6 @@ async def test_a_worker_is_drained_while_its_stream_goes_on(world: World, cli: C
     assert told.out.splitlines() == [f"worker {before} is being drained", f"worker {before} is empty"]
     assert world.last("camera")["worker"]["name"] != before
     assert "DISCONNECTED" not in world.phases("camera")
-    assert (await world.api.get(PODS, world.namespace, before) or {})["metadata"]["annotations"][ANNOTATION_DRAIN]
 
 
 async def test_a_pool_is_drained_and_takes_jobs_again(world: World, cli: Cli) -> None:
@@ -174,8 +177,8 @@ async def test_a_pool_is_drained_and_takes_jobs_again(world: World, cli: Cli) ->
     told = await cli("drain", f"pool/{world.pool_name}", "--wait")
     assert told.code == 0, told.err
     await world.job("camera")
-    await world.until("camera", "AWAITING", "NoReadyWorker")
-    assert "draining" in str((await explained(cli, "camera"))["summary"])
+    await world.until("camera", "AWAITING", "NoMatchingPool")
+    assert str((await explained(cli, "camera"))["summary"]).startswith("1 pool is being emptied")
     assert (await cli("drain", f"pool/{world.pool_name}", "--undo")).code == 0
     await world.until("camera", "INPROGRESS")
 
@@ -198,6 +201,43 @@ async def test_what_cannot_be_drained(world: World, cli: Cli) -> None:
     assert (gone.code, gone.err.strip()) == (1, 'kubectl videojob: pods "nothing-0-0" not found')
     odd = await cli("drain", "cluster/all")
     assert (odd.code, odd.err.strip()) == (1, "kubectl videojob: cluster/all: give POD, pool/NAME or node/NAME")
+
+
+async def test_questions_go_through_the_api_server(apart: World, replicas: Replicas, kubeconfig: str) -> None:
+    """Two replicas behind a Service: whichever is met, the leader answers in the end."""
+    leader = await replicas.leader("one", listen_host="0.0.0.0")
+    follower = replicas.new("two", listen_host="0.0.0.0")
+    await follower.start()
+    await publish(apart, "videofleet-operator", [follower, leader])
+    await apart.job("lost")
+    await apart.until("lost", "AWAITING", "NoMatchingPool")
+    told = await Cli(kubeconfig, apart.namespace, f"{apart.namespace}/videofleet-operator")("explain", "lost")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines()[1].strip() == f"no pool for namespace {apart.namespace}"
+    status, refused = follower.get("/v1/queue")
+    assert (status, json.loads(refused)["leader"]) == (503, "one")
+
+
+async def publish(world: World, name: str, operators: list[OperatorProcess]) -> None:
+    """A Service in front of processes of this machine."""
+    ports = [{"name": "metrics", "port": 8080}]
+    await world.api.create(SERVICES, world.namespace, {"metadata": {"name": name}, "spec": {"ports": ports}})
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: this only asks by which address others would be reached.
+        probe.connect(("192.0.2.1", 9))
+        address = probe.getsockname()[0]
+    subsets = []
+    for number, operator in enumerate(operators):
+        # The API server's proxy leads to addresses of pods alone.
+        pod = f"{name}-{number}"
+        spec = {"containers": [{"name": "it", "image": "none"}], "nodeSelector": NOWHERE}
+        await world.api.create(PODS, world.namespace, {"metadata": {"name": pod}, "spec": spec})
+        status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+        await world.api.patch(PODS, world.namespace, pod, {"status": status}, subresource="status")
+        target = {"kind": "Pod", "namespace": world.namespace, "name": pod}
+        port = {"name": "metrics", "port": operator.port}
+        subsets.append({"addresses": [{"ip": address, "targetRef": target}], "ports": [port]})
+    await world.api.create(ENDPOINTS, world.namespace, {"metadata": {"name": name}, "subsets": subsets})
 
 
 async def test_a_dry_run_is_what_kubectl_would_apply(world: World, cli: Cli) -> None:
