@@ -11,7 +11,7 @@ from videofleet_api.codes import ErrorCode
 
 async def wait_for(world: World, name: str, condition: str) -> str:
     """What `kubectl wait` says of a condition of a job."""
-    what = (f"videojob/{name}", f"--for=condition={condition}", "--timeout=30s")
+    what = (f"videojobs.videofleet.io/{name}", f"--for=condition={condition}", "--timeout=30s")
     done = await asyncio.to_thread(kubectl, "-n", world.namespace, "wait", *what)
     return done.stdout + done.stderr
 

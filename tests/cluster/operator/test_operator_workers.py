@@ -71,7 +71,7 @@ async def test_a_full_worker_takes_no_more_and_the_next_in_line_gets_the_place(w
     waiting = await world.until("high", "AWAITING", "WorkersFull")
     assert waiting["message"] == "all 1 worker of 1 matching pool is full (2 of 2 slots)"
     event = await world.until_event("high", "WorkersFull")
-    assert (event["type"], event["message"]) == ("Warning", waiting["message"])
+    assert (event["type"], event["message"]) == ("Warning", "1 worker full")
     await world.delete(JOBS, "one")
     await world.until("high", "INPROGRESS")
     assert world.phases("low") == ["AWAITING"]
@@ -142,13 +142,19 @@ async def test_a_worker_that_is_gone_loses_its_jobs_to_another(world: World) -> 
     assert lost["id"] != other["id"]
     for worker in (lost, other):
         await world.api.delete(PODS, world.namespace, worker["name"])
-    status = await world.until("camera", "INPROGRESS", epoch=2)
-    assert status["worker"]["id"] not in (lost["id"], other["id"])
+
+    def elsewhere() -> bool:
+        """On its way it may have been on the second one, until that was lost too."""
+        status = world.last("camera")
+        return status["phase"] == "INPROGRESS" and status["worker"]["id"] not in (lost["id"], other["id"])
+
+    await eventually(elsewhere, "the camera runs on a new worker")
     phases = world.phases("camera")
     assert phases[:3] == ["STARTING", "INPROGRESS", "DISCONNECTED"]
     assert phases[-2:] == ["STARTING", "INPROGRESS"]
     # A single-pass job that lost its worker has not had its pass.
-    finished = await world.until("file", "COMPLETED", epoch=2)
+    finished = await world.until("file", "COMPLETED")
+    assert finished["epoch"] > 1
     assert (finished["run"], finished["attempt"]) == (1, 0)
     await world.until_workers(2)
 
