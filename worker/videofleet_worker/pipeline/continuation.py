@@ -53,8 +53,12 @@ class Continuation:
         return not self._source.live and self._before is not None and index <= self._before.frame_index
 
     def has(self, capture_time: float) -> bool:
-        """Whether an earlier epoch, which ran beside this one, has told about what a live source showed then."""
-        return self._source.live and self._before is not None and capture_time <= self._before.capture_time
+        """Whether an earlier epoch, which ran beside this one, has told about what a live source showed then.
+
+        Two workers date the same frame a little differently, so what is within half a frame's time is the same.
+        """
+        told = self._before.capture_time + self._period / 2 if self._before is not None else None
+        return self._source.live and told is not None and capture_time <= told
 
     def advance(self, frame: FrameFacts, counts: Counts) -> StreamInfo:
         """The place in the run of the next frame."""
@@ -94,8 +98,11 @@ class Continuation:
         before = self._before
         if before is None or not self._source.live:
             return 0.0
-        period = 1 / self._source.fps if self._source.fps else _USUAL_PERIOD
-        return before.pts + max(frame.capture_time - before.capture_time, period) - frame.pts
+        return before.pts + max(frame.capture_time - before.capture_time, self._period) - frame.pts
+
+    @property
+    def _period(self) -> float:
+        return 1 / self._source.fps if self._source.fps else _USUAL_PERIOD
 
     def _decoded(self, counts: Counts, at_least: int) -> int:
         """The source reports its counter a few times a second: never less than the frames seen, never falling."""

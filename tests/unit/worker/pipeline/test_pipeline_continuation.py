@@ -50,6 +50,15 @@ def test_a_file_keeps_its_own_numbers_and_skips_what_was_told() -> None:
     assert info.elapsed_ms == 210
 
 
+def test_two_workers_date_a_frame_a_little_differently() -> None:
+    place = Continuation(_resume(5), CAMERA)
+    last = _resume(5).last.stream_info.capture_time
+    assert place.has(last + 0.000_047), "the same frame, as the other worker dates it"
+    assert place.has(last - 0.1)
+    assert not place.has(last + 0.1), "the next frame"
+    assert not Continuation(_resume(5), FILE).has(last - 0.1), "a file counts by frames"
+
+
 def test_a_camera_goes_on_behind_what_was_told() -> None:
     place = Continuation(_resume(5, dropped=3), CAMERA)
     assert not place.skips(0)
