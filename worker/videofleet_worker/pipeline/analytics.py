@@ -1,6 +1,7 @@
 """One analytics of a running job: its tracker, its log, its pictures."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from videofleet_api.results import FinishReason, StreamInfo, Usage
 from videofleet_worker.archive.acquire import Ending
@@ -9,7 +10,7 @@ from videofleet_worker.archive.results import write_results
 from videofleet_worker.archive.writer import Counters, LogWriter, Mark, SealPolicy
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.pipeline.chunks import frame_chunk, terminal_chunk
-from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts
+from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
@@ -70,7 +71,7 @@ class AnalyticsRun:
         place = Continuation(log.resume, self._source)
         self._owned = _Owned(log.writer, place, finder)
         kept, self._kept = self._kept, []
-        for answered in kept:
+        for answered in _dated_alike(kept) if self._source.live else kept:
             if not place.has(answered.facts.capture_time):
                 await self._write(self._owned, answered)
         return None
@@ -137,3 +138,8 @@ class AnalyticsRun:
 
     def _mark(self, owned: _Owned, info: StreamInfo) -> Mark:
         return Mark(info.frame_index, info.pts, owned.finder.highest_id, self.processed, info.elapsed_ms)
+
+
+def _dated_alike(kept: Sequence[_Answered]) -> list[_Answered]:
+    dated = dated_alike([answered.facts for answered in kept])
+    return [replace(answered, facts=facts) for answered, facts in zip(kept, dated, strict=True)]

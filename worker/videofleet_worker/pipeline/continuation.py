@@ -1,6 +1,7 @@
 """Where a run stands, over its epochs. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from videofleet_api.results import StreamInfo
@@ -17,6 +18,16 @@ class FrameFacts:
     index: int
     pts: float
     capture_time: float
+
+
+def dated_alike(frames: Sequence[FrameFacts]) -> list[FrameFacts]:
+    """The frames of a live source with times of capture that follow from their pts.
+
+    A source that was just opened delivers what it had in store, and delivers it late; when a picture was taken is
+    known best by the one that came with the least delay.
+    """
+    least = min((frame.capture_time - frame.pts for frame in frames), default=0.0)
+    return [replace(frame, capture_time=frame.pts + least) for frame in frames]
 
 
 @dataclass(frozen=True, slots=True)

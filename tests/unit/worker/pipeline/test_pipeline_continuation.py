@@ -5,7 +5,7 @@ import json
 from tests.support.archives import chunk
 from videofleet_api.results import Chunk, Sidecar
 from videofleet_worker.archive.acquire import ResumePoint
-from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts
+from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.sources.events import SourceInfo
 
 FILE = SourceInfo(live=False, fps=10.0, width=768, height=576, codec="h264", total_frames=100)
@@ -57,6 +57,12 @@ def test_two_workers_date_a_frame_a_little_differently() -> None:
     assert place.has(last - 0.1)
     assert not place.has(last + 0.1), "the next frame"
     assert not Continuation(_resume(5), FILE).has(last - 0.1), "a file counts by frames"
+
+
+def test_frames_that_came_late_at_first_are_dated_by_those_that_came_in_time() -> None:
+    late = [_frame(0, 1000.4), _frame(4, 1000.4), _frame(8, 1000.8)]
+    assert [frame.capture_time for frame in dated_alike(late)] == [1000.0, 1000.4, 1000.8]
+    assert dated_alike([]) == []
 
 
 def test_a_camera_goes_on_behind_what_was_told() -> None:
