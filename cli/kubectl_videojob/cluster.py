@@ -1,6 +1,7 @@
 """The API server of a kubeconfig: plain requests and watches, with refusals as sentences."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ class Cluster:
     def connect(cls, kubeconfig: str | None, context: str | None, namespace: str | None) -> "Cluster":
         """From the same sources as kubectl: flag, $KUBECONFIG, ~/.kube/config; inside a pod, its service account."""
         settings = client.Configuration()
+        # The library looks at the variable once, when it is imported.
+        kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
         try:
             config.load_config(config_file=kubeconfig, context=context, client_configuration=settings)
             found = namespace or _context_namespace(kubeconfig, context)
