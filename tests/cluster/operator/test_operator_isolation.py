@@ -51,7 +51,7 @@ async def test_an_interrupted_job_runs_again_in_a_new_pod(world: World) -> None:
 
 async def test_an_edit_and_an_end_cost_the_pod_too(world: World) -> None:
     await world.pool(isolation="pod", minWorkers=0, maxWorkers=1)
-    world.scripts["file"] = [[first_frame()], [first_frame(), end()], [first_frame()]]
+    world.scripts["file"] = [[first_frame()], [first_frame(), end(2)], [first_frame()]]
     await world.job("file")
     pods = [await _pod_of(world, "file")]
     await world.edit(JOBS, "file", source={"url": "rtsp://camera.example/2"})
