@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 [ -x "$uv" ] || uv=uv
 upgrade=${1:-}
+export UV_SYSTEM_CERTS=1
 
 lock() {
     file=locks/$1

@@ -28,4 +28,5 @@ if [[ ! -x $folder/bin/uv ]]; then
     grep -A40 -E '^uv==' "$lock" | awk 'NR==1 || /^ +--hash/ {print; next} {exit}' >"$folder/uv.txt"
     "$folder/bin/python" -m pip install --quiet --require-hashes -r "$folder/uv.txt"
 fi
-VIRTUAL_ENV=$folder "$folder/bin/uv" pip sync --quiet --require-hashes "$lock"
+# The certificates the machine trusts, as pip takes them: a company's own authority is in no bundle of uv's.
+UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$folder "$folder/bin/uv" pip sync --quiet --require-hashes "$lock"
