@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from .election import Claim, LeaseState, Wait, decide, format_time, next_stamp, parse_lease, still_ours
 from .errors import ApiError, Conflict, NotFound
+from .leasewatch import until_written
 from .resources import LEASES, Json
 from .session import ApiSession
 
@@ -142,7 +143,17 @@ class LeaseElector:
                 log.info("lease %s: somebody else was faster", self._name)
             except ApiError as error:
                 log.warning("lease %s: %s", self._name, error)
-            await self._sleep(pause)
+            await self._rest(pause)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next look; a Lease that is released is looked at right then."""
+        if self._lease is None:
+            await self._sleep(seconds)
+            return
+        version, pause = self._lease.version, self._sleep(seconds)
+        await until_written(
+            self._session, self._namespace, self._name, version, pause, timeout=self._times.call_timeout
+        )
 
     async def _hold(self) -> None:
         """Renew until it is lost."""

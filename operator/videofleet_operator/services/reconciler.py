@@ -28,11 +28,11 @@ from videofleet_operator.services.waits import Waits
 
 log = logging.getLogger(__name__)
 
-_DEBOUNCE = 0.02
-"""Seconds; changes come in swarms, and one plan serves them all."""
-_LONGEST_DEBOUNCE = 1.0
+_SHORTEST_REST = 0.02
+"""Seconds between two passes; changes come in swarms, and one plan serves all that come meanwhile."""
+_LONGEST_REST = 1.0
 _PLAN_SHARE = 5
-"""Planning takes at most a fifth of the time."""
+"""Planning takes at most a sixth of the time."""
 _TICK = 2.0
 """Seconds; there is a pass this often even when nothing happens."""
 _USUAL_PACE = Pace()
@@ -75,7 +75,7 @@ class Reconciler:
         self._pace = pace
         self._buckets: Mapping[str, Bucket] = {}
         self._resting = SCRATCH
-        self._last_pass = 0.0
+        self._rested = 0.0
         self._wake: float | None = None
         self.beat = time.monotonic()
         """Monotonic time at which the loop was last seen alive."""
@@ -90,9 +90,10 @@ class Reconciler:
             self._dirty.clear()
             began = time.perf_counter()
             led = self._reconcile()
-            self._last_pass = time.perf_counter() - began
+            took = time.perf_counter() - began
+            self._rested = time.monotonic() + min(_LONGEST_REST, max(_SHORTEST_REST, _PLAN_SHARE * took))
             if led:
-                self._metrics.plan_seconds.observe(self._last_pass)
+                self._metrics.plan_seconds.observe(took)
 
     async def _wait(self) -> None:
         pause = _TICK if self._wake is None else max(0.0, min(_TICK, self._wake - self._wall()))
@@ -101,7 +102,8 @@ class Reconciler:
                 await self._dirty.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(min(_LONGEST_DEBOUNCE, max(_DEBOUNCE, _PLAN_SHARE * self._last_pass)))
+        # What comes alone, after a rest, is planned at once.
+        await asyncio.sleep(max(0.0, self._rested - time.monotonic()))
 
     def _reconcile(self) -> bool:
         """One pass. Returns whether it planned: only the leader does."""

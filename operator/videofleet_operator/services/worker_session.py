@@ -32,7 +32,7 @@ _SILENCE = 8.0
 """Seconds without a line (heartbeats come every 2) after which the connection is taken for dead and dialled anew."""
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=3, sock_read=_SILENCE)
-_BACKOFF = (0.2, 0.5, 1.0, 2.0, 4.0)
+_BACKOFF = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
 _LONGEST_LINE = 16 * 1024 * 1024
 
 
@@ -215,7 +215,7 @@ class WorkerSession:
                 await self._put(mine, term, info.instance)
             except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
                 log.info("assignment not delivered", extra={"worker": self.address.pod, "error": _short(error)})
-                await asyncio.sleep(_BACKOFF[1])
+                await asyncio.sleep(_BACKOFF[2])
                 self._dirty.set()
 
     async def _put(self, wanted: Mapping[str, Wanted], term: int, instance: str) -> None:
@@ -226,7 +226,7 @@ class WorkerSession:
         if answer is not None and answer.need:
             answer = await self._send(wanted, term, instance, frozenset(answer.need))
         if answer is None:
-            await asyncio.sleep(_BACKOFF[0])
+            await asyncio.sleep(_BACKOFF[1])
             self._dirty.set()
             return
         # What it still needs could not be built; the set comes again once it can (see _shape).

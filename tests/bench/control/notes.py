@@ -3,7 +3,7 @@
 from typing import Final
 
 _STEADY: Final = (
-    "a plan waits 20 ms for what comes with the same swarm, and 5 times the last plan's duration, before it is made; "
+    "a plan is made at once, or 20 ms and 5 times the last one's duration after it; "
     "then comes one status write. A Job's way is two writes of programs that react to each event at once"
 )
 _CPU: Final = (

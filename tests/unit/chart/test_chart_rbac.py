@@ -77,6 +77,7 @@ def test_the_lease_and_the_authority_are_narrowed_to_their_names() -> None:
     assert grants(role["rules"]) == {("coordination.k8s.io", "leases", "create"), ("", "secrets", "create")}
     assert grants(role["rules"], named=True) == {
         ("coordination.k8s.io", "leases", "get"),
+        ("coordination.k8s.io", "leases", "watch"),
         ("coordination.k8s.io", "leases", "patch"),
         ("", "secrets", "get"),
     }

@@ -199,8 +199,21 @@ async def test_a_release_hands_over_at_once(api: FakeApi, world: World, candidat
     assert one.log == ["started 1", "stopped"]
     assert spec(api)["holderIdentity"] == ""
     assert spec(api)["leaseTransitions"] == 1
-    assert await world.pass_until(lambda: two.elector.is_leader) < 3.0
+    # The watch tells: no time needs to pass.
+    await eventually(lambda: two.elector.is_leader)
     assert two.log == ["started 2"]
+
+
+async def test_without_a_watch_a_release_is_seen_at_the_next_look(
+    api: FakeApi, world: World, candidate: Callable[..., Candidate]
+) -> None:
+    api.always = lambda request: refusal(403, "Forbidden") if "watch" in request.query else None
+    one = candidate("one")
+    await world.pass_until(lambda: one.elector.is_leader)
+    two = candidate("two")
+    await world.pass_until(lambda: two.elector.holder == "one")
+    await one.stop()
+    assert await world.pass_until(lambda: two.elector.is_leader) < 3.0
 
 
 async def test_taking_it_back_after_ones_own_release_is_a_new_term(
