@@ -43,8 +43,10 @@ def up(layout: Layout) -> None:
     require_root("a cluster needs a bridge, mounts and containers")
     with exclusive(layout.lock, "change the cluster"):
         ensure_packages(layout)
-        ensure_built(layout, CLUSTER_PROGRAMS)
         _recover_from_other_boot(layout)
+        # What stands in the way is said before the long build, and looked for again after it.
+        _refuse_neighbours(layout)
+        ensure_built(layout, CLUSTER_PROGRAMS)
         _remember_origin(layout)
         _write_everything(layout)
         _ensure_running(layout)
@@ -75,6 +77,16 @@ def _recover_from_other_boot(layout: Layout) -> None:
 def _remember_origin(layout: Layout) -> None:
     if layout.origin.exists():
         return
+    _refuse_neighbours(layout)
+    layout.state.mkdir(parents=True, exist_ok=True, mode=0o755)
+    chosen = "overlayfs" if overlay_works(layout.state) else "native"
+    write_json(layout.origin, {"boot_id": boot_id(), "kernel_settings": kernel_settings(), "snapshotter": chosen})
+
+
+def _refuse_neighbours(layout: Layout) -> None:
+    """Another cluster's packet filter rules and ports; ours are no neighbour's."""
+    if layout.origin.exists():
+        return
     foreign = foreign_cluster_rules()
     if foreign:
         raise LocalClusterError(
@@ -82,9 +94,6 @@ def _remember_origin(layout: Layout) -> None:
             "stop it first, or use another machine"
         )
     _refuse_taken_ports(layout)
-    layout.state.mkdir(parents=True, exist_ok=True, mode=0o755)
-    chosen = "overlayfs" if overlay_works(layout.state) else "native"
-    write_json(layout.origin, {"boot_id": boot_id(), "kernel_settings": kernel_settings(), "snapshotter": chosen})
 
 
 def _refuse_taken_ports(layout: Layout) -> None:
