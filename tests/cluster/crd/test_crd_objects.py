@@ -283,3 +283,9 @@ def test_kubectl_explains(server: Server, field: str, said: str) -> None:
     text = ask(server, "explain", field, f"--api-version={GROUP}/{VERSION}")
     assert re.search(said, " ".join(text.split()))
     assert "<no description>" not in text
+
+
+def test_a_status_has_one_owner_and_none_for_each_field(server: Server, job: str) -> None:
+    made = set_status(server, "VideoJob", job, {"phase": "AWAITING", "progress": {"processedFrames": 3}})
+    (of_status,) = [each for each in made["metadata"]["managedFields"] if each.get("subresource") == "status"]
+    assert of_status["fieldsV1"] == {"f:status": {}}
