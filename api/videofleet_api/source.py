@@ -1,6 +1,7 @@
 """Where the video of a job comes from."""
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
@@ -36,6 +37,8 @@ class SourceKind(StrEnum):
     RECORDED = "recorded"
 
 
+MAX_URL: Final = 2083
+"""Characters of an address; as browsers have it."""
 _SCHEME = "^[a-zA-Z][a-zA-Z0-9+.-]*://"
 _IPV6 = r"\[[0-9a-fA-F:.]+\]"
 _USER_PART = rf"{_SCHEME}([^/?#]*@|([^/?#:\[][^/?#:]*)?:.*@)"
@@ -72,7 +75,7 @@ class Source(Document):
 
     url: str | None = Field(
         None,
-        max_length=2083,
+        max_length=MAX_URL,
         description="Address of the camera, file or playlist: rtsp, rtsps, http or https (also HLS). "
         "Without user and password.",
     )

@@ -168,7 +168,7 @@ def _turn(state: State) -> tuple[State, bool]:
     """A plan in which each connected worker has first frames of all its jobs; where it changes nothing, time passes."""
     framed = {
         pod: {
-            uid: known.model_copy(update={"state": JobState.RUNNING, "first_frame": True, "first_frame_time": NOW})
+            uid: replace(known, state=JobState.RUNNING, first_frame=True, first_frame_time=NOW)
             if known.state is JobState.PREPARING
             else known
             for uid, known in jobs.items()

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from tests.support.domain import NOW, failed, job, pool, report, snapshot, worker
 from videofleet_api.codes import ErrorCode
 from videofleet_api.phases import ASSIGNED, Phase
-from videofleet_api.protocol import JobReport, JobState
+from videofleet_api.protocol import JobState
 from videofleet_operator.domain.demand import used_slots, waiting_slots
 from videofleet_operator.domain.model import Job, Snapshot, Worker
 from videofleet_operator.domain.planner import plan
 from videofleet_operator.domain.pools import Pod, PodState, plan_pool
+from videofleet_operator.domain.reports import Report
 
 POOL = pool(isolation="pod", minWorkers=1, maxWorkers=3, scaleDownDelay=0)
 NAMES = ("a", "b", "c", "d")
@@ -41,7 +42,7 @@ class Site:
         self.now = NOW
         self.pods: dict[str, Running] = {}
         self.jobs: dict[str, Job] = {name: job(name, slots=5, restart={"delay": 0.1, "maxDelay": 1}) for name in NAMES}
-        self.said: dict[str, JobReport] = {}
+        self.said: dict[str, Report] = {}
         self._numbers = itertools.count()
 
     def happens(self, action: str, name: str) -> None:

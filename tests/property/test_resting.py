@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.property.test_planner import clusters, edits, happenings
 from tests.support.domain import NOW, applied, job, record, report, snapshot, worker
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobReport
 from videofleet_operator.domain.model import Snapshot, Worker
 from videofleet_operator.domain.planner import plan, plan_after
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.resting import SCRATCH, Resting
 
 
@@ -59,7 +59,7 @@ def small_change(draw: st.DrawFn, now: Snapshot) -> Snapshot:
 def running(draw: st.DrawFn) -> Snapshot:
     """Workers with streams that run, most of them as they should."""
     names = ("w1", "w2")
-    jobs, reports = [], dict[str, dict[str, JobReport]]()
+    jobs, reports = [], dict[str, dict[str, Report]]()
     for number in range(draw(st.integers(1, 6))):
         on, uid = draw(st.sampled_from(names)), f"j{number}"
         attempt, suspicion = draw(st.sampled_from([(0, 0), (0, 0), (2, 0), (0, 1)]))

@@ -6,12 +6,14 @@ from typing import Any
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobReport, JobState
+from videofleet_api.protocol import JobState
 from videofleet_api.videojob import Restart, VideoJobSpec
 from videofleet_api.workerpool import WorkerPoolSpec
+from videofleet_operator.domain.licence import recorded
 from videofleet_operator.domain.model import Assigned, Job, Licence, Plan, Pool, Record, Snapshot, Worker
 from videofleet_operator.domain.planner import plan
 from videofleet_operator.domain.records import Context
+from videofleet_operator.domain.reports import Report
 
 NOW = 1_800_000_000.0
 STEPS = frozenset({"detect", "track"})
@@ -32,8 +34,9 @@ def job(uid: str = "j1", record: Record | None = None, **fields: Any) -> Job:
     }
     # Unless a test says more, what a worker is given is all of what is analysed.
     own.setdefault("run_digest", own.get("digest", "d1"))
-    base = Job(uid, "default", uid, 1, NOW - 100, spec(**fields), record or Record(), digest="d1")
-    return replace(base, **own)
+    wanted = spec(**fields)
+    base = Job(uid, "default", uid, 1, NOW - 100, wanted, record or Record(), digest="d1")
+    return replace(base, recorded=recorded(wanted.source), **own)
 
 
 def context(**restart: Any) -> Context:
@@ -77,12 +80,12 @@ def record(phase: Phase, **fields: Any) -> Record:
     return replace(base, **fields)
 
 
-def report(uid: str = "j1", epoch: int = 3, state: JobState = JobState.RUNNING, **fields: Any) -> JobReport:
+def report(uid: str = "j1", epoch: int = 3, state: JobState = JobState.RUNNING, **fields: Any) -> Report:
     """What a worker says of a job."""
-    return JobReport(uid=uid, epoch=epoch, state=state, **fields)
+    return Report(uid, epoch, state, **fields)
 
 
-def failed(code: ErrorCode, uid: str = "j1", epoch: int = 3, **fields: Any) -> JobReport:
+def failed(code: ErrorCode, uid: str = "j1", epoch: int = 3, **fields: Any) -> Report:
     """A worker's report of an error."""
     return report(uid, epoch, JobState.FAILED, code=code, message=f"it was {code}", **fields)
 

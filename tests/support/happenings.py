@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from tests.support.domain import applied, report
 from videofleet_api.codes import ErrorCode
 from videofleet_api.phases import ASSIGNED
-from videofleet_api.protocol import TERMINAL, JobReport, JobState
+from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_operator.domain.model import Job, Licence, Plan, Record, Seconds, Snapshot, Worker
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan
+from videofleet_operator.domain.reports import Report
 
 JUST_HEARD = -1e9
 """`silent_for` of a worker that never falls silent by itself: no heartbeat is waited for."""
 FAR: Seconds = 1e8
-Truth = Mapping[str, Mapping[str, JobReport]]
+Truth = Mapping[str, Mapping[str, Report]]
 """What the process in each pod runs, by pod uid and job uid; no process, no entry."""
 
 
@@ -244,7 +245,7 @@ def _delivered(seen: Snapshot, truth: Truth) -> Truth:
     return result
 
 
-def _kept(old: JobReport | None, uid: str, epoch: int) -> JobReport:
+def _kept(old: Report | None, uid: str, epoch: int) -> Report:
     return old if old is not None and old.epoch == epoch else report(uid, epoch, JobState.PREPARING)
 
 
@@ -278,7 +279,7 @@ def _restart(state: State, slot: str) -> State:
     return _with(state, again, runs={})
 
 
-def _with(state: State, it: Worker, runs: Mapping[str, JobReport] | None) -> State:
+def _with(state: State, it: Worker, runs: Mapping[str, Report] | None) -> State:
     truth = _without(state.truth, it.id) if runs is None else {**state.truth, it.id: runs}
     return State(_seen(state.seen, it), truth)
 

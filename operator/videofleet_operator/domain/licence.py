@@ -90,7 +90,7 @@ def next_change(document: LicenseDocument | Standing, now: Seconds) -> Seconds |
 
 def counts(job: Job, licence: Licence) -> bool:
     """Whether the job takes a slot of the licence while it runs."""
-    return licence.count_recorded or not recorded(job.spec.source)
+    return licence.count_recorded or not job.recorded
 
 
 def recorded(source: Source) -> bool:

@@ -6,9 +6,9 @@ from typing import Final
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobReport
 from videofleet_api.videojob import VideoJobSpec
 from videofleet_api.workerpool import WorkerPoolSpec
+from videofleet_operator.domain.reports import Report
 
 Seconds = float
 """Unix seconds for points in time, plain seconds for spans."""
@@ -147,6 +147,7 @@ class Job:
     generation: int
     created: Seconds
     spec: VideoJobSpec
+    """Its source's address may be left out: many jobs share a spec that differs in it alone."""
     record: Record
     digest: str | None = None
     """Digest of what a worker would be given, its settings apart; None while something for it is missing."""
@@ -160,6 +161,8 @@ class Job:
     """Of its source; never told, for the address may come from a Secret. None: it has none, or it is not known."""
     opening: Opening = ALWAYS
     """What its schedule says at the snapshot's time."""
+    recorded: bool = False
+    """Whether its source is a recorded file, see licence.recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ class Worker:
     """The pod is being deleted or has ended: no new jobs, its jobs are lost when it is gone."""
     steps: frozenset[str] = frozenset()
     """Step names that it can run."""
-    reports: Mapping[str, JobReport] = field(default_factory=dict)
+    reports: Mapping[str, Report] = field(default_factory=dict)
     """Newest report of each job, by uid."""
     spent: bool = False
     """It takes no further job: its pool gives each job a pod of its own, and this one has had its job."""

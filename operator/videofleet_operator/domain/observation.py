@@ -4,7 +4,7 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, RUNNING, Phase
-from videofleet_api.protocol import TERMINAL, JobReport, JobState
+from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_operator.domain import exclusion, facts, suspicion
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at
 from videofleet_operator.domain.facts import Fact
@@ -12,6 +12,7 @@ from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Assigned, Job, Move, Pool, Record, Seconds, Why, Worker
 from videofleet_operator.domain.moves import times_too_far_ahead
 from videofleet_operator.domain.placement import SILENT_AFTER
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.schedule import told
 
 REASSIGN_AFTER: Final[Seconds] = 30.0
@@ -73,7 +74,7 @@ def move_fact(job: Job, record: Record, target: Worker | None, now: Seconds) -> 
     return facts.MoveTakesOver() if lost else None
 
 
-def _will_not_take(job: Job, move: Move, target: Worker | None, report: JobReport | None, now: Seconds) -> bool:
+def _will_not_take(job: Job, move: Move, target: Worker | None, report: Report | None, now: Seconds) -> bool:
     if _is_lost(move.worker, target):
         return True
     if report is not None and report.state in TERMINAL:
@@ -129,7 +130,7 @@ def run_fact(job: Job, record: Record) -> Fact | None:
     return None if same else facts.RunOver()
 
 
-def settings_fact(record: Record, report: JobReport | None) -> Fact | None:
+def settings_fact(record: Record, report: Report | None) -> Fact | None:
     """What the job's worker has applied of an edit. `report`: that of the current epoch."""
     if report is None or report.settings in (None, record.settings) or record.phase not in RUNNING:
         return None
@@ -207,13 +208,13 @@ def lost_for_good(record: Record, worker: Worker | None, now: Seconds) -> bool:
     return worker.silent_for >= SILENT_AFTER and now >= record.since + REASSIGN_AFTER
 
 
-def current_report(job: Job, record: Record, worker: Worker | None) -> JobReport | None:
+def current_report(job: Job, record: Record, worker: Worker | None) -> Report | None:
     """What the worker says of the job's current epoch."""
     report = None if worker is None else worker.reports.get(job.uid)
     return report if report is not None and report.epoch == record.epoch else None
 
 
-def _terminal_fact(report: JobReport, now: Seconds) -> Fact | None:
+def _terminal_fact(report: Report, now: Seconds) -> Fact | None:
     first_frame = _first_frame_of(report, now)
     code, message = report.code or ErrorCode.INTERNAL, report.message or "the worker gave no message"
     match report.state:
@@ -229,7 +230,7 @@ def _terminal_fact(report: JobReport, now: Seconds) -> Fact | None:
             return None
 
 
-def _running_fact(record: Record, report: JobReport, now: Seconds) -> Fact | None:
+def _running_fact(record: Record, report: Report, now: Seconds) -> Fact | None:
     first_frame = _first_frame_of(report, now)
     if record.phase is Phase.STARTING:
         return None if first_frame is None else facts.FirstFrame(report.epoch, first_frame)
@@ -238,13 +239,13 @@ def _running_fact(record: Record, report: JobReport, now: Seconds) -> Fact | Non
     return facts.Reconnected(report.epoch) if first_frame is not None else None
 
 
-def _back_fact(worker: Worker, report: JobReport | None, now: Seconds) -> Fact | None:
+def _back_fact(worker: Worker, report: Report | None, now: Seconds) -> Fact | None:
     if worker.instance is None:
         return None
     return facts.WorkerBack(worker.instance, None if report is None else _first_frame_of(report, now))
 
 
-def _first_frame_of(report: JobReport, now: Seconds) -> Seconds | None:
+def _first_frame_of(report: Report, now: Seconds) -> Seconds | None:
     """Where the worker does not tell the time of the frame, it is that of the first report of it."""
     if report.first_frame_time is not None:
         return report.first_frame_time

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from videofleet_api.explain import JobLoad, PoolLoad, Top, WorkerLoad
-from videofleet_api.protocol import JobProgress
 from videofleet_operator.domain.model import Job, Pool, Snapshot, Worker
 from videofleet_operator.domain.observation import current_report
 from videofleet_operator.domain.placement import answers, room
 from videofleet_operator.domain.planner import used_capacity
-
-_NOTHING = JobProgress()
+from videofleet_operator.domain.reports import NOTHING, Counters
 
 
 def top(snapshot: Snapshot, namespaces: frozenset[str]) -> Top:
@@ -81,13 +79,13 @@ def _job_load(job: Job, snapshot: Snapshot) -> JobLoad:
     )
 
 
-def _progress(job: Job, worker: Worker | None) -> JobProgress:
+def _progress(job: Job, worker: Worker | None) -> Counters:
     """The counters of the job's current epoch."""
     report = current_report(job, job.record, worker)
-    return _NOTHING if report is None else report.progress
+    return NOTHING if report is None else report.progress
 
 
-def _dropped(told: Iterable[JobProgress]) -> Iterable[int]:
+def _dropped(told: Iterable[Counters]) -> Iterable[int]:
     return (count for each in told for count in each.dropped_frames.values())
 
 

@@ -12,12 +12,12 @@ from operator import attrgetter
 from typing import Any, Final
 
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobReport
 from videofleet_api.workerpool import WorkerPoolSpec
 from videofleet_operator.domain import observation
 from videofleet_operator.domain.expiry import expires_at
 from videofleet_operator.domain.model import Job, Pool, Seconds, Snapshot, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.suspicion import held_slots
 
 _NEVER: Final = float("inf")
@@ -40,7 +40,7 @@ class Rest:
     job: Job
     worker: str
     view: View
-    report: JobReport | None
+    report: Report | None
     slots: int
     until: Seconds
 

@@ -1,11 +1,18 @@
 """A record from VideoJob.status: all that a new leader knows of the past."""
 
+import sys
+from functools import lru_cache
+from typing import Final
+
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.videojob import LastError, MoveRef, VideoJobStatus, WorkerRef
 from videofleet_operator.domain.model import Assigned, Excluded, Failure, Move, Record, Seconds
 from videofleet_operator.domain.status import read_status
 from videofleet_operator.domain.times import parse_time
+
+_NOT_OF_THE_RECORD: Final = frozenset({"conditions", "analytics", "history"})
+"""Most of a status; it follows from the rest."""
 
 
 def from_status(raw: object) -> Record:
@@ -14,14 +21,15 @@ def from_status(raw: object) -> Record:
     Only the operator writes status; should someone else have, what cannot be read is as if it were not there, and a
     job that is nowhere assigned is AWAITING. Counters are kept in any case: an epoch must never be given out twice.
     """
-    status = read_status(raw)
+    known = {key: raw[key] for key in raw.keys() - _NOT_OF_THE_RECORD} if isinstance(raw, dict) else raw
+    status = read_status(known)
     worker = _assigned(status.worker)
     lost = status.phase in ASSIGNED and worker is None
     phase = Phase.AWAITING if lost else status.phase
     return Record(
         phase=phase,
         reason=None if lost else _reason(status.reason),
-        message="" if lost else status.message or "",
+        message="" if lost else sys.intern(status.message or ""),
         observed_generation=status.observed_generation,
         run=status.run,
         epoch=status.epoch,
@@ -37,7 +45,7 @@ def from_status(raw: object) -> Record:
         next_retry=_time(status.next_retry_time),
         spec_digest=status.spec_digest,
         run_digest=status.run_digest,
-        settings=status.settings_digest,
+        settings=sys.intern(status.settings_digest) if status.settings_digest else status.settings_digest,
         first_frame=_time(status.first_frame_time),
         completed=_time(status.completion_time),
         finished=bool(status.finished),
@@ -49,7 +57,13 @@ def from_status(raw: object) -> Record:
 def _assigned(ref: WorkerRef | None) -> Assigned | None:
     if ref is None or ref.instance is None:
         return None
-    return Assigned(name=ref.name, pool=ref.pool, id=ref.id, instance=ref.instance, node=ref.node)
+    return _shared(ref.name, ref.pool, ref.id, ref.instance, ref.node)
+
+
+@lru_cache(4096)
+def _shared(name: str, pool: str, uid: str, instance: str, node: str | None) -> Assigned:
+    """The same one for all jobs of a worker."""
+    return Assigned(name, pool, uid, instance, node)
 
 
 def _move(ref: MoveRef | None) -> Move | None:

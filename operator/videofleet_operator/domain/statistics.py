@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from videofleet_api.protocol import JobProgress
 from videofleet_api.videojob import Progress, Statistics
 from videofleet_operator.domain.model import Seconds
+from videofleet_operator.domain.reports import Counters
 
 REFRESH_INTERVAL: Final[Seconds] = 30.0
 """Least time between two writes for the sake of statistics."""
@@ -16,7 +17,7 @@ PROGRESS_CHANGE: Final = 0.05
 """Share of the source that must have been done to be worth a write."""
 
 
-def statistics_due(written: JobProgress | None, current: JobProgress, last_refresh: Seconds, now: Seconds) -> bool:
+def statistics_due(written: Counters | None, current: Counters, last_refresh: Seconds, now: Seconds) -> bool:
     """Whether the counters moved enough to be written again. Only rates and the share that is done count: all other
     counters ride along.
 
@@ -29,14 +30,14 @@ def statistics_due(written: JobProgress | None, current: JobProgress, last_refre
     return _rate_moved(written.processed_fps, current.processed_fps) or _share_moved(written, current)
 
 
-def written_counters(status: object) -> JobProgress | None:
+def written_counters(status: object) -> Counters | None:
     """The counters in a status in its JSON form; None where there are none, or some that cannot be."""
     if not isinstance(status, dict) or status.get("statistics") is None:
         return None
     try:
         counted = Statistics.model_validate(status["statistics"])
         done = Progress.model_validate(status.get("progress") or {})
-        return JobProgress(
+        told = JobProgress(
             decoded_frames=counted.decoded_frames,
             processed_frames=counted.processed_frames,
             total_frames=done.total_frames,
@@ -44,11 +45,12 @@ def written_counters(status: object) -> JobProgress | None:
             source_fps=counted.source_fps,
             processed_fps=counted.processed_fps,
         )
+        return Counters.of(told)
     except ValidationError:
         return None
 
 
-def share_done(progress: JobProgress) -> float | None:
+def share_done(progress: Counters) -> float | None:
     """How much of the source is done, from 0 to 1. Where frames are sampled, decoding tells and analysing does not."""
     if not progress.total_frames:
         return None
@@ -61,6 +63,6 @@ def _rate_moved(old: float | None, new: float | None) -> bool:
     return abs(new - old) > RATE_CHANGE * max(abs(old), 0.1)
 
 
-def _share_moved(old: JobProgress, new: JobProgress) -> bool:
+def _share_moved(old: Counters, new: Counters) -> bool:
     before, after = share_done(old), share_done(new)
     return after is not None and abs(after - (before or 0.0)) >= PROGRESS_CHANGE

@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from videofleet_api.names import archive_prefix
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobProgress
 from videofleet_api.videojob import (
     AnalyticsStatus,
     ExcludedWorker,
@@ -20,6 +19,7 @@ from videofleet_api.videojob import (
 )
 from videofleet_operator.domain.conditions import conditions
 from videofleet_operator.domain.model import Assigned, Job, Move, Record, Seconds
+from videofleet_operator.domain.reports import Counters
 from videofleet_operator.domain.statistics import share_done
 from videofleet_operator.domain.times import format_time
 
@@ -32,7 +32,7 @@ class Shown:
 
     source: str | None = None
     """The source's address without credentials."""
-    progress: JobProgress | None = None
+    progress: Counters | None = None
     """Counters of the current epoch; None: those in the previous status stay."""
 
 
@@ -88,13 +88,13 @@ def read_status(raw: object) -> VideoJobStatus:
             known = {key: value for key, value in known.items() if key not in wrong}
 
 
-def _last_frame(record: Record, current: JobProgress | None, before: VideoJobStatus) -> str | None:
+def _last_frame(record: Record, current: Counters | None, before: VideoJobStatus) -> str | None:
     if current is not None and current.last_frame_time is not None:
         return format_time(current.last_frame_time)
     return before.last_frame_time if before.run == record.run else None
 
 
-def _progress(record: Record, current: JobProgress | None, before: VideoJobStatus) -> Progress | None:
+def _progress(record: Record, current: Counters | None, before: VideoJobStatus) -> Progress | None:
     if current is None:
         kept = before.progress if before.run == record.run else None
         return _done(kept) if record.phase is Phase.COMPLETED else kept
@@ -111,7 +111,7 @@ def _done(progress: Progress | None) -> Progress | None:
     return None if progress is None else progress.model_copy(update={"percent": f"{_FULL} %"})
 
 
-def _statistics(record: Record, current: JobProgress | None, before: VideoJobStatus) -> Statistics | None:
+def _statistics(record: Record, current: Counters | None, before: VideoJobStatus) -> Statistics | None:
     if current is None:
         kept = before.statistics if before.run == record.run else None
         if kept is None:
@@ -122,7 +122,7 @@ def _statistics(record: Record, current: JobProgress | None, before: VideoJobSta
         processed_fps=_rounded(current.processed_fps),
         decoded_frames=current.decoded_frames,
         processed_frames=current.processed_frames,
-        dropped_frames=current.dropped_frames,
+        dropped_frames=dict(current.dropped_frames),
         restarts=record.restarts,
     )
 

@@ -59,7 +59,8 @@ class ObjectCache(Generic[T]):
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry[T]] = {}
-        self._uids: dict[tuple[str, str], str] = {}
+        self._uids: dict[str, dict[str, str]] = {}
+        """By namespace and name."""
         self._tombstones: OrderedDict[str, str] = OrderedDict()
         self.stale = 0
         """Events ignored because something as new was known."""
@@ -83,7 +84,7 @@ class ObjectCache(Generic[T]):
 
     def by_name(self, namespace: str, name: str) -> T | None:
         """The projection of the object of this name; the namespace of cluster-scoped objects is empty."""
-        uid = self._uids.get((namespace, name))
+        uid = self._uid_of(namespace, name)
         return None if uid is None else self.get(uid)
 
     def entries(self) -> Iterator[Entry[T]]:
@@ -149,7 +150,7 @@ class ObjectCache(Generic[T]):
         changes = self._displace_namesake(entry)
         old = self._entries.get(entry.uid)
         self._entries[entry.uid] = entry
-        self._uids[entry.namespace, entry.name] = entry.uid
+        self._uids.setdefault(entry.namespace, {})[entry.name] = entry.uid
         self._tombstones.pop(entry.uid, None)
         kind = ChangeType.ADDED if old is None else ChangeType.MODIFIED
         changes.append(_change(kind, entry, old.value if old else None, entry.value))
@@ -164,12 +165,15 @@ class ObjectCache(Generic[T]):
             return entry.version == buried or is_older(entry.version, buried)
         return self._namesake_is_newer(entry)
 
+    def _uid_of(self, namespace: str, name: str) -> str | None:
+        return self._uids.get(namespace, {}).get(name)
+
     def _namesake_is_newer(self, entry: Entry[T]) -> bool:
-        namesake = self._entries.get(self._uids.get((entry.namespace, entry.name), ""))
+        namesake = self._entries.get(self._uid_of(entry.namespace, entry.name) or "")
         return namesake is not None and is_older(entry.version, namesake.version)
 
     def _displace_namesake(self, entry: Entry[T]) -> list[Change[T]]:
-        uid = self._uids.get((entry.namespace, entry.name))
+        uid = self._uid_of(entry.namespace, entry.name)
         return [] if uid is None or uid == entry.uid else self._remove(uid, entry.version)
 
     def _remove(self, uid: str, version: str) -> list[Change[T]]:
@@ -180,7 +184,10 @@ class ObjectCache(Generic[T]):
         entry = self._entries.pop(uid, None)
         if entry is None:
             return []
-        del self._uids[entry.namespace, entry.name]
+        names = self._uids[entry.namespace]
+        del names[entry.name]
+        if not names:
+            del self._uids[entry.namespace]
         return [_change(ChangeType.DELETED, entry, entry.value, None)]
 
 

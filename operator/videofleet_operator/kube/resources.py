@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -86,7 +87,8 @@ def name_of(obj: Json) -> str:
 
 def namespace_of(obj: Json) -> str:
     """`metadata.namespace`, empty for cluster-scoped objects."""
-    return str(obj["metadata"].get("namespace") or "")
+    # One of few that all objects have.
+    return sys.intern(str(obj["metadata"].get("namespace") or ""))
 
 
 def version_of(obj: Json) -> str:

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from videofleet_api.phases import ASSIGNED
-from videofleet_api.protocol import Entry
 from videofleet_operator.services.gather import KnownJob
-from videofleet_operator.services.worker_session import Wanted
+from videofleet_operator.services.wanted import Wanted
 
 
 def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
@@ -22,19 +22,19 @@ def wanted(jobs: Iterable[KnownJob]) -> Mapping[str, Mapping[str, Wanted]]:
             continue
         uid = known.job.uid
         same = known.job.digest == record.spec_digest
-        entry = Entry(
-            uid=uid,
+        item = Wanted(
             namespace=known.job.namespace,
             name=known.job.name,
             run=record.run,
             epoch=record.epoch,
             digest=record.spec_digest,
             settings=(known.job.settings if same else record.settings) or "",
+            given=known if same else None,
+            instance=record.worker.instance,
         )
-        spec = known.payload if same else None
-        result[record.worker.id][uid] = Wanted(entry, spec, record.worker.instance)
+        result[record.worker.id][uid] = item
         if record.move is not None:
             # Both run it until the first frame there; only one of them can write results at any time.
-            taken = entry.model_copy(update={"epoch": record.move.epoch, "takes_over": True})
-            result[record.move.worker.id][uid] = Wanted(taken, spec, record.move.worker.instance)
+            to = record.move.worker
+            result[to.id][uid] = replace(item, epoch=record.move.epoch, takes_over=True, instance=to.instance)
     return result

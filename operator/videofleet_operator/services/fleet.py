@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 import aiohttp
 
 from videofleet_api import names
-from videofleet_api.protocol import JobReport
 from videofleet_operator.domain.isolation import isolated, slots_per_worker
 from videofleet_operator.domain.model import Pool, Worker
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.services.objects import NodeObject, PodObject
-from videofleet_operator.services.worker_session import Address, Wanted, WorkerSession, close_all
+from videofleet_operator.services.wanted import Wanted
+from videofleet_operator.services.worker_session import Address, WorkerSession, close_all
 
 
 class Fleet:
@@ -78,7 +79,7 @@ class Fleet:
             replaced=pod.meta.drain or pod.meta.deleting,
         )
 
-    def report(self, pod_uid: str, job_uid: str) -> JobReport | None:
+    def report(self, pod_uid: str, job_uid: str) -> Report | None:
         """What the worker in a pod said last of a job."""
         session = self._sessions.get(pod_uid)
         return session.state.reports.get(job_uid) if session else None

@@ -10,8 +10,8 @@ from videofleet_api.source import Source
 from videofleet_api.videojob import Analytics, Step, VideoJobSpec
 from videofleet_api.workerpool import WorkerPoolSpec
 from videofleet_operator.domain.hosts import host_of
+from videofleet_operator.domain.licence import recorded
 from videofleet_operator.domain.model import ALWAYS, Job, Licence, Opening, Pool, Record, Snapshot, Why, Worker
-from videofleet_operator.domain.restore import from_status
 from videofleet_operator.domain.schedule import UnknownTimeZoneError
 from videofleet_operator.domain.schedule import opening as opening_of
 from videofleet_operator.services import payload
@@ -26,14 +26,19 @@ _UNREADABLE = VideoJobSpec(source=Source(), analytics=[Analytics(steps=[Step(mod
 
 @dataclass(frozen=True, slots=True)
 class KnownJob:
-    """A job with what a worker would be given for it; `payload` None while something for it is missing."""
+    """A job as it was gathered. `secrets`: versions of those that it was gathered with."""
 
     source: JobObject
     secrets: tuple[int, ...]
     job: Job
-    payload: JobSpec | None
-    shown_source: str | None
-    """The source's address as people may see it."""
+    build: "Callable[[KnownJob], JobSpec | None]"
+
+    def payload(self) -> JobSpec | None:
+        """What a worker is given for it; None while something for it is missing, or is not what was gathered any more.
+
+        Made when it is sent: kept, it would be a large part of a job.
+        """
+        return self.build(self)
 
 
 class Gatherer:
@@ -59,6 +64,8 @@ class Gatherer:
         self._digest_key = digest_key
         self._mark = mark
         self._known: dict[str, KnownJob] = {}
+        self._build = self._built
+        """One bound method for all jobs."""
 
     def snapshot(self, now: float, licence: Licence, assumed: Mapping[str, Record]) -> Snapshot:
         """Everything as it is now. `assumed`: records that are being written.
@@ -100,13 +107,13 @@ class Gatherer:
         return needed
 
     def _job(self, source: JobObject, now: float) -> KnownJob:
-        secrets = tuple(self._secrets.version(*key) for key in _secret_keys(source))
+        secrets = self._secret_versions(source)
         known = self._known.get(source.meta.uid)
         if known is not None and known.source is source and known.secrets == secrets and known.job.opening.holds(now):
             return known
         meta = source.meta
-        record = from_status(source.status)
-        built, problem = self._payload(source)
+        record, spec = source.record, source.spec
+        built, problem = self._payload(source, spec)
         digests = payload.digests(built, self._digest_key) if built is not None else None
         opening, unscheduled = _opening(source, now)
         job = Job(
@@ -115,29 +122,37 @@ class Gatherer:
             name=meta.name,
             generation=meta.generation,
             created=meta.created,
-            spec=source.spec or _UNREADABLE,
+            spec=source.shape.spec or _UNREADABLE,
             record=record,
-            digest=digests.spec if digests else None,
-            run_digest=digests.run if digests else None,
+            digest=_one_of(digests.spec, record.spec_digest) if digests else None,
+            run_digest=_one_of(digests.run, record.run_digest) if digests else None,
             settings=digests.settings if digests else None,
             problem=problem or unscheduled,
             host=host_of(built.source.url) if built is not None else None,
             opening=opening,
+            recorded=spec is not None and recorded(spec.source),
         )
-        shown = payload.shown_source(source.spec) if source.spec is not None else None
-        return KnownJob(source, secrets, job, built, shown)
+        return KnownJob(source, secrets, job, self._build)
 
-    def _payload(self, source: JobObject) -> tuple[JobSpec | None, Why | None]:
-        if source.spec is None:
-            return None, Why(Reason.INVALID_SPEC, source.spec_error)
+    def _built(self, known: KnownJob) -> JobSpec | None:
+        if self._secret_versions(known.source) != known.secrets:
+            return None
+        return self._payload(known.source, known.source.spec)[0]
+
+    def _payload(self, source: JobObject, spec: VideoJobSpec | None) -> tuple[JobSpec | None, Why | None]:
+        if spec is None:
+            return None, Why(Reason.INVALID_SPEC, source.shape.error)
         unread = [name for namespace, name in _secret_keys(source) if not self._secrets.is_known(namespace, name)]
         if unread:
             return None, Why(Reason.PENDING, f"reading Secret {unread[0]}")
         namespace = source.meta.namespace
         try:
-            return payload.build(source.spec, lambda name: self._secrets.read(namespace, name)), None
+            return payload.build(spec, lambda name: self._secrets.read(namespace, name)), None
         except payload.MissingError as error:
             return None, error.why
+
+    def _secret_versions(self, source: JobObject) -> tuple[int, ...]:
+        return tuple(self._secrets.version(*key) for key in _secret_keys(source))
 
     def _pools(self) -> dict[str, Pool]:
         pools = [pool_of(source) for source in self._caches.pools.cache.values()]
@@ -161,10 +176,15 @@ class Gatherer:
         return workers
 
 
+def _one_of(new: str, old: str | None) -> str:
+    """Of two that are equal the old one, so that only one is kept."""
+    return old if old is not None and old == new else new
+
+
 def _opening(source: JobObject, now: float) -> tuple[Opening, Why | None]:
     """What the job's schedule says, and what is wrong with it."""
     try:
-        return opening_of(source.spec.schedule if source.spec else (), now), None
+        return opening_of(source.shape.spec.schedule if source.shape.spec else (), now), None
     except UnknownTimeZoneError as error:
         return ALWAYS, Why(Reason.UNKNOWN_TIME_ZONE, str(error))
 
@@ -201,6 +221,6 @@ def _unreadable(source: PoolObject) -> Pool:
 
 
 def _secret_keys(job: JobObject) -> list[SecretKey]:
-    if job.spec is None:
+    if job.shape.spec is None:
         return []
-    return [(job.meta.namespace, name) for name in sorted(payload.secret_names(job.spec))]
+    return [(job.meta.namespace, name) for name in sorted(payload.secret_names(job.shape.spec))]

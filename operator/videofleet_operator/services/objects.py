@@ -11,6 +11,10 @@ from videofleet_api.conditions import Condition
 from videofleet_api.videojob import VideoJobSpec
 from videofleet_api.videolicense import VideoLicenseSpec
 from videofleet_api.workerpool import WorkerPoolSpec
+from videofleet_operator.domain.model import Record
+from videofleet_operator.domain.restore import from_status
+from videofleet_operator.kube.resources import name_of, namespace_of, uid_of, version_of
+from videofleet_operator.services import packed, specs
 
 Json = dict[str, Any]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -35,15 +39,26 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class JobObject:
-    """A VideoJob. `spec` None: it cannot be read, `spec_error` says why."""
+    """A VideoJob. There may be ten thousand: what they have in common is held once, and no part twice."""
 
     meta: Meta
-    spec: VideoJobSpec | None
-    spec_error: str
-    status: Json
-    """Without its history, which no decision looks at and which is most of it."""
+    shape: specs.Shape
+    url: str | None
+    """Of its source, which its shape has without."""
+    record: Record
+    packed_status: bytes
     history: int = 0
     """How many changes of phase its history has."""
+
+    @property
+    def spec(self) -> VideoJobSpec | None:
+        """Its spec, made anew each time. None: it cannot be read, `shape.error` says why."""
+        return None if self.shape.spec is None else specs.joined(self.shape.spec, self.url)
+
+    @property
+    def status(self) -> Json:
+        """Its status, made anew each time; without its history, which no decision looks at."""
+        return packed.unpack(self.packed_status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +126,11 @@ class NodeObject:
 
 def project_job(body: Json) -> JobObject:
     """The cached form of a VideoJob."""
-    spec, error = _parse(VideoJobSpec, body.get("spec"))
+    shape, url = specs.split(body.get("spec"))
     status = dict(body.get("status") or {})
     history = status.pop("history", None)
-    return JobObject(_meta(body), spec, error, status, len(history) if isinstance(history, list) else 0)
+    count = len(history) if isinstance(history, list) else 0
+    return JobObject(_meta(body), shape, url, from_status(status), packed.pack(status), count)
 
 
 def project_pool(body: Json) -> PoolObject:
@@ -193,10 +209,10 @@ def _parse(model: type[ModelT], value: object) -> tuple[ModelT | None, str]:
 def _meta(body: Json) -> Meta:
     metadata = body["metadata"]
     return Meta(
-        uid=metadata["uid"],
-        namespace=metadata.get("namespace", ""),
-        name=metadata["name"],
-        resource_version=metadata["resourceVersion"],
+        uid=uid_of(body),
+        namespace=namespace_of(body),
+        name=name_of(body),
+        resource_version=version_of(body),
         generation=int(metadata.get("generation", 0)),
         created=_unix(metadata.get("creationTimestamp")),
         deleting="deletionTimestamp" in metadata,

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +85,7 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
     run: dict[str, Any] = {key: value for key, value in rest.items() if key not in ("source", "reconnectWindow")}
     # A new password, also one in the address, is no other source.
     source = {"url": redact_url(payload.source.url), "kind": payload.source.kind.value}
-    return Digests(_digest(rest, key), _digest(run | {"source": source}, key), _digest(settings, key))
+    return Digests(_digest(rest, key), _digest(run | {"source": source}, key), sys.intern(_digest(settings, key)))
 
 
 def _wire(parameters: StepParameters | None) -> dict[str, object]:

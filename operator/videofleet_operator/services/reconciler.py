@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobReport
 from videofleet_operator.domain.demand import used_slots
 from videofleet_operator.domain.model import Bucket, Pace, Snapshot
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan_after
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.resting import SCRATCH
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.answers import Answers
@@ -158,7 +158,7 @@ def earliest(*times: float | None) -> float | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def _report(snapshot: Snapshot, known: KnownJob) -> JobReport | None:
+def _report(snapshot: Snapshot, known: KnownJob) -> Report | None:
     """What the job's worker said last of its current epoch."""
     record = known.job.record
     worker = snapshot.workers.get(record.worker.id) if record.worker else None

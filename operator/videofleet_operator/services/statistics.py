@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobReport
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.statistics import statistics_due, written_counters
 from videofleet_operator.services.gather import KnownJob
 
@@ -22,7 +22,7 @@ class Writer(Protocol):
     def written_at(self, uid: str) -> float:
         """When the job's status was written last, on the monotonic clock."""
 
-    def refresh(self, known: KnownJob, report: JobReport, now: float) -> bool:
+    def refresh(self, known: KnownJob, report: Report, now: float) -> bool:
         """Write the counters alone; False where that is not possible now."""
 
 
@@ -32,7 +32,7 @@ class StatisticsRefresher:
     def __init__(
         self,
         jobs: Callable[[], Mapping[str, KnownJob]],
-        report: Callable[[str, str], JobReport | None],
+        report: Callable[[str, str], Report | None],
         statuses: Writer,
         leads: Callable[[], bool],
         *,

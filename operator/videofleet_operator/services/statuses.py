@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 
 from videofleet_api.codes import Reason
-from videofleet_api.protocol import JobReport
 from videofleet_api.videojob import HISTORY_LIMIT
 from videofleet_operator.domain.history import transition
 from videofleet_operator.domain.model import Job, Record
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.status import Shown, to_status
 from videofleet_operator.kube.operations import Append, Outcome, Patch, Priority, Result
 from videofleet_operator.kube.resources import ObjectRef
@@ -16,6 +16,7 @@ from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.caches import VIDEOJOBS, Caches
 from videofleet_operator.services.gather import KnownJob
+from videofleet_operator.services.payload import shown_source
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class StatusWriter:
         self._assumed.clear()
         self._held.clear()
 
-    def write(self, known: KnownJob, record: Record, report: JobReport | None, now: float) -> None:
+    def write(self, known: KnownJob, record: Record, report: Report | None, now: float) -> None:
         """Write a new record, unless an earlier one is under way or was refused just now: it is planned again then."""
         uid = known.job.uid
         # Were the queue to put this one in the place of one that waits, nobody would ever see that one's edge.
@@ -70,7 +71,7 @@ class StatusWriter:
         """When this replica last wrote the job's status, on its monotonic clock; long ago where it never did."""
         return self._refreshed.get(uid, float("-inf"))
 
-    def refresh(self, known: KnownJob, report: JobReport, now: float) -> bool:
+    def refresh(self, known: KnownJob, report: Report, now: float) -> bool:
         """Write the counters alone. False: another write is under way, which brings them too."""
         if known.job.uid in self._assumed:
             return False
@@ -86,12 +87,13 @@ class StatusWriter:
         self._held = {uid: time for uid, time in self._held.items() if uid in uids}
 
     def _patch(
-        self, known: KnownJob, record: Record, report: JobReport | None, now: float, *, check_version: bool
+        self, known: KnownJob, record: Record, report: Report | None, now: float, *, check_version: bool
     ) -> Patch:
         meta = known.source.meta
         target = ObjectRef(VIDEOJOBS, meta.namespace, meta.name, meta.uid, meta.resource_version)
         current = known.source.status
-        shown = Shown(known.shown_source, report.progress if report else None)
+        spec = known.source.spec
+        shown = Shown(shown_source(spec) if spec else None, report.progress if report else None)
         desired = to_status(known.job, record, shown, current, now)
         told = transition(known.job.record, record)
         append = None

@@ -1,5 +1,7 @@
 """The operator's line to one worker: its events in, its assignments out."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import logging
@@ -17,14 +19,13 @@ from videofleet_api.protocol import (
     AssignmentAnswer,
     AssignmentConflict,
     AssignmentSet,
-    Entry,
     Heartbeat,
     Inventory,
     JobEvent,
-    JobReport,
-    JobSpec,
     WorkerInfo,
 )
+from videofleet_operator.domain.reports import Report
+from videofleet_operator.services.wanted import Wanted, same
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +59,6 @@ class Address:
         return worker_server_name(self.namespace, self.pod)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One job that the worker should run."""
-
-    entry: Entry
-    spec: JobSpec | None
-    """None while what was given out cannot be built again (a Secret is away): the worker keeps what it has."""
-    instance: str
-    """The process that the job was given to. Another one in the same pod gets it with its next epoch only."""
-
-
 @dataclass(slots=True)
 class WorkerState:
     """What the worker told last."""
@@ -77,7 +67,7 @@ class WorkerState:
     connected: bool = False
     last_line: float = 0.0
     """Monotonic time of the last line of its event stream; before the first one, of the first attempt to reach it."""
-    reports: dict[str, JobReport] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
     served: bool = False
     """Whether it was ever given a job, by this operator or by another, by this process of the pod or by another."""
 
@@ -106,7 +96,7 @@ class WorkerSession:
         self._term = term
         self._changed = changed
         self._clock = clock
-        self._wanted: dict[str, Wanted] | None = None
+        self._wanted: Mapping[str, Wanted] | None = None
         self._dirty = asyncio.Event()
         self._acknowledged: dict[str, tuple[int, str, str]] = {}
         self._number = 0
@@ -115,8 +105,8 @@ class WorkerSession:
 
     def want(self, wanted: Mapping[str, Wanted]) -> None:
         """Set the whole set of jobs, by uid. The same set again costs nothing."""
-        if self._wanted is None or _shape(self._wanted) != _shape(wanted):
-            self._wanted = dict(wanted)
+        before, self._wanted = self._wanted, wanted
+        if before is None or not same(before, wanted):
             self._dirty.set()
 
     async def close(self) -> None:
@@ -180,17 +170,17 @@ class WorkerSession:
         match EVENT_LINE.validate_json(line):
             case Inventory() as inventory:
                 self._take_inventory(inventory)
-            case JobEvent(report=report):
+            case JobEvent(report=told):
                 self.state.served = True
-                known = self.state.reports.get(report.uid)
-                self.state.reports[report.uid] = report
+                known, report = self.state.reports.get(told.uid), Report.of(told)
+                self.state.reports[told.uid] = report
                 if known is None or _phase_facts(known) != _phase_facts(report):
                     self._changed()
             case Heartbeat():
                 pass
 
     def _take_inventory(self, inventory: Inventory) -> None:
-        self.state.reports = {report.uid: report for report in inventory.reports}
+        self.state.reports = {told.uid: Report.of(told) for told in inventory.reports}
         self.state.served = self.state.served or inventory.served or bool(inventory.reports)
         self.state.connected = True
         self._dirty.set()
@@ -229,23 +219,24 @@ class WorkerSession:
             await asyncio.sleep(_BACKOFF[1])
             self._dirty.set()
             return
-        # What it still needs could not be built; the set comes again once it can (see _shape).
-        self._acknowledged = {uid: _identity(item) for uid, item in wanted.items() if uid not in answer.need}
+        # What it still needs could not be built; the set comes again once it can (see wanted.same).
+        self._acknowledged = {uid: item.identity for uid, item in wanted.items() if uid not in answer.need}
+        if any(wanted[uid].outdated for uid in answer.need if uid in wanted):
+            # The plan that gathers it anew is on its way, and may find everything as it was.
+            await asyncio.sleep(_BACKOFF[1])
+            self._dirty.set()
         gone = self.state.reports.keys() - wanted.keys()
         self.state.reports = {uid: report for uid, report in self.state.reports.items() if uid not in gone}
 
     def _unacknowledged(self, wanted: Mapping[str, Wanted]) -> frozenset[str]:
-        return frozenset(uid for uid, item in wanted.items() if self._acknowledged.get(uid) != _identity(item))
+        return frozenset(uid for uid, item in wanted.items() if self._acknowledged.get(uid) != item.identity)
 
     async def _send(
         self, wanted: Mapping[str, Wanted], term: int, instance: str, with_spec: frozenset[str]
     ) -> AssignmentAnswer | None:
         """One PUT. None: the worker has something newer; what it has is noted and the set must be sent again."""
         self._next_number(term)
-        entries = [
-            item.entry.model_copy(update={"spec": item.spec}) if uid in with_spec else item.entry
-            for uid, item in wanted.items()
-        ]
+        entries = [item.entry(uid, uid in with_spec) for uid, item in wanted.items()]
         body = AssignmentSet(term=self._number_term, number=self._number, instance=instance, entries=entries)
         async with self._http.put(
             f"{self.address.base}/v1/assignments",
@@ -275,15 +266,7 @@ class WorkerSession:
             self._number_term, self._number = above, max(self._number, conflict.number)
 
 
-def _identity(item: Wanted) -> tuple[int, str, str]:
-    return item.entry.epoch, item.entry.digest, item.entry.settings
-
-
-def _shape(wanted: Mapping[str, Wanted]) -> dict[str, tuple[int, str, str, bool]]:
-    return {uid: (*_identity(item), item.spec is not None) for uid, item in wanted.items()}
-
-
-def _phase_facts(report: JobReport) -> tuple[object, ...]:
+def _phase_facts(report: Report) -> tuple[object, ...]:
     return report.epoch, report.state, report.first_frame, report.settings, report.code
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from tests.bench.control.rows import Row
 from tests.support.domain import NOW, applied, job, pool, snapshot, worker
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobReport, JobState
+from videofleet_api.protocol import JobState
 from videofleet_operator.domain.model import Job, Snapshot, Worker
 from videofleet_operator.domain.planner import plan, plan_after
+from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.resting import SCRATCH
 
 ROUNDS = 7
@@ -42,10 +43,10 @@ def _select(number: int, names: list[str]) -> dict[str, object]:
 def running(before: Snapshot) -> Snapshot:
     """The cluster once every job has been placed and its first frame was reported and written."""
     starting = applied(before, plan(before).records, 1.0)
-    reports: dict[str, dict[str, JobReport]] = {}
+    reports: dict[str, dict[str, Report]] = {}
     for each in starting.jobs.values():
         if each.record.worker is not None:
-            report = JobReport(
+            report = Report(
                 uid=each.uid, epoch=each.record.epoch, state=JobState.RUNNING, first_frame=True, first_frame_time=NOW
             )
             reports.setdefault(each.record.worker.id, {})[each.uid] = report

@@ -187,7 +187,7 @@ def test_who_holds_a_slot(phase: Phase) -> None:
     ids=str,
 )
 def test_which_sources_are_recorded_files(source: dict[str, Any], is_recorded: bool) -> None:
-    assert recorded(job(source=source).spec.source) is is_recorded
+    assert recorded(job(source=source).spec.source) is job(source=source).recorded is is_recorded
 
 
 def test_recorded_files_may_be_free() -> None:

@@ -2,10 +2,10 @@
 
 from tests.support.domain import assigned, job, pool, record, report, snapshot, worker
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobProgress
 from videofleet_operator.domain.overview import top
+from videofleet_operator.domain.reports import Counters
 
-RUNNING = JobProgress(processed_fps=12.5, source_fps=25.0, dropped_frames={"late": 3, "full": 1})
+RUNNING = Counters(processed_fps=12.5, source_fps=25.0, dropped_frames={"late": 3, "full": 1})
 
 
 def test_a_pool_is_the_sum_of_its_workers() -> None:

@@ -9,9 +9,10 @@ import pytest
 from tests.support.domain import applied, failed, job, report, snapshot, with_worker, worker
 from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import Phase, allowed
-from videofleet_api.protocol import JobReport, JobState
+from videofleet_api.protocol import JobState
 from videofleet_operator.domain.model import Licence, Record, Snapshot
 from videofleet_operator.domain.planner import plan
+from videofleet_operator.domain.reports import Report
 
 P = Phase
 Change = Callable[[Snapshot], Snapshot]
@@ -47,7 +48,7 @@ def fails(code: ErrorCode, **fields: Any) -> Change:
     return change
 
 
-def _reports(now: Snapshot, worker_id: str, said: JobReport) -> Snapshot:
+def _reports(now: Snapshot, worker_id: str, said: Report) -> Snapshot:
     return with_worker(now, replace(now.workers[worker_id], reports={"j1": said}))
 
 

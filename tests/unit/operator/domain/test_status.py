@@ -1,5 +1,6 @@
 """VideoJob.status, out and in."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,8 +8,8 @@ import pytest
 from tests.support.domain import NOW, assigned, job, record
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobProgress
 from videofleet_operator.domain.model import Failure, Record
+from videofleet_operator.domain.reports import Counters
 from videofleet_operator.domain.restore import from_status
 from videofleet_operator.domain.statistics import statistics_due, written_counters
 from videofleet_operator.domain.status import Shown, to_status
@@ -36,7 +37,7 @@ FULL = Record(
 )
 
 
-def written(it: Record, progress: JobProgress | None = None, previous: object = None) -> dict[str, Any]:
+def written(it: Record, progress: Counters | None = None, previous: object = None) -> dict[str, Any]:
     return dict(to_status(job(), it, Shown("rtsp://camera/1", progress), previous, NOW))
 
 
@@ -86,7 +87,7 @@ def test_what_cannot_be_read_is_as_if_it_were_not_there(garbled: dict[str, Any],
 
 
 class TestCounters:
-    some = JobProgress(decoded_frames=50, processed_frames=25, total_frames=100, processed_fps=12.34, source_fps=25)
+    some = Counters(decoded_frames=50, processed_frames=25, total_frames=100, processed_fps=12.34, source_fps=25)
 
     def test_progress_and_statistics(self) -> None:
         status = written(record(P.INPROGRESS), self.some)
@@ -110,11 +111,11 @@ class TestCounters:
         assert after["statistics"] == {"decodedFrames": 0, "processedFrames": 0, "droppedFrames": {}, "restarts": 1}
 
     def test_a_live_source_has_no_progress(self) -> None:
-        assert "progress" not in written(record(P.INPROGRESS), JobProgress(decoded_frames=5))
+        assert "progress" not in written(record(P.INPROGRESS), Counters(decoded_frames=5))
 
     def test_they_are_read_back(self) -> None:
         read = written_counters(written(record(P.INPROGRESS), self.some))
-        assert read == self.some.model_copy(update={"processed_fps": 12.3})
+        assert read == replace(self.some, processed_fps=12.3)
         assert written_counters({}) is None
 
     def test_some_that_cannot_be_are_as_if_there_were_none(self) -> None:
@@ -136,13 +137,13 @@ class TestCounters:
         ids=str,
     )
     def test_when_they_are_worth_a_write(self, change: dict[str, Any], due: bool) -> None:
-        moved = self.some.model_copy(update=change)
+        moved = replace(self.some, **change)
         assert statistics_due(self.some, moved, NOW - 30, NOW) == due
         assert not statistics_due(self.some, moved, NOW - 29, NOW)
 
     def test_the_first_ones_are(self) -> None:
         assert statistics_due(None, self.some, NOW - 30, NOW)
-        assert not statistics_due(None, JobProgress(), NOW - 30, NOW)
+        assert not statistics_due(None, Counters(), NOW - 30, NOW)
 
 
 @pytest.mark.parametrize("text", ["2026-01-02T03:04:05Z", "2026-01-02T04:04:05+01:00", "2026-01-02T03:04:05.000000Z"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -13,11 +14,22 @@ from tests.support.simulated_worker import SimulatedWorker, TlsFiles
 from tests.unit.operator.kube.fakeapi import FakeApi
 from tests.unit.operator.kube.helpers import session_to
 from videofleet_api.names import worker_server_name
+from videofleet_api.protocol import JobSpec
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.services import pki
 
 NOW = datetime.datetime.now(datetime.UTC)
 StartWorker = Callable[..., Awaitable[SimulatedWorker]]
+
+
+@dataclass
+class Payload:
+    """What a job is given; None: its Secret has just become another."""
+
+    spec: JobSpec | None
+
+    def payload(self) -> JobSpec | None:
+        return self.spec
 
 
 @pytest.fixture

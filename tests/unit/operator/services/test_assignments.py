@@ -12,13 +12,14 @@ from videofleet_operator.domain.model import Job
 from videofleet_operator.services.assignments import wanted
 from videofleet_operator.services.gather import KnownJob
 from videofleet_operator.services.objects import JobObject, Meta
+from videofleet_operator.services.specs import Shape
 
 SPEC = JobSpec(source=JobSource(url="rtsp://camera/1"), analytics=[Analytics(steps=[Step(model="detect")])])
 
 
 def known(of: Job, payload: JobSpec | None = SPEC) -> KnownJob:
     meta = Meta(of.uid, of.namespace, of.name, "1", 1, of.created, False)
-    return KnownJob(JobObject(meta, of.spec, "", {}), (), of, payload, None)
+    return KnownJob(JobObject(meta, Shape(of.spec), None, of.record, b""), (), of, lambda _: payload)
 
 
 @pytest.mark.parametrize("phase", list(Phase))
@@ -28,9 +29,11 @@ def test_a_job_is_given_out_while_it_is_on_a_worker(phase: Phase) -> None:
         assert found == {}
         return
     item = found["id-w1"]["j1"]
-    assert (item.entry.uid, item.entry.epoch, item.entry.run, item.entry.digest) == ("j1", 3, 1, "d1")
-    assert (item.entry.namespace, item.entry.name) == ("default", "j1")
-    assert (item.spec, item.instance) == (SPEC, "instance-w1")
+    assert (item.epoch, item.run, item.digest, item.instance) == (3, 1, "d1", "instance-w1")
+    entry = item.entry("j1", with_spec=True)
+    assert (entry.namespace, entry.name, entry.epoch, entry.digest) == ("default", "j1", 3, "d1")
+    assert entry.spec == SPEC
+    assert item.entry("j1", with_spec=False).spec is None
 
 
 def test_jobs_are_sorted_by_their_workers() -> None:
@@ -42,10 +45,10 @@ def test_jobs_are_sorted_by_their_workers() -> None:
 def test_without_its_secret_a_job_stays_with_what_it_has() -> None:
     lost = replace(job("j1", record(Phase.INPROGRESS)), digest=None)
     item = wanted([known(lost, None)])["id-w1"]["j1"]
-    assert (item.spec, item.entry.digest) == (None, "d1")
+    assert (item.given, item.digest) == (None, "d1")
 
 
 def test_an_edit_that_is_not_acknowledged_yet_is_not_given_out() -> None:
     edited = replace(job("j1", record(Phase.INPROGRESS)), digest="d2")
     item = wanted([known(edited)])["id-w1"]["j1"]
-    assert (item.spec, item.entry.digest) == (None, "d1")
+    assert (item.given, item.digest) == (None, "d1")

@@ -32,7 +32,7 @@ class Made:
         source = project_job(api.put(COLLECTION, "video", "clip", spec={}))
         self.uid = source.meta.uid
         self.known: Mapping[str, KnownJob] = {
-            self.uid: KnownJob(source, (), replace(job(self.uid), name="clip"), None, None)
+            self.uid: KnownJob(source, (), replace(job(self.uid), name="clip"), lambda _: None)
         }
 
     def _changed(self) -> None:

@@ -11,14 +11,14 @@ import pytest
 from tests.support.domain import pool
 from tests.support.simulated_worker import SimulatedWorker
 from tests.unit.operator.kube.helpers import ManualClock, eventually
-from tests.unit.operator.services.conftest import NOW, StartWorker
-from videofleet_api.protocol import Entry, JobSource, JobSpec
+from tests.unit.operator.services.conftest import NOW, Payload, StartWorker
+from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.videojob import Analytics, Step
 from videofleet_operator.services import pki
 from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.objects import Meta, NodeObject, PodObject
-from videofleet_operator.services.worker_session import Wanted
+from videofleet_operator.services.wanted import Wanted
 
 POOL = pool(capacityPerWorker=5)
 SPEC = JobSpec(source=JobSource(url="rtsp://camera/1"), analytics=[Analytics(steps=[Step(model="detect")])])
@@ -142,8 +142,7 @@ async def test_a_worker_of_an_isolating_pool_is_spent_once_it_had_a_job(made: Ma
     fleet = await made.reach(simulated)
     assert not fleet.worker(pod(), own, {}).spent
     assert fleet.worker(pod(restarts=1), own, {}).spent, "the process before may have had one"
-    entry = Entry(uid="u", namespace="video", name="camera", run=1, epoch=1, digest="d")
-    fleet.assign({"uid-pool-0-0": {"u": Wanted(entry, SPEC, simulated.instance)}})
+    fleet.assign({"uid-pool-0-0": {"u": Wanted("video", "camera", 1, 1, "d", "", Payload(SPEC), simulated.instance)}})
     await eventually(lambda: simulated.assigned)
     fleet.assign({})
     await eventually(lambda: not simulated.assigned)

@@ -120,6 +120,36 @@ async def test_a_changed_secret_is_another_digest(made: Made) -> None:
     await eventually(lambda: next(iter(made.gatherer.jobs(NOW).values())).job.digest != before.job.digest)
 
 
+async def test_nothing_is_sent_of_a_secret_that_the_digest_is_not_of(made: Made) -> None:
+    value = base64.b64encode(b"one").decode()
+    made.api.put("api/v1/secrets", "video", "login", data={"username": value, "password": value})
+    made.job(spec=NAMED)
+    await eventually(lambda: made.problem() is None)
+    (before,) = made.gatherer.jobs(NOW).values()
+    given = before.payload()
+    assert given is not None
+    assert (given.source.url, given.source.password) == ("rtsp://camera/1", "one")
+    made.api.put("api/v1/secrets", "video", "login", data={"password": base64.b64encode(b"two").decode()})
+    made.gatherer.doubt_secrets(before)
+    await eventually(lambda: before.payload() is None)
+    (after,) = made.gatherer.jobs(NOW).values()
+    given = after.payload()
+    assert given is not None
+    assert given.source.password == "two"
+
+
+async def test_jobs_that_differ_in_their_address_share_a_spec(made: Made) -> None:
+    made.job("one")
+    made.job("two", spec={**PLAIN, "source": {"url": "https://files.example/clip.mp4"}})
+    made.job("three", spec={**PLAIN, "slots": 2})
+    jobs = {known.job.name: known for known in made.gatherer.jobs(NOW).values()}
+    assert jobs["one"].job.spec is jobs["two"].job.spec
+    assert jobs["one"].job.spec is not jobs["three"].job.spec
+    assert (jobs["one"].job.recorded, jobs["two"].job.recorded) == (False, True)
+    urls = [None if (given := jobs[name].payload()) is None else given.source.url for name in ("one", "two")]
+    assert urls == ["rtsp://camera/1", "https://files.example/clip.mp4"]
+
+
 async def test_the_host_of_a_source_is_known_also_from_a_secret(made: Made) -> None:
     url = base64.b64encode(b"rtsp://viewer:hidden@recorder.example:554/7").decode()
     made.api.put("api/v1/secrets", "video", "address", data={"url": url})

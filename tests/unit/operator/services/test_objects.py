@@ -65,7 +65,7 @@ def test_a_spec_that_cannot_be_read_names_its_field(spec: object, field: str) ->
     """As after a downgrade: what is stored was valid once."""
     job = objects.project_job({**JOB, "spec": spec})
     assert job.spec is None
-    assert job.spec_error.startswith(f"{field}: ")
+    assert job.shape.error.startswith(f"{field}: ")
 
 
 def test_a_running_pod() -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from tests.support.domain import job, record, report
 from tests.unit.operator.kube.helpers import ManualClock
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobProgress, JobReport
+from videofleet_operator.domain.reports import Counters, Report
 from videofleet_operator.domain.times import format_time
 from videofleet_operator.services.gather import KnownJob
 from videofleet_operator.services.objects import JobObject, Meta
+from videofleet_operator.services.packed import pack
+from videofleet_operator.services.specs import Shape
 from videofleet_operator.services.statistics import StatisticsRefresher
 
 
@@ -30,11 +32,13 @@ class Fleet:
 
     def running(self, uid: str, phase: Phase = Phase.INPROGRESS) -> KnownJob:
         meta = Meta(uid, "default", uid, "1", 1, 0.0, deleting=False)
-        return KnownJob(JobObject(meta, None, "", {}), (), job(uid, record(phase)), None, None)
+        return KnownJob(
+            JobObject(meta, Shape(None), None, record(phase), b""), (), job(uid, record(phase)), lambda _: None
+        )
 
-    def report(self, worker: str, uid: str) -> JobReport | None:
+    def report(self, worker: str, uid: str) -> Report | None:
         assert worker == "id-w1"
-        progress = JobProgress(decoded_frames=100, processed_fps=self.rate, last_frame_time=self.clock.now)
+        progress = Counters(decoded_frames=100, processed_fps=self.rate, last_frame_time=self.clock.now)
         return report(uid, progress=progress)
 
     # As the writer of statuses
@@ -42,12 +46,12 @@ class Fleet:
     def written_at(self, uid: str) -> float:
         return self.times.get(uid, float("-inf"))
 
-    def refresh(self, known: KnownJob, told: JobReport, now: float) -> bool:
+    def refresh(self, known: KnownJob, told: Report, now: float) -> bool:
         uid, rate = known.job.uid, told.progress.processed_fps
         self.written.append(uid)
         self.times[uid] = self.clock.now
         status = {"statistics": {"processedFps": rate}, "lastFrameTime": format_time(self.clock.now)}
-        self.jobs = {**self.jobs, uid: replace(known, source=replace(known.source, status=status))}
+        self.jobs = {**self.jobs, uid: replace(known, source=replace(known.source, packed_status=pack(status)))}
         return True
 
     def turns(self, count: int) -> None:

@@ -15,9 +15,9 @@ from tests.unit.operator.kube.fakeapi import FakeApi, refusal
 from tests.unit.operator.kube.helpers import ManualClock, eventually
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobProgress, JobReport, JobState
+from videofleet_api.protocol import JobState
 from videofleet_operator.domain.model import Record
-from videofleet_operator.domain.restore import from_status
+from videofleet_operator.domain.reports import Counters, Report
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.events import EventRecorder
 from videofleet_operator.kube.writes import WriteQueue
@@ -60,9 +60,8 @@ class Made:
         """The job as the cache has it."""
         (source,) = self.caches.jobs.cache.values()
         meta = source.meta
-        record = from_status(source.status)
-        made = replace(job(meta.uid, record), namespace="video", name=meta.name)
-        return KnownJob(source, (), made, None, "rtsp://camera/1")
+        made = replace(job(meta.uid, source.record), namespace="video", name=meta.name)
+        return KnownJob(source, (), made, lambda _: None)
 
     @property
     def written(self) -> list[str]:
@@ -176,12 +175,7 @@ async def test_an_event_is_told_once_it_is_written(made: Made) -> None:
 
 
 async def test_counters_are_written_seldom_and_not_while_a_phase_is(made: Made) -> None:
-    report = JobReport(
-        uid=made.known.job.uid,
-        epoch=1,
-        state=JobState.RUNNING,
-        progress=JobProgress(decoded_frames=50, processed_fps=25.0),
-    )
+    report = Report(made.known.job.uid, 1, JobState.RUNNING, progress=Counters(decoded_frames=50, processed_fps=25.0))
     refresher = StatisticsRefresher(
         lambda: {made.known.job.uid: made.known},
         lambda *_: report,

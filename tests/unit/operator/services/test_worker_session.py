@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 import pytest
 
 from tests.support.simulated_worker import Scripts, SimulatedWorker, end, first_frame
 from tests.unit.operator.kube.helpers import eventually
-from tests.unit.operator.services.conftest import NOW, StartWorker
-from videofleet_api.protocol import AssignmentSet, Entry, JobSource, JobSpec, JobState
+from tests.unit.operator.services.conftest import NOW, Payload, StartWorker
+from videofleet_api.protocol import AssignmentSet, JobProgress, JobSource, JobSpec, JobState
 from videofleet_api.videojob import Analytics, Step
 from videofleet_operator.services import pki, worker_session
 from videofleet_operator.services.authority import client_context
-from videofleet_operator.services.worker_session import Address, Wanted, WorkerSession
+from videofleet_operator.services.wanted import Wanted
+from videofleet_operator.services.worker_session import Address, WorkerSession
 
 SPEC = JobSpec(source=JobSource(url="rtsp://camera/1"), analytics=[Analytics(steps=[Step(model="detect")])])
 QUIET = Scripts(usual=[])
 
 
 def item(worker: SimulatedWorker, name: str = "camera", epoch: int = 1, *, spec: JobSpec | None = SPEC) -> Wanted:
-    entry = Entry(uid=f"uid-{name}", namespace="video", name=name, run=1, epoch=epoch, digest="d")
-    return Wanted(entry, spec, worker.instance)
+    return Wanted("video", name, 1, epoch, "d", "", None if spec is None else Payload(spec), worker.instance)
 
 
 def of(*items: Wanted) -> dict[str, Wanted]:
-    return {each.entry.uid: each for each in items}
+    return {f"uid-{each.name}": each for each in items}
 
 
 @dataclass
@@ -104,9 +104,7 @@ async def test_counters_alone_ask_for_no_plan(operator: Operator, start_worker: 
     await eventually(report_of(session, JobState.RUNNING))
     before = operator.changes
     for count in range(3):
-        worker.job("camera").progress(
-            session.state.reports["uid-camera"].progress.model_copy(update={"decoded_frames": count})
-        )
+        worker.job("camera").progress(JobProgress(decoded_frames=count))
     await eventually(lambda: session.state.reports["uid-camera"].progress.decoded_frames == 2)
     assert operator.changes == before
 
@@ -148,6 +146,20 @@ async def test_a_spec_that_is_missing_at_first_is_sent_once_it_is_there(
     await eventually(lambda: len(worker.sets) >= 2)
     assert not worker.assigned, "the worker needs what could not be built"
     session.want(of(item(worker)))
+    await eventually(lambda: worker.assigned)
+
+
+async def test_what_changes_while_it_is_sent_is_sent_once_it_has_been_gathered_anew(
+    operator: Operator, start_worker: StartWorker
+) -> None:
+    """Its Secret was read again, and what the job is given is as it was after all."""
+    worker = await start_worker(scripts=QUIET)
+    session = await operator.connect(worker)
+    wanted = item(worker)
+    session.want(of(replace(wanted, given=Payload(None))))
+    await eventually(lambda: len(worker.sets) >= 2)
+    assert not worker.assigned
+    session.want(of(wanted))
     await eventually(lambda: worker.assigned)
 
 

@@ -1,0 +1,55 @@
+"""Specs of VideoJobs, held once for all jobs that want the same of different sources.
+
+Where jobs are made by a template their specs differ in the address alone, and a parsed spec is the largest part of a
+job: ten thousand jobs then share one.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from videofleet_api.source import MAX_URL
+from videofleet_api.videojob import VideoJobSpec
+
+_SHAPES: Final = 512
+"""Different ones that are known for sharing; what is pushed out is held by those that have it, and not shared again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A spec without its source's address. `spec` None: it cannot be read, `error` says why."""
+
+    spec: VideoJobSpec | None
+    error: str = ""
+
+
+def split(raw: object) -> tuple[Shape, str | None]:
+    """The shape of a spec in its JSON form, and the address that was taken out of it."""
+    source = raw.get("source") if isinstance(raw, dict) else None
+    url = source.get("url") if isinstance(source, dict) else None
+    if not isinstance(raw, dict) or not isinstance(source, dict) or not isinstance(url, str) or len(url) > MAX_URL:
+        # Without an address, or what is wrong with it is to be told.
+        return _shape(orjson.dumps(raw)), None
+    bare = {key: value for key, value in source.items() if key != "url"}
+    return _shape(orjson.dumps(raw | {"source": bare})), url
+
+
+def joined(spec: VideoJobSpec, url: str | None) -> VideoJobSpec:
+    """The spec with its address."""
+    if url is None:
+        return spec
+    return spec.model_copy(update={"source": spec.source.model_copy(update={"url": url})})
+
+
+@lru_cache(_SHAPES)
+def _shape(text: bytes) -> Shape:
+    value: Any = orjson.loads(text)
+    try:
+        return Shape(VideoJobSpec.model_validate(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(("spec", *map(str, first["loc"])))
+        return Shape(None, f"{field}: {first['msg']}")
