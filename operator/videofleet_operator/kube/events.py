@@ -142,6 +142,11 @@ class EventRecorder:
         """Series with something not yet sent."""
         return len(self._dirty)
 
+    @property
+    def remembered(self) -> int:
+        """Series that go on if they are reported again."""
+        return len(self._series)
+
     def post(
         self,
         target: ObjectRef,
@@ -180,8 +185,7 @@ class EventRecorder:
                 self._wake.clear()
                 await self._wait(due)
             elif self._too_late(self._series[key]):
-                del self._dirty[key]
-                self.dropped += 1
+                self._drop(key)
             elif (delay := self._throttle.delay()) > 0:
                 await self._sleep(delay)
             else:
@@ -207,6 +211,13 @@ class EventRecorder:
     def _too_late(self, series: _Series) -> bool:
         due = max(series.told_at, series.sent_at + self._settings.spacing)
         return self._clock() > due + self._settings.patience
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        del self._dirty[key]
+        if not self._series[key].sent_count:
+            # Nobody was told of it, so nothing goes on; thousands of them would be held for nothing.
+            del self._series[key]
+        self.dropped += 1
 
     async def _wait(self, seconds: float | None) -> None:
         try:

@@ -200,4 +200,4 @@ async def test_news_that_waited_too_long_are_not_told(api: FakeApi, session: Api
     await eventually(lambda: recorder.sent == 1)
     task.cancel()
     assert [event["reason"] for event in stored(api)] == ["Running"]
-    assert (recorder.dropped, recorder.waiting) == (1, 0)
+    assert (recorder.dropped, recorder.waiting, recorder.remembered) == (1, 0, 1)
