@@ -27,6 +27,20 @@ async def test_a_worker_that_failed_a_job_is_passed_over_also_by_the_next_leader
     assert status["excludedWorkers"] == failed["excludedWorkers"]
 
 
+async def test_a_job_waits_a_while_for_room_elsewhere_before_it_returns_to_what_failed_it(world: World) -> None:
+    await world.pool(minWorkers=2, maxWorkers=2, capacityPerWorker=1)
+    await world.until_workers(2)
+    await world.job("neighbour")
+    taken = await world.until("neighbour", "INPROGRESS")
+    world.scripts["camera"] = [[fail(ErrorCode.INTERNAL)], [first_frame()]]
+    await world.job("camera", restart={"delay": 0.2})
+    waits = await world.until("camera", "AWAITING", "WorkersExcluded")
+    assert [each["id"] for each in waits["excludedWorkers"]] != [taken["worker"]["id"]]
+    await world.delete(JOBS, "neighbour")
+    status = await world.until("camera", "INPROGRESS", epoch=2)
+    assert status["worker"]["id"] == taken["worker"]["id"]
+
+
 async def test_errors_of_the_source_exclude_nobody(world: World) -> None:
     await world.pool()
     await world.until_workers(1)
