@@ -124,7 +124,7 @@ async def measure_losses(extent: Extent, table: Table, world: World, crowd: Crow
             moved.append(count)
     # Measured here only where the starts have not been measured in the same run.
     ceilings = ceilings or [await starting.ceiling(world, [f"c-{number}" for number in range(extent.swarm)])]
-    at_ceiling = [count / statistics.median(ceilings) for count in moved]
+    at_ceiling = [failing.WRITES_OF_A_LOSS * count / statistics.median(ceilings) for count in moved]
     table.rows += failing.rows_of(lost, back, at_ceiling, max(moved))
 
 

@@ -12,6 +12,8 @@ from tests.support.crowd import Crowd
 from tests.support.operator_process import OperatorProcess
 
 LEASE = 15.0
+WRITES_OF_A_LOSS = 3
+"""DISCONNECTED, STARTING, INPROGRESS: the lifecycle knows no shorter way from a lost worker to the next."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ def rows_of(lost: Failovers, back: list[float], at_ceiling: list[float], moved: 
     yield Row("streams restarted by a change of leader", "", lost.restarted, reach=0, unit="streams")
     yield Row(
         "1 of 20 workers lost: all streams back",
-        f"{moved} streams at the raw ceiling of status patches",
+        f"{WRITES_OF_A_LOSS} status patches for each of {moved} streams at the raw ceiling",
         back,
         at_ceiling,
         1.5,

@@ -8,7 +8,8 @@ _STEADY: Final = (
 )
 _CPU: Final = (
     "half the writes cost nearly as much in all: a VideoJob is JSON that is checked against its schema at every write, "
-    "Jobs and Pods are protobuf to their controllers; where exactly the time goes has not been profiled"
+    "Jobs and Pods are protobuf to their controllers. An owner for each field of a status was a third of it and is "
+    "gone; a fifth of what is left are the CEL rules, which are evaluated again with every status write"
 )
 _DRAINED: Final = "while a swarm is written, the first of it are handed to their workers and answered"
 
@@ -29,8 +30,8 @@ NOTES: Final[dict[tuple[str, str], str]] = {
         "statuses one after the other"
     ),
     ("API writes in a job's life, all actors", ""): (
-        "its create, three status writes and two Events; with one Event less it would be met, but when a stream was "
-        "given to a worker and when it ran are what people look for with kubectl describe"
+        "its create, three status writes and two Events are six, of the peer's twelve; below 0.4 an Event would have "
+        "to go, and when a stream was given to a worker and when it ran is what people look for with kubectl describe"
     ),
     ("API writes in a job's life, the operator without Events", ""): (
         "three a job; the rest are writes of the pool's status, whose used slots change with its jobs"
@@ -56,15 +57,15 @@ NOTES: Final[dict[tuple[str, str], str]] = {
         "measured beside the index"
     ),
     ("leader killed", ""): (
-        "from the kill to the assignment of a job that was made right after it: the Lease, up to 2 s until the other "
-        "one looks, and lists that take long on cores that others use"
+        "from the kill to the assignment of a job that was made right after it: what is left of the Lease, and a list "
+        "of everything"
     ),
     ("leader stopped", ""): (
-        "the next leader sees the released Lease at its next look, every 2 s, and lists everything before it decides"
+        "the standby watches the Lease; what it takes is the former leader's orderly end and a list of everything"
     ),
     ("1 of 20 workers lost", ""): (
-        "a stream that moves is three writes (DISCONNECTED, STARTING, INPROGRESS), each acknowledged before the next "
-        "is planned, and a first frame, with other writers on the same cores; the ceiling counts one write a stream"
+        "each of the three writes of a stream is acknowledged before the next is planned, and before the last one the "
+        "new worker is told and its first frame (50 ms) comes: six turns of a loop beside one swarm without a pause"
     ),
     ("plan 10000 jobs x 1000 workers, cold", ""): (
         "each job's facts, place and new record in plain Python, 25 microseconds a job on cores of its own; "
