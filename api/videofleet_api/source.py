@@ -1,7 +1,7 @@
 """Where the video of a job comes from."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -39,6 +39,11 @@ class SourceKind(StrEnum):
 
 MAX_URL: Final = 2083
 """Characters of an address; as browsers have it."""
+SCHEMES: Final = ("rtsp", "rtsps", "http", "https", "test")
+"""Of the addresses that a job may name."""
+_NAMED = [f"{scheme}://" for scheme in SCHEMES]
+_LISTED = f"{', '.join(_NAMED[:-1])} or {_NAMED[-1]}"
+
 _SCHEME = "^[a-zA-Z][a-zA-Z0-9+.-]*://"
 _IPV6 = r"\[[0-9a-fA-F:.]+\]"
 _USER_PART = rf"{_SCHEME}([^/?#]*@|([^/?#:\[][^/?#:]*)?:.*@)"
@@ -56,7 +61,7 @@ class Source(Document):
 
     model_config = rules(
         ("has(self.url) != has(self.urlSecretRef)", "give exactly one of url and urlSecretRef"),
-        (_url("^(rtsp|rtsps|http|https)://"), "url must begin with rtsp://, rtsps://, http:// or https://"),
+        (_url(f"^({'|'.join(SCHEMES)})://"), f"url must begin with {_LISTED}"),
         (
             _url(_USER_PART, holds=False),
             "url must not hold a user or a password: put them under the keys username and password of a Secret "
@@ -77,7 +82,8 @@ class Source(Document):
         None,
         max_length=MAX_URL,
         description="Address of the camera, file or playlist: rtsp, rtsps, http or https (also HLS). "
-        "Without user and password.",
+        "Without user and password. test://pattern is a picture made by the worker: moving boxes, with "
+        "?width=1280&height=720&fps=25&frames=300&objects=5&seed=1, and faults by &fail=network@100.",
     )
     url_secret_ref: SecretKeyRef | None = Field(None, description="Takes the address from a Secret instead.")
     credentials_secret_ref: SecretRef | None = Field(
@@ -89,5 +95,17 @@ class Source(Document):
     kind: SourceKind = Field(
         SourceKind.AUTO,
         description="live: endless, frames are dropped rather than late. recorded: has an end, every frame counts. "
-        "auto: rtsp is live, a file is recorded, HLS is live unless its playlist is closed.",
+        "auto: rtsp is live, a file is recorded, HLS is live unless its playlist is closed, test is live "
+        "without frames.",
+    )
+
+
+Scheme = Annotated[str, Field(json_schema_extra={"enum": list(SCHEMES)})]
+
+
+class SourcePolicy(Document):
+    """Where the sources of a pool's jobs may be."""
+
+    schemes: list[Scheme] = Field(
+        default_factory=list, max_length=len(SCHEMES), description="Only addresses that begin so; empty: all."
     )

@@ -9,6 +9,7 @@ from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
 from videofleet_api.podtemplate import Open, PodTemplate, TopologySpread
 from videofleet_api.rules import rules
+from videofleet_api.source import SourcePolicy
 from videofleet_api.videojob import LabelMap
 
 
@@ -262,6 +263,9 @@ class WorkerPoolSpec(Document):
         description="process: jobs share workers, each source is read in a process of its own. pod: each job gets a "
         "worker pod of its own, which no other job gets after it; capacityPerWorker does not count, and minWorkers "
         "are kept warm for jobs to come.",
+    )
+    source_policy: SourcePolicy = Field(
+        default_factory=SourcePolicy, description="Where the sources of its jobs may be."
     )
     drain: Drain = Field(default_factory=Drain, description="How workers are emptied before they are taken away.")
     archive: ArchiveVolume | None = Field(

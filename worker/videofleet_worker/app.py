@@ -55,8 +55,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         stack.callback(watch.cancel)
         inference = await start_inference(settings)
         stack.push_async_callback(inference.close)
-        decoder = decoder_memory(container_memory(), settings.capacity)
-        supervisor = _supervisor(archive, inference, secrets, stack, decoder)
+        supervisor = _supervisor(settings, archive, inference, secrets, stack)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
         app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments))
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
@@ -77,7 +76,7 @@ def _stop_signal() -> asyncio.Event:
 
 
 def _supervisor(
-    archive: FolderArchive, inference: Inference, secrets: Secrets, stack: AsyncExitStack, decoder: int
+    settings: Settings, archive: FolderArchive, inference: Inference, secrets: Secrets, stack: AsyncExitStack
 ) -> Supervisor:
     instance = randomness.token_hex(8)
     store_threads = stack.enter_context(ThreadPoolExecutor(_ARCHIVE_THREADS, "archive"))
@@ -90,7 +89,8 @@ def _supervisor(
         clock=SystemClock(),
         wall_clock=time.time,
         owner=instance,
-        decoder_memory=decoder,
+        decoder_memory=decoder_memory(container_memory(), settings.capacity),
+        source_policy=settings.source_policy,
         attended=lambda: supervisor.hub.operators > 0,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)

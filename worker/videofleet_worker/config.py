@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from videofleet_api.names import WORKER_API_PORT, WORKER_PLAIN_PORT
 from videofleet_api.protocol import MAX_CAPACITY
+from videofleet_api.source import SourcePolicy
 
 PREFIX: Final = "VIDEOFLEET_"
 
@@ -35,6 +36,8 @@ class Settings(BaseModel):
     """Folder with tls.crt, tls.key and ca.crt."""
     models: tuple[Path, ...] = ()
     """Folders with models besides those that come with the worker, separated by colons."""
+    source_policy: SourcePolicy = SourcePolicy()
+    """Where sources may be, as JSON."""
     scratch: Path = Path("/tmp")
     """Folder for what may be lost: engines built for a GPU."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -49,6 +52,11 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("source_policy", mode="before")
+    @classmethod
+    def _parsed(cls, value: object) -> object:
+        return SourcePolicy.model_validate_json(value) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -173,6 +173,7 @@ def _environment(pool: Pool) -> list[Manifest]:
         "VIDEOFLEET_ARCHIVE": "/archive",
         "VIDEOFLEET_TLS_DIR": "/tls",
         "VIDEOFLEET_DRAIN_SECONDS": f"{_drain_seconds(pool):g}",
+        "VIDEOFLEET_SOURCE_POLICY": orjson.dumps(pool.spec.source_policy.wire()).decode(),
     }
     worker_id = {"name": "VIDEOFLEET_WORKER_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [worker_id, *({"name": key, "value": value} for key, value in values.items())]

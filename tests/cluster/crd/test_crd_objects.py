@@ -23,6 +23,7 @@ URLS = [
     "http://files.example/live@1080p.m3u8",
     "https://[2001:db8::7]:8443/a.mp4",
     "http://files.example:8080/mail%40home.mp4#t=10",
+    "test://pattern?width=640&height=480&fail=network@100",
 ]
 JOB: Json = {"source": {"url": "rtsp://camera.example/x"}, "analytics": [{"steps": [{"model": "detect"}]}]}
 

@@ -14,7 +14,7 @@ USER_PART = (
     "and name it in credentialsSecretRef (an @ that belongs to the path is written %40)"
 )
 NO_HOST = "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH"
-SCHEME = "url must begin with rtsp://, rtsps://, http:// or https://"
+SCHEME = "url must begin with rtsp://, rtsps://, http://, https:// or test://"
 PORT = "the port in url must be a number"
 SPACE = "url must not hold spaces or line breaks: a space is written %20"
 ONE_SOURCE = "give exactly one of url and urlSecretRef"

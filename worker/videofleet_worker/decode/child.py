@@ -8,9 +8,12 @@ import socket
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.channel import ParentChannel, ParentGone
-from videofleet_worker.decode.messages import Failed
+from videofleet_worker.decode.footage import ContainerFootage, Footage
+from videofleet_worker.decode.messages import Failed, OpenRequest
 from videofleet_worker.decode.opening import open_source
+from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.decode.serving import Serving
+from videofleet_worker.decode.testing import open_synthetic
 from videofleet_worker.sources.errors import SourceError
 
 _PR_SET_PDEATHSIG = 1
@@ -41,9 +44,15 @@ def run_child(sock: socket.socket, server_pid: int) -> int:
 
 def _serve(channel: ParentChannel) -> None:
     request = channel.receive_request()
-    source = open_source(request)
-    channel.send(source.info)
-    Serving(request, source, channel).run()
+    footage = _open(request)
+    channel.send(footage.info)
+    Serving(request, footage, channel).run()
+
+
+def _open(request: OpenRequest) -> Footage:
+    if scheme_of(request.url) == "test":
+        return open_synthetic(request)
+    return ContainerFootage(open_source(request), keyframes_only=request.sampling_mode == "keyframe")
 
 
 def _say(channel: ParentChannel, message: Failed) -> int:

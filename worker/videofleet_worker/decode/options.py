@@ -29,8 +29,6 @@ _FORMATS = {
     "file": _CONTAINERS,
 }
 
-SCHEMES = frozenset(_PROTOCOLS)
-
 # How much of a live stream is looked at to find out what it is. FFmpeg takes the whole of it whenever the rate is not
 # in the stream's head, and the first picture waits that long.
 _LIVE_PROBE_MICROSECONDS = 200_000

@@ -201,6 +201,7 @@ class StreamRun:
             reconnect=policy,
             clock=self._tools.clock,
             on_event=self._on_event,
+            policy=self._tools.source_policy,
             memory_limit=self._tools.decoder_memory,
         )
         self._reporter.opening()

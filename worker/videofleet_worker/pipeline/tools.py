@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+from videofleet_api.source import SourcePolicy
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.models.batching import InferenceEngine
 from videofleet_worker.models.registry import ModelRegistry
@@ -15,7 +16,8 @@ from videofleet_worker.sources.reconnect import ReconnectPolicy
 @dataclass(frozen=True)
 class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
-    operator listens; `decoder_memory` is the bytes that each decoding child may take."""
+    operator listens; `decoder_memory` is the bytes that each decoding child may take; `source_policy` says where
+    sources may be."""
 
     registry: ModelRegistry
     engines: Mapping[str, InferenceEngine]
@@ -25,6 +27,7 @@ class Tools:
     wall_clock: Callable[[], float]
     owner: str
     decoder_memory: int
+    source_policy: SourcePolicy
     attended: Callable[[], bool]
 
 

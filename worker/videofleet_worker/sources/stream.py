@@ -4,17 +4,17 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from videofleet_api.codes import ErrorCode
+from videofleet_api.source import SourcePolicy
 from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.messages import OpenRequest
-from videofleet_worker.decode.options import SCHEMES, scheme_of
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
+from videofleet_worker.sources.policy import EVERYTHING, check_allowed
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
@@ -38,19 +38,22 @@ class StreamSource:
         clock: Clock | None = None,
         on_event: Callable[[SourceEvent], None] = lambda event: None,
         slots: int = DEFAULT_SLOTS,
+        policy: SourcePolicy = EVERYTHING,
         file_roots: Sequence[Path] = (),
         memory_limit: int = MOST,
         server: ForkServer | None = None,
     ) -> None:
-        """`slots`: frames that may be held at once. `file_roots`: file sources are allowed below these folders.
+        """`slots`: frames that may be held at once.
 
+        `policy`: where sources may be. `file_roots`: file sources are allowed below these folders.
         `memory_limit`: bytes that the decoding child may take besides the frames it hands over.
         """
         self._request = request
-        self._policy = reconnect or ReconnectPolicy()
+        self._reconnect = reconnect or ReconnectPolicy()
         self._clock = clock or SystemClock()
         self._on_event = on_event
         self._slots = slots
+        self._policy = policy
         self._file_roots = file_roots
         self._memory_limit = memory_limit
         self._server = server or default_forkserver()
@@ -69,7 +72,7 @@ class StreamSource:
 
     async def frames(self) -> AsyncIterator[Frame]:
         """All frames to the end of the source; each must be released. Raises SourceError when the epoch is over."""
-        check_allowed(self._request.url, self._file_roots)
+        check_allowed(self._request.url, self._policy, self._file_roots)
         while not self._closed.is_set():
             session = self._session = self._connect()
             failure: SourceError | None = None
@@ -150,8 +153,8 @@ class StreamSource:
         if self._delivered == 0 or self.info is None or not self.info.live:
             raise failure
         now = self._clock.monotonic()
-        attempt, since_loss = self._losses.lost(now, self._policy.stable_after)
-        delay = self._policy.delay(attempt, failure, since_loss)
+        attempt, since_loss = self._losses.lost(now, self._reconnect.stable_after)
+        delay = self._reconnect.delay(attempt, failure, since_loss)
         if delay is None:
             raise failure
         self._on_event(Reconnecting(attempt, failure, delay))
@@ -192,21 +195,3 @@ class _Losses:
                 self._attempt = 0
         self._attempt += 1
         return self._attempt, now - self._since
-
-
-def check_allowed(url: str, file_roots: Sequence[Path]) -> None:
-    """Whether the address may be opened at all. Raises SourceError."""
-    scheme = scheme_of(url)
-    if scheme not in SCHEMES:
-        known = ", ".join(sorted(SCHEMES - {"file"}))
-        raise SourceError(ErrorCode.UNSUPPORTED, f"the scheme {scheme!r} is not supported; use one of {known}")
-    if scheme == "file":
-        _check_file(Path(unquote(urlsplit(url).path)), file_roots)
-    elif not urlsplit(url).hostname:
-        raise SourceError(ErrorCode.UNSUPPORTED, "the address has no host")
-
-
-def _check_file(path: Path, file_roots: Sequence[Path]) -> None:
-    real = path.resolve()
-    if not any(real.is_relative_to(root.resolve()) for root in file_roots):
-        raise SourceError(ErrorCode.FORBIDDEN, f"the file {path} is not below a folder that file sources may use")

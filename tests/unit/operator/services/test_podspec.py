@@ -95,8 +95,10 @@ def test_the_archive_is_a_claim_or_goes_with_the_pod() -> None:
 
 
 def test_settings_reach_the_worker() -> None:
-    environment = {each["name"]: each.get("value") for each in container(capacityPerWorker=9)["env"]}
+    pool = container(capacityPerWorker=9, sourcePolicy={"schemes": ["rtsp"]})
+    environment = {each["name"]: each.get("value") for each in pool["env"]}
     assert environment["VIDEOFLEET_CAPACITY"] == "9"
+    assert environment["VIDEOFLEET_SOURCE_POLICY"] == '{"schemes":["rtsp"]}'
     assert container()["image"] == "localhost/worker:1"
     assert container(image="registry.example/worker:2", imagePullPolicy="Always")["imagePullPolicy"] == "Always"
     assert container(image="registry.example/worker:2")["image"] == "registry.example/worker:2"

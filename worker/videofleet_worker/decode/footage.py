@@ -1,0 +1,118 @@
+"""What a source delivers, whatever kind it is: frames in order, and what was lost on the way."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import av.error
+
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.arrival import ArrivalClock
+from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
+from videofleet_worker.decode.failures import read_failure
+from videofleet_worker.decode.messages import DropCause, Opened
+from videofleet_worker.decode.opening import OpenSource
+from videofleet_worker.decode.packets import LivePackets, RecordedPackets
+from videofleet_worker.decode.truncation import Truncation
+from videofleet_worker.sources.errors import SourceError
+
+
+@dataclass
+class Tally:
+    """What happened since the parent was told last: packets that came, frames that were lost."""
+
+    received: int = 0
+    dropped: Counter[DropCause] = field(default_factory=Counter)
+
+
+class Footage(Protocol):
+    """An open source."""
+
+    info: Opened
+    tally: Tally
+
+    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+        """Frames with their monotonic arrival; None now and then, for the parent to be looked after.
+
+        Raises SourceError where the source breaks, or ends as it should not.
+        """
+        ...
+
+    def taken_at(self, decoded: Decoded) -> float:
+        """The monotonic time at which a frame was taken."""
+        ...
+
+    def close(self) -> None:
+        """Leave the source."""
+        ...
+
+
+class ContainerFootage:
+    """Footage out of a container that FFmpeg has opened."""
+
+    def __init__(self, source: OpenSource, *, keyframes_only: bool) -> None:
+        self.info = source.info
+        self.tally = Tally()
+        self._source = source
+        self._clock = ArrivalClock()
+        self._packets = LivePackets(source, self._clock) if source.info.live else RecordedPackets(source)
+        self._decoder = (KeyframeDecoder if keyframes_only else Decoder)(source.stream)
+        self._truncation = Truncation(source)
+        self._seen_any = False
+
+    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+        """See Footage."""
+        try:
+            yield from self._decode()
+            self._check_end()
+        except av.error.FFmpegError as error:
+            raise read_failure(error, self._truncation.position(self._decoder.next_index)) from None
+
+    def taken_at(self, decoded: Decoded) -> float:
+        """See Footage."""
+        return self._clock.taken_at(decoded.raw) if self.info.live else time.monotonic()
+
+    def close(self) -> None:
+        """Closing says goodbye to the camera, which else keeps the session among its few until a timeout."""
+        if self._packets.stop():
+            self._source.container.close()
+
+    def _decode(self) -> Iterator[tuple[Decoded, float] | None]:
+        for arrived in self._packets:
+            yield None
+            if arrived is None:
+                continue
+            if arrived.skipped:
+                self._decoder.skip(arrived.skipped)
+                self.tally.dropped["stale"] += arrived.skipped
+            self.tally.received += 1
+            self._truncation.note(arrived.packet)
+            for decoded in self._decoder.decode(arrived.packet):
+                yield self._seen(decoded, arrived.arrival)
+            self._count_errors()
+        for decoded in self._decoder.decode(None):
+            yield self._seen(decoded, time.monotonic())
+        self._count_errors()
+
+    def _seen(self, decoded: Decoded, arrival: float) -> tuple[Decoded, float]:
+        self._seen_any = True
+        return decoded, arrival
+
+    def _count_errors(self) -> None:
+        self.tally.dropped["decode_error"] += self._decoder.errors
+        self._decoder.errors = 0
+
+    def _check_end(self) -> None:
+        if self.info.live:
+            raise SourceError(ErrorCode.NETWORK, "the camera ended the stream")
+        if not self._seen_any:
+            self._report_nothing_decoded()
+        self._truncation.check(self._decoder.next_index)
+
+    def _report_nothing_decoded(self) -> None:
+        packets = self._truncation.packets
+        if packets:
+            raise SourceError(ErrorCode.CODEC, f"none of the {packets} pictures of the source could be decoded")
+        raise SourceError(ErrorCode.EMPTY, "the source ended without a picture")

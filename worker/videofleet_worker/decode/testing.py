@@ -1,0 +1,116 @@
+"""Footage that is made here: `test://`, with its faults."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final, NoReturn
+
+from av.video.frame import VideoFrame
+
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.decoder import Decoded
+from videofleet_worker.decode.footage import Tally
+from videofleet_worker.decode.messages import Opened, OpenRequest
+from videofleet_worker.decode.synthetic import Fault, Synthetic, parse
+from videofleet_worker.sources.errors import SourceError
+
+# How long the parent is left alone while the next frame is not due.
+_LONGEST_WAIT: Final = 0.2
+_SLOWED: Final = 10
+_LEAKED_BYTES: Final = 16 * 2**20
+
+
+def open_synthetic(request: OpenRequest) -> "SyntheticFootage":
+    """Raises SourceError where the address asks for what there is not, or for an error at once."""
+    try:
+        wanted = parse(request.url)
+    except ValueError as error:
+        raise SourceError(ErrorCode.BAD_PARAMETER, f"source.url: {error}") from None
+    if isinstance(wanted.fault, ErrorCode) and wanted.fail_at == 0:
+        raise _on_demand(wanted.fault)
+    live = wanted.frames is None if request.kind == "auto" else request.kind == "live"
+    return SyntheticFootage(wanted, live=live)
+
+
+class SyntheticFootage:
+    """Live: at the rate it has. Recorded: as fast as it is taken. See Footage."""
+
+    def __init__(self, wanted: Synthetic, *, live: bool) -> None:
+        self.info = Opened(
+            live=live,
+            fps=wanted.fps,
+            width=wanted.width,
+            height=wanted.height,
+            codec="synthetic",
+            total_frames=None if live else wanted.frames,
+        )
+        self.tally = Tally()
+        self._wanted = wanted
+        self._keyframe_every = max(1, round(wanted.fps))
+        self._leak: list[bytes] = []
+
+    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+        """See Footage."""
+        due = time.monotonic()
+        index = 0
+        while self._wanted.frames is None or index < self._wanted.frames:
+            yield None
+            yield from self._wait(index, due)
+            self._fail(index)
+            self.tally.received += 1
+            yield self._decoded(index), time.monotonic()
+            due += self._period(index)
+            index += 1
+        if self.info.live:
+            raise SourceError(ErrorCode.NETWORK, "the camera ended the stream")
+
+    def taken_at(self, decoded: Decoded) -> float:
+        """See Footage."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+    def _period(self, index: int) -> float:
+        return (_SLOWED if self._is_slow(index) else 1) / self._wanted.fps
+
+    def _is_slow(self, index: int) -> bool:
+        return self._wanted.fault is Fault.SLOW and index >= self._wanted.fail_at
+
+    def _wait(self, index: int, due: float) -> Iterator[None]:
+        while (self.info.live or self._is_slow(index)) and (left := due - time.monotonic()) > 0:
+            time.sleep(min(left, _LONGEST_WAIT))
+            yield None
+
+    def _decoded(self, index: int) -> Decoded:
+        frame = VideoFrame.from_ndarray(self._wanted.picture(index), format="yuv420p")
+        frame.pts, frame.time_base = index, 1 / Fraction(self._wanted.fps).limit_denominator(1000)
+        return Decoded(frame, index, index / self._wanted.fps, keyframe=index % self._keyframe_every == 0)
+
+    def _fail(self, index: int) -> None:
+        fault = self._wanted.fault
+        if fault is None or index < self._wanted.fail_at:
+            return
+        match fault:
+            case ErrorCode():
+                raise _on_demand(fault)
+            case Fault.CRASH:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case Fault.HANG:
+                _hang()
+            case Fault.LEAK:
+                # Written to, so that it is memory and not only a promise of it.
+                self._leak.append(b"\x01" * _LEAKED_BYTES)
+            case Fault.FREEZE | Fault.BLACK | Fault.SLOW:
+                pass
+
+
+def _on_demand(code: ErrorCode) -> SourceError:
+    return SourceError(code, "the test source fails on demand")
+
+
+def _hang() -> NoReturn:
+    while True:
+        signal.pause()
