@@ -12,7 +12,7 @@ from videofleet_api.phases import Phase
 from videofleet_operator.domain.model import Snapshot, Worker
 from videofleet_operator.domain.planner import plan, plan_after
 from videofleet_operator.domain.reports import Report
-from videofleet_operator.domain.resting import SCRATCH, Resting
+from videofleet_operator.domain.resting import SCRATCH, Resting, split
 
 
 def kept(before: Snapshot, after: Snapshot) -> Snapshot:
@@ -86,20 +86,28 @@ def test_a_plan_with_what_the_last_one_left_is_the_plan_from_scratch(data: st.Da
 @given(running())
 def test_streams_that_run_rest(now: Snapshot) -> None:
     _, left = plan_after(now, SCRATCH)
-    _, later = plan_after(replace(now, now=now.now + 1), left)
-    assert (
-        set(left.jobs)
-        == set(later.jobs)
-        == {uid for uid, each in now.jobs.items() if each.record.phase is Phase.INPROGRESS}
-    )
-    assert all(later.jobs[uid] is rest for uid, rest in left.jobs.items()), "nobody looked at them again"
+    later = replace(now, now=now.now + 1)
+    running = {uid for uid, each in now.jobs.items() if each.record.phase is Phase.INPROGRESS}
+    assert {uid for uid in now.jobs if left.rests(uid)} == running
+    assert not running & split(later, left).awake.keys(), "nobody looks at them again"
+
+
+@given(st.data())
+def test_what_is_carried_on_is_what_would_be_found_from_scratch(data: st.DataObject) -> None:
+    now = data.draw(running())
+    left = SCRATCH
+    for _ in range(data.draw(st.integers(1, 8))):
+        made, left = plan_after(now, left)
+        _, fresh = plan_after(now, SCRATCH)
+        assert (left.used, left.due, left.restless) == (fresh.used, fresh.due, fresh.restless)
+        now = kept(now, data.draw(small_change(applied(now, made.records))))
 
 
 def test_an_earlier_time_wakes_everybody() -> None:
     assert Resting(NOW).at > NOW - 1
     now = snapshot([job("j1", record(Phase.INPROGRESS))], [worker(reports={"j1": report(first_frame=True)})])
     _, left = plan_after(now, SCRATCH)
-    assert left.jobs
+    assert left.rests("j1")
     early = replace(now, now=now.now - 3600)
     assert plan_after(early, left)[0] == plan(early)
     assert plan(early).records

@@ -9,7 +9,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_api.workerpool import DrainMode
 from videofleet_operator.domain import moves
-from videofleet_operator.domain.isolation import slots_of
+from videofleet_operator.domain.isolation import slots_of, slots_per_worker
 from videofleet_operator.domain.licence import giving_way
 from videofleet_operator.domain.model import Job, Record, Seconds, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import answers, room
@@ -67,13 +67,21 @@ def last_relief(jobs: Iterable[Job]) -> Seconds | None:
 
 
 def _overfull(snapshot: Snapshot, used: Mapping[str, int]) -> frozenset[str]:
-    suspects = {key: 0 for key, slots in used.items() if slots > _room(snapshot, key)}
+    suspects = {key: 0 for key in _beyond(snapshot, used) if used[key] > _room(snapshot, key)}
     # What is used counts both workers of a move, and all of a worker for a job that runs alone.
     for job in snapshot.jobs.values() if suspects else ():
         stays = job.record.worker if job.record.move is None else job.record.move.worker
         if job.record.phase in ASSIGNED and stays is not None and stays.id in suspects:
             suspects[stays.id] += slots_of(job, snapshot.pools.get(stays.pool))
     return frozenset(key for key, slots in suspects.items() if slots > _room(snapshot, key))
+
+
+def _beyond(snapshot: Snapshot, used: Mapping[str, int]) -> list[str]:
+    """Workers that may hold more than they should: few, so that the others need no closer look."""
+    rooms = {key: slots_per_worker(pool) for key, pool in snapshot.pools.items()}
+    workers = snapshot.workers
+    known = [(key, slots, workers[key]) for key, slots in used.items() if key in workers]
+    return [key for key, slots, worker in known if slots > worker.capacity or slots > rooms.get(worker.pool, slots)]
 
 
 def _room(snapshot: Snapshot, key: str) -> float:

@@ -40,6 +40,8 @@ def with_worker(excluded: tuple[Excluded, ...], worker: Assigned | None) -> tupl
 
 def in_force(excluded: tuple[Excluded, ...], workers: Mapping[str, Worker]) -> tuple[Excluded, ...]:
     """Those that still count. Another process in the same pod has done nothing yet."""
+    if not excluded:
+        return ()
     return tuple(each for each in excluded if each.id in workers and workers[each.id].instance in (None, each.instance))
 
 
@@ -55,4 +57,4 @@ def ends(record: Record) -> Seconds:
 
 def waits_elsewhere(record: Record) -> bool:
     """Whether a job waits because only workers that failed it have room."""
-    return record.phase is Phase.AWAITING and record.reason is Reason.WORKERS_EXCLUDED
+    return record.reason is Reason.WORKERS_EXCLUDED and record.phase is Phase.AWAITING

@@ -1,46 +1,45 @@
 """The closed set of facts that drive a job's lifecycle."""
 
-from dataclasses import dataclass
-
 from videofleet_api.codes import ErrorCode
 from videofleet_operator.domain.model import Assigned, Excluded, Seconds, Why
+from videofleet_operator.domain.values import value
 
 # From the spec
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Disabled:
     """`enabled: false`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class OutsideSchedule:
     """`enabled: true`, and the schedule lets the job not run now."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Enabled:
     """`enabled: true`, and inside the schedule, where there is one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SpecChanged:
     """What a worker would be given now differs from what the current epoch was started with."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunOver:
     """What would be analysed is something else now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunKept:
     """What would be analysed is again what the job's worker analyses."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Evicted:
     """The job may not stay where it is."""
 
@@ -50,7 +49,7 @@ class Evicted:
 # From the placement
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Placed:
     """A worker with room and a licence slot were found."""
 
@@ -61,35 +60,35 @@ class Placed:
     settings: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NoPlace:
     """No worker can take the job now, or something that it needs is missing."""
 
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Throttled:
     """There is room, but the source would be asked for too much."""
 
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NoLicence:
     """A worker has room, but the licence has no slot or is not valid."""
 
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Shed:
     """The licence's limit was lowered, and this stream has to give way."""
 
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Readmitted:
     """Workers that failed the job are no longer passed over, except these."""
 
@@ -99,14 +98,14 @@ class Readmitted:
 # Of a move to another worker
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MoveBegun:
     """A worker with room was found for a running job that has to leave its own."""
 
     worker: Assigned
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MoveFailed:
     """The worker that was to take the job over cannot, or is lost."""
 
@@ -114,7 +113,7 @@ class MoveFailed:
     """That worker may be the cause."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MoveTakesOver:
     """The job's own worker is lost while another one gets it ready: that one goes on."""
 
@@ -122,14 +121,14 @@ class MoveTakesOver:
 # From the worker; all carry the epoch that they are about
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Preparing:
     """The worker is still loading models, past the time in which a first frame was due."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Applied:
     """Frames are analysed with these settings now."""
 
@@ -137,7 +136,7 @@ class Applied:
     settings: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FirstFrame:
     """A frame has been processed."""
 
@@ -145,7 +144,7 @@ class FirstFrame:
     time: Seconds
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reconnecting:
     """The source is lost, and the worker is trying to get it back."""
 
@@ -153,14 +152,14 @@ class Reconnecting:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reconnected:
     """Frames are being processed again."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ended:
     """The source's end was reached. Without a first frame it was empty."""
 
@@ -168,7 +167,7 @@ class Ended:
     first_frame: Seconds | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Failed:
     """An error stopped the job on its worker."""
 
@@ -178,7 +177,7 @@ class Failed:
     first_frame: Seconds | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Refused:
     """The worker will not run the job as it is configured."""
 
@@ -187,7 +186,7 @@ class Refused:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Superseded:
     """Another epoch has taken the results over: the worker has stopped."""
 
@@ -197,33 +196,33 @@ class Superseded:
 # About the worker
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WorkerSilent:
     """Nothing has been heard from the worker for too long."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WorkerGone:
     """The worker's pod is gone, or another process runs in it."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WorkerCrashed:
     """The worker's process died by itself while it ran the job."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Convicted:
     """The job has crashed so many workers that it is not tried again."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class WorkerBack:
     """The same worker process answers again."""
 
@@ -235,29 +234,29 @@ class WorkerBack:
 # From the clock
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StartTimedOut:
     """No first frame came in time."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StableRunning:
     """The job has run long enough for earlier failures not to count any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Trusted:
     """The job has run so long that the crashes of its former workers were not its doing."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RetryDue:
     """The back-off is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ClockWentBack:
     """Times in the record lie further ahead than any wait may last."""
 

@@ -1,7 +1,5 @@
 """Running jobs leave workers that drain, or that hold more than they should."""
 
-from collections.abc import Mapping
-
 from videofleet_api.codes import Reason
 from videofleet_api.workerpool import DrainMode
 from videofleet_operator.domain import facts, suspicion
@@ -11,7 +9,6 @@ from videofleet_operator.domain.draining import (
     Departure,
     departure,
     last_relief,
-    to_relieve,
     why_draining,
 )
 from videofleet_operator.domain.model import Job, Why, Worker
@@ -20,7 +17,8 @@ from videofleet_operator.domain.placement import Answer, Capacity, room
 
 def empty_workers(draft: Draft, capacity: Capacity) -> None:
     """Jobs leave workers that drain, the more important ones first."""
-    draining = {key: why for key, worker in draft.snapshot.workers.items() if (why := why_draining(worker))}
+    suspects = [worker for worker in draft.snapshot.workers.values() if worker.drain or worker.leaving]
+    draining = {worker.id: why for worker in suspects if (why := why_draining(worker))}
     if not draining:
         return
     jobs = draft.snapshot.jobs.values()
@@ -52,12 +50,11 @@ def _go_elsewhere(draft: Draft, capacity: Capacity, job: Job, why: Why, *, overl
     return True
 
 
-def relieve(draft: Draft, capacity: Capacity, used: Mapping[str, int]) -> None:
-    """One job leaves a worker that holds more than its pool's capacity, which was lowered."""
+def relieve(draft: Draft, capacity: Capacity, job: Job) -> None:
+    """The job leaves its worker, which holds more than its pool's capacity: that was lowered."""
     snapshot = draft.snapshot
-    job = to_relieve(snapshot, used)
-    worker = None if job is None else draft.worker(draft.record(job))
-    if job is None or worker is None or draft.moved(job):
+    worker = draft.worker(draft.record(job))
+    if worker is None or draft.moved(job):
         return
     last = last_relief(snapshot.jobs.values())
     if last is not None and snapshot.now < last + RELIEF_INTERVAL:

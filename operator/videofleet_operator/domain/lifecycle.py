@@ -17,6 +17,9 @@ from videofleet_operator.domain.records import Context, changed, clean, enter, e
 
 _REDO: Final = RETRIED | ASSIGNED
 """Phases that a changed spec ends."""
+_WAITING: Final = frozenset({Phase.AWAITING, Phase.TOO_MANY_CAMERAS})
+_TRIED_AGAIN: Final = frozenset({Phase.NOT_STARTED, Phase.MISCONFIGURED})
+"""Phases that a placement ends as soon as their back-off is over."""
 _ANEW: Final[dict[str, Any]] = {"attempt": 0, "suspicion": 0, "excluded": ()}
 """What is held against a job is forgotten when a user has changed something about it."""
 
@@ -24,6 +27,9 @@ _ANEW: Final[dict[str, Any]] = {"attempt": 0, "suspicion": 0, "excluded": ()}
 def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Record:
     """The record after a fact; the same object when the fact changes nothing."""
     match fact:
+        # Most often by far after a start of everything, so it is asked for first.
+        case facts.Placed():
+            return _placed(record, fact, context, now)
         case facts.Disabled():
             return _disabled(record, Why(Reason.DISABLED, "spec.enabled is false"), context, now)
         case facts.OutsideSchedule(message):
@@ -38,8 +44,6 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
             return _run_kept(record)
         case facts.Evicted(why):
             return leave(record, Phase.AWAITING, why, context, now) if record.phase in ASSIGNED else record
-        case facts.Placed():
-            return _placed(record, fact, context, now)
         case facts.NoPlace(why):
             return _no_place(record, why, context, now)
         case facts.Throttled(why):
@@ -100,10 +104,10 @@ def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Recor
 
 def waits(record: Record, restart: Restart, now: Seconds) -> bool:
     """Whether a placement is acceptable from where the record is, apart from a lost worker."""
-    if record.phase in (Phase.AWAITING, Phase.TOO_MANY_CAMERAS):
+    if record.phase in _WAITING:
         return True
-    due = retry_at(record, restart)
-    return record.phase in (Phase.NOT_STARTED, Phase.MISCONFIGURED) and due is not None and due <= now
+    due = retry_at(record, restart) if record.phase in _TRIED_AGAIN else None
+    return due is not None and due <= now
 
 
 # Spec
@@ -196,7 +200,7 @@ def _no_licence(record: Record, why: Why, context: Context, now: Seconds) -> Rec
 
 
 def _may_start(record: Record, context: Context, now: Seconds) -> bool:
-    return record.phase is Phase.DISCONNECTED or waits(record, context.restart, now)
+    return waits(record, context.restart, now) or record.phase is Phase.DISCONNECTED
 
 
 # Reports

@@ -88,7 +88,7 @@ def retry_wait(failures: int) -> Seconds:
 
 def times_too_far_ahead(record: Record, now: Seconds) -> bool:
     """Whether the clock was set back since a move began or failed."""
-    return bool(times_capped(record, now))
+    return (record.move is not None or record.next_move is not None) and bool(times_capped(record, now))
 
 
 def times_capped(record: Record, now: Seconds) -> dict[str, Any]:

@@ -19,6 +19,10 @@ REASSIGN_AFTER: Final[Seconds] = 30.0
 """How long a lost worker may take to come back before its jobs go elsewhere."""
 PREPARING_LIMIT: Final[Seconds] = 1800.0
 """Most time in which a worker may prepare models; building an engine takes minutes."""
+_TIMED: Final = RUNNING | {Phase.COMPLETED, Phase.INTERRUPTED}
+"""Phases that time alone changes: NOT_STARTED and MISCONFIGURED go straight to a worker when it has come."""
+_UNTIMED: Final = frozenset({Phase.AWAITING, Phase.TOO_MANY_CAMERAS, Phase.DISABLED})
+"""Phases that end with what others do."""
 
 
 def worker_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:
@@ -152,6 +156,8 @@ def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
     restart = job.spec.restart
     if _too_far_ahead(job, record, now):
         return facts.ClockWentBack()
+    if record.phase not in _TIMED:
+        return None
     match record.phase:
         case Phase.STARTING:
             return _start_fact(job, record, worker, now)
@@ -160,17 +166,14 @@ def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
         case Phase.INPROGRESS:
             due = suspicion.trusted_at(record)
             return facts.Trusted() if due is not None and due <= now else None
-        case Phase.COMPLETED | Phase.INTERRUPTED:
+        case _:
             due = retry_at(record, restart)
             return facts.RetryDue() if due is not None and due <= now else None
-        case _:
-            # NOT_STARTED and MISCONFIGURED go straight to a worker when their time has come.
-            return None
 
 
 def schedule_time(job: Job, record: Record) -> Seconds | None:
     """When the schedule opens or closes, where that makes a difference to the job."""
-    return job.opening.until if job.spec.enabled and not _over(record) else None
+    return None if job.opening.until is None or not job.spec.enabled or _over(record) else job.opening.until
 
 
 def _over(record: Record) -> bool:
@@ -180,7 +183,8 @@ def _over(record: Record) -> bool:
 
 def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Seconds | None:
     """When the record will be due for something by itself, its schedule apart; None: never."""
-    restart = job.spec.restart
+    if record.phase in _UNTIMED:
+        return exclusion.ends(record) if exclusion.waits_elsewhere(record) else None
     match record.phase:
         case Phase.STARTING:
             return _start_deadline(job, record.since, now)
@@ -188,12 +192,8 @@ def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
             return _running_time(job, record, now)
         case Phase.DISCONNECTED:
             return record.since + REASSIGN_AFTER
-        case Phase.AWAITING if exclusion.waits_elsewhere(record):
-            return exclusion.ends(record)
-        case Phase.AWAITING | Phase.TOO_MANY_CAMERAS | Phase.DISABLED:
-            return None
-        case Phase.COMPLETED | Phase.INTERRUPTED | Phase.NOT_STARTED | Phase.MISCONFIGURED:
-            return retry_at(record, restart)
+        case _:
+            return retry_at(record, job.spec.restart)
 
 
 def lost_for_good(record: Record, worker: Worker | None, now: Seconds) -> bool:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from videofleet_api.codes import Reason
+from videofleet_api.videojob import LabelSelector
 from videofleet_operator.domain.isolation import fits, isolated, slots_per_worker
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
@@ -31,6 +32,9 @@ class Answer(StrEnum):
     NO_MODEL = "no model"
     NO_POOL = "no pool"
     NEVER = "never"
+
+
+_FITS: Final = Answer.FITS
 
 
 class Verdict(NamedTuple):
@@ -98,7 +102,7 @@ class Capacity:
         kind = self._kind(job)
         if kind.refused is not None:
             return kind.refused
-        used_up = self._used_up(kind, job)
+        used_up = self._used_up(kind, job) if self._shares.capped else None
         if used_up:
             kind = self._without(kind, frozenset(used_up))
             if not kind.shelves:
@@ -106,7 +110,7 @@ class Capacity:
         slots = job.spec.slots
         best = _best(kind, slots, terms)
         if best is not None:
-            return Verdict(Answer.FITS, worker=self._workers[best.id], offer=best, job=job)
+            return Verdict(_FITS, self._workers[best.id], None, best, job)
         if terms.avoid and (passed := _best(kind, slots, terms._replace(avoid=frozenset()))) is not None:
             return _excluded(kind, passed, terms.avoid)
         if terms.alone:
@@ -124,8 +128,6 @@ class Capacity:
 
     def _used_up(self, kind: _Kind, job: Job) -> dict[str, Why]:
         """Pools of which the job's namespace may not have more, with why."""
-        if not self._shares.capped:
-            return {}
         pools = {self._pool_of[shelf.index] for shelf in kind.shelves}
         return {pool: why for pool in pools if (why := self._shares.refusal(pool, job)) is not None}
 
@@ -164,9 +166,8 @@ class Capacity:
     def _kind(self, job: Job) -> _Kind:
         spec = job.spec
         steps = needed_steps(job)
-        labels = tuple(spec.labels.get(key) for key in self._label_keys)
-        selector = None if spec.worker_selector is None else spec.worker_selector.model_dump_json()
-        key = (job.namespace, labels, selector, steps, spec.slots)
+        labels = tuple([spec.labels.get(key) for key in self._label_keys]) if self._label_keys else ()
+        key = (job.namespace, labels, selector_key(spec.worker_selector), steps, spec.slots)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = self._find_kind(job, steps)
@@ -192,7 +193,14 @@ class Capacity:
 
 def needed_steps(job: Job) -> frozenset[str]:
     """Names of all steps that a worker must be able to run for the job."""
-    return frozenset(step.model for analytics in job.spec.analytics for step in analytics.steps)
+    return frozenset([step.model for analytics in job.spec.analytics for step in analytics.steps])
+
+
+def selector_key(selector: LabelSelector | None) -> object:
+    """Equal only for selectors that select the same."""
+    if selector is None:
+        return None
+    return selector.model_dump_json() if selector.match_expressions else frozenset(selector.match_labels.items())
 
 
 def _refused(answer: Answer, reason: Reason, message: str) -> _Kind:
@@ -200,8 +208,11 @@ def _refused(answer: Answer, reason: Reason, message: str) -> _Kind:
 
 
 def _best(kind: _Kind, slots: int, terms: Terms) -> Offer | None:
-    offers = (shelf.best(slots) if terms == ANY_WORKER else shelf.best_of(slots, terms) for shelf in kind.shelves)
-    return min((offer for offer in offers if offer is not None), default=None)
+    if terms is ANY_WORKER:
+        offers = [offer for shelf in kind.shelves if (offer := shelf.best(slots)) is not None]
+    else:
+        offers = [offer for shelf in kind.shelves if (offer := shelf.best_of(slots, terms)) is not None]
+    return min(offers, default=None)
 
 
 def _excluded(kind: _Kind, passed: Offer, avoid: frozenset[str]) -> Verdict:

@@ -5,27 +5,27 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from videofleet_api.codes import Reason
-from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_operator.domain import facts, licence, observation, suspicion
 from videofleet_operator.domain.draft import Draft, assigned, terms_of, verdict_of
-from videofleet_operator.domain.draining import RELIEF_INTERVAL, to_relieve
+from videofleet_operator.domain.draining import to_relieve
 from videofleet_operator.domain.expiry import expires_at
 from videofleet_operator.domain.leaving import empty_workers, relieve
 from videofleet_operator.domain.lifecycle import waits
-from videofleet_operator.domain.model import Job, Move, Plan, Record, Seconds, Snapshot, Why
-from videofleet_operator.domain.placement import SILENT_AFTER, Answer, Capacity
+from videofleet_operator.domain.model import Job, Move, Plan, Record, Seconds, Snapshot, Why, Worker
+from videofleet_operator.domain.placement import Answer, Capacity
 from videofleet_operator.domain.preemption import Bid, Preemptor, preempting_pools
 from videofleet_operator.domain.records import changed
-from videofleet_operator.domain.resting import SCRATCH, Resting, Split, split
+from videofleet_operator.domain.resting import SCRATCH, Resting, split
 from videofleet_operator.domain.shares import Shares, in_turn
+from videofleet_operator.domain.waking import PATIENCE, wake_time
 
 _UNKNOWN_PAYLOAD: Final = Why(Reason.PENDING, "what the worker will be given is not known yet")
 _OTHERS_MAY_YIELD: Final = frozenset(
     {Reason.WORKERS_FULL, Reason.NO_EMPTY_WORKER, Reason.NAMESPACE_SHARE_USED, Reason.LICENCE_EXHAUSTED}
 )
 """What a job may wait for that less important ones have."""
-_PATIENCE: Final[Seconds] = 5.0
-"""How long a new job may stay without a status while its Secrets are being read: most need one write less so."""
+_NOT_PLACED: Final = RUNNING | {Phase.DISABLED}
 
 
 def plan(snapshot: Snapshot) -> Plan:
@@ -40,29 +40,32 @@ def plan_after(snapshot: Snapshot, before: Resting) -> tuple[Plan, Resting]:
     """The same plan, and what it leaves to the next one: that spares a look at jobs that rest, and changes nothing."""
     draft = Draft(snapshot)
     parts = split(snapshot, before)
-    jobs = parts.awake
+    jobs = parts.awake.values()
     # 1. to 3. What workers, specs and the clock say of each job
     for job in jobs:
         _observe(draft, job)
     # 4. One stream gives way if the licence allows fewer than run
     _shed(draft)
-    used = parts.used + _used_by(jobs, snapshot)
+    used = _used_by(jobs, snapshot, parts.used)
     shares = Shares(snapshot.pools, snapshot.jobs.values())
     capacity = Capacity(snapshot.pools, snapshot.workers, used, shares)
     # 5. What runs and has to leave its worker comes before what does not run yet
     empty_workers(draft, capacity)
-    relieve(draft, capacity, used)
+    relieving = to_relieve(snapshot, used)
+    if relieving is not None:
+        relieve(draft, capacity, relieving)
     # 6. Those that wait go where there is room, in their order
     licensed = _place(draft, capacity, in_turn(_queue(draft, jobs), shares))
     # 7. For what found no place, less important jobs may have to give way
     if preempting_pools(snapshot.pools):
         _preempt(draft, capacity, Preemptor(snapshot, _with_placed(draft, used), licensed, shares))
     # 8. When to look again, also at those that rested until they had to give way
-    jobs += [snapshot.jobs[uid] for uid in draft.records if uid in parts.resting]
-    records = {job.uid: record for job in jobs if (record := _visited(job, draft, snapshot.now)) != job.record}
-    waking = _wake(draft, parts, records, used)
+    parts.wake(snapshot.jobs[uid] for uid in draft.records)
+    visited = [(job, _visited(job, draft, snapshot.now)) for job in jobs]
+    records = {job.uid: record for job, record in visited if record is not job.record and record != job.record}
+    waking = wake_time(draft, parts, records, relieves=relieving is not None)
     expired = _expired(jobs, records, snapshot.now)
-    left = parts.leave(snapshot, draft.records.keys() | records.keys())
+    left = parts.leave(snapshot, draft.records | records)
     return Plan(records, waking, draft.waiting, expired, draft.hosts.buckets()), left
 
 
@@ -73,14 +76,32 @@ def starting_order(job: Job, record: Record) -> tuple[int, Seconds, str]:
 
 def _observe(draft: Draft, job: Job) -> None:
     """Facts of one job, until one of them takes it along an edge."""
-    now = draft.snapshot.now
     run = observation.run_fact(job, job.record)
     if run is not None:
         draft.apply(job, run)
     if job.record.move is not None and _observe_move(draft, job, job.record.move):
         return
-    worker = draft.worker(job.record)
-    fact = observation.worker_fact(job, job.record, worker, now)
+    worker = None
+    if job.record.worker is not None:
+        worker = draft.worker(job.record)
+        _observe_worker(draft, job, worker)
+        if draft.moved(job):
+            return
+    record = draft.record(job)
+    pool = None if worker is None else draft.snapshot.pools.get(worker.pool)
+    fact = observation.spec_fact(job, record, pool)
+    if fact is not None:
+        draft.apply(job, fact)
+        if draft.moved(job):
+            return
+    fact = observation.time_fact(job, record, worker, draft.snapshot.now)
+    if fact is not None:
+        draft.apply(job, fact)
+
+
+def _observe_worker(draft: Draft, job: Job, worker: Worker | None) -> None:
+    """What the job's worker says, and then what it has applied of an edit."""
+    fact = observation.worker_fact(job, job.record, worker, draft.snapshot.now)
     if fact is not None:
         draft.apply(job, fact)
         if draft.moved(job):
@@ -89,16 +110,6 @@ def _observe(draft: Draft, job: Job) -> None:
     applied = observation.settings_fact(record, observation.current_report(job, record, worker))
     if applied is not None:
         draft.apply(job, applied)
-        record = draft.record(job)
-    pool = None if worker is None else draft.snapshot.pools.get(worker.pool)
-    fact = observation.spec_fact(job, record, pool)
-    if fact is not None:
-        draft.apply(job, fact)
-        if draft.moved(job):
-            return
-    fact = observation.time_fact(job, record, worker, now)
-    if fact is not None:
-        draft.apply(job, fact)
 
 
 def _observe_move(draft: Draft, job: Job, move: Move) -> bool:
@@ -128,7 +139,7 @@ def _queue(draft: Draft, jobs: Iterable[Job]) -> list[Job]:
 
 def _may_be_placed(draft: Draft, job: Job) -> bool:
     record, now = draft.record(job), draft.snapshot.now
-    if record.phase in (Phase.INPROGRESS, Phase.STARTING, Phase.DISABLED):
+    if record.phase in _NOT_PLACED:
         return False
     return waits(record, job.spec.restart, now) or observation.lost_for_good(record, draft.worker(record), now)
 
@@ -177,18 +188,20 @@ def _placement(
 ) -> facts.Placed | facts.NoPlace | facts.NoLicence | facts.Throttled:
     if job.problem is not None or job.digest is None:
         return facts.NoPlace(job.problem or _UNKNOWN_PAYLOAD)
+    record = draft.record(job)
     verdict, excluded = verdict_of(draft, job, capacity)
     refused = licence.refusal(draft.snapshot.licence, job, others)
-    if refused is not None and (verdict.answer is Answer.FITS or draft.record(job).phase is Phase.TOO_MANY_CAMERAS):
+    if refused is not None and (verdict.worker is not None or record.phase is Phase.TOO_MANY_CAMERAS):
         return facts.NoLicence(refused)
     if verdict.why is not None:
         return facts.NoPlace(verdict.why)
-    throttled = draft.hosts.refusal(job, draft.record(job))
+    throttled = draft.hosts.refusal(job, record)
     if throttled is not None:
         return facts.Throttled(throttled)
     draft.hosts.take(job)
     capacity.add(verdict, job.spec.slots, alone=suspicion.alone(job.record))
-    draft.apply(job, facts.Readmitted(excluded))
+    if excluded != record.excluded:
+        draft.apply(job, facts.Readmitted(excluded))
     return facts.Placed(assigned(verdict), job.digest, job.run_digest, job.settings)
 
 
@@ -199,16 +212,17 @@ def _undecided(job: Job) -> bool:
 
 def _overdue(job: Job, now: Seconds) -> bool:
     """Whether even that is worth telling: the job is still without a status."""
-    return not job.record.observed_generation and now >= job.created + _PATIENCE
+    return not job.record.observed_generation and now >= job.created + PATIENCE
 
 
 def used_capacity(snapshot: Snapshot) -> Counter[str]:
     """Slots by worker id. What an earlier process of the same pod held is free: nothing of it runs any more."""
-    return _used_by(snapshot.jobs.values(), snapshot)
+    return _used_by(snapshot.jobs.values(), snapshot, {})
 
 
-def _used_by(jobs: Iterable[Job], snapshot: Snapshot) -> Counter[str]:
-    used: Counter[str] = Counter()
+def _used_by(jobs: Iterable[Job], snapshot: Snapshot, others: Mapping[str, int]) -> Counter[str]:
+    """Slots of these jobs and of the others, by worker id."""
+    used = Counter(others)
     for job in jobs:
         for held in job.record.held if job.record.phase in ASSIGNED else ():
             worker = snapshot.workers.get(held.id)
@@ -241,33 +255,5 @@ def _visited(job: Job, draft: Draft, now: Seconds) -> Record:
 
 def _expired(jobs: Iterable[Job], records: dict[str, Record], now: Seconds) -> tuple[str, ...]:
     """Jobs whose time after their end is over, and that this plan leaves alone."""
-    times = {job.uid: expires_at(job, job.record) for job in jobs if job.uid not in records}
-    return tuple(uid for uid, time in times.items() if time is not None and time <= now)
-
-
-def _wake(draft: Draft, parts: Split, records: dict[str, Record], used: Mapping[str, int]) -> Seconds | None:
-    snapshot, now = draft.snapshot, draft.snapshot.now
-    times: list[Seconds] = [due for due in (draft.hosts.wake, parts.due) if due is not None]
-    watched = set(parts.used)
-    for job in parts.awake:
-        record = records.get(job.uid, job.record)
-        worker = None if record.worker is None else snapshot.workers.get(record.worker.id)
-        watched.update(held.id for held in record.held if held.id in snapshot.workers)
-        dues = (
-            observation.next_time(job, record, worker, now),
-            observation.schedule_time(job, record),
-            expires_at(job, record),
-            record.next_move,
-        )
-        for due in dues:
-            if due is not None and due > now:
-                times.append(due)
-        if not record.observed_generation:
-            times.append(job.created + _PATIENCE)
-    silences = (snapshot.workers[each].silent_for for each in watched)
-    times += [now + SILENT_AFTER - silent for silent in silences if silent < SILENT_AFTER]
-    if licence.to_shed(snapshot, None) is not None:
-        times.append(now + licence.SHED_INTERVAL)
-    if to_relieve(snapshot, used) is not None:
-        times.append(now + RELIEF_INTERVAL)
-    return min(times, default=None)
+    times = ((job.uid, expires_at(job, job.record)) for job in jobs if job.uid not in records)
+    return tuple(sorted(uid for uid, time in times if time is not None and time <= now))

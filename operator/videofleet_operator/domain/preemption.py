@@ -15,7 +15,7 @@ from videofleet_operator.domain.isolation import isolated
 from videofleet_operator.domain.licence import giving_way
 from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Job, Pool, Snapshot
-from videofleet_operator.domain.placement import Answer, Capacity, needed_steps
+from videofleet_operator.domain.placement import Answer, Capacity, needed_steps, selector_key
 from videofleet_operator.domain.shares import Shares
 from videofleet_operator.domain.shelf import Terms
 from videofleet_operator.domain.suspicion import held_slots
@@ -202,7 +202,6 @@ class Preemptor:
 def _likeness(bid: Bid) -> object:
     """Equal for bids of which none succeeds where one did not."""
     spec = bid.job.spec
-    selector = None if spec.worker_selector is None else spec.worker_selector.model_dump_json()
     labels = frozenset(spec.labels.items())
-    demands = bid.job.namespace, spec.slots, needed_steps(bid.job), labels, selector
+    demands = bid.job.namespace, spec.slots, needed_steps(bid.job), labels, selector_key(spec.worker_selector)
     return spec.priority, bid.terms, bid.has_room, bid.holds_licence, demands

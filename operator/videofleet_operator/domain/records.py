@@ -1,6 +1,6 @@
 """Ways to make a new record; here alone the phase changes."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from videofleet_api.phases import Phase, allowed
 from videofleet_api.redaction import redact_text
 from videofleet_api.videojob import Restart
 from videofleet_operator.domain.model import Record, Seconds, Why
+from videofleet_operator.domain.values import value
 
 MESSAGE_LIMIT: Final = 1024
 """Characters of a message; the schema of status takes no more of an error's."""
@@ -25,15 +26,14 @@ _VOLATILE: Final = frozenset(
 )
 """Reasons whose message holds counts: it is not rewritten while the reason stays, or a full fleet would make every
 waiting job's status change with each change of any other."""
-_FIELDS: Final = tuple(field.name for field in fields(Record))
-_VALUES: Final = attrgetter(*_FIELDS)
+_VALUES: Final = attrgetter(*(field.name for field in fields(Record)))
 
 
 class ForbiddenEdgeError(AssertionError):
     """A fact was about to take a job along an edge that does not exist: an error in the lifecycle."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Context:
     """What the lifecycle has to know of a job's spec."""
 
@@ -44,8 +44,11 @@ class Context:
 
 
 def changed(record: Record, **changes: Any) -> Record:
-    """As `dataclasses.replace`, in half its time: a plan may make a record for each of 10,000 jobs."""
-    return Record(**(dict(zip(_FIELDS, _VALUES(record), strict=True)) | changes))
+    """As `dataclasses.replace`, in a fifth of its time: a plan may make a record for each of 10,000 jobs."""
+    made = Record(*_VALUES(record))
+    for name, new in changes.items():
+        setattr(made, name, new)
+    return made
 
 
 def leave(record: Record, phase: Phase, why: Why, context: Context, now: Seconds, **changes: Any) -> Record:

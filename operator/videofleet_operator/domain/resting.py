@@ -2,22 +2,22 @@
 
 Most jobs of a large cluster run and go on running. A plan that is given what the last one left makes the same decisions
 as one from scratch, for a job rests only while everything that its facts are made from is the same: the job, what its
-worker says of it, the worker itself, its pool, and the time up to which nothing is due.
+worker says of it, the worker itself, its pool, and the time up to which nothing is due. What is found anew by each plan
+is only which objects are others than before; the rest is carried on from the last one.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
-from typing import Any, Final
+from itertools import chain, compress, filterfalse
+from operator import attrgetter, is_not
+from typing import Any, Final, NamedTuple
 
 from videofleet_api.phases import Phase
-from videofleet_api.workerpool import WorkerPoolSpec
 from videofleet_operator.domain import observation
 from videofleet_operator.domain.expiry import expires_at
 from videofleet_operator.domain.model import Job, Pool, Seconds, Snapshot, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER
-from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.suspicion import held_slots
 
 _NEVER: Final = float("inf")
@@ -25,24 +25,17 @@ _identity_of = attrgetter(*(each.name for each in fields(Worker) if each.name no
 """All of a worker but what changes all the time; a field that is added counts without being named here."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A worker that answers, and the spec of its pool, as far as decisions on its running jobs depend on them."""
+class View(NamedTuple):
+    """A worker that answers, and its pool."""
 
-    worker: tuple[Any, ...]
-    pool: WorkerPoolSpec | None
+    worker: Worker
+    pool: Pool | None
 
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """A running job that nothing is to be done for while this is as it is, before `until`."""
-
-    job: Job
-    worker: str
-    view: View
-    report: Report | None
-    slots: int
-    until: Seconds
+    def same(self, other: "View") -> bool:
+        """Whether it is another in nothing but what it says of its jobs and when it was heard."""
+        if (self.pool and self.pool.spec) is not (other.pool and other.pool.spec):
+            return False
+        return self.worker is other.worker or bool(_identity_of(self.worker) == _identity_of(other.worker))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +44,20 @@ class Resting:
 
     at: Seconds = _NEVER
     """Time of the plan. For an earlier one nothing rests: the clock was set back."""
-    jobs: Mapping[str, Rest] = field(default_factory=dict)
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+    """All that there were, by uid."""
+    restless: Mapping[str, Job] = field(default_factory=dict)
+    """Those that the next plan looks at in any case."""
+    due: Mapping[str, Seconds] = field(default_factory=dict)
+    """When some that rest have to be looked at again although nothing changes, by uid."""
+    used: Mapping[str, int] = field(default_factory=dict)
+    """Slots of those that rest, by worker id."""
     views: Mapping[str, View] = field(default_factory=dict)
+    """By worker id."""
+
+    def rests(self, uid: str) -> bool:
+        """Whether nobody has to look at the job while nothing changes."""
+        return uid in self.jobs and uid not in self.restless
 
 
 SCRATCH: Final = Resting()
@@ -60,88 +65,113 @@ SCRATCH: Final = Resting()
 
 @dataclass(slots=True)
 class Split:
-    """The jobs of a snapshot: those that rest, with what they come to together, and those that a plan looks at."""
+    """What a plan looks at, and what those that rest come to together."""
 
-    resting: dict[str, Rest]
-    awake: list[Job]
+    before: Resting
+    awake: dict[str, Job]
+    due: dict[str, Seconds]
     used: Counter[str]
-    """Slots of those that rest, by worker id."""
-    due: Seconds | None
-    """When the first of them will be looked at by itself."""
     views: Mapping[str, View]
 
-    def leave(self, snapshot: Snapshot, touched: Collection[str]) -> Resting:
-        """What the next plan is given. `touched`: jobs with a new record; they are looked at again."""
-        rests = self.resting
-        for uid in touched:
-            rests.pop(uid, None)
-        for job in self.awake:
-            if job.uid not in touched and (rest := _rest_of(job, snapshot, self.views)) is not None:
-                rests[job.uid] = rest
-        return Resting(snapshot.now, rests, self.views)
+    def wake(self, jobs: Iterable[Job]) -> None:
+        """Look at these, too."""
+        for job in jobs:
+            if job.uid not in self.awake:
+                self.awake[job.uid] = job
+                self._no_rest(job.uid)
+
+    def leave(self, snapshot: Snapshot, records: Mapping[str, object]) -> Resting:
+        """What the next plan is given. Jobs with a new record are looked at again."""
+        restless = {}
+        for uid, job in self.awake.items():
+            if uid in records or not _may_rest(job, self.views):
+                restless[uid] = job
+            else:
+                self._rest(job, snapshot)
+        return Resting(snapshot.now, snapshot.jobs, restless, self.due, self.used, self.views)
+
+    def _no_rest(self, uid: str) -> None:
+        """The job, as it was, counts no longer."""
+        if not self.before.rests(uid):
+            return
+        job = self.before.jobs[uid]
+        view = _view_of(job, self.before.views)
+        self.due.pop(uid, None)
+        self.used[view.worker.id] -= _held(job, view)
+        if not self.used[view.worker.id]:
+            del self.used[view.worker.id]
+
+    def _rest(self, job: Job, snapshot: Snapshot) -> None:
+        view = _view_of(job, self.views)
+        self.used[view.worker.id] += _held(job, view)
+        change = observation.next_time(job, job.record, view.worker, snapshot.now)
+        dues = [due for due in (change, observation.schedule_time(job, job.record)) if due is not None]
+        if dues:
+            self.due[job.uid] = min(dues)
 
 
 def split(snapshot: Snapshot, before: Resting) -> Split:
-    """Which jobs still rest."""
-    views = _views(snapshot, before)
-    now, rests = snapshot.now, before.jobs if before.at <= snapshot.now else {}
-    reports = {worker.id: worker.reports for worker in snapshot.workers.values()}
-    resting: dict[str, Rest] = {}
-    awake: list[Job] = []
-    used: Counter[str] = Counter()
-    due = _NEVER
-    for uid, job in snapshot.jobs.items():
-        rest = rests.get(uid)
-        if (
-            rest is not None
-            and rest.job is job
-            and now < rest.until
-            and views.get(rest.worker) is rest.view
-            and reports[rest.worker].get(uid) is rest.report
-        ):
-            resting[uid] = rest
-            used[rest.worker] += rest.slots
-            if rest.until < due:
-                due = rest.until
-        else:
-            awake.append(job)
-    return Split(resting, awake, used, None if due == _NEVER else due, views)
+    """Which jobs still rest. What `before` holds is not changed."""
+    if before.at > snapshot.now:
+        before = SCRATCH
+    jobs, views = snapshot.jobs, _views(snapshot)
+    others = _others(before.jobs, jobs)
+    parts = Split(before, {}, dict(before.due), Counter(before.used), views)
+    parts.wake(jobs[uid] for uid in others)
+    parts.wake(jobs[uid] for uid in chain(before.restless, _called(snapshot, before, views)) if uid in jobs)
+    there_were = len(jobs) - sum(uid not in before.jobs for uid in others)
+    if there_were < len(before.jobs):
+        for uid in filterfalse(jobs.__contains__, before.jobs):
+            parts._no_rest(uid)
+    return parts
 
 
-def _views(snapshot: Snapshot, before: Resting) -> dict[str, View]:
-    """Workers that answer; the very view of the last plan where nothing has changed, so that it is cheap to compare."""
-    views: dict[str, View] = {}
-    for worker in snapshot.workers.values():
-        if worker.silent_for < SILENT_AFTER:
-            pool = snapshot.pools.get(worker.pool)
-            view = View(_identity_of(worker), None if pool is None else pool.spec)
-            known = before.views.get(worker.id)
-            views[worker.id] = known if known is not None and _same(known, view) else view
-    return views
+def _views(snapshot: Snapshot) -> dict[str, View]:
+    """Workers that answer."""
+    pools, workers = snapshot.pools, snapshot.workers.values()
+    return {each.id: View(each, pools.get(each.pool)) for each in workers if each.silent_for < SILENT_AFTER}
 
 
-def _same(one: View, other: View) -> bool:
-    return one.pool is other.pool and one.worker == other.worker
+def _called(snapshot: Snapshot, before: Resting, views: Mapping[str, View]) -> Iterator[str]:
+    """Uids of jobs that have rested long enough, or that something has changed for outside of them."""
+    now = snapshot.now
+    yield from (uid for uid, due in before.due.items() if due <= now)
+    upset = set[str]()
+    for key, last in before.views.items():
+        view = views.get(key)
+        if view is None or not view.same(last):
+            upset.add(key)
+        elif view.worker is not last.worker and view.worker.reports != last.worker.reports:
+            yield from _others(last.worker.reports, view.worker.reports)
+            yield from last.worker.reports.keys() - view.worker.reports.keys()
+    for uid, job in before.jobs.items() if upset else ():
+        if job.record.worker is not None and job.record.worker.id in upset:
+            yield uid
 
 
-def _rest_of(job: Job, snapshot: Snapshot, views: Mapping[str, View]) -> Rest | None:
-    """A job that runs as it should, and that this plan left alone."""
+def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Keys of what is not the very object that it was. Every plan compares 10,000 here: it is no loop of Python's."""
+    return list(compress(now, map(is_not, map(before.get, now), now.values())))
+
+
+def _may_rest(job: Job, views: Mapping[str, View]) -> bool:
+    """Whether the job runs as it should, on a worker that answers. That the plan left it alone goes without saying."""
     record = job.record
     if record.phase is not Phase.INPROGRESS or record.worker is None or record.observed_generation < job.generation:
-        return None
+        return False
     if record.move is not None or record.next_move is not None:
-        return None
-    view = views.get(record.worker.id)
-    if view is None or expires_at(job, record) is not None:
-        return None
-    worker = snapshot.workers[record.worker.id]
-    dues = (observation.next_time(job, record, worker, snapshot.now), observation.schedule_time(job, record))
-    until = min((due for due in dues if due is not None), default=_NEVER)
-    slots = _held(job, worker, snapshot.pools.get(record.worker.pool))
-    return Rest(job, worker.id, view, worker.reports.get(job.uid), slots, until)
+        return False
+    return record.worker.id in views and expires_at(job, record) is None
 
 
-def _held(job: Job, worker: Worker, pool: Pool | None) -> int:
+def _view_of(job: Job, views: Mapping[str, View]) -> View:
+    """Of a job that rests, so that it has a worker that answers."""
+    if job.record.worker is None:
+        raise ValueError(f"job {job.uid} rests without a worker")
+    return views[job.record.worker.id]
+
+
+def _held(job: Job, view: View) -> int:
     """As `planner.used_capacity` counts it."""
     held = job.record.worker
-    return held_slots(job, pool) if held is not None and worker.instance in (None, held.instance) else 0
+    return held_slots(job, view.pool) if held is not None and view.worker.instance in (None, held.instance) else 0

@@ -26,29 +26,30 @@ class Shares:
     """A ledger of the slots that namespaces hold in the pools that have shares."""
 
     def __init__(self, pools: Mapping[str, Pool], jobs: Iterable[Job]) -> None:
-        self._pools = {key: pools[key] for key in sorted(pools) if pools[key].spec.namespace_shares}
+        self.pools = {key: pools[key] for key in sorted(pools) if pools[key].spec.namespace_shares}
+        """Those that have shares."""
         self._entries = {
-            (key, share.namespace): share for key, pool in self._pools.items() for share in pool.spec.namespace_shares
+            (key, share.namespace): share for key, pool in self.pools.items() for share in pool.spec.namespace_shares
         }
         self.capped = any(share.max is not None for share in self._entries.values())
         """Whether there is any `max`."""
         self._used: Counter[tuple[str, str]] = Counter()
-        for job in jobs if self._pools else ():
+        for job in jobs if self.pools else ():
             for key in _pools_of(job):
                 self.take(key, job)
 
     def take(self, pool: str, job: Job) -> None:
         """Count the job's slots as used by its namespace."""
-        if pool in self._pools:
-            self._used[pool, job.namespace] += held_slots(job, self._pools[pool])
+        if pool in self.pools:
+            self._used[pool, job.namespace] += held_slots(job, self.pools[pool])
 
     def without(self, jobs: Iterable[Job]) -> "Shares":
         """The ledger as if these jobs did not run."""
         other = copy.copy(self)
         other._used = self._used.copy()
         for job in jobs:
-            for key in _pools_of(job) & self._pools.keys():
-                other._used[key, job.namespace] -= held_slots(job, self._pools[key])
+            for key in _pools_of(job) & self.pools.keys():
+                other._used[key, job.namespace] -= held_slots(job, self.pools[key])
         return other
 
     def refusal(self, pool: str, job: Job) -> Why | None:
@@ -59,7 +60,7 @@ class Shares:
         share = self._entries.get((pool, job.namespace))
         if share is None or share.max is None or pool in _pools_of(job):
             return None
-        used, wanted = self._used[pool, job.namespace], held_slots(job, self._pools[pool])
+        used, wanted = self._used[pool, job.namespace], held_slots(job, self.pools[pool])
         if used + wanted <= share.max:
             return None
         message = f"namespace {job.namespace} holds {used} of the {share.max} slots that pool {pool} gives it at most"
@@ -72,7 +73,7 @@ class Shares:
 
     def competes_for(self, job: Job) -> str | None:
         """The pool whose shares decide on the job's turn: the first by name that has shares and takes it."""
-        return next((key for key, pool in self._pools.items() if refusal(pool, job) is None), None)
+        return next((key for key, pool in self.pools.items() if refusal(pool, job) is None), None)
 
 
 def in_turn(queue: Iterable[Job], shares: Shares) -> Iterator[Job]:
@@ -82,6 +83,9 @@ def in_turn(queue: Iterable[Job], shares: Shares) -> Iterator[Job]:
     which of them comes at each is found when it is reached, with what has been taken until then. Any other job keeps
     its own place.
     """
+    if not shares.pools:
+        yield from queue
+        return
     places = [(job, shares.competes_for(job)) for job in queue]
     turns: dict[tuple[int, str], _Turns] = {}
     for position, (job, pool) in enumerate(places):

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from videofleet_api.workerpool import Packing
 
+_SPREAD: Final = Packing.SPREAD
 _PACKED_FIRST: Final = {Packing.BINPACK: 0, Packing.SPREAD: 1}
 """Over several pools, one that packs is filled before one that spreads."""
 
@@ -69,8 +70,8 @@ class Shelf:
         """The worker to take for so many slots; ties go to the first name."""
         slots = 1 if self._isolated else slots
         if slots not in self._offers:
-            fitting = self._fitting(slots)
-            self._offers[slots] = self._offer(fitting[0], self._by_free[fitting[0]][0]) if fitting else None
+            free = self._first(slots)
+            self._offers[slots] = None if free is None else self._offer(free, self._by_free[free][0])
         return self._offers[slots]
 
     def best_of(self, slots: int, terms: Terms) -> Offer | None:
@@ -102,21 +103,31 @@ class Shelf:
         self._empty.discard(entry)
         self._push(offer.free - slots, offer.name, offer.id)
 
+    def _first(self, slots: int) -> int | None:
+        """The count of free slots to take from."""
+        if self._packing is _SPREAD:
+            most = max(self._by_free, default=0)
+            return most if most >= slots else None
+        return min((free for free in self._by_free if free >= slots), default=None)
+
     def _fitting(self, slots: int) -> list[int]:
         """Counts of free slots that are enough, those to take from first."""
         fitting = (free for free in self._by_free if free >= slots)
-        return sorted(fitting, reverse=self._packing is Packing.SPREAD)
+        return sorted(fitting, reverse=self._packing is _SPREAD)
 
     def _meets(self, worker: tuple[str, str], terms: Terms) -> bool:
         return worker[1] not in terms.avoid and (not terms.alone or worker in self._empty)
 
     def _offer(self, free: int, worker: tuple[str, str]) -> Offer:
-        distance = -free if self._packing is Packing.SPREAD else free
+        distance = -free if self._packing is _SPREAD else free
         return Offer(self._rank, distance, *worker, self.index)
 
     def _push(self, free: int, name: str, worker_id: str) -> None:
         self._offers.clear()
-        heapq.heappush(self._by_free.setdefault(free, []), (name, worker_id))
+        heap = self._by_free.get(free)
+        if heap is None:
+            heap = self._by_free[free] = []
+        heapq.heappush(heap, (name, worker_id))
 
 
 def _holds(heap: list[tuple[str, str]], entry: tuple[str, str]) -> bool:

@@ -25,7 +25,7 @@ def convicted(record: Record) -> bool:
 
 def given_up(record: Record) -> bool:
     """Whether the job has been stopped for it."""
-    return record.phase is Phase.INTERRUPTED and convicted(record)
+    return convicted(record) and record.phase is Phase.INTERRUPTED
 
 
 def trusted_at(record: Record) -> Seconds | None:
