@@ -13,13 +13,12 @@ from videofleet_operator.domain import exclusion, facts, moves, suspicion
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at, retry_wait
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.model import Failure, Record, Seconds, Why
-from videofleet_operator.domain.records import Context, changed, clean, enter, explain, leave
+from videofleet_operator.domain.records import Context, changed, clean, enter, explain, leave, start
 
 _REDO: Final = RETRIED | ASSIGNED
 """Phases that a changed spec ends."""
 _WAITING: Final = frozenset({Phase.AWAITING, Phase.TOO_MANY_CAMERAS})
 _TRIED_AGAIN: Final = frozenset({Phase.NOT_STARTED, Phase.MISCONFIGURED})
-"""Phases that a placement ends as soon as their back-off is over."""
 _ANEW: Final[dict[str, Any]] = {"attempt": 0, "suspicion": 0, "excluded": ()}
 """What is held against a job is forgotten when a user has changed something about it."""
 
@@ -27,7 +26,6 @@ _ANEW: Final[dict[str, Any]] = {"attempt": 0, "suspicion": 0, "excluded": ()}
 def advance(record: Record, fact: Fact, context: Context, now: Seconds) -> Record:
     """The record after a fact; the same object when the fact changes nothing."""
     match fact:
-        # Most often by far after a start of everything, so it is asked for first.
         case facts.Placed():
             return _placed(record, fact, context, now)
         case facts.Disabled():
@@ -149,27 +147,7 @@ def _placed(record: Record, fact: facts.Placed, context: Context, now: Seconds) 
         return record
     # A run that is over is never continued: its results are closed, or are those of another source.
     run = max(1, record.run + (record.completed is not None))
-    why = Why(Reason.ASSIGNED, f"given to worker {fact.worker.name}")
-    return enter(
-        record,
-        Phase.STARTING,
-        why,
-        context,
-        now,
-        run=run,
-        epoch=record.next_epoch,
-        restarts=record.restarts + (record.epoch > 0),
-        worker=fact.worker,
-        move=None,
-        next_move=None,
-        spec_digest=fact.digest,
-        run_digest=fact.run_digest,
-        settings=fact.settings,
-        next_retry=None,
-        first_frame=None,
-        completed=None,
-        finished=False,
-    )
+    return start(record, fact, run, context, now)
 
 
 def _no_place(record: Record, why: Why, context: Context, now: Seconds) -> Record:

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from videofleet_api.codes import Reason
-from videofleet_api.videojob import LabelSelector
+from videofleet_api.videojob import LabelSelector, VideoJobSpec
+from videofleet_operator.domain.front import Front
 from videofleet_operator.domain.isolation import fits, isolated, slots_per_worker
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
@@ -54,6 +55,7 @@ class _Kind:
 
     shelves: tuple[Shelf, ...] = ()
     pools: int = 0
+    front: Front | None = None
     refused: Verdict | None = None
 
 
@@ -90,9 +92,13 @@ class Capacity:
         self._existing: dict[str, int] = {}
         self._shelves: list[Shelf] = []
         self._pool_of: list[str] = []
+        self._taken: list[int] = []
+        """Indexes of shelves, as something is taken from them."""
         self._narrowed: dict[tuple[int, frozenset[str]], _Kind] = {}
         self._by_pool: dict[str, dict[tuple[frozenset[str], bool], Shelf]] = {}
         self._kinds: dict[object, _Kind] = {}
+        self._of_spec: dict[tuple[str, int], tuple[VideoJobSpec, _Kind]] = {}
+        """By namespace and identity of the spec, which many jobs share; kept, so that no other gets its id."""
         self._refusals: dict[int, Verdict] = {}
         for worker in workers.values():
             self._place_worker(worker, pools, used.get(worker.id, 0))
@@ -104,7 +110,7 @@ class Capacity:
             return kind.refused
         used_up = self._used_up(kind, job) if self._shares.capped else None
         if used_up:
-            kind = self._without(kind, frozenset(used_up))
+            kind = self._without(kind, frozenset(used_up), job.spec.slots)
             if not kind.shelves:
                 return Verdict(Answer.SHARE_USED, why=used_up[min(used_up)])
         slots = job.spec.slots
@@ -123,6 +129,7 @@ class Capacity:
         if offer is None or verdict.job is None:
             raise ValueError(f"nothing to take: the answer was {verdict.answer}")
         self._shelves[offer.shelf].take(offer, offer.free if alone else slots)
+        self._taken.append(offer.shelf)
         self._shares.take(self._pool_of[offer.shelf], verdict.job)
         self._refusals.clear()
 
@@ -131,12 +138,13 @@ class Capacity:
         pools = {self._pool_of[shelf.index] for shelf in kind.shelves}
         return {pool: why for pool in pools if (why := self._shares.refusal(pool, job)) is not None}
 
-    def _without(self, kind: _Kind, pools: frozenset[str]) -> _Kind:
+    def _without(self, kind: _Kind, pools: frozenset[str], slots: int) -> _Kind:
         """The kind where workers of these pools are no choice."""
         key = id(kind), pools
         if key not in self._narrowed:
             left = tuple(shelf for shelf in kind.shelves if self._pool_of[shelf.index] not in pools)
-            self._narrowed[key] = _Kind(left, len({self._pool_of[shelf.index] for shelf in left}))
+            front = Front(left, slots, self._taken)
+            self._narrowed[key] = _Kind(left, len({self._pool_of[shelf.index] for shelf in left}), front)
         return self._narrowed[key]
 
     def _full(self, kind: _Kind, slots: int) -> Verdict:
@@ -164,6 +172,14 @@ class Capacity:
         shelf.put(worker.name, worker.id, capacity, capacity if worker.spent else used)
 
     def _kind(self, job: Job) -> _Kind:
+        key = (job.namespace, id(job.spec))
+        known = self._of_spec.get(key)
+        if known is None:
+            known = self._of_spec[key] = (job.spec, self._kind_like(job))
+        return known[1]
+
+    def _kind_like(self, job: Job) -> _Kind:
+        """That of all jobs with equal demands."""
         spec = job.spec
         steps = needed_steps(job)
         labels = tuple([spec.labels.get(key) for key in self._label_keys]) if self._label_keys else ()
@@ -188,7 +204,7 @@ class Capacity:
         able = tuple(shelf for offered, shelf in by_steps if steps <= offered)
         if not able:
             return _refused(Answer.NO_MODEL, Reason.MODEL_MISSING, _no_model(steps, [each for each, _ in by_steps]))
-        return _Kind(able, len(fitting))
+        return _Kind(able, len(fitting), Front(able, job.spec.slots, self._taken))
 
 
 def needed_steps(job: Job) -> frozenset[str]:
@@ -208,11 +224,10 @@ def _refused(answer: Answer, reason: Reason, message: str) -> _Kind:
 
 
 def _best(kind: _Kind, slots: int, terms: Terms) -> Offer | None:
-    if terms is ANY_WORKER:
-        offers = [offer for shelf in kind.shelves if (offer := shelf.best(slots)) is not None]
-    else:
-        offers = [offer for shelf in kind.shelves if (offer := shelf.best_of(slots, terms)) is not None]
-    return min(offers, default=None)
+    if terms is ANY_WORKER and kind.front is not None:
+        return kind.front.best()
+    offers = (shelf.best_of(slots, terms) for shelf in kind.shelves)
+    return min((offer for offer in offers if offer is not None), default=None)
 
 
 def _excluded(kind: _Kind, passed: Offer, avoid: frozenset[str]) -> Verdict:

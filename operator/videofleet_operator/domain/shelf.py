@@ -62,9 +62,10 @@ class Shelf:
         self.total += capacity
         self.used += used
         self._ids.add(worker_id)
+        entry = (name, worker_id)
         if not used:
-            self._empty.add((name, worker_id))
-        self._push(max(0, capacity - used), name, worker_id)
+            self._empty.add(entry)
+        self._push(max(0, capacity - used), entry)
 
     def best(self, slots: int) -> Offer | None:
         """The worker to take for so many slots; ties go to the first name."""
@@ -92,16 +93,16 @@ class Shelf:
     def take(self, offer: Offer, slots: int) -> None:
         """Use slots of a worker. Raises ValueError when it no longer has the free slots that it was offered with."""
         slots = 1 if self._isolated else slots
-        entry = (offer.name, offer.id)
-        heap = self._by_free.get(offer.free, [])
-        if offer.free < slots or not _holds(heap, entry):
-            raise ValueError(f"worker {offer.name} no longer has the {offer.free} free slots that it was offered with")
+        entry, free = (offer.name, offer.id), offer.free
+        heap = self._by_free.get(free, [])
+        if free < slots or not _holds(heap, entry):
+            raise ValueError(f"worker {offer.name} no longer has the {free} free slots that it was offered with")
         _remove(heap, entry)
         if not heap:
-            del self._by_free[offer.free]
+            del self._by_free[free]
         self.used += slots
         self._empty.discard(entry)
-        self._push(offer.free - slots, offer.name, offer.id)
+        self._push(free - slots, entry)
 
     def _first(self, slots: int) -> int | None:
         """The count of free slots to take from."""
@@ -120,14 +121,14 @@ class Shelf:
 
     def _offer(self, free: int, worker: tuple[str, str]) -> Offer:
         distance = -free if self._packing is _SPREAD else free
-        return Offer(self._rank, distance, *worker, self.index)
+        return Offer(self._rank, distance, worker[0], worker[1], self.index)
 
-    def _push(self, free: int, name: str, worker_id: str) -> None:
+    def _push(self, free: int, entry: tuple[str, str]) -> None:
         self._offers.clear()
         heap = self._by_free.get(free)
         if heap is None:
             heap = self._by_free[free] = []
-        heapq.heappush(heap, (name, worker_id))
+        heapq.heappush(heap, entry)
 
 
 def _holds(heap: list[tuple[str, str]], entry: tuple[str, str]) -> bool:

@@ -24,7 +24,9 @@ def wake_time(draft: Draft, parts: Split, records: Mapping[str, Record], *, reli
         record = records.get(uid, job.record)
         for held in record.held:
             watched.add(held.id)
-        times += [due for due in _dues(job, record, snapshot) if due is not None and due > now]
+        for due in _dues(job, record, snapshot):
+            if due is not None and due > now:
+                times.append(due)
         if not record.observed_generation:
             times.append(job.created + PATIENCE)
     times += _silences(watched, snapshot)

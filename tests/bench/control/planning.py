@@ -25,19 +25,21 @@ SOLVER = Path(__file__).with_name("peers") / "cp_sat.py"
 
 
 def cluster(jobs: int, workers: int, pools: int = 10) -> Snapshot:
-    """Jobs that wait for the first time, on workers with room for a fifth more than all."""
+    """Jobs that wait for the first time, on workers with room for a fifth more than all.
+
+    As where they come from the caches, those that differ in the address of their source alone share a spec.
+    """
     capacity = max(1, round(jobs * 1.2 / workers))
     names = [f"p{number:02}" for number in range(pools)]
     made = [pool(name, labels={"site": name}, capacityPerWorker=capacity) for name in names]
     machines = [
         worker(f"w{number:04}", of=f"default/{names[number % pools]}", capacity=capacity) for number in range(workers)
     ]
-    waiting = [job(f"j{number:05}", workerSelector=_select(number, names)) for number in range(jobs)]
+    anywhere = job("anywhere", workerSelector={})
+    tied = [job(name, workerSelector={"matchLabels": {"site": name}}) for name in names]
+    like = [tied[number % pools] if number % 3 == 0 else anywhere for number in range(jobs)]
+    waiting = [replace(each, uid=f"j{number:05}", name=f"j{number:05}") for number, each in enumerate(like)]
     return snapshot(waiting, machines, made)
-
-
-def _select(number: int, names: list[str]) -> dict[str, object]:
-    return {"matchLabels": {"site": names[number % len(names)]}} if number % 3 == 0 else {}
 
 
 def running(before: Snapshot) -> Snapshot:
@@ -58,10 +60,10 @@ def running(before: Snapshot) -> Snapshot:
 def dirtied(before: Snapshot, share: float, dice: random.Random) -> Snapshot:
     """The cluster where so large a share of the jobs has just been replaced by new ones."""
     gone = dice.sample(sorted(before.jobs), round(len(before.jobs) * share))
-    jobs = {uid: each for uid, each in before.jobs.items() if uid not in set(gone)}
-    for uid in gone:
-        fresh = job(f"{uid}x", workerSelector={})
-        jobs[fresh.uid] = fresh
+    left = before.jobs.keys() - gone
+    jobs = {uid: each for uid, each in before.jobs.items() if uid in left}
+    fresh = job("fresh", workerSelector={})
+    jobs |= {f"{uid}x": replace(fresh, uid=f"{uid}x", name=f"{uid}x") for uid in gone}
     return replace(before, jobs=jobs, now=before.now + 1)
 
 
