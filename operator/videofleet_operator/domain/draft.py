@@ -9,7 +9,7 @@ from videofleet_operator.domain.lifecycle import advance
 from videofleet_operator.domain.model import Assigned, Excluded, Job, Record, Snapshot, Why, Worker
 from videofleet_operator.domain.placement import Answer, Capacity, Verdict
 from videofleet_operator.domain.records import Context
-from videofleet_operator.domain.shelf import ANY_WORKER, Terms
+from videofleet_operator.domain.shelf import Terms
 
 
 @dataclass(slots=True)
@@ -46,10 +46,10 @@ class Draft:
 
 def verdict_of(draft: Draft, job: Job, capacity: Capacity) -> tuple[Verdict, tuple[Excluded, ...]]:
     """Where the job would go, and who is passed over for it: nobody any more once there is no other to try."""
-    terms = terms_of(draft, job)
-    if terms is ANY_WORKER:
-        return capacity.can_add(job), ()
     record, snapshot = draft.record(job), draft.snapshot
+    if not record.excluded and not suspicion.alone(record):
+        return capacity.can_add(job), ()
+    terms = terms_of(draft, job)
     excluded = exclusion.in_force(record.excluded, snapshot.workers)
     verdict = capacity.can_add(job, terms)
     if verdict.answer is Answer.ALL_TRIED or (
@@ -63,8 +63,6 @@ def terms_of(draft: Draft, job: Job) -> Terms:
     """What the job demands of a worker."""
     record = draft.record(job)
     excluded = exclusion.in_force(record.excluded, draft.snapshot.workers)
-    if not excluded and not suspicion.alone(record):
-        return ANY_WORKER
     return Terms(frozenset(each.id for each in excluded), suspicion.alone(record))
 
 

@@ -40,8 +40,6 @@ def with_worker(excluded: tuple[Excluded, ...], worker: Assigned | None) -> tupl
 
 def in_force(excluded: tuple[Excluded, ...], workers: Mapping[str, Worker]) -> tuple[Excluded, ...]:
     """Those that still count. Another process in the same pod has done nothing yet."""
-    if not excluded:
-        return ()
     return tuple(each for each in excluded if each.id in workers and workers[each.id].instance in (None, each.instance))
 
 

@@ -1,5 +1,6 @@
 """Which worker a job goes to, and why it goes nowhere."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,7 +90,8 @@ class Capacity:
         self._pools = [pools[key] for key in sorted(pools)]
         self._workers = workers
         self._label_keys = sorted({key for pool in self._pools for key in pool.spec.job_labels})
-        self._existing: dict[str, int] = {}
+        self._existing = Counter([worker.pool for worker in workers.values()])
+        self._rooms = {key: slots_per_worker(pool) for key, pool in pools.items()}
         self._shelves: list[Shelf] = []
         self._pool_of: list[str] = []
         self._taken: list[int] = []
@@ -101,7 +103,8 @@ class Capacity:
         """By namespace and identity of the spec, which many jobs share; kept, so that no other gets its id."""
         self._refusals: dict[int, Verdict] = {}
         for worker in workers.values():
-            self._place_worker(worker, pools, used.get(worker.id, 0))
+            if worker.pool in pools and ready(worker):
+                self._place_worker(worker, pools[worker.pool], used.get(worker.id, 0))
 
     def can_add(self, job: Job, terms: Terms = ANY_WORKER) -> Verdict:
         """Where the job would go, or why nowhere."""
@@ -154,12 +157,8 @@ class Capacity:
             verdict = self._refusals[id(kind)] = Verdict(Answer.FULL, why=_full(kind, slots))
         return verdict
 
-    def _place_worker(self, worker: Worker, pools: Mapping[str, Pool], used: int) -> None:
-        self._existing[worker.pool] = self._existing.get(worker.pool, 0) + 1
-        pool = pools.get(worker.pool)
-        if pool is None or not ready(worker):
-            return
-        shelves = self._by_pool.setdefault(pool.key, {})
+    def _place_worker(self, worker: Worker, pool: Pool, used: int) -> None:
+        shelves = self._by_pool.setdefault(worker.pool, {})
         kind = (worker.steps, worker.outdated)
         shelf = shelves.get(kind)
         if shelf is None:
@@ -167,8 +166,8 @@ class Capacity:
                 len(self._shelves), pool.spec.packing, isolated=isolated(pool), last=worker.outdated
             )
             self._shelves.append(shelf)
-            self._pool_of.append(pool.key)
-        capacity = room(worker, pool)
+            self._pool_of.append(worker.pool)
+        capacity = min(worker.capacity, self._rooms[worker.pool])
         shelf.put(worker.name, worker.id, capacity, capacity if worker.spent else used)
 
     def _kind(self, job: Job) -> _Kind:
@@ -199,7 +198,7 @@ class Capacity:
         by_kind = [item for pool in fitting for item in self._by_pool.get(pool.key, {}).items()]
         by_steps = [(offered, shelf) for (offered, _), shelf in by_kind]
         if not by_steps:
-            existing = sum(self._existing.get(pool.key, 0) for pool in fitting)
+            existing = sum(self._existing[pool.key] for pool in fitting)
             return _refused(Answer.NO_WORKER, Reason.NO_READY_WORKER, _no_worker(fitting, existing))
         able = tuple(shelf for offered, shelf in by_steps if steps <= offered)
         if not able:
@@ -224,7 +223,7 @@ def _refused(answer: Answer, reason: Reason, message: str) -> _Kind:
 
 
 def _best(kind: _Kind, slots: int, terms: Terms) -> Offer | None:
-    if terms is ANY_WORKER and kind.front is not None:
+    if terms == ANY_WORKER and kind.front is not None:
         return kind.front.best()
     offers = (shelf.best_of(slots, terms) for shelf in kind.shelves)
     return min((offer for offer in offers if offer is not None), default=None)

@@ -148,18 +148,19 @@ def _place(draft: Draft, capacity: Capacity, queue: Iterable[Job]) -> int:
     """Returns how many slots of the licence are in use then, with those that this plan gives."""
     snapshot = draft.snapshot
     # Without a limit nobody asks how many there are.
-    used_slots = 0 if snapshot.licence.limit is None else licence.used(snapshot)
+    limited = snapshot.licence.limit is not None
+    used_slots = licence.used(snapshot) if limited else 0
     for job in queue:
         if _undecided(job) and not _overdue(job, snapshot.now):
             draft.waiting[job.uid] = job.problem or _UNKNOWN_PAYLOAD
             continue
         # A lost job still holds its own slot; it is the others that must leave room for it.
-        own = licence.holds_slot(job, draft.record(job), snapshot.licence)
+        own = limited and licence.holds_slot(job, draft.record(job), snapshot.licence)
         fact = _placement(draft, job, capacity, used_slots - own)
         if not isinstance(fact, facts.Throttled) or job.record.observed_generation or _overdue(job, snapshot.now):
             draft.apply(job, fact)
         if isinstance(fact, facts.Placed):
-            used_slots += licence.counts(job, snapshot.licence) and not own
+            used_slots += limited and not own and licence.counts(job, snapshot.licence)
         else:
             draft.waiting[job.uid] = fact.why
     return used_slots
@@ -244,6 +245,8 @@ def _with_placed(draft: Draft, used: Counter[str]) -> Counter[str]:
 def _visited(job: Job, draft: Draft, now: Seconds) -> Record:
     """The job's record with the marks of a visit."""
     record = draft.record(job)
+    if record.since and record.observed_generation >= job.generation:
+        return record
     if record is job.record and not record.observed_generation and job.uid in draft.waiting:
         return record
     seen = job.generation if not observation.being_applied(job, record) else 0

@@ -1,6 +1,6 @@
 """Workers of one kind, kept by their free slots."""
 
-import heapq
+import bisect
 from typing import Final, NamedTuple
 
 from videofleet_api.workerpool import Packing
@@ -49,9 +49,9 @@ class Shelf:
         self._isolated = isolated
         self._rank = _PACKED_FIRST[packing] + (len(_PACKED_FIRST) if last else 0)
         self._by_free: dict[int, list[tuple[str, str]]] = {}
+        """Names and ids, sorted."""
         self._offers: dict[int, Offer | None] = {}
         self._empty: set[tuple[str, str]] = set()
-        self._ids: set[str] = set()
         self.workers = 0
         self.total = 0
         self.used = 0
@@ -61,7 +61,6 @@ class Shelf:
         self.workers += 1
         self.total += capacity
         self.used += used
-        self._ids.add(worker_id)
         entry = (name, worker_id)
         if not used:
             self._empty.add(entry)
@@ -81,24 +80,25 @@ class Shelf:
         if terms.alone and not self._empty:
             return None
         for free in self._fitting(slots):
-            able = [each for each in self._by_free[free] if self._meets(each, terms)]
-            if able:
-                return self._offer(free, min(able))
+            able = next((each for each in self._by_free[free] if self._meets(each, terms)), None)
+            if able is not None:
+                return self._offer(free, able)
         return None
 
     def others(self, ids: frozenset[str]) -> int:
         """How many of the workers here are not among these."""
-        return len(self._ids - ids)
+        return sum(worker_id not in ids for entries in self._by_free.values() for _, worker_id in entries)
 
     def take(self, offer: Offer, slots: int) -> None:
         """Use slots of a worker. Raises ValueError when it no longer has the free slots that it was offered with."""
         slots = 1 if self._isolated else slots
         entry, free = (offer.name, offer.id), offer.free
-        heap = self._by_free.get(free, [])
-        if free < slots or not _holds(heap, entry):
+        entries = self._by_free.get(free, [])
+        index = _index(entries, entry)
+        if free < slots or index is None:
             raise ValueError(f"worker {offer.name} no longer has the {free} free slots that it was offered with")
-        _remove(heap, entry)
-        if not heap:
+        del entries[index]
+        if not entries:
             del self._by_free[free]
         self.used += slots
         self._empty.discard(entry)
@@ -125,20 +125,16 @@ class Shelf:
 
     def _push(self, free: int, entry: tuple[str, str]) -> None:
         self._offers.clear()
-        heap = self._by_free.get(free)
-        if heap is None:
-            heap = self._by_free[free] = []
-        heapq.heappush(heap, entry)
+        entries = self._by_free.get(free)
+        if entries is None:
+            self._by_free[free] = [entry]
+        elif entries[-1] < entry:
+            entries.append(entry)
+        else:
+            bisect.insort(entries, entry)
 
 
-def _holds(heap: list[tuple[str, str]], entry: tuple[str, str]) -> bool:
-    # Nearly always it is the first: a large heap is not searched for it.
-    return bool(heap) and (heap[0] == entry or entry in heap)
-
-
-def _remove(heap: list[tuple[str, str]], entry: tuple[str, str]) -> None:
-    if heap[0] == entry:
-        heapq.heappop(heap)
-    else:
-        heap.remove(entry)
-        heapq.heapify(heap)
+def _index(entries: list[tuple[str, str]], entry: tuple[str, str]) -> int | None:
+    # Nearly always it is the first.
+    index = 0 if entries and entries[0] == entry else bisect.bisect_left(entries, entry)
+    return index if index < len(entries) and entries[index] == entry else None
