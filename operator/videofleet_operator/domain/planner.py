@@ -61,8 +61,7 @@ def plan_after(snapshot: Snapshot, before: Resting) -> tuple[Plan, Resting]:
         _preempt(draft, capacity, Preemptor(snapshot, _with_placed(draft, used), licensed, shares))
     # 8. When to look again, also at those that rested until they had to give way
     parts.wake(snapshot.jobs[uid] for uid in draft.records)
-    visited = [(job, _visited(job, draft, snapshot.now)) for job in jobs]
-    records = {job.uid: record for job, record in visited if record is not job.record and record != job.record}
+    records = _new_records(draft, jobs)
     waking = wake_time(draft, parts, records, relieves=relieving is not None)
     expired = _expired(jobs, records, snapshot.now)
     left = parts.leave(snapshot, draft.records | records)
@@ -240,6 +239,17 @@ def _with_placed(draft: Draft, used: Counter[str]) -> Counter[str]:
         for worker in set(record.held) - set(job.record.held):
             total[worker.id] += suspicion.held_slots(job, draft.snapshot.pools.get(worker.pool))
     return total
+
+
+def _new_records(draft: Draft, jobs: Iterable[Job]) -> dict[str, Record]:
+    """Those that differ, with the marks of a visit."""
+    new = ((job, _visited(job, draft, draft.snapshot.now)) for job in jobs)
+    # What took an edge is not compared field by field.
+    return {job.uid: record for job, record in new if record is not job.record and _differ(record, job.record)}
+
+
+def _differ(record: Record, other: Record) -> bool:
+    return record.phase is not other.phase or record != other
 
 
 def _visited(job: Job, draft: Draft, now: Seconds) -> Record:

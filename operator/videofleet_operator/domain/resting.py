@@ -45,7 +45,7 @@ class Resting:
     at: Seconds = _NEVER
     """Time of the plan. For an earlier one nothing rests: the clock was set back."""
     jobs: Mapping[str, Job] = field(default_factory=dict)
-    """All that there were, by uid."""
+    """All that there were, by uid; the snapshot's own mapping, which nobody changes."""
     restless: Mapping[str, Job] = field(default_factory=dict)
     """Those that the next plan looks at in any case."""
     due: Mapping[str, Seconds] = field(default_factory=dict)
