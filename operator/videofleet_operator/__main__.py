@@ -4,9 +4,8 @@ import asyncio
 import logging
 import sys
 
-import kopf
-
 from videofleet_operator import config, logs
+from videofleet_operator.handlers.alone import kopf
 from videofleet_operator.handlers.shell import register
 from videofleet_operator.services.licences import load_keys
 

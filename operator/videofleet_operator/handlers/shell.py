@@ -7,9 +7,8 @@ docs/decisions/0001-kopf-as-the-shell.md has the figures.
 from collections.abc import Callable
 from typing import Any
 
-import kopf
-
 from videofleet_operator.config import Config
+from videofleet_operator.handlers.alone import kopf
 from videofleet_operator.services.application import Application, StartError
 
 _START_RETRY = 2.0

@@ -4,7 +4,7 @@ Read through a `Reflector`, write through the `WriteQueue`, lead through the `Le
 """
 
 from .cache import Change, ChangeType, Entry, ObjectCache
-from .credentials import Credentials, CredentialsError, ServerAccess, discover, fixed, from_kubeconfig, in_cluster
+from .credentials import Credentials, ServerAccess, discover, fixed, from_kubeconfig, in_cluster
 from .errors import (
     AlreadyExists,
     ApiError,
@@ -22,6 +22,7 @@ from .errors import (
 )
 from .events import EventKind, EventRecorder, EventSettings
 from .follower import WatchCounters, WatchSettings
+from .kubeconfig import CredentialsError
 from .lease import LeaseElector, LeaseTimes
 from .merge import apply_merge, merge_diff
 from .operations import Create, Delete, Outcome, Patch, Priority, Result, Write

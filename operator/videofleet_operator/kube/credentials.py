@@ -1,4 +1,4 @@
-"""Where the API server is and how to prove who we are, by the rules of the `kubernetes` package."""
+"""Where the API server is and how to prove who we are."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubernetes.aio import config as kubernetes_config
-from kubernetes.aio.client import Configuration
+from .kubeconfig import CredentialsError, Found, read_plain
 
 IN_CLUSTER_REFRESH_S = 60.0
 """A pod's token is rotated on disk well before it expires; reading it once a minute is always in time."""
 
-# The package ships annotations for few of its functions; these two it does not annotate.
-_load_kubeconfig: Callable[..., Awaitable[object]] = kubernetes_config.load_kube_config
-_load_in_cluster: Callable[..., object] = kubernetes_config.load_incluster_config
-
-
-class CredentialsError(Exception):
-    """No usable credentials; the message names the file or variable at fault."""
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +89,32 @@ def from_kubeconfig(path: str, context: str | None = None) -> Credentials:
     """Credentials of a kubeconfig file (or several, joined as in $KUBECONFIG)."""
 
     async def load() -> ServerAccess:
-        configuration = Configuration()
-        try:
-            await _load_kubeconfig(
-                config_file=path, context=context, client_configuration=configuration, persist_config=False
-            )
-        except kubernetes_config.ConfigException as error:
-            raise CredentialsError(f"kubeconfig {path}: {error}") from error
-        except Exception as error:  # noqa: BLE001 - raised again as what it means
-            # The package lets whatever its parsing trips over through; the text of that may quote the file.
-            raise CredentialsError(f"kubeconfig {path} cannot be read ({type(error).__name__})") from None
-        return _access(configuration)
+        plain = read_plain(path, context)
+        if plain is None:
+            # Imported only here: it takes half a second, half of an operator's start.
+            from .clientconfig import load_kubeconfig
+
+            plain = await load_kubeconfig(path, context)
+        return _access(plain)
 
     return Credentials(load)
 
 
-def in_cluster() -> Credentials:
+def in_cluster(environ: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -> Credentials:
     """Credentials of the pod's service account."""
 
     async def load() -> ServerAccess:
-        configuration = Configuration()
+        host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
+        if not host or not port:
+            raise CredentialsError("in-cluster credentials: KUBERNETES_SERVICE_HOST and _PORT must be set")
         try:
-            _load_in_cluster(client_configuration=configuration)
-        except kubernetes_config.ConfigException as error:
-            raise CredentialsError(f"in-cluster credentials: {error}") from error
-        return _access(configuration)
+            token = (folder / "token").read_text().strip()
+        except OSError as error:
+            raise CredentialsError(f"in-cluster credentials: {folder}/token: {error.strerror}") from error
+        if not token:
+            raise CredentialsError(f"in-cluster credentials: {folder}/token is empty")
+        server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+        return _access(Found(server, authorization=f"Bearer {token}", ca=str(folder / "ca.crt")))
 
     return Credentials(load, IN_CLUSTER_REFRESH_S)
 
@@ -131,28 +125,18 @@ def discover(environ: Mapping[str, str], kubeconfig: str | None = None, context:
     if path:
         return from_kubeconfig(path, context)
     if environ.get("KUBERNETES_SERVICE_HOST"):
-        return in_cluster()
+        return in_cluster(environ)
     return from_kubeconfig(str(Path.home() / ".kube" / "config"), context)
 
 
-def _access(configuration: Configuration) -> ServerAccess:
-    host = str(configuration.host).rstrip("/")
-    token = configuration.api_key.get("BearerToken")
+def _access(found: Found) -> ServerAccess:
     tls = None
-    if host.startswith("https"):
-        tls = TlsFiles.read(
-            configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file, bool(configuration.verify_ssl)
-        )
+    if found.server.startswith("https"):
+        tls = TlsFiles.read(found.ca, found.cert, found.key, found.verify)
     return ServerAccess(
-        host=host,
-        authorization=_header(token) if token else None,
+        host=found.server.rstrip("/"),
+        authorization=found.authorization,
         tls=tls,
-        server_hostname=configuration.tls_server_name,
-        proxy=configuration.proxy,
+        server_hostname=found.server_name,
+        proxy=found.proxy,
     )
-
-
-def _header(token: str) -> str:
-    """The loaders prefix the scheme themselves, in-cluster in lower case, and keep a file's trailing newline."""
-    scheme, _, secret = token.strip().partition(" ")
-    return f"Bearer {secret.strip()}" if scheme.lower() == "bearer" else token.strip()

@@ -67,8 +67,8 @@ class WatchCounters:
 class Sink(Protocol[T]):
     """Where a follower puts what it reads."""
 
-    def entry(self, obj: Json) -> Entry[T]:
-        """What is kept of an object; a long list is never held whole."""
+    def entry(self, obj: Json, *, anew: bool = False) -> Entry[T]:
+        """What is kept of an object; a long list is never held whole. `anew`: a known version may be another object."""
 
     def replaced(self, scope: str | None, entries: list[Entry[T]], version: str, rewound: bool) -> None:
         """Everything that exists in the scope at this version."""
@@ -175,7 +175,7 @@ class Follower(Generic[T]):
         token: str | None = None
         while True:
             page = await self._page(token)
-            entries += [self._sink.entry(obj) for obj in page.get("items") or []]
+            entries += [self._entry(obj) for obj in page.get("items") or []]
             token = page["metadata"].get("continue") or None
             if token is None:
                 break
@@ -258,8 +258,12 @@ class Follower(Generic[T]):
         elif event.type is EventType.DELETED:
             entries.pop(str(event.object["metadata"]["uid"]), None)
         elif event.type is not EventType.BOOKMARK:
-            entry = self._sink.entry(event.object)
+            entry = self._entry(event.object)
             entries[entry.uid] = entry
+
+    def _entry(self, obj: Json) -> Entry[T]:
+        # A server that seems restored from a backup may give versions away that it gave away before.
+        return self._sink.entry(obj, anew=self._behind_since is not None)
 
     def _replaced(self, entries: list[Entry[T]], version: str) -> None:
         self._counters.lists += 1
@@ -278,8 +282,12 @@ class Follower(Generic[T]):
 
     def _doubt(self, version: str, older: bool) -> None:
         """Do not take in an older list too soon: what was decided since then would be decided once more."""
-        self._behind_since = (self._behind_since or self._clock()) if older else None
-        if self._behind_since is not None and self._clock() - self._behind_since < self._settings.rewind:
+        first = self._behind_since is None
+        self._behind_since = (self._clock() if first else self._behind_since) if older else None
+        if self._behind_since is None:
+            return
+        # The first one was not read anew.
+        if first or self._clock() - self._behind_since < self._settings.rewind:
             raise Unavailable(f"the list is of version {version}, {self._highest} was seen already", reason=OLD_LIST)
 
     def _advance(self, version: str) -> None:

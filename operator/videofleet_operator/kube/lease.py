@@ -79,6 +79,8 @@ class LeaseElector:
             raise ValueError("a lease needs an identity that is not empty")
         self.holder = ""
         """Who held the lease when it was last read."""
+        self.looked = asyncio.Event()
+        """Set once the lease has been asked for: what is read from then on is newer than one that was had at once."""
         self._session = session
         self._namespace = namespace
         self._name = name
@@ -143,6 +145,8 @@ class LeaseElector:
                 log.info("lease %s: somebody else was faster", self._name)
             except ApiError as error:
                 log.warning("lease %s: %s", self._name, error)
+            finally:
+                self.looked.set()
             await self._rest(pause)
 
     async def _rest(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from .cache import Change, Entry, ObjectCache
 from .follower import Follower, WatchCounters, WatchSettings
-from .resources import Json, Resource
+from .resources import Json, Resource, uid_of, version_of
 from .session import ApiSession
 from .watching import EventType, WatchEvent
 
@@ -104,8 +104,11 @@ class Reflector(Generic[T]):
         else:
             self._emit(self.cache.apply(self.entry(event.object)))
 
-    def entry(self, obj: Json) -> Entry[T]:
-        """What is kept of an object."""
+    def entry(self, obj: Json, *, anew: bool = False) -> Entry[T]:
+        """What is kept of an object; one that is known at this version is not read again, unless `anew`."""
+        known = None if anew else self.cache.entry(uid_of(obj))
+        if known is not None and known.version == version_of(obj):
+            return known
         return Entry.of(obj, self._projected(obj))
 
     def _projected(self, obj: Json) -> T | None:

@@ -16,8 +16,9 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from .credentials import Credentials, CredentialsError, ServerAccess
+from .credentials import Credentials, ServerAccess
 from .errors import NotFound, Unauthorized, Unavailable, error_from_response
+from .kubeconfig import CredentialsError
 from .resources import Json, Resource
 
 MERGE_PATCH = "application/merge-patch+json"

@@ -14,9 +14,10 @@ import aiohttp
 
 from videofleet_operator.config import Config, ConfigError
 from videofleet_operator.domain.model import Pace
-from videofleet_operator.kube.credentials import CredentialsError, discover
+from videofleet_operator.kube.credentials import discover
 from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.events import EventRecorder
+from videofleet_operator.kube.kubeconfig import CredentialsError
 from videofleet_operator.kube.lease import LeaseElector, LeaseTimes
 from videofleet_operator.kube.session import ApiSession
 from videofleet_operator.kube.writes import WriteQueue
@@ -157,7 +158,7 @@ class Application:
             routes=answers.routes(),
         )
         self.port = await self._health.start()
-        self._spawn("caches", self._caches.run())
+        self._spawn("caches", self._follow())
         self._spawn("secrets", secret_store.run())
         self._spawn("writes", queue.run())
         self._spawn("events", recorder.run())
@@ -202,6 +203,11 @@ class Application:
     def _started_leading(self, term: int) -> None:
         log.info("leading", extra={"term": term})
         self._spawn(f"refresh-{term}", self._refresh(term))
+
+    async def _follow(self) -> None:
+        """Whoever has the Lease at once needs one list; one begun before would have to be read again."""
+        await self._elector.looked.wait()
+        await self._caches.run()
 
     async def _refresh(self, term: int) -> None:
         """A new leader decides nothing before its caches have reached a list begun after it acquired the Lease."""

@@ -77,6 +77,21 @@ async def test_refreshed_waits_for_a_list_begun_after_the_call(
         await eventually(lambda: "heard" in followed.names)
 
 
+@BOTH
+async def test_what_is_known_is_not_read_again(api: FakeApi, session: ApiSession, settings: WatchSettings) -> None:
+    for name in ("same", "changed"):
+        api.put(MAPS, "a", name, data={"k": "1"})
+    async with following(session, settings) as followed:
+        await eventually(lambda: api.streams)
+        before = followed.names
+        api.muted = True
+        api.put(MAPS, "a", "changed", data={"k": "2"})
+        api.muted = False
+        await asyncio.wait_for(followed.reflector.refreshed(), 5)
+        assert followed.names == {"same": {"k": "1"}, "changed": {"k": "2"}}
+        assert followed.names["same"] is before["same"]
+
+
 async def test_refreshed_is_not_satisfied_by_a_list_under_way(api: FakeApi, session: ApiSession) -> None:
     """The list that was on its way before the call may miss what another leader wrote last."""
     api.page_size = 1

@@ -36,7 +36,9 @@ from videofleet_operator.kube import (
     Unavailable,
     discover,
     from_kubeconfig,
+    in_cluster,
 )
+from videofleet_operator.kube.kubeconfig import read_plain
 
 MAPS = "api/v1/configmaps"
 
@@ -222,8 +224,44 @@ async def test_a_bad_kubeconfig_is_named(tmp_path: Path, content: str | None) ->
         await from_kubeconfig(str(path)).load()
 
 
-async def test_outside_a_cluster_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+async def test_a_plain_kubeconfig_and_one_that_is_not_say_the_same(tmp_path: Path) -> None:
+    """Files beside it are what it names; what is not plain is read by the package of the API's own project."""
+    for name in ("ca.crt", "me.crt", "me.key"):
+        (tmp_path / name).write_text(name)
+    files = "{client-certificate: me.crt, client-key: me.key}"
+    plain = (
+        KUBECONFIG.replace("http://127.0.0.1:1", "https://[::1]:6443/")
+        .replace(':6443/"', ':6443/", certificate-authority: ca.crt, tls-server-name: kube')
+        .replace("{token: abc}", files)
+    )
+    found = []
+    for kubeconfig in (plain, plain.replace(files, files[:-1] + ", unknown: 1}")):
+        path = tmp_path / "config"
+        path.write_text(kubeconfig)
+        found.append(await from_kubeconfig(str(path)).load())
+    assert read_plain(str(path)) is None, "the second one is not plain"
+    assert found[0] == found[1]
+    assert (found[0].host, found[0].server_hostname) == ("https://[::1]:6443", "kube")
+    assert found[0].tls is not None
+    assert found[0].tls.cert == str(tmp_path / "me.crt")
+
+
+async def test_a_pod_has_its_service_account(tmp_path: Path) -> None:
+    environ = {"KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
+    for name in ("token", "ca.crt"):
+        with pytest.raises(CredentialsError, match=name):
+            await in_cluster(environ, tmp_path).load()
+        (tmp_path / name).write_text("abc\n")
+    access = await in_cluster(environ, tmp_path).load()
+    assert (access.host, access.authorization) == ("https://[fd00::1]:443", "Bearer abc")
+    assert access.tls is not None
+    assert access.tls.ca == str(tmp_path / "ca.crt")
+    (tmp_path / "token").write_text("\n")
+    with pytest.raises(CredentialsError, match="empty"):
+        await in_cluster(environ, tmp_path).load()
+
+
+async def test_outside_a_cluster_says_so() -> None:
     with pytest.raises(CredentialsError, match="in-cluster"):
         await discover({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}).load()
 

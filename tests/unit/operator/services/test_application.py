@@ -70,7 +70,7 @@ async def test_it_becomes_ready_and_leads(application: Application, api: FakeApi
     assert await get(application, "/readyz") == (200, "ok")
     assert await get(application, "/healthz") == (200, "ok")
     _, metrics = await get(application, "/metrics")
-    assert 'videofleet_watch{counter="lists",resource="videojobs"} ' in metrics
+    assert 'videofleet_watch{counter="lists",resource="videojobs"} 1.0' in metrics, "the Lease came first"
     assert 'videofleet_jobs{phase="INPROGRESS"} 0.0' in metrics
     requests = next(line for line in metrics.splitlines() if line.startswith("videofleet_api_requests "))
     assert float(requests.split()[1]) >= len(api.requests) - 1
