@@ -20,7 +20,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 _BYTECODE = tempfile.TemporaryDirectory(prefix="videofleet-bytecode-")
-"""Shared by all operators of a test run, which would otherwise compile everything at each start."""
+COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": _BYTECODE.name}
+"""Environment of all programs that are started again and again in a test run, as in an image: compiled once."""
 
 
 class OperatorProcess:
@@ -36,8 +37,7 @@ class OperatorProcess:
         self.log_path = log
         self._environment = os.environ | {
             "KUBECONFIG": kubeconfig,
-            "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPYCACHEPREFIX": _BYTECODE.name,
+            **COMPILED,
             "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "operator")),
             "VIDEOFLEET_WORKER_IMAGE": "localhost/videofleet-worker:simulated",
             "VIDEOFLEET_LISTEN_HOST": "127.0.0.1",

@@ -76,6 +76,7 @@ class Reconciler:
         self._buckets: Mapping[str, Bucket] = {}
         self._resting = SCRATCH
         self._rested = 0.0
+        self._first = True
         self._wake: float | None = None
         self.beat = time.monotonic()
         """Monotonic time at which the loop was last seen alive."""
@@ -86,14 +87,20 @@ class Reconciler:
             self.beat = time.monotonic()
             await self._wait()
             if not self._caches.synced:
+                self._rest(_SHORTEST_REST)
                 continue
             self._dirty.clear()
             began = time.perf_counter()
             led = self._reconcile()
             took = time.perf_counter() - began
-            self._rested = time.monotonic() + min(_LONGEST_REST, max(_SHORTEST_REST, _PLAN_SHARE * took))
+            # The first pass makes everything that later ones only compare: it says nothing of how long they take.
+            self._rest(_SHORTEST_REST if self._first else _PLAN_SHARE * took)
+            self._first = False
             if led:
                 self._metrics.plan_seconds.observe(took)
+
+    def _rest(self, seconds: float) -> None:
+        self._rested = time.monotonic() + min(_LONGEST_REST, max(_SHORTEST_REST, seconds))
 
     async def _wait(self) -> None:
         pause = _TICK if self._wake is None else max(0.0, min(_TICK, self._wake - self._wall()))

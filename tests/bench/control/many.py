@@ -14,7 +14,7 @@ from tests.bench.control.rows import Row
 from tests.bench.control.world import NAMESPACE, PARTS, World, until
 from tests.support.control_plane import memory_bytes
 from tests.support.crowd import Crowd
-from tests.support.operator_process import REPOSITORY, OperatorProcess
+from tests.support.operator_process import COMPILED, REPOSITORY, OperatorProcess
 
 PATIENCE = 600.0
 """Seconds that a peer may take to start."""
@@ -41,6 +41,7 @@ class Many:
 async def peer(module: str, kubeconfig: str, *arguments: str) -> tuple[float, float]:
     """Run a peer until it prints a line: seconds since its start, and its memory in MiB then."""
     environment = os.environ | {
+        **COMPILED,
         "KUBECONFIG": kubeconfig,
         "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in PARTS),
     }
