@@ -44,17 +44,17 @@ NOTES: Final[dict[tuple[str, str], str]] = {
         "a key pair, a pod and its scheduling for each job; told without a goal"
     ),
     ("operator memory per 1,000 jobs", ""): (
-        "a job is held as its parsed spec (pydantic), its status as it was read, the record made of it and what its "
-        "worker is given; a compact form of spec and status would be the way to less"
+        "was 22 MiB; a running job is 2.5 KB of objects now (its spec shared with all that differ in the address alone, "
+        "its status compressed), half a KB more while its Event waits to be sent; the rest of the slope is room that "
+        "plans and writes of the first swarm took once and Python keeps, about 6 MiB however many jobs there are"
     ),
     ("cold start", "raw LIST"): (
-        "a new leader lists everything twice, once to be warm and once after it has the Lease, so that it never "
-        "decides on what is older; the rest is the start of Python with kopf, kubernetes and pydantic, which a bare "
-        "list has not, and the parsing of every spec"
+        "imports of kopf, pydantic, cryptography and an HTTP server take half a second more than those of a bare list; "
+        "then each object is checked and compressed while the list arrives, and one plan is made from nothing"
     ),
     ("cold start", "an operator on @kopf.index"): (
-        "with so few jobs the start of Python, two lists and the Lease are most of ours; larger numbers were not "
-        "measured beside the index"
+        "with so few jobs the start of Python and the Lease are most of ours; larger numbers were not measured beside "
+        "the index"
     ),
     ("leader killed", ""): (
         "from the kill to the assignment of a job that was made right after it: what is left of the Lease, and a list "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from aiohttp import web
 from tests.unit.operator.kube.fakeapi import FakeApi, refusal
 from tests.unit.operator.kube.helpers import eventually
 from videofleet_operator.config import Config
+from videofleet_operator.kube.election import format_time
 from videofleet_operator.services.application import Application, StartError
 
 LEASE = ("apis/coordination.k8s.io/v1/leases", "video", "videofleet-operator")
@@ -70,12 +72,43 @@ async def test_it_becomes_ready_and_leads(application: Application, api: FakeApi
     assert await get(application, "/readyz") == (200, "ok")
     assert await get(application, "/healthz") == (200, "ok")
     _, metrics = await get(application, "/metrics")
-    assert 'videofleet_watch{counter="lists",resource="videojobs"} 1.0' in metrics, "the Lease came first"
+    assert 'videofleet_watch{counter="lists",resource="videojobs"} 1.0' in metrics
     assert 'videofleet_jobs{phase="INPROGRESS"} 0.0' in metrics
     requests = next(line for line in metrics.splitlines() if line.startswith("videofleet_api_requests "))
     assert float(requests.split()[1]) >= len(api.requests) - 1
     assert AUTHORITY in api.objects
     assert api.objects[LEASE]["spec"]["holderIdentity"].startswith("one_"), "another process of the pod is another"
+
+
+def lists(application: Application) -> float | None:
+    labels = {"resource": "videojobs", "counter": "lists"}
+    return application.metrics.registry.get_sample_value("videofleet_watch", labels)
+
+
+async def test_what_a_leader_decides_on_was_listed_after_it_had_the_lease(
+    application: Application, api: FakeApi
+) -> None:
+    await until_leading(application)
+    told = [(method, path.rpartition("/")[2]) for method, path, _ in api.requests]
+    assert told.index(("POST", "leases")) < told.index(("GET", "videojobs"))
+    assert lists(application) == 1
+
+
+async def test_what_was_listed_before_is_listed_again(kubeconfig: None, api: FakeApi) -> None:
+    """Another one led meanwhile, and may have written."""
+    now = format_time(datetime.datetime.now(datetime.UTC))
+    held = {"holderIdentity": "other", "leaseDurationSeconds": 60, "renewTime": now, "leaseTransitions": 1}
+    api.put(*LEASE, spec=held)
+    application = Application(CONFIG, lambda why: None)
+    await application.start()
+    try:
+        await eventually(lambda: lists(application) == 1)
+        await eventually(lambda: application.metrics.registry.get_sample_value("videofleet_operator_leader") == 0)
+        api.put(*LEASE, spec={**held, "holderIdentity": ""})
+        await until_leading(application)
+        assert lists(application) == 2
+    finally:
+        await application.stop()
 
 
 async def test_before_everything_is_listed_it_is_not_ready(kubeconfig: None, api: FakeApi) -> None:
