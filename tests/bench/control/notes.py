@@ -44,7 +44,7 @@ NOTES: Final[dict[tuple[str, str], str]] = {
         "a key pair, a pod and its scheduling for each job; told without a goal"
     ),
     ("operator memory per 1,000 jobs", ""): (
-        "was 22 MiB; a running job is 2.5 KB of objects now (its spec shared with all that differ in the address alone, "
+        "was 22 MiB; a running job is 2.5 KB of objects now (its spec shared with all that differ in the address only, "
         "its status compressed), half a KB more while its Event waits to be sent; the rest of the slope is room that "
         "plans and writes of the first swarm took once and Python keeps, about 6 MiB however many jobs there are"
     ),
