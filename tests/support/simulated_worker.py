@@ -267,7 +267,9 @@ class SimulatedWorker:
         for task in self._process.tasks.values():
             task.cancel()
         for transport in self._process.streams:
-            transport.abort()
+            # Before Python 3.11.4 one that has been closed cannot be aborted.
+            if not transport.is_closing():
+                transport.abort()
 
     # The interface
 
@@ -328,7 +330,7 @@ class SimulatedWorker:
                     await self._speaking.wait()
                     await response.write(line)
         except ConnectionError:
-            if request.transport is not None:
+            if request.transport is not None and not request.transport.is_closing():
                 request.transport.abort()
         return response
 
