@@ -1,7 +1,7 @@
 """Specs of VideoJobs, held once for all jobs that want the same of different sources.
 
 Where jobs are made by a template their specs differ in the address alone, and a parsed spec is the largest part of a
-job: ten thousand jobs then share one.
+job: ten thousand jobs then share one. Where labels or Secrets differ too, the other parts are still shared.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ from videofleet_api.videojob import VideoJobSpec
 
 _SHAPES: Final = 512
 """Different ones that are known for sharing; what is pushed out is held by those that have it, and not shared again."""
+_PARTS: Final = ("sampling", "analytics", "restart", "outputs", "schedule", "worker_selector")
+"""What jobs of one fleet mostly have in common."""
+_parts: dict[tuple[str, str], Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,19 @@ def joined(spec: VideoJobSpec, url: str | None) -> VideoJobSpec:
 def _shape(text: bytes) -> Shape:
     value: Any = orjson.loads(text)
     try:
-        return Shape(VideoJobSpec.model_validate(value))
+        return Shape(_sharing(VideoJobSpec.model_validate(value)))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(("spec", *map(str, first["loc"])))
         return Shape(None, f"{field}: {first['msg']}")
+
+
+def _sharing(spec: VideoJobSpec) -> VideoJobSpec:
+    """The same spec, made of parts that other specs have."""
+    if len(_parts) > _SHAPES:
+        _parts.clear()
+    # 30 and 30.0 are equal, but have other digests: a part is shared only with what is written the same.
+    parts = ((part, getattr(spec, part)) for part in _PARTS)
+    return spec.model_copy(
+        update={part: _parts.setdefault((part, repr(value)), value) for part, value in parts if value}
+    )

@@ -150,6 +150,17 @@ async def test_jobs_that_differ_in_their_address_share_a_spec(made: Made) -> Non
     assert urls == ["rtsp://camera/1", "https://files.example/clip.mp4"]
 
 
+async def test_jobs_that_differ_in_more_share_the_other_parts(made: Made) -> None:
+    made.job("one", spec={**PLAIN, "labels": {"site": "a"}})
+    made.job("two", spec={**PLAIN, "labels": {"site": "b"}, "restart": {}})
+    made.job("three", spec={**PLAIN, "restart": {"delay": 2}})
+    one, two, three = (known.job.spec for known in made.gatherer.jobs(NOW).values())
+    assert (one.labels, two.labels) == ({"site": "a"}, {"site": "b"})
+    assert one.analytics is two.analytics is three.analytics
+    assert one.restart is two.restart
+    assert three.restart.delay == 2
+
+
 async def test_the_host_of_a_source_is_known_also_from_a_secret(made: Made) -> None:
     url = base64.b64encode(b"rtsp://viewer:hidden@recorder.example:554/7").decode()
     made.api.put("api/v1/secrets", "video", "address", data={"url": url})
