@@ -47,8 +47,8 @@ class JobSource(Document):
 class JobSpec(Document):
     """What a worker needs to run a job.
 
-    The parameters of its steps and the size of its archive are its settings: they are changed while it runs. A change
-    of anything else is a new epoch.
+    The parameters and the `when` of its steps and the size of its archive are its settings: they are changed while it
+    runs. A change of anything else is a new epoch.
     """
 
     source: JobSource

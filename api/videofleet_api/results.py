@@ -20,13 +20,30 @@ class Roi(ResultDocument):
     height: int
 
 
+class Attribute(ResultDocument):
+    """What a classification says of an object."""
+
+    label: str
+    confidence: float
+
+
 class Target(ResultDocument):
     """One object in one frame. `track_id` is absent while the tracker has not confirmed it."""
 
     track_id: int | None = None
+    parent_track_id: int | None = None
+    """The tracked object inside which this one was found."""
     class_: str = Field(alias="class")
     confidence: float
     roi: Roi
+    text: str | None = None
+    """What is written there, line by line."""
+    text_confidence: float | None = None
+    """The mean of its lines."""
+    feature: str | None = None
+    """A vector that is close to those of other pictures of the same thing: base64 of float32, the lowest byte first."""
+    attributes: dict[str, Attribute] | None = None
+    """By the name of the classification model."""
 
 
 class StreamInfo(ResultDocument):
@@ -92,6 +109,10 @@ class Track(ResultDocument):
     last_frame: int
     frames_seen: int
     best_confidence: float
+    feature_digest: str | None = None
+    """Length and Euclidean norm of the vector of the frame with the best confidence: dim=128;norm=1.4310."""
+    text: str | None = None
+    """The reading with the most confidence in all."""
 
 
 class RunResult(ResultDocument):

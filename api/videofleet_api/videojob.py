@@ -54,12 +54,29 @@ class StepParameters(Document):
     classes: list[Annotated[str, Field(min_length=1, max_length=63)]] | None = Field(
         None, min_length=1, max_length=128, description="Detection: only these classes, by the model's labels."
     )
-    confidence: float | None = Field(None, ge=0, le=1, description="Detection: least confidence that counts.")
+    confidence: float | None = Field(
+        None, ge=0, le=1, description="Detection, classification, text: least confidence that counts."
+    )
     iou: float | None = Field(
         None, ge=0, le=1, description="Detection: boxes of a class that overlap more than this are one."
     )
     lost_seconds: float | None = Field(
         None, gt=0, le=60, description="Tracking: how long an unseen object keeps its track."
+    )
+
+
+class When(Document):
+    """Which objects a step looks at. What it does not look at passes through unchanged."""
+
+    model_config = rules(
+        ("has(self.classIs) || has(self.minConfidence)", "when needs classIs, minConfidence or both"),
+    )
+
+    class_is: list[Annotated[str, Field(min_length=1, max_length=63)]] | None = Field(
+        None, min_length=1, max_length=128, description="Only objects of these classes, by the labels of earlier steps."
+    )
+    min_confidence: float | None = Field(
+        None, ge=0, le=1, description="Only objects that were found with at least this confidence."
     )
 
 
@@ -69,10 +86,12 @@ class Step(Document):
     model: str = Field(
         min_length=1,
         max_length=63,
-        description="What the step does: detect (the worker's default detector), the name of a detection model, "
-        "or track.",
+        description="What the step does: detect (objects), face (faces), ocr (text), feature (a vector for each "
+        "object), track, or the name of a model. The first step looks at whole frames, the others at the objects "
+        "that were found before them, at full resolution.",
     )
     parameters: StepParameters | None = Field(None, description="Settings of the step.")
+    when: When | None = Field(None, description="Which objects the step looks at; without it all.")
 
 
 class Analytics(Document):
@@ -80,11 +99,15 @@ class Analytics(Document):
 
     model_config = rules(
         (
-            "self.steps.size() == 0 || self.steps[0].model != 'track'",
-            "the first step must be a detection: track follows the objects that a step before it found",
+            "self.steps.size() == 0 || !(self.steps[0].model in ['track', 'feature'])",
+            "the first step must find something: detect, face, ocr or the name of a detection model; track and feature "
+            "need the objects that a step before them found",
+        ),
+        (
+            "self.steps.size() == 0 || !has(self.steps[0].when)",
+            "the first step looks at whole frames, where nothing is found yet: leave its when out",
         ),
         ("self.steps.filter(s, s.model == 'track').size() <= 1", "track may be named once"),
-        ("self.steps.filter(s, s.model != 'track').size() <= 1", "one detection step is possible"),
     )
 
     name: str = Field(

@@ -10,6 +10,7 @@ from videofleet_worker.archive.errors import ArchiveError
 from videofleet_worker.config import ConfigError, load_settings
 from videofleet_worker.decode.forkserver import prepare_forkserver
 from videofleet_worker.logs import Secrets, set_up_logs
+from videofleet_worker.models.engines import ModelDoesNotRunError
 from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.server.tls import TlsFilesError
 
@@ -26,7 +27,7 @@ def main() -> int:
         settings = load_settings()
         set_up_logs(settings.log_level, secrets)
         asyncio.run(run_worker(settings, secrets))
-    except (ConfigError, TlsFilesError, ModelFolderError, ArchiveError) as error:
+    except (ConfigError, TlsFilesError, ModelFolderError, ModelDoesNotRunError, ArchiveError) as error:
         _LOGGER.error("cannot start: %s", error)
         return 2
     finally:

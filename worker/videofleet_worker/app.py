@@ -39,7 +39,8 @@ _LAST_SECONDS: Final = 3.0
 
 
 async def run_worker(settings: Settings, secrets: Secrets) -> None:
-    """From start to SIGTERM. Raises TlsFilesError, ModelFolderError or ArchiveError where it cannot start."""
+    """From start to SIGTERM. Where it cannot start it raises TlsFilesError, ModelFolderError, ModelDoesNotRunError
+    or ArchiveError."""
     stop = _stop_signal()
     tls = ReloadingTls(settings.tls_dir)
     archive = FolderArchive(settings.archive)

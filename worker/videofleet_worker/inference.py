@@ -1,45 +1,54 @@
-"""The models of this worker, each with a session and an engine that serves all streams."""
+"""The models of this worker, with the engines that serve all streams."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from videofleet_worker.config import Settings
-from videofleet_worker.models.batching import InferenceEngine
 from videofleet_worker.models.cpus import count_usable_cpus
-from videofleet_worker.models.detector import Detector
+from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice, ProviderFacts, choose, probe
-from videofleet_worker.models.registry import BUILTIN_FOLDER, ModelRegistry
-from videofleet_worker.models.session import OpenSession, SessionLimits, open_session
+from videofleet_worker.models.registry import BUILTIN_FOLDER, DEFAULT_MODELS, ModelRegistry
+from videofleet_worker.models.session import SessionLimits, open_session
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What runs the models, and on what. `provider` is the weakest that any of them ended up with."""
+    """What runs the models, and on what."""
 
     registry: ModelRegistry
-    engines: Mapping[str, InferenceEngine]
-    provider: ProviderChoice
+    engines: Engines
+    wanted: ProviderChoice
     facts: ProviderFacts
+
+    @property
+    def provider(self) -> ProviderChoice:
+        """The weakest that any open model ended up with."""
+        return _weakest(self.engines.choices, self.wanted)
 
     async def close(self) -> None:
         """End every engine."""
-        await asyncio.gather(*(engine.close() for engine in self.engines.values()))
+        await self.engines.close()
 
 
 async def start_inference(settings: Settings) -> Inference:
-    """Read the models and open their sessions; on a GPU that may take minutes the first time.
+    """Read the models, and open the usual detector and those that were brought; on a GPU that may take minutes.
 
-    Raises ModelFolderError for a model that is wrong, and the runtime's own error where nothing runs it.
+    The other built-in models are opened when a job first needs them: each takes memory. Those that were brought are
+    tried at once, so that the worker of a wrong one says so and does not get ready.
+
+    Raises ModelFolderError for a model that is wrong, ModelDoesNotRunError for one that nothing runs.
     """
     registry = await asyncio.to_thread(ModelRegistry.load, (BUILTIN_FOLDER, *settings.models))
     facts = await asyncio.to_thread(probe)
     choice = choose(settings.execution_provider, facts)
     limits = SessionLimits(count_usable_cpus(), cache_folder=_cache(settings.scratch))
-    opened = {name: await asyncio.to_thread(open_session, model, choice, limits) for name, model in registry.items()}
-    engines = {name: InferenceEngine(Detector(registry[name], one.session)) for name, one in opened.items()}
-    return Inference(registry, engines, _weakest(opened, choice), facts)
+    engines = Engines(registry, partial(open_session, choice=choice, limits=limits))
+    brought = [name for name, model in registry.items() if BUILTIN_FOLDER not in model.folder.parents]
+    await engines.open((DEFAULT_MODELS["detect"], *brought))
+    return Inference(registry, engines, choice, facts)
 
 
 def _cache(scratch: Path) -> Path:
@@ -48,6 +57,6 @@ def _cache(scratch: Path) -> Path:
     return folder
 
 
-def _weakest(opened: Mapping[str, OpenSession], wanted: ProviderChoice) -> ProviderChoice:
+def _weakest(choices: Sequence[ProviderChoice], wanted: ProviderChoice) -> ProviderChoice:
     order = {"tensorrt": 0, "cuda": 1, "cpu": 2}
-    return max((one.choice for one in opened.values()), key=lambda choice: order[choice.name], default=wanted)
+    return max(choices, key=lambda choice: order[choice.name], default=wanted)

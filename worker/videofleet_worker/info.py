@@ -6,7 +6,6 @@ from videofleet_api.protocol import GpuInfo, ModelInfo, WorkerInfo
 from videofleet_worker.config import Settings
 from videofleet_worker.inference import Inference
 from videofleet_worker.jobs.assignments import Assignments
-from videofleet_worker.models.registry import DETECT_STEP, TRACK_STEP
 
 
 def describe(settings: Settings, inference: Inference, assignments: Assignments) -> WorkerInfo:
@@ -18,7 +17,7 @@ def describe(settings: Settings, inference: Inference, assignments: Assignments)
         version=worker_version(),
         term=assignments.term,
         models=[ModelInfo(name=one.name, task=one.manifest.task, digest=one.digest) for one in registry.values()],
-        steps=[DETECT_STEP, TRACK_STEP, *registry],
+        steps=list(registry.steps),
         provider=inference.provider.name,
         fallback_reason=inference.provider.fallback_reason,
         gpus=[GpuInfo(name=gpu.name, memory_bytes=gpu.memory) for gpu in inference.facts.gpus],

@@ -1,7 +1,7 @@
 """What Prometheus reads: taken from the parts that count, at the moment it asks. No label holds an address."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from videofleet_api.protocol import JobState
 from videofleet_worker.inference import Inference
-from videofleet_worker.models.batching import InferenceEngine
+from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice
 from videofleet_worker.supervisor import Running, Supervisor
 
@@ -100,7 +100,7 @@ def _archive(running: Iterable[Running]) -> Iterator[Metric]:
     yield from (size, errors, lost)
 
 
-def _inference(engines: Mapping[str, InferenceEngine]) -> Iterator[Metric]:
+def _inference(engines: Engines) -> Iterator[Metric]:
     labels = ("model",)
     seconds = CounterMetricFamily("videofleet_inference_seconds", "Seconds in the model's session.", labels=labels)
     waiting = CounterMetricFamily("videofleet_inference_wait_seconds", "Seconds that images waited.", labels=labels)

@@ -15,7 +15,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import SecretKeyRef, SecretRef
-from videofleet_api.videojob import Analytics, Step, StepParameters, VideoJobSpec
+from videofleet_api.videojob import Analytics, Step, StepParameters, VideoJobSpec, When
 from videofleet_operator.domain.model import Why
 
 SecretData = Mapping[str, str]
@@ -76,6 +76,7 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
     """The digests of a payload."""
     settings = {
         "parameters": [[_wire(step.parameters) for step in each.steps] for each in payload.analytics],
+        "when": [[_wire(step.when) for step in each.steps] for each in payload.analytics],
         "archiveMaxBytes": payload.archive_max_bytes,
     }
     bare = [
@@ -88,8 +89,8 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
     return Digests(_digest(rest, key), _digest(run | {"source": source}, key), sys.intern(_digest(settings, key)))
 
 
-def _wire(parameters: StepParameters | None) -> dict[str, object]:
-    return parameters.wire() if parameters else {}
+def _wire(part: StepParameters | When | None) -> dict[str, object]:
+    return part.wire() if part else {}
 
 
 def _digest(document: object, key: bytes) -> str:

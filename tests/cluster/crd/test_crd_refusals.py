@@ -19,7 +19,10 @@ PORT = "the port in url must be a number"
 SPACE = "url must not hold spaces or line breaks: a space is written %20"
 ONE_SOURCE = "give exactly one of url and urlSecretRef"
 VALUE = "value goes with the modes fps (frames a second) and interval (every n-th frame), and only with these"
-FIRST = "the first step must be a detection: track follows the objects that a step before it found"
+FIRST = (
+    "the first step must find something: detect, face, ocr or the name of a detection model; track and feature need "
+    "the objects that a step before them found"
+)
 
 
 def job(**spec: Any) -> Json:
@@ -63,7 +66,23 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     ),
     "track first": (steps("track"), ("spec.analytics[0]", FIRST)),
     "track twice": (steps("detect", "track", "track"), ("spec.analytics[0]", "track may be named once")),
-    "two detections": (steps("detect", "nanodet-m-416"), ("spec.analytics[0]", "one detection step is possible")),
+    "a vector of nothing": (steps("feature", "detect"), ("spec.analytics[0]", FIRST)),
+    "when at the first step": (
+        job(analytics=[{"steps": [{**DETECT, "when": {"minConfidence": 0.5}}]}]),
+        ("spec.analytics[0]", "the first step looks at whole frames, where nothing is found yet: leave its when out"),
+    ),
+    "an empty when": (
+        job(analytics=[{"steps": [DETECT, {"model": "ocr", "when": {}}]}]),
+        ("spec.analytics[0].steps[1].when", "when needs classIs, minConfidence or both"),
+    ),
+    "when with no class": (
+        job(analytics=[{"steps": [DETECT, {"model": "ocr", "when": {"classIs": []}}]}]),
+        body("spec.analytics[0].steps[1].when.classIs", 0, "should have at least 1 items"),
+    ),
+    "when above all confidence": (
+        job(analytics=[{"steps": [DETECT, {"model": "ocr", "when": {"minConfidence": 1.5}}]}]),
+        body("spec.analytics[0].steps[1].when.minConfidence", 1.5, "should be less than or equal to 1"),
+    ),
     "two sources": (
         job(source={"url": URL, "urlSecretRef": {"name": "camera", "key": "url"}}),
         ("spec.source", ONE_SOURCE),

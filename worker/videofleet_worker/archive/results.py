@@ -1,5 +1,9 @@
 """results.json: the tracks of a run, folded from its log."""
 
+import base64
+import math
+import sys
+from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +23,8 @@ class _Track:
     frames_seen: int = 0
     best_confidence: float = 0.0
     votes: dict[str, float] = field(default_factory=dict)
+    readings: dict[str, float] = field(default_factory=dict)
+    feature: tuple[float, str] | None = None
 
     def add(self, frame: int, target: dict[str, Any]) -> None:
         confidence = float(target["confidence"])
@@ -26,10 +32,30 @@ class _Track:
         self.frames_seen += 1
         self.best_confidence = max(self.best_confidence, confidence)
         self.votes[target["class"]] = self.votes.get(target["class"], 0.0) + confidence
+        if "text" in target:
+            self.readings[target["text"]] = self.readings.get(target["text"], 0.0) + target["text_confidence"]
+        if "feature" in target and (self.feature is None or confidence > self.feature[0]):
+            self.feature = confidence, target["feature"]
 
     def class_(self) -> str:
         """The class with the most confidence in all; of equals the first by name."""
-        return min(self.votes, key=lambda name: (-self.votes[name], name))
+        return _most(self.votes)
+
+    def text(self) -> str | None:
+        """The text with the most confidence in all; None where nothing was read."""
+        return _most(self.readings) if self.readings else None
+
+
+def _most(votes: dict[str, float]) -> str:
+    return min(votes, key=lambda name: (-votes[name], name))
+
+
+def feature_digest(written: str) -> str:
+    """How the vector of a target (`Target.feature`) is told in few words: its length and its norm."""
+    values = array("f", base64.b64decode(written))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return f"dim={len(values)};norm={math.hypot(*values):.4f}"
 
 
 @dataclass(slots=True)
@@ -72,6 +98,8 @@ def _summary(track_id: int, track: _Track) -> Track:
         last_frame=track.last_frame,
         frames_seen=track.frames_seen,
         best_confidence=round(track.best_confidence, 4),
+        feature_digest=feature_digest(track.feature[1]) if track.feature else None,
+        text=track.text(),
     )
 
 
@@ -100,5 +128,6 @@ def summarise(store: Store, prefix: str, model: str) -> RunResult:
 def write_results(store: Store, prefix: str, model: str) -> RunResult:
     """Fold the finished log and store results.json; the same log gives the same bytes. Blocking."""
     result = summarise(store, prefix, model)
-    store.replace(results_key(prefix), result.model_dump_json(by_alias=True, indent=1).encode() + b"\n")
+    document = result.model_dump_json(by_alias=True, exclude_none=True, indent=1)
+    store.replace(results_key(prefix), document.encode() + b"\n")
     return result

@@ -8,14 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from videofleet_worker.models.batch_size import BatchLimits, BatchSizes, allowed, observe, start
-from videofleet_worker.models.detections import DetectionQuery, Detections
-from videofleet_worker.models.detector import Images
 from videofleet_worker.models.pending import PendingQueue
+from videofleet_worker.models.runner import Images
+
+Query = TypeVar("Query")
+Query_contra = TypeVar("Query_contra", contravariant=True)
+Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 class EngineClosedError(RuntimeError):
@@ -26,16 +30,16 @@ class InferenceError(RuntimeError):
     """The session failed on a batch; every image of it gets this error. Its cause is the session's own."""
 
 
-class BatchDetector(Protocol):
-    """What the engine needs of a detector."""
+class BatchModel(Protocol[Query_contra, Answer_co]):
+    """What the engine needs of a model."""
 
     @property
-    def image_shape(self) -> tuple[int, int, int]: ...
+    def image_shapes(self) -> tuple[tuple[int, int, int], ...]: ...
 
     @property
     def largest_batch(self) -> int | None: ...
 
-    def detect(self, batch: Images, queries: Sequence[DetectionQuery]) -> list[Detections]: ...
+    def answer(self, batch: Images, queries: Sequence[Query_contra]) -> Sequence[Answer_co]: ...
 
 
 @dataclass
@@ -56,23 +60,28 @@ class EngineCounters:
 
 
 @dataclass(eq=False)
-class _Request:
+class _Request(Generic[Query, Answer]):
     stream: Hashable
     image: Images
-    query: DetectionQuery
+    query: Query
     arrived: float
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    answer: asyncio.Future[Detections] = field(init=False)
+    answer: asyncio.Future[Answer] = field(init=False)
 
     def __post_init__(self) -> None:
         self.answer = self.loop.create_future()
 
-    def resolve(self, result: Detections | Exception) -> None:
+    @property
+    def shape(self) -> Hashable:
+        """Only images of one shape go into a batch."""
+        return self.image.shape
+
+    def resolve(self, result: Answer | Exception) -> None:
         """Hand the result to the coroutine that waits for it, from another thread."""
         self.loop.call_soon_threadsafe(_settle, self.answer, result)
 
 
-def _settle(answer: asyncio.Future[Detections], result: Detections | Exception) -> None:
+def _settle(answer: asyncio.Future[Answer], result: Answer | Exception) -> None:
     if answer.done():  # the caller was cancelled meanwhile
         return
     if isinstance(result, Exception):
@@ -81,16 +90,16 @@ def _settle(answer: asyncio.Future[Detections], result: Detections | Exception) 
         answer.set_result(result)
 
 
-class InferenceEngine:
-    """Runs one detector for all streams. Create it inside the event loop whose coroutines use it, and close it there.
+class InferenceEngine(Generic[Query, Answer]):
+    """Runs one model for all streams. Create it inside the event loop whose coroutines use it, and close it there.
 
-    `queue_limit` is the number of images that may wait or be in work; further callers of `detect` are held back, first
+    `queue_limit` is the number of images that may wait or be in work; further callers of `ask` are held back, first
     come first served. `counters`, `sizes.settled` and `waiting` are for metrics.
     """
 
     def __init__(
         self,
-        detector: BatchDetector,
+        model: BatchModel[Query, Answer],
         *,
         limits: BatchLimits | None = None,
         queue_limit: int = 64,
@@ -98,12 +107,12 @@ class InferenceEngine:
     ) -> None:
         if queue_limit < 1:
             raise ValueError(f"queue_limit is {queue_limit}, and must be at least 1")
-        self._detector = detector
-        self._fixed = detector.largest_batch
+        self._model = model
+        self._fixed = model.largest_batch
         self._limits = limits or BatchLimits()
         self._clock = clock
         self._room = asyncio.Semaphore(queue_limit)
-        self._pending: PendingQueue[_Request] = PendingQueue()
+        self._pending: PendingQueue[_Request[Query, Answer]] = PendingQueue()
         self._changed = threading.Condition()
         self._closing = False
         self.sizes: BatchSizes = start(self._limits)
@@ -116,15 +125,15 @@ class InferenceEngine:
         """Images that wait for their batch now."""
         return len(self._pending)
 
-    async def detect(self, stream: Hashable, image: Images, query: DetectionQuery) -> Detections:
-        """The objects in one image [3, height, width] of a stream.
+    async def ask(self, stream: Hashable, image: Images, query: Query) -> Answer:
+        """What the model says about one image [3, height, width] of a stream. A batch has one image a stream.
 
         The image must not change until the answer is there. Raises ValueError for an image that does not fit the
         model, InferenceError where the session failed, EngineClosedError after `close`.
         """
-        _check_image(image, self._detector.image_shape)
+        _check_image(image, self._model.image_shapes)
         async with self._room:
-            request = _Request(stream, image, query, self._clock())
+            request: _Request[Query, Answer] = _Request(stream, image, query, self._clock())
             with self._changed:
                 if self._closing:
                     raise EngineClosedError("the inference engine is closed")
@@ -165,11 +174,11 @@ class InferenceEngine:
         # A file with a fixed batch of 1 runs one image at a time; the registry refuses other fixed batches.
         return 1 if self._fixed is not None else allowed(self.sizes, streams)
 
-    def _run(self, batch: list[_Request], streams: int) -> None:
+    def _run(self, batch: list[_Request[Query, Answer]], streams: int) -> None:
         began = self._clock()
-        results: Sequence[Detections | Exception]
+        results: Sequence[Answer | Exception]
         try:
-            results = self._detector.detect(_stack(batch), [request.query for request in batch])
+            results = self._model.answer(_stack(batch), [request.query for request in batch])
         except Exception as error:  # noqa: BLE001 - whatever the session raises belongs to those who wait for it
             self.counters.failed_batches += 1
             results = [_failure(error) for _ in batch]
@@ -178,7 +187,7 @@ class InferenceEngine:
         for request, result in zip(batch, results, strict=True):
             request.resolve(result)
 
-    def _count(self, batch: list[_Request], began: float, seconds: float, streams: int) -> None:
+    def _count(self, batch: list[_Request[Query, Answer]], began: float, seconds: float, streams: int) -> None:
         counters = self.counters
         counters.batches += 1
         counters.images += len(batch)
@@ -188,7 +197,7 @@ class InferenceEngine:
         self.sizes = observe(self.sizes, self._limits, len(batch), seconds, streams)
 
 
-def _stack(batch: list[_Request]) -> Images:
+def _stack(batch: Sequence[_Request[Any, Any]]) -> Images:
     # One image needs no copy: the session reads it where it lies.
     return batch[0].image[None] if len(batch) == 1 else np.stack([request.image for request in batch])
 
@@ -200,6 +209,7 @@ def _failure(error: Exception) -> InferenceError:
     return failure
 
 
-def _check_image(image: Images, shape: tuple[int, int, int]) -> None:
-    if image.shape != shape or image.dtype != np.uint8:
-        raise ValueError(f"the image is {image.dtype} {list(image.shape)}, and the model takes uint8 {list(shape)}")
+def _check_image(image: Images, shapes: tuple[tuple[int, int, int], ...]) -> None:
+    if image.shape not in shapes or image.dtype != np.uint8:
+        wanted = " or ".join(str(list(shape)) for shape in shapes)
+        raise ValueError(f"the image is {image.dtype} {list(image.shape)}, and the model takes uint8 {wanted}")

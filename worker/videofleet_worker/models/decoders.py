@@ -1,6 +1,4 @@
-"""From a model's whole answer to the few boxes that count; one function a decoder named in `model.yaml`."""
-
-from collections.abc import Callable, Mapping
+"""From a model's whole answer to the few boxes that count."""
 
 import numpy as np
 
@@ -10,10 +8,8 @@ from videofleet_worker.models.nms import suppress
 # So many boxes at most enter the suppression, whose cost grows with their square. NanoDet's own limit is 1000.
 MOST_CANDIDATES = 1000
 
-Decoder = Callable[[RawDetections, DetectionQuery, tuple[int, int]], Detections]
 
-
-def decode_nanodet(raw: RawDetections, query: DetectionQuery, size: tuple[int, int]) -> Detections:
+def decode(raw: RawDetections, query: DetectionQuery, size: tuple[int, int]) -> Detections:
     """The objects in an answer whose boxes are in pixels of `size` (width, height) and whose scores are 0..1.
 
     An anchor counts as its best class only, so that asking for fewer classes never renames an object.
@@ -45,6 +41,3 @@ def _within_image(found: Detections, size: tuple[int, int]) -> Detections:
     boxes: FloatArray = np.clip(found.scaled(1 / width, 1 / height), 0, 1)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return Detections(boxes, found.scores, found.classes).select(inside)
-
-
-DECODERS: Mapping[str, Decoder] = {"nanodet": decode_nanodet}

@@ -2,46 +2,37 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
-from videofleet_worker.models.decoders import DECODERS
+from videofleet_worker.models.decoders import decode
 from videofleet_worker.models.detections import DetectionQuery, Detections, RawDetections
+from videofleet_worker.models.readers import READERS
 from videofleet_worker.models.registry import Model
+from videofleet_worker.models.runner import Images, Runner
 
-Images = npt.NDArray[np.uint8]
 
-
-class Detector:
-    """A model and the session that runs it. Not for several threads at once."""
+class Detector(Runner):
+    """Boxes and scores, whatever form the model gives them in."""
 
     def __init__(self, model: Model, session: ort.InferenceSession) -> None:
-        self.model = model
-        self._session = session
-        self._decode = DECODERS[model.manifest.decoder]
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """What one image must be: (3, height, width) of uint8, RGB."""
-        return (3, self.model.manifest.input.height, self.model.manifest.input.width)
-
-    @property
-    def largest_batch(self) -> int | None:
-        """The most images that one call may have; None: any number."""
-        return self.model.fixed_batch
+        super().__init__(model, session)
+        self._read = READERS[model.manifest.decoder]
 
     def default_query(self) -> DetectionQuery:
         """What the model's own thresholds ask for: every class."""
-        return DetectionQuery(self.model.manifest.thresholds.confidence, self.model.manifest.thresholds.iou)
+        return DetectionQuery(self.model.manifest.thresholds.confidence, self.model.manifest.iou)
 
     def infer(self, batch: Images) -> list[RawDetections]:
-        """Run the model on [n, 3, height, width]; its whole answer for each image, as views of one array."""
-        names = self.model.manifest.outputs
-        boxes, scores = self._session.run([names.boxes, names.scores], {self.model.manifest.input.name: batch})
-        return [RawDetections(boxes[index], scores[index]) for index in range(len(batch))]
+        """Run the model on [n, 3, height, width]; its whole answer for each image."""
+        answers = self.run(batch)
+        size = (batch.shape[3], batch.shape[2])
+        labels = len(self.model.manifest.labels)
+        return [
+            self._read({part: tensor[index] for part, tensor in answers.items()}, size, labels)
+            for index in range(len(batch))
+        ]
 
-    def detect(self, batch: Images, queries: Sequence[DetectionQuery]) -> list[Detections]:
+    def answer(self, batch: Images, queries: Sequence[DetectionQuery]) -> list[Detections]:
         """The objects in each of [n, 3, height, width] images, each by its own query."""
-        size = (self.model.manifest.input.width, self.model.manifest.input.height)
-        return [self._decode(raw, query, size) for raw, query in zip(self.infer(batch), queries, strict=True)]
+        size = (batch.shape[3], batch.shape[2])
+        return [decode(raw, query, size) for raw, query in zip(self.infer(batch), queries, strict=True)]

@@ -1,15 +1,15 @@
 """What an ONNX file takes and gives, and whether that fits what its manifest says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime as ort
 
-from videofleet_worker.models.manifest import ModelFolderError, ModelManifest
+from videofleet_worker.models.layouts import Shape, fits, written
+from videofleet_worker.models.manifest import ModelFolderError, ModelInput, ModelManifest
 
-# A side of a tensor: a number, or None where the file takes any.
-Side = int | None
+_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Port:
 
     name: str
     type: str
-    shape: tuple[Side, ...]
+    shape: Shape
 
     def __str__(self) -> str:
-        return f"{self.name} {self.type} [{', '.join('any' if s is None else str(s) for s in self.shape)}]"
+        return f"{self.name} {self.type} {written(self.shape)}"
 
 
 @dataclass(frozen=True)
@@ -59,33 +59,51 @@ def _ports(arguments: Sequence[ort.NodeArg]) -> tuple[Port, ...]:
 
 def misfits(manifest: ModelManifest, ports: Ports) -> list[str]:
     """A sentence for each thing that the manifest says and the ONNX file does not bear out; none: it fits."""
-    wanted = manifest.input
+    found = {port.name: port for port in ports.outputs}
     return [
-        *_input_misfits(ports.inputs, wanted.name, (3, wanted.height, wanted.width)),
-        *_output_misfits(ports.outputs, "outputs.boxes", manifest.outputs.boxes, 4, "corners of a box"),
-        *_output_misfits(ports.outputs, "outputs.scores", manifest.outputs.scores, len(manifest.labels), "labels"),
+        *_input_misfits(ports.inputs, manifest.input),
+        *(
+            problem
+            for part, name in manifest.outputs.items()
+            for problem in _output_misfits(manifest, part, found.get(name), list(found))
+        ),
     ]
 
 
-def _input_misfits(inputs: tuple[Port, ...], name: str, image: tuple[int, int, int]) -> list[str]:
-    if [port.name for port in inputs] != [name]:
+def answer_misfits(manifest: ModelManifest, answers: Mapping[str, Shape]) -> list[str]:
+    """The same for what the model really gave for an image, by part: a file need not say what shapes it gives."""
+    return [
+        f"outputs.{part}: the model gave {written(shape)}, and {_needed(manifest, part)}"
+        for part, shape in answers.items()
+        if not fits(shape, manifest.reads.tensors[part][0](len(manifest.labels)))
+    ]
+
+
+def _input_misfits(inputs: tuple[Port, ...], wanted: ModelInput) -> list[str]:
+    if [port.name for port in inputs] != [wanted.name]:
         found = ", ".join(port.name for port in inputs)
-        return [f"input.name: the ONNX file has the inputs {found}, and model.yaml says {name}"]
+        return [f"input.name: the ONNX file has the inputs {found}, and model.yaml says {wanted.name}"]
     port = inputs[0]
-    if port.type != "tensor(uint8)":
-        return [f"input.type: the ONNX file takes {port.type}, and model.yaml says uint8"]
-    fits = len(port.shape) == 4 and all(side in (None, want) for side, want in zip(port.shape[1:], image, strict=True))
-    if not fits:
-        return [f"input: the ONNX file takes {port}, and model.yaml says [any, {', '.join(map(str, image))}]"]
+    if port.type != _TYPES[wanted.type]:
+        return [f"input.type: the ONNX file takes {port.type}, and model.yaml says {wanted.type}"]
+    for size in wanted.sizes:
+        image = wanted.shape(1, size)
+        if not fits(port.shape, (None, *image[1:])):
+            return [f"input: the ONNX file takes {port}, and model.yaml says {written((None, *image[1:]))}"]
     if port.shape[0] not in (None, 1):
         return [f"input: the ONNX file insists on {port.shape[0]} images at a time; only 1 or any number works"]
     return []
 
 
-def _output_misfits(outputs: tuple[Port, ...], field: str, name: str, width: int, what: str) -> list[str]:
-    port = next((port for port in outputs if port.name == name), None)
+def _output_misfits(manifest: ModelManifest, part: str, port: Port | None, names: list[str]) -> list[str]:
     if port is None:
-        return [f"{field}: the ONNX file has no output {name}, but {', '.join(port.name for port in outputs)}"]
-    if port.type != "tensor(float)" or len(port.shape) != 3 or port.shape[2] not in (None, width):
-        return [f"{field}: the ONNX file gives {port}, and [any, any, {width}] of tensor(float) is needed ({what})"]
+        return [f"outputs.{part}: the ONNX file has no output {manifest.outputs[part]}, but {', '.join(names)}"]
+    shape = manifest.reads.tensors[part][0](len(manifest.labels))
+    if port.type != "tensor(float)" or not fits(port.shape, shape):
+        return [f"outputs.{part}: the ONNX file gives {port}, and {_needed(manifest, part)}"]
     return []
+
+
+def _needed(manifest: ModelManifest, part: str) -> str:
+    shape, meaning = manifest.reads.tensors[part]
+    return f"{written(shape(len(manifest.labels)))} of tensor(float) is needed ({meaning})"

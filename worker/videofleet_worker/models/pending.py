@@ -5,17 +5,23 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """Something that waits, and the stream that it belongs to."""
+    """Something that waits, the stream that it belongs to, and what all that is taken at once must agree in."""
 
     @property
     def stream(self) -> Hashable: ...
+
+    @property
+    def shape(self) -> Hashable: ...
 
 
 Item = TypeVar("Item", bound=Waiting)
 
 
 class PendingQueue(Generic[Item]):
-    """First in, first out, but at most one item a stream in what is taken at once. No locks of its own."""
+    """First in, first out, but at most one item a stream, and only of one shape, in what is taken at once.
+
+    No locks of its own.
+    """
 
     def __init__(self) -> None:
         self._items: list[Item] = []
@@ -25,7 +31,7 @@ class PendingQueue(Generic[Item]):
 
     def streams(self) -> int:
         """How many streams have something waiting: the largest batch that could be taken now."""
-        return len({item.stream for item in self._items})
+        return len({item.stream for item in self._items if item.shape == self._items[0].shape})
 
     def add(self, item: Item) -> None:
         """Put an item behind all others."""
@@ -39,12 +45,13 @@ class PendingQueue(Generic[Item]):
         return True
 
     def take(self, size: int) -> list[Item]:
-        """Take the oldest items of at most `size` different streams, oldest first."""
+        """Take the oldest item, and of those of its shape the oldest of at most `size` different streams in all."""
         taken: list[Item] = []
         left: list[Item] = []
         streams: set[Hashable] = set()
         for item in self._items:
-            if len(taken) < size and item.stream not in streams:
+            fits = not taken or item.shape == taken[0].shape
+            if fits and len(taken) < size and item.stream not in streams:
                 streams.add(item.stream)
                 taken.append(item)
             else:

@@ -11,9 +11,17 @@ from videofleet_worker.models.manifest import MANIFEST_FILE, ModelFolderError, M
 from videofleet_worker.models.onnx_file import misfits, read_ports
 
 BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-DETECT_STEP = "detect"
 TRACK_STEP = "track"
-DEFAULT_DETECTION_MODEL = "nanodet-m-416"
+OCR_STEP = "ocr"
+TEXT_FINDER = "pp-ocrv4-det"
+TEXT_READER = "pp-ocrv4-rec"
+DEFAULT_MODELS: Mapping[str, str] = {
+    "detect": "nanodet-m-416",
+    "face": "faceboxes",
+    "feature": "face-resnet-128",
+    OCR_STEP: TEXT_FINDER,
+}
+"""What the names of steps that are no model's name stand for."""
 
 
 class UnknownModelError(ValueError):
@@ -24,9 +32,9 @@ class UnknownModelError(ValueError):
 class Model:
     """A model that fits its manifest.
 
-    `digest` is `sha256:` and the SHA-256, in hex, of the ONNX file followed by model.yaml (`cat FILE model.yaml |
-    sha256sum`): the two decide what comes out. `fixed_batch` is the number of images that the file insists on, None
-    where it takes any.
+    `digest` is `sha256:` and the SHA-256, in hex, of the ONNX file followed by model.yaml and, where there is one, the
+    file of labels (`cat FILE model.yaml LABELS | sha256sum`): they decide what comes out. `fixed_batch` is the number
+    of images that the file insists on, None where it takes any.
     """
 
     manifest: ModelManifest
@@ -76,11 +84,16 @@ class ModelRegistry(Mapping[str, Model]):
     def __len__(self) -> int:
         return len(self._models)
 
-    def detection_model(self, step: str) -> Model:
-        """The model behind a step's `model`: `detect` means the default one. Raises UnknownModelError."""
-        name = DEFAULT_DETECTION_MODEL if step == DETECT_STEP else step
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Every name that a step may have here."""
+        return (*DEFAULT_MODELS, TRACK_STEP, *self._models)
+
+    def model_of(self, step: str) -> Model:
+        """The model behind a step's `model`: its own name, or one of `DEFAULT_MODELS`. Raises UnknownModelError."""
+        name = DEFAULT_MODELS.get(step, step)
         if name not in self._models:
-            raise UnknownModelError(_unknown(step, [DETECT_STEP, TRACK_STEP, *self._models]))
+            raise UnknownModelError(_unknown(step, list(self.steps)))
         return self._models[name]
 
 
@@ -94,7 +107,9 @@ def load_model(folder: Path) -> Model:
     problems = misfits(manifest, ports)
     if problems:
         raise ModelFolderError(folder, "; ".join(problems))
-    return Model(manifest, folder, _digest(path, folder / MANIFEST_FILE), ports.fixed_batch(manifest.input.name))
+    labels = [] if manifest.labels_file is None else [folder / manifest.labels_file]
+    digest = _digest(path, folder / MANIFEST_FILE, *labels)
+    return Model(manifest, folder, digest, ports.fixed_batch(manifest.input.name))
 
 
 def _model_folders(folder: Path) -> list[Path]:

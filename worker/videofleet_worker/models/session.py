@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from videofleet_worker.models.manifest import ModelFolderError
+from videofleet_worker.models.onnx_file import answer_misfits
 from videofleet_worker.models.providers import CUDA, TENSORRT, ProviderChoice, step_down
 from videofleet_worker.models.registry import Model
 
@@ -38,15 +40,16 @@ def open_session(model: Model, choice: ProviderChoice, limits: SessionLimits) ->
     """A session for the model that has run once. Where the provider chosen does not start or does not run the model,
     the next one is taken and the choice says why.
 
-    Raises the runtime's own exception where not even the CPU runs the model.
+    Raises the runtime's own exception where not even the CPU runs the model, ModelFolderError where what it gives is
+    not what its decoder reads.
     """
     while True:
         problem = None
         try:
             session = _open(model, choice, limits)
             if choice.providers[0] in session.get_providers():
-                _run_once(session, model)
-                return OpenSession(session, choice)
+                shapes = _run_once(session, model)
+                break
             problem = f"ONNX Runtime could not load its {choice.name} provider ({_HINT})"
         except Exception as error:
             # ONNX Runtime's exceptions have no base class of their own.
@@ -54,6 +57,9 @@ def open_session(model: Model, choice: ProviderChoice, limits: SessionLimits) ->
                 raise
             problem = f"the {choice.name} provider did not start: {_first_line(error)}"
         choice = step_down(choice, problem)
+    if wrong := answer_misfits(model.manifest, shapes):
+        raise ModelFolderError(model.folder, "; ".join(wrong))
+    return OpenSession(session, choice)
 
 
 def _open(model: Model, choice: ProviderChoice, limits: SessionLimits) -> ort.InferenceSession:
@@ -67,10 +73,13 @@ def _open(model: Model, choice: ProviderChoice, limits: SessionLimits) -> ort.In
     return ort.InferenceSession(str(model.path), options, providers=providers, enable_fallback=0)
 
 
-def _run_once(session: ort.InferenceSession, model: Model) -> None:
-    """One blank image: a GPU that this build has no code for shows only when something runs on it."""
-    wanted = model.manifest.input
-    session.run(None, {wanted.name: np.zeros((1, 3, wanted.height, wanted.width), np.uint8)})
+def _run_once(session: ort.InferenceSession, model: Model) -> dict[str, tuple[int, ...]]:
+    """One blank image: a GPU that this build has no code for shows only when something runs on it. What shapes the
+    model gave, by part."""
+    wanted, outputs = model.manifest.input, model.manifest.outputs
+    blank = np.zeros(wanted.shape(1, wanted.sizes[0]), wanted.type)
+    given = session.run(list(outputs.values()), {wanted.name: blank})
+    return {part: tensor.shape for part, tensor in zip(outputs, given, strict=True)}
 
 
 def provider_options(provider: str, model: Model, limits: SessionLimits) -> dict[str, Any]:
@@ -87,14 +96,14 @@ def _tensorrt_options(model: Model, limits: SessionLimits) -> dict[str, Any]:
     wanted = model.manifest.input
     largest = model.fixed_batch or limits.largest_batch
 
-    def shape(images: int) -> str:
-        return f"{wanted.name}:{images}x3x{wanted.height}x{wanted.width}"
+    def shape(images: int, size: tuple[int, int]) -> str:
+        return f"{wanted.name}:{'x'.join(map(str, wanted.shape(images, size)))}"
 
     # One profile for all batch sizes: without it each larger batch builds the engine again.
     options: dict[str, Any] = {
-        "trt_profile_min_shapes": shape(model.fixed_batch or 1),
-        "trt_profile_opt_shapes": shape(largest),
-        "trt_profile_max_shapes": shape(largest),
+        "trt_profile_min_shapes": shape(model.fixed_batch or 1, wanted.sizes[0]),
+        "trt_profile_opt_shapes": shape(largest, wanted.sizes[-1]),
+        "trt_profile_max_shapes": shape(largest, wanted.sizes[-1]),
     }
     if limits.cache_folder is not None:
         options |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(limits.cache_folder)}

@@ -8,9 +8,9 @@ from videofleet_worker.archive.acquire import Ending
 from videofleet_worker.archive.opening import SeenLog, own_log
 from videofleet_worker.archive.results import write_results
 from videofleet_worker.archive.writer import Counters, LogWriter, Mark, SealPolicy
-from videofleet_worker.models.detections import Detections
 from videofleet_worker.pipeline.chunks import frame_chunk, terminal_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
+from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
@@ -19,11 +19,11 @@ from videofleet_worker.sources.events import SourceInfo
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """A frame with the model's answer, without its picture."""
+    """A frame with what the models say of it, without its picture."""
 
     facts: FrameFacts
     size: tuple[int, int]
-    detections: Detections
+    findings: Findings
     counts: Counts
 
 
@@ -83,11 +83,11 @@ class AnalyticsRun:
             self._owned.finder.use(plan)
             self._owned.writer.use(policy)
 
-    async def add(self, shared: SharedFrame, detections: Detections, counts: Counts) -> None:
-        """The next frame and the model's answer. Raises FencedError when another epoch owns the log."""
+    async def add(self, shared: SharedFrame, findings: Findings, counts: Counts) -> None:
+        """The next frame and what the models say of it. Raises FencedError when another epoch owns the log."""
         frame = shared.frame
         facts = FrameFacts(frame.index, frame.pts, frame.capture_time)
-        answered = _Answered(facts, (frame.width, frame.height), detections, counts)
+        answered = _Answered(facts, (frame.width, frame.height), findings, counts)
         if self._owned is None:
             self._kept.append(answered)
             return
@@ -130,7 +130,7 @@ class AnalyticsRun:
         if owned.place.skips(facts.index):
             return None
         info = owned.place.advance(facts, answered.counts)
-        objects = owned.finder.find(answered.detections, *answered.size, info.pts)
+        objects = owned.finder.find(answered.findings, *answered.size, info.pts)
         self.processed += 1
         chunk = frame_chunk(self._run_id, info, objects, answered.size)
         await owned.writer.append(chunk, self._mark(owned, info))

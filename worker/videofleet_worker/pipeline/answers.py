@@ -1,16 +1,17 @@
 """The frames of a source with what the models say about them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from videofleet_worker.decode.frame import Frame
-from videofleet_worker.models.batching import InferenceEngine
 from videofleet_worker.models.detections import Detections
+from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.flow import every_frame, newest_frame
 from videofleet_worker.pipeline.plan import Inference, Plan
+from videofleet_worker.pipeline.steps import Workshop, look_closer
 from videofleet_worker.sources.stream import StreamSource
 
 
@@ -19,8 +20,8 @@ class Answers:
     """What the models say about a frame, and the plan by which they were asked."""
 
     plan: Plan
-    found: Mapping[tuple[str, float], Detections]
-    """By the `key` of each inference of the plan."""
+    findings: Mapping[str, Findings]
+    """By the name of each analytics of the plan."""
 
 
 _WINDOW: Final = 3
@@ -30,8 +31,7 @@ _WINDOW: Final = 3
 async def answered_frames(
     source: StreamSource,
     plan: Callable[[], Plan],
-    engines: Mapping[str, InferenceEngine],
-    uid: Hashable,
+    shop: Workshop,
     dropped: Callable[[], None],
 ) -> AsyncGenerator[tuple[Frame, Answers], None]:
     """Every frame in order for a recorded source, always the newest for a live one. The receiver releases them.
@@ -43,7 +43,7 @@ async def answered_frames(
 
     async def ask(frame: Frame) -> Answers:
         asked = plan()
-        return Answers(asked, await _ask_all(frame, asked.inferences, engines, uid))
+        return Answers(asked, await _look(shop, frame, asked))
 
     delivered = aiter(source.frames())
     first = await anext(delivered, None)
@@ -64,10 +64,24 @@ async def _chained(first: Frame, following: AsyncIterator[Frame]) -> AsyncGenera
         yield frame
 
 
-async def _ask_all(
-    frame: Frame, inferences: tuple[Inference, ...], engines: Mapping[str, InferenceEngine], uid: Hashable
-) -> Mapping[tuple[str, float], Detections]:
-    found = await asyncio.gather(
-        *(engines[one.model.name].detect((uid, one.key), frame.tensor, one.query) for one in inferences)
+async def _look(shop: Workshop, frame: Frame, plan: Plan) -> Mapping[str, Findings]:
+    found = await asyncio.gather(*(_ask(shop, frame, plan, one) for one in plan.inferences))
+    answers = {one.key: detections for one, detections in zip(plan.inferences, found, strict=True)}
+    findings = await asyncio.gather(
+        *(look_closer(shop, frame, one, answers[one.inference_key]) for one in plan.analytics)
     )
-    return {one.key: detections for one, detections in zip(inferences, found, strict=True)}
+    return {one.name: each for one, each in zip(plan.analytics, findings, strict=True)}
+
+
+async def _ask(shop: Workshop, frame: Frame, plan: Plan, one: Inference) -> Detections:
+    """What a model finds in the whole frame; boxes as shares of it."""
+    engine = shop.engines.detector(one.model.name)
+    stream = shop.uid, one.key
+    if plan.takes_tensor(one.model):
+        return await engine.ask(stream, frame.tensor, one.query)
+    whole = (0.0, 0.0, float(frame.width), float(frame.height))
+    (crop,) = await shop.cut(frame, [whole], one.model.manifest.input)
+    if crop is None:
+        return Detections.none()
+    found = await engine.ask(stream, crop.image, one.query)
+    return Detections(crop.placement.in_shares(found.boxes, frame.width, frame.height), found.scores, found.classes)

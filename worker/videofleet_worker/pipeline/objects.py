@@ -1,24 +1,30 @@
 """The objects of one frame: filtered, tracked, and as result documents."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from videofleet_worker.models.detections import Detections
+from videofleet_worker.models.detections import FloatArray
 from videofleet_worker.outputs.annotate import Mark
+from videofleet_worker.pipeline.findings import Details, Findings, matching
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.tracking.bytetrack import ByteTracker
 
 
 @dataclass(frozen=True, slots=True)
 class FoundObject:
-    """One object: `box` as x1, y1, x2, y2 in pixels of the frame, `track_id` 0 while it has none."""
+    """One object: `box` as x1, y1, x2, y2 in pixels of the frame, `track_id` 0 while it has none.
+
+    `parent` is the track of the object that it was found in, 0 for none; `details` are further fields of its target.
+    """
 
     track_id: int
     label: str
     confidence: float
     box: tuple[float, float, float, float]
+    parent: int = 0
+    details: Details = field(default_factory=dict)
 
     def mark(self) -> Mark:
         """How it is drawn."""
@@ -29,10 +35,13 @@ class FoundObject:
         left, right = _span(self.box[0], self.box[2], width)
         top, bottom = _span(self.box[1], self.box[3], height)
         target: dict[str, object] = {"track_id": self.track_id} if self.track_id else {}
+        if self.parent:
+            target["parent_track_id"] = self.parent
         return target | {
             "class": self.label,
             "confidence": round(self.confidence, 4),
             "roi": {"left": left, "top": top, "width": right - left, "height": bottom - top},
+            **self.details,
         }
 
 
@@ -55,32 +64,36 @@ class ObjectFinder:
         if self._tracker is not None and plan.tracker is not None:
             self._tracker.use(plan.tracker)
 
-    def find(self, detections: Detections, width: int, height: int, pts: float) -> list[FoundObject]:
-        """The objects of the next frame, best confidence first."""
-        mine = detections.select(self._of_my_classes(detections))
-        boxes = mine.scaled(width, height)
-        # A box that the model squeezed to nothing at the picture's edge is no object.
-        solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        mine, boxes = mine.select(solid), boxes[solid]
-        ids = np.zeros(len(mine), np.int64)
+    def find(self, findings: Findings, width: int, height: int, pts: float) -> list[FoundObject]:
+        """The objects of the next frame, what the first step found first, best confidence first."""
+        boxes = findings.detections.scaled(width, height)
+        return self._objects(findings, boxes.tolist(), self._track(findings, boxes, pts))
+
+    def _track(self, findings: Findings, boxes: FloatArray, pts: float) -> list[int]:
+        """The track of each object, 0 for none."""
+        ids = np.zeros(len(boxes), np.int64)
         if self._tracker is not None:
-            ids = self._tracker.update(boxes, mine.scores, mine.classes, pts)
-        return self._objects(mine, boxes.tolist(), ids.tolist())
+            followed = matching(self._plan.tracked, findings.detections)
+            followed[len(boxes) if findings.trackable is None else findings.trackable :] = False
+            mine = findings.detections.select(followed)
+            ids[followed] = self._tracker.update(boxes[followed], mine.scores, mine.classes, pts)
+        return ids.tolist()
 
-    def _of_my_classes(self, detections: Detections) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        mask = detections.scores >= self._plan.weakest
-        if self._plan.wanted.class_ids is not None:
-            mask &= np.isin(detections.classes, self._plan.wanted.class_ids)
-        return mask
-
-    def _objects(self, mine: Detections, boxes: list[list[float]], ids: Sequence[int]) -> list[FoundObject]:
-        labels = self._plan.model.manifest.labels
+    def _objects(self, findings: Findings, boxes: list[list[float]], ids: Sequence[int]) -> list[FoundObject]:
+        labels, parents, first = self._plan.labels, findings.parents, self._plan.wanted.confidence
+        rows = zip(findings.detections.classes.tolist(), findings.detections.scores.tolist(), boxes, strict=True)
         return [
-            FoundObject(track_id, labels[class_id], score, (box[0], box[1], box[2], box[3]))
-            for track_id, class_id, score, box in zip(
-                ids, mine.classes.tolist(), mine.scores.tolist(), boxes, strict=True
+            FoundObject(
+                ids[row],
+                labels[class_id],
+                score,
+                (box[0], box[1], box[2], box[3]),
+                ids[parents[row]] if row in parents else 0,
+                findings.details.get(row, {}),
             )
-            if score >= self._plan.wanted.confidence
+            for row, (class_id, score, box) in enumerate(rows)
+            # What a later step found has passed that step's own confidence.
+            if row in parents or score >= first
         ]
 
 

@@ -6,38 +6,37 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
-from videofleet_api.videojob import Analytics, Sampling, SamplingMode, Step, StepParameters
-from videofleet_worker.models.classes import class_ids
+from videofleet_api.videojob import Analytics, Sampling, SamplingMode, StepParameters
 from videofleet_worker.models.detections import DetectionQuery
-from videofleet_worker.models.registry import TRACK_STEP, Model, ModelRegistry, UnknownModelError
+from videofleet_worker.models.registry import Model, ModelRegistry
+from videofleet_worker.pipeline.stepplan import EVERYTHING, LaterStep, RefusedError, When, plan_steps
 from videofleet_worker.tracking.bytetrack import TrackerSettings
 
-_DETECTION_PARAMETERS: Final = ("classes", "confidence", "iou")
-_TRACKING_PARAMETERS: Final = ("lost_seconds",)
+__all__ = ["AnalyticsPlan", "Inference", "Plan", "RefusedError", "make_plan"]
+
 _PERIODS_UNTIL_LOST: Final = 3
-
-
-class RefusedError(Exception):
-    """The job cannot run as it is written."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+_NO_TENSOR: Final = (16, 16)
+"""Size of the picture that a decoder makes where no model takes it."""
 
 
 @dataclass(frozen=True)
 class AnalyticsPlan:
-    """One analytics: a detection, and tracking where there are `tracker` settings.
+    """One analytics: what is found in whole frames, what is then done with it, and tracking where there are
+    `tracker` settings.
 
     Results have the classes and at least the confidence of `wanted`. The tracker also sees weaker detections, which
-    keep a track alive through an occlusion.
+    keep a track alive through an occlusion. `labels` are those of every step. The tracker follows what `tracked` says,
+    of all that was found by the first `track_at` of `later`.
     """
 
     name: str
     model: Model
     wanted: DetectionQuery
     tracker: TrackerSettings | None
+    labels: tuple[str, ...]
+    later: tuple[LaterStep, ...] = ()
+    tracked: When = EVERYTHING
+    track_at: int = 0
 
     @property
     def weakest(self) -> float:
@@ -50,6 +49,12 @@ class AnalyticsPlan:
     def inference_key(self) -> tuple[str, float]:
         """`key` of the inference that serves it."""
         return self.model.name, self.wanted.iou
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Names of all models that it needs."""
+        readers = {step.reader.name for step in self.later if step.reader is not None}
+        return frozenset({self.model.name, *(step.model.name for step in self.later), *readers})
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Inference:
 
 @dataclass(frozen=True)
 class Plan:
-    """All analytics of a job over one decoding; width and height of `model_size` in pixels.
+    """All analytics of a job over one decoding, whose frames come with a picture of `model_size`, width and height.
 
     `settings` is the digest of the settings that it was made from.
     """
@@ -76,6 +81,15 @@ class Plan:
     inferences: tuple[Inference, ...]
     model_size: tuple[int, int]
     settings: str = ""
+
+    @property
+    def models(self) -> frozenset[str]:
+        """Names of all models that are needed."""
+        return frozenset().union(*(one.models for one in self.analytics))
+
+    def takes_tensor(self, model: Model) -> bool:
+        """Whether the model takes the picture that the decoder makes; for others one is cut from the frame."""
+        return model.manifest.input.fit == "stretch" and _size(model) == self.model_size
 
     def named(self, name: str) -> AnalyticsPlan:
         """The analytics of this name; KeyError for another."""
@@ -90,65 +104,22 @@ def make_plan(spec: JobSpec, registry: ModelRegistry, settings: str = "") -> Pla
     if len(set(names)) != len(names):
         raise RefusedError(ErrorCode.BAD_PARAMETER, f"analytics must have names of their own, got {', '.join(names)}")
     analytics = tuple(_plan_one(one, registry, spec.sampling) for one in spec.analytics)
-    sizes = {(one.model.manifest.input.width, one.model.manifest.input.height) for one in analytics}
-    if len(sizes) > 1:
-        models = ", ".join(sorted({one.model.name for one in analytics}))
-        raise RefusedError(
-            ErrorCode.BAD_PARAMETER, f"the models {models} take pictures of different sizes: use a job for each"
-        )
-    return Plan(analytics, _inferences(analytics), sizes.pop(), settings)
+    sizes = [_size(one.model) for one in analytics if one.model.manifest.input.fit == "stretch"]
+    return Plan(analytics, _inferences(analytics), sizes[0] if sizes else _NO_TENSOR, settings)
+
+
+def _size(model: Model) -> tuple[int, int]:
+    return model.manifest.input.width, model.manifest.input.height
 
 
 def _plan_one(analytics: Analytics, registry: ModelRegistry, sampling: Sampling) -> AnalyticsPlan:
-    where = f"analytics {analytics.name}"
-    detection, tracking = _steps(where, analytics.steps)
     try:
-        model = registry.detection_model(detection.model)
-    except UnknownModelError as error:
-        raise RefusedError(ErrorCode.UNKNOWN_MODEL, f"{where}: {error}") from error
-    try:
-        wanted = _query(model, detection.parameters or StepParameters())
-        tracker = _tracker(tracking.parameters or StepParameters(), wanted, sampling) if tracking else None
-    except ValueError as error:
-        raise RefusedError(ErrorCode.BAD_PARAMETER, f"{where}: {error}") from error
-    return AnalyticsPlan(analytics.name, model, wanted, tracker)
-
-
-def _steps(where: str, steps: Sequence[Step]) -> tuple[Step, Step | None]:
-    """The detection and, where there is one, the tracking."""
-    detections = [step for step in steps if step.model != TRACK_STEP]
-    trackings = [step for step in steps if step.model == TRACK_STEP]
-    problem = None
-    if not steps or steps[0].model == TRACK_STEP:
-        problem = "the first step must be a detection, such as detect; track follows what a step before it found"
-    elif len(detections) > 1:
-        problem = f"one detection step is possible, got {', '.join(step.model for step in detections)}"
-    elif len(trackings) > 1:
-        problem = f"track may be named once, got it {len(trackings)} times"
-    else:
-        problem = _misplaced(detections[0], _TRACKING_PARAMETERS) or (
-            _misplaced(trackings[0], _DETECTION_PARAMETERS) if trackings else None
-        )
-    if problem:
-        raise RefusedError(ErrorCode.BAD_PARAMETER, f"{where}: {problem}")
-    return detections[0], trackings[0] if trackings else None
-
-
-def _misplaced(step: Step, foreign: Sequence[str]) -> str | None:
-    """A parameter that the step does not act on."""
-    for name in foreign:
-        if step.parameters is not None and getattr(step.parameters, name) is not None:
-            other = "a detection step" if name in _DETECTION_PARAMETERS else f"the step {TRACK_STEP}"
-            return f"the step {step.model} takes no parameter {name}; it belongs to {other}"
-    return None
-
-
-def _query(model: Model, parameters: StepParameters) -> DetectionQuery:
-    defaults = model.manifest.thresholds
-    return DetectionQuery(
-        confidence=defaults.confidence if parameters.confidence is None else parameters.confidence,
-        iou=defaults.iou if parameters.iou is None else parameters.iou,
-        class_ids=class_ids(model.manifest, parameters.classes or ()),
+        steps = plan_steps(analytics.steps, registry)
+    except RefusedError as error:
+        raise RefusedError(error.code, f"analytics {analytics.name}: {error.message}") from error
+    tracker = None if steps.track is None else _tracker(steps.track, steps.wanted, sampling)
+    return AnalyticsPlan(
+        analytics.name, steps.model, steps.wanted, tracker, steps.labels, steps.later, steps.tracked, steps.track_at
     )
 
 

@@ -19,6 +19,8 @@ from videofleet_worker.archive.view import LogView
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.models.batching import EngineClosedError, InferenceError
+from videofleet_worker.models.engines import ModelDoesNotRunError
+from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.answers import Answers, answered_frames
 from videofleet_worker.pipeline.chunks import chunk_id
@@ -27,6 +29,7 @@ from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, RefusedError, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
 from videofleet_worker.pipeline.request import source_info_before, source_request
+from videofleet_worker.pipeline.steps import Workshop
 from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.errors import SourceError
@@ -65,6 +68,7 @@ class StreamRun:
         self._last_frame: float | None = None
         self._plan: Plan | None = None
         self._refusal: RefusedError | None = None
+        self._shop = Workshop(tools.engines, tools.picture_threads, job.uid)
 
     @property
     def threads(self) -> StoreThreads:
@@ -77,6 +81,7 @@ class StreamRun:
             plan = self._plan = self._make_plan()
             endings = await self._see_logs(plan)
             if self._runs:
+                await self._tools.engines.open(sorted(plan.models))
                 await self._run_to_end(plan)
             else:
                 self._tell(endings)
@@ -87,6 +92,8 @@ class StreamRun:
         except FencedError as error:
             _LOGGER.info("superseded: %s", error, extra=self.fields)
             self._reporter.superseded()
+        except (ModelDoesNotRunError, ModelFolderError) as error:
+            self._reporter.failed(ErrorCode.INTERNAL, str(error), self._progress())
         except (ArchiveError, ArchiveCorruptError) as error:
             self._reporter.failed(ErrorCode.INTERNAL, f"the archive cannot be used: {error}", self._progress())
         finally:
@@ -214,7 +221,7 @@ class StreamRun:
             await self._fail(ErrorCode.INTERNAL, str(error))
 
     async def _consume(self, source: StreamSource) -> None:
-        answered = answered_frames(source, self._current_plan, self._tools.engines, self.job.uid, self.counters.busy)
+        answered = answered_frames(source, self._current_plan, self._shop, self.counters.busy)
         async with aclosing(answered):
             async for frame, answers in answered:
                 await self._analyse(SharedFrame(frame), answers)
@@ -233,7 +240,7 @@ class StreamRun:
             if first:
                 await self._own_logs()
             for one in self._runs:
-                await one.add(shared, answers.found[one.plan.inference_key], counts)
+                await one.add(shared, answers.findings[one.plan.name], counts)
         finally:
             shared.release()
         self._reporter.applied(answers.plan.settings)

@@ -1,12 +1,12 @@
 """What all streams of a worker share, and what each counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from videofleet_api.source import SourcePolicy
 from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.models.batching import InferenceEngine
+from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.errors import SourceError
@@ -20,7 +20,7 @@ class Tools:
     sources may be."""
 
     registry: ModelRegistry
-    engines: Mapping[str, InferenceEngine]
+    engines: Engines
     archive: StoreThreads
     picture_threads: Executor
     clock: Clock

@@ -122,6 +122,12 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
         ),
         pytest.param(build({}), build({}, **detect()), (), id="parameters without any"),
         pytest.param(
+            build({}, analytics=[{"steps": [{"model": "detect"}, {"model": "face"}]}]),
+            build({}, analytics=[{"steps": [{"model": "detect"}, {"model": "face", "when": {"classIs": ["person"]}}]}]),
+            ("settings",),
+            id="when",
+        ),
+        pytest.param(
             build({}),
             build({}, labels={"a": "b"}, priority=5, slots=3, restart={"maxAttempts": 3, "delay": 9}),
             (),

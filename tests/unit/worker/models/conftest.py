@@ -35,7 +35,7 @@ def read_clip() -> ReadClip:
 
 @pytest.fixture(scope="session")
 def model() -> Model:
-    return ModelRegistry.load().detection_model("detect")
+    return ModelRegistry.load().model_of("detect")
 
 
 @pytest.fixture(scope="session")

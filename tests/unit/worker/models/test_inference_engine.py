@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from videofleet_worker.models.batch_size import BatchLimits, BatchSizes
-from videofleet_worker.models.batching import BatchDetector, EngineClosedError, InferenceEngine, InferenceError
+from videofleet_worker.models.batching import BatchModel, EngineClosedError, InferenceEngine, InferenceError
 from videofleet_worker.models.detections import DetectionQuery, Detections
 from videofleet_worker.models.detector import Detector, Images
 
@@ -23,14 +23,14 @@ class GatedDetector:
     """Answers with each image's first byte as its class, and only while the gate is open."""
 
     def __init__(self, largest_batch: int | None = None) -> None:
-        self.image_shape = SHAPE
+        self.image_shapes = (SHAPE,)
         self.largest_batch = largest_batch
         self.gate = threading.Event()
         self.entered = threading.Event()
         self.batches: list[list[int]] = []
         self.failure: Exception | None = None
 
-    def detect(self, batch: Images, queries: Sequence[DetectionQuery]) -> list[Detections]:
+    def answer(self, batch: Images, queries: Sequence[DetectionQuery]) -> list[Detections]:
         assert len(batch) == len(queries)
         self.entered.set()
         assert self.gate.wait(PATIENCE)
@@ -48,7 +48,9 @@ def image(number: int) -> Images:
 
 
 @asynccontextmanager
-async def running(detector: BatchDetector, settled: int = 1, queue_limit: int = 64) -> AsyncIterator[InferenceEngine]:
+async def running(
+    detector: BatchModel[DetectionQuery, Detections], settled: int = 1, queue_limit: int = 64
+) -> AsyncIterator[InferenceEngine[DetectionQuery, Detections]]:
     engine = InferenceEngine(detector, limits=BatchLimits(first_pause=10**6), queue_limit=queue_limit)
     engine.sizes = replace(BatchSizes(), settled=settled, until_trial=10**6)
     try:
@@ -65,12 +67,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def ask(engine: InferenceEngine, stream: str, number: int) -> int:
-    return int((await engine.detect(stream, image(number), QUERY)).classes[0])
+async def ask(engine: InferenceEngine[DetectionQuery, Detections], stream: str, number: int) -> int:
+    return int((await engine.ask(stream, image(number), QUERY)).classes[0])
 
 
 async def behind_a_closed_gate(
-    engine: InferenceEngine, detector: GatedDetector, asked: list[tuple[str, int]]
+    engine: InferenceEngine[DetectionQuery, Detections], detector: GatedDetector, asked: list[tuple[str, int]]
 ) -> list[asyncio.Task[int]]:
     """Ask for one image that occupies the session, then for the others, all of which wait."""
     tasks = [asyncio.create_task(ask(engine, "first", 0))]
@@ -130,9 +132,9 @@ async def test_an_image_that_does_not_fit_is_refused_before_it_spoils_a_batch() 
     detector = GatedDetector()
     async with running(detector) as engine:
         with pytest.raises(ValueError, match=r"the image is uint8 \[3, 4, 4\], and the model takes uint8 \[3, 2, 2\]"):
-            await engine.detect("a", np.zeros((3, 4, 4), np.uint8), QUERY)
+            await engine.ask("a", np.zeros((3, 4, 4), np.uint8), QUERY)
         with pytest.raises(ValueError, match="the image is float32"):
-            await engine.detect("a", np.zeros(SHAPE, np.float32), QUERY)
+            await engine.ask("a", np.zeros(SHAPE, np.float32), QUERY)
 
 
 async def test_who_goes_away_while_waiting_costs_nothing() -> None:
@@ -189,8 +191,8 @@ async def test_closing_lets_the_running_batch_end_and_tells_the_others() -> None
 async def test_the_real_model_serves_several_streams(detector: Detector, street: Images) -> None:
     async with running(detector, settled=2) as engine:
         query = detector.default_query()
-        answers = await asyncio.gather(*(engine.detect(stream, street, query) for stream in "abcd"))
-    alone = detector.detect(street[None], [query])[0]
+        answers = await asyncio.gather(*(engine.ask(stream, street, query) for stream in "abcd"))
+    alone = detector.answer(street[None], [query])[0]
     assert len(alone) >= 5
     for answer in answers:
         np.testing.assert_allclose(answer.boxes, alone.boxes, atol=1e-4)

@@ -48,7 +48,7 @@ def as_found(detections: Detections) -> Found:
 )
 def test_the_same_as_a_naive_reading(detector: Detector, street: Images, query: DetectionQuery) -> None:
     expected = read_naively(detector.infer(street[None])[0], query)
-    found = as_found(detector.detect(street[None], [query])[0])
+    found = as_found(detector.answer(street[None], [query])[0])
     assert [row[0] for row in found] == [row[0] for row in expected]
     np.testing.assert_allclose([row[1] for row in found], [row[1] for row in expected], rtol=1e-6)
     np.testing.assert_allclose([row[2] for row in found], [row[2] for row in expected], atol=1e-6)
@@ -56,7 +56,7 @@ def test_the_same_as_a_naive_reading(detector: Detector, street: Images, query: 
 
 def test_the_people_in_the_street_are_found(detector: Detector, street: Images) -> None:
     people = class_ids(detector.model.manifest, ["pedestrian"])
-    found = detector.detect(street[None], [DetectionQuery(0.35, 0.5, people)])[0]
+    found = detector.answer(street[None], [DetectionQuery(0.35, 0.5, people)])[0]
     assert len(found) >= 5
     assert (found.scores > 0.35).all()
     assert set(found.classes) == {0}
@@ -68,10 +68,10 @@ def test_the_people_in_the_street_are_found(detector: Detector, street: Images) 
 
 def test_images_of_a_batch_do_not_touch_each_other(detector: Detector, street: Images) -> None:
     query = detector.default_query()
-    nothing, mirrored, same = detector.detect(
+    nothing, mirrored, same = detector.answer(
         np.stack([np.zeros_like(street), street[:, :, ::-1], street]), [query] * 3
     )
-    alone = detector.detect(street[None], [query])[0]
+    alone = detector.answer(street[None], [query])[0]
     assert len(nothing) == 0
     np.testing.assert_allclose(same.boxes, alone.boxes, atol=1e-4)
     assert len(mirrored) >= 5
@@ -79,7 +79,7 @@ def test_images_of_a_batch_do_not_touch_each_other(detector: Detector, street: I
 
 
 def test_each_image_has_its_own_query(detector: Detector, street: Images) -> None:
-    everything, nothing = detector.detect(
+    everything, nothing = detector.answer(
         np.stack([street, street]), [DetectionQuery(0.35, 0.5), DetectionQuery(0.35, 0.5, ())]
     )
     assert len(everything) >= 5
@@ -87,7 +87,7 @@ def test_each_image_has_its_own_query(detector: Detector, street: Images) -> Non
 
 
 def test_scores_of_zero_do_not_take_all_memory(detector: Detector, street: Images) -> None:
-    found = detector.detect(street[None], [DetectionQuery(0.0, 1.0)])[0]
+    found = detector.answer(street[None], [DetectionQuery(0.0, 1.0)])[0]
     assert 0 < len(found) <= 1000
     assert (np.diff(found.scores) <= 0).all()
 

@@ -39,9 +39,9 @@ def problem(folder: Path) -> str:
 
 def test_the_built_in_model_is_the_one_that_detect_means() -> None:
     registry = ModelRegistry.load()
-    model = registry.detection_model("detect")
-    assert list(registry) == ["nanodet-m-416"]
-    assert model is registry.detection_model("nanodet-m-416") is registry["nanodet-m-416"]
+    model = registry.model_of("detect")
+    assert list(registry) == ["face-resnet-128", "faceboxes", "nanodet-m-416", "pp-ocrv4-det", "pp-ocrv4-rec"]
+    assert model is registry.model_of("nanodet-m-416") is registry["nanodet-m-416"]
     assert model.fixed_batch is None
     assert model.manifest.labels[0] == "person"
     assert len(model.manifest.labels) == 80
@@ -73,9 +73,10 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_model_is_told_with_those_there_are() -> None:
     with pytest.raises(UnknownModelError) as caught:
-        ModelRegistry.load().detection_model("nanodet-m-320")
+        ModelRegistry.load().model_of("nanodet-m-320")
     assert str(caught.value) == (
-        "unknown model 'nanodet-m-320' (did you mean nanodet-m-416?); this worker has: detect, track, nanodet-m-416"
+        "unknown model 'nanodet-m-320' (did you mean nanodet-m-416?); this worker has: detect, face, feature, "
+        "ocr, track, face-resnet-128, faceboxes, nanodet-m-416, pp-ocrv4-det, pp-ocrv4-rec"
     )
 
 

@@ -9,6 +9,7 @@ from videofleet_worker.models.pending import PendingQueue
 class Image:
     stream: str
     number: int
+    shape: str = "small"
 
 
 def queue_of(*names: str) -> PendingQueue[Image]:
@@ -37,3 +38,13 @@ def test_one_can_be_taken_out_and_only_once() -> None:
     assert queue.remove(Image("a", 1)) is False
     assert names(queue.take_all()) == ["b1", "a2"]
     assert queue.take(1) == []
+
+
+def test_only_images_of_the_shape_of_the_oldest_go_together() -> None:
+    queue: PendingQueue[Image] = PendingQueue()
+    for image in (Image("a", 1), Image("b", 1, "large"), Image("c", 1), Image("d", 1, "large")):
+        queue.add(image)
+    assert queue.streams() == 2
+    assert names(queue.take(8)) == ["a1", "c1"]
+    assert queue.streams() == 2
+    assert names(queue.take(8)) == ["b1", "d1"]

@@ -15,7 +15,7 @@ def test_people_keep_their_ids_over_four_seconds(
     seen: Counter[int] = Counter()
     query = DetectionQuery(0.2, 0.5, (0,))
     for pts, image in read_clip(90, 130):
-        found = detector.detect(image[None], [query])[0]
+        found = detector.answer(image[None], [query])[0]
         ids = tracker.update(found.scaled(768, 576), found.scores, found.classes, pts)
         seen.update(ids[ids > 0].tolist())
     # Six people are in the open all the time, others come and go behind a lamp post and at the edge.

@@ -22,6 +22,7 @@ from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.continuation import Counts
+from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
 from videofleet_worker.sources.clock import SystemClock
@@ -31,7 +32,7 @@ CAMERA = SourceInfo(live=True, fps=10.0, width=64, height=48, codec="h264", tota
 FILE = SourceInfo(live=False, fps=10.0, width=64, height=48, codec="h264", total_frames=100)
 BEGAN = 1_700_000_000.0
 SEALS_AT_THE_END = SealPolicy(seconds=3600.0)
-PERSON = Detections(np.array([[0.1, 0.1, 0.4, 0.9]], np.float32), np.array([0.9], np.float32), np.array([0]))
+PERSON = Findings(Detections(np.array([[0.1, 0.1, 0.4, 0.9]], np.float32), np.array([0.9], np.float32), np.array([0])))
 
 
 def _plan() -> AnalyticsPlan:

@@ -8,6 +8,7 @@ from videofleet_api.results import Chunk, StreamInfo, Target, Usage
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.pipeline.chunks import chunk_id, frame_chunk, terminal_chunk
+from videofleet_worker.pipeline.findings import Findings, own_detections
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
 
@@ -38,23 +39,33 @@ def _detections(*found: tuple[float, float, float, float, float, int]) -> Detect
     return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 
+def _find(
+    finder: ObjectFinder, plan: AnalyticsPlan, detections: Detections, width: int, height: int, pts: float
+) -> list[FoundObject]:
+    return finder.find(Findings(own_detections(plan, detections)), width, height, pts)
+
+
 def test_boxes_are_in_pixels_of_the_frame() -> None:
-    (one,) = ObjectFinder(_plan(track=False), 1).find(_detections((0.25, 0.5, 0.5, 1.0, 0.9, CAR)), 400, 200, 0.0)
+    plan = _plan(track=False)
+    (one,) = _find(ObjectFinder(plan, 1), plan, _detections((0.25, 0.5, 0.5, 1.0, 0.9, CAR)), 400, 200, 0.0)
     assert (one.box, one.label, one.track_id) == ((100.0, 100.0, 200.0, 200.0), "car", 0)
 
 
 def test_only_the_classes_and_confidences_asked_for_are_told() -> None:
     plan = _plan(track=False, classes=["pedestrian"], confidence=0.5)
-    found = ObjectFinder(plan, 1).find(
-        _detections((0, 0, 0.5, 0.5, 0.9, CAR), (0, 0, 0.5, 0.5, 0.8, PERSON), (0, 0, 0.5, 0.5, 0.4, PERSON)), 10, 10, 0
-    )
+    detections = _detections((0, 0, 0.5, 0.5, 0.9, CAR), (0, 0, 0.5, 0.5, 0.8, PERSON), (0, 0, 0.5, 0.5, 0.4, PERSON))
+    found = _find(ObjectFinder(plan, 1), plan, detections, 10, 10, 0)
     assert [(one.label, round(one.confidence, 2)) for one in found] == [("person", 0.8)]
 
 
 def test_ids_begin_where_the_epoch_before_ended_and_go_on_through_weak_moments() -> None:
-    finder = ObjectFinder(_plan(track=True, confidence=0.5), next_id=42)
+    plan = _plan(track=True, confidence=0.5)
+    finder = ObjectFinder(plan, next_id=42)
     told = [
-        [one.track_id for one in finder.find(_detections((0.1, 0.1, 0.3, 0.6, score, PERSON)), 400, 400, at / 10)]
+        [
+            one.track_id
+            for one in _find(finder, plan, _detections((0.1, 0.1, 0.3, 0.6, score, PERSON)), 400, 400, at / 10)
+        ]
         for at, score in enumerate([0.9, 0.9, 0.2, 0.2, 0.9])
     ]
     assert told == [[42], [42], [], [], [42]]
@@ -62,8 +73,25 @@ def test_ids_begin_where_the_epoch_before_ended_and_go_on_through_weak_moments()
 
 
 def test_a_box_without_area_is_no_object() -> None:
-    finder = ObjectFinder(_plan(track=True), 1)
-    assert finder.find(_detections((0.5, 0.5, 0.5, 0.9, 0.9, PERSON)), 100, 100, 0.0) == []
+    plan = _plan(track=True)
+    assert _find(ObjectFinder(plan, 1), plan, _detections((0.5, 0.5, 0.5, 0.9, 0.9, PERSON)), 100, 100, 0.0) == []
+
+
+def test_the_tracker_follows_what_was_found_before_it_and_what_its_when_names() -> None:
+    steps = [{"model": "detect"}, {"model": "track", "when": {"classIs": ["person"]}}, {"model": "face"}]
+    document = {"source": {"url": "http://host/a"}, "analytics": [{"name": "main", "steps": steps}]}
+    plan = make_plan(JobSpec.model_validate(document), ModelRegistry.load()).analytics[0]
+    face = plan.labels.index("face")
+    rows = _detections((0, 0, 0.5, 0.5, 0.9, PERSON), (0.5, 0.5, 1, 1, 0.9, CAR), (0.1, 0.1, 0.2, 0.2, 0.9, face))
+    findings = Findings(rows, {2: {"text": "x"}}, {2: 0}, trackable=2)
+    person, car, inside = ObjectFinder(plan, 1).find(findings, 100, 100, 0.0)
+    assert [(one.label, one.track_id, one.parent) for one in (person, car, inside)] == [
+        ("person", 1, 0),
+        ("car", 0, 0),
+        ("face", 0, 1),
+    ]
+    assert Target.model_validate(inside.target(100, 100)).parent_track_id == 1
+    assert inside.target(100, 100)["text"] == "x"
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,21 @@ def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry:
     [
         ([_steps(_detect("yolo-x"))], ErrorCode.UNKNOWN_MODEL, ["main", "yolo-x", "nanodet-m-416", "detect"]),
         ([_steps(_detect(classes=["persn"]))], ErrorCode.BAD_PARAMETER, ["main", "persn", "person"]),
-        ([_steps(_track(), _detect())], ErrorCode.BAD_PARAMETER, ["main", "first step"]),
-        ([_steps(_detect(), _detect("nanodet-m-416"))], ErrorCode.BAD_PARAMETER, ["one detection", "nanodet-m-416"]),
-        ([_steps(_detect(), _track(), _track())], ErrorCode.BAD_PARAMETER, ["track", "2"]),
+        ([_steps(_track(), _detect())], ErrorCode.BAD_PARAMETER, ["main", "first step", "detect"]),
+        ([_steps({"model": "feature"})], ErrorCode.BAD_PARAMETER, ["first step", "feature"]),
+        ([_steps(_detect() | {"when": {"minConfidence": 0.5}})], ErrorCode.BAD_PARAMETER, ["detect", "when"]),
+        (
+            [_steps(_detect(), {"model": "feature", "when": {"classIs": ["face"]}})],
+            ErrorCode.BAD_PARAMETER,
+            ["feature", "when.classIs", "'face'"],
+        ),
+        (
+            [_steps(_detect(), {"model": "feature", "parameters": {"confidence": 0.1}})],
+            ErrorCode.BAD_PARAMETER,
+            ["feature"],
+        ),
+        ([_steps({"model": "ocr", "parameters": {"iou": 0.1}})], ErrorCode.BAD_PARAMETER, ["ocr", "iou"]),
+        ([_steps(_detect(), _track(), _track())], ErrorCode.BAD_PARAMETER, ["track", "once"]),
         ([_steps(_detect(lostSeconds=3))], ErrorCode.BAD_PARAMETER, ["detect", "lost_seconds", "track"]),
         ([_steps(_detect(), _track(classes=["car"]))], ErrorCode.BAD_PARAMETER, ["track", "classes", "detection"]),
         ([_steps(_detect()), _steps(_detect())], ErrorCode.BAD_PARAMETER, ["main, main"]),
@@ -96,7 +108,11 @@ def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry:
         "unknown model",
         "unknown class",
         "track first",
-        "two detections",
+        "a vector of nothing",
+        "when at the first step",
+        "a class that nobody finds",
+        "a parameter at a vector",
+        "a detection parameter at the reading",
         "two tracks",
         "tracking parameter at a detection",
         "detection parameter at the tracking",
@@ -112,6 +128,34 @@ def test_what_cannot_run_is_refused_with_what_would_be_right(
     assert refused.value.code is code
     for word in words:
         assert word in refused.value.message
+
+
+def test_later_steps_know_what_was_found_before_them(registry: ModelRegistry) -> None:
+    steps = _steps(
+        _detect(),
+        {"model": "face", "when": {"classIs": ["Pedestrian"], "minConfidence": 0.7}},
+        _track(),
+        {"model": "feature", "when": {"classIs": ["face"]}},
+        {"model": "ocr", "when": {"classIs": ["truck", "car"]}, "parameters": {"confidence": 0.9}},
+    )
+    plan = make_plan(_spec(steps), registry)
+    (one,) = plan.analytics
+    face, feature, ocr = one.later
+    assert (face.when.classes, face.when.confidence) == (frozenset({0}), 0.7)
+    assert one.labels[80:] == ("face",)
+    assert face.classes == (80,)
+    assert feature.when.classes == frozenset({80})
+    assert (ocr.when.classes, ocr.least) == (frozenset({2, 7}), 0.9)
+    assert one.track_at == 1
+    assert plan.models == {"nanodet-m-416", "faceboxes", "face-resnet-128", "pp-ocrv4-det", "pp-ocrv4-rec"}
+
+
+def test_models_of_different_sizes_share_a_decoding(registry: ModelRegistry) -> None:
+    plan = make_plan(_spec(_steps({"model": "face"}, name="faces"), _steps(_detect(), name="people")), registry)
+    assert plan.model_size == (416, 416)
+    assert [plan.takes_tensor(one.model) for one in plan.inferences] == [False, True]
+    alone = make_plan(_spec(_steps({"model": "face"})), registry)
+    assert not alone.takes_tensor(alone.inferences[0].model)
 
 
 def test_a_plan_is_a_value(registry: ModelRegistry) -> None:

@@ -1,0 +1,84 @@
+"""The engines of a worker: one a model, opened when a job first needs it."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
+
+import onnxruntime as ort
+
+from videofleet_worker.models.batching import InferenceEngine
+from videofleet_worker.models.describing import Classifier, Embedder, Guess, TextReader
+from videofleet_worker.models.detections import DetectionQuery, Detections, FloatArray
+from videofleet_worker.models.detector import Detector
+from videofleet_worker.models.layouts import Task
+from videofleet_worker.models.manifest import ModelFolderError
+from videofleet_worker.models.providers import ProviderChoice
+from videofleet_worker.models.registry import Model, ModelRegistry
+from videofleet_worker.models.runner import Runner
+from videofleet_worker.models.session import OpenSession
+
+_RUNNERS: Mapping[Task, Callable[[Model, ort.InferenceSession], Runner]] = {
+    "detection": Detector,
+    "embedding": Embedder,
+    "classification": Classifier,
+    "text": TextReader,
+}
+
+
+class ModelDoesNotRunError(RuntimeError):
+    """A session for a model could not be opened. The message names the model and says why."""
+
+
+class Engines:
+    """A model takes memory from when a job first needs it. For one event loop."""
+
+    def __init__(self, registry: ModelRegistry, open_model: Callable[[Model], OpenSession]) -> None:
+        self._registry = registry
+        self._open_model = open_model
+        self._engines: dict[str, InferenceEngine[Any, Any]] = {}
+        self._choices: list[ProviderChoice] = []
+        self._opening = asyncio.Lock()
+
+    @property
+    def choices(self) -> tuple[ProviderChoice, ...]:
+        """What the open models run on."""
+        return tuple(self._choices)
+
+    async def open(self, names: Iterable[str]) -> None:
+        """Have these models open. Raises ModelDoesNotRunError, ModelFolderError."""
+        async with self._opening:
+            for name in names:
+                if name not in self._engines:
+                    await self._open(self._registry[name])
+
+    async def _open(self, model: Model) -> None:
+        try:
+            opened = await asyncio.to_thread(self._open_model, model)
+        except ModelFolderError:
+            raise
+        except Exception as error:
+            # ONNX Runtime's exceptions have no base class of their own.
+            raise ModelDoesNotRunError(f"model {model.name} does not run: {error}") from error
+        self._choices.append(opened.choice)
+        runner = _RUNNERS[model.manifest.task](model, opened.session)
+        self._engines[model.name] = InferenceEngine(cast(Any, runner))
+
+    def detector(self, name: str) -> InferenceEngine[DetectionQuery, Detections]:
+        """The engine of an open detection model; KeyError for one that is not open."""
+        return self._engines[name]
+
+    def embedder(self, name: str) -> InferenceEngine[None, FloatArray]:
+        """The engine of an open embedding model; KeyError for one that is not open."""
+        return self._engines[name]
+
+    def guesser(self, name: str) -> InferenceEngine[None, Guess]:
+        """The engine of an open model that classifies or reads text; KeyError for one that is not open."""
+        return self._engines[name]
+
+    def items(self) -> Iterator[tuple[str, InferenceEngine[Any, Any]]]:
+        """The open engines by the names of their models."""
+        return iter(list(self._engines.items()))
+
+    async def close(self) -> None:
+        """End every engine."""
+        await asyncio.gather(*(engine.close() for engine in self._engines.values()))

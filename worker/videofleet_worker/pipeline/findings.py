@@ -1,0 +1,47 @@
+"""What the steps of an analytics made of one frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from videofleet_worker.models.detections import Detections
+from videofleet_worker.pipeline.plan import AnalyticsPlan
+from videofleet_worker.pipeline.stepplan import When
+
+Details = Mapping[str, object]
+"""Fields of a `Target` document besides those that every target has."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The objects of a frame; their classes are numbers of the analytics' labels, their boxes shares of the frame.
+
+    `details` are by row. `parents` has, for a row that was found inside another object, that object's row. The tracker
+    sees the first `trackable` rows; None: all.
+    """
+
+    detections: Detections
+    details: Mapping[int, Details] = field(default_factory=dict)
+    parents: Mapping[int, int] = field(default_factory=dict)
+    trackable: int | None = None
+
+
+def own_detections(plan: AnalyticsPlan, detections: Detections) -> Detections:
+    """Those of a model's detections that concern an analytics, also such as only its tracker sees."""
+    mask = detections.scores >= plan.weakest
+    if plan.wanted.class_ids is not None:
+        mask &= np.isin(detections.classes, plan.wanted.class_ids)
+    # A box that the model squeezed to nothing at the picture's edge is no object.
+    boxes = detections.boxes
+    return detections.select(mask & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+
+
+def matching(when: When, detections: Detections) -> npt.NDArray[np.bool_]:
+    """Which detections a step looks at."""
+    # float32, as the scores are: 0.7 of a spec is a little more than the nearest such number.
+    mask: npt.NDArray[np.bool_] = detections.scores >= np.float32(when.confidence)
+    if when.classes is not None:
+        mask &= np.isin(detections.classes, list(when.classes))
+    return mask
