@@ -52,16 +52,6 @@ def test_a_spec_that_is_taken_apart_is_as_it_was_read(raw: object) -> None:
         return
     expected = VideoJobSpec.model_validate(raw)
     assert joined(shape.spec, url) == expected
-    assert joined(shape.spec, url).wire() == expected.wire()
+    # Digests are made of the text: a running stream must not be started anew for what is only kept in another way.
+    assert orjson.dumps(joined(shape.spec, url).wire()) == orjson.dumps(expected.wire())
     assert split(raw)[0] is shape
-
-
-def test_a_default_and_the_same_written_out_stay_apart() -> None:
-    """Digests are made of the text, in which 30 and 30.0 differ: no stream must be started anew for that."""
-    plain = {"source": {"url": "rtsp://camera.example/1"}, "analytics": [{"name": "main", "steps": STEPS}]}
-    for restart in ({}, {"reconnectWindow": 30}, {}):
-        raw = plain | {"restart": restart}
-        shape, url = split(raw)
-        assert shape.spec is not None
-        read = VideoJobSpec.model_validate(raw)
-        assert orjson.dumps(joined(shape.spec, url).wire()) == orjson.dumps(read.wire())

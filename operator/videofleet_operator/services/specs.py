@@ -62,7 +62,7 @@ def _sharing(spec: VideoJobSpec) -> VideoJobSpec:
     """The same spec, made of parts that other specs have."""
     if len(_parts) > _SHAPES:
         _parts.clear()
-    # 30 and 30.0 are equal, but have other digests: a part is shared only with what is written the same.
+    # The parts have no hash; what they show of themselves is all that they hold.
     parts = ((part, getattr(spec, part)) for part in _PARTS)
     return spec.model_copy(
         update={part: _parts.setdefault((part, repr(value)), value) for part, value in parts if value}
