@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from tests.property.test_planner import clusters, edits, happenings
 from tests.support.domain import NOW, applied, job, record, report, snapshot, worker
 from videofleet_api.phases import Phase
-from videofleet_operator.domain.model import Snapshot, Worker
+from videofleet_api.workerpool import Isolation
+from videofleet_operator.domain.model import Pool, Snapshot, Worker
 from videofleet_operator.domain.planner import plan, plan_after
 from videofleet_operator.domain.reports import Report
-from videofleet_operator.domain.resting import SCRATCH, Resting, split
+from videofleet_operator.domain.resting import SCRATCH, split
 
 
 def kept(before: Snapshot, after: Snapshot) -> Snapshot:
@@ -32,6 +33,11 @@ def _with_old_reports(before: Worker | None, after: Worker) -> Worker:
     return replace(after, reports={uid: _old(before.reports.get(uid), each) for uid, each in after.reports.items()})
 
 
+def edited_pool(before: Pool) -> st.SearchStrategy[Pool]:
+    changes = st.sampled_from([{"capacity_per_worker": 1}, {"isolation": Isolation.POD}, {}])
+    return st.builds(lambda change: replace(before, spec=before.spec.model_copy(update=change)), changes)
+
+
 @st.composite
 def small_change(draw: st.DrawFn, now: Snapshot) -> Snapshot:
     """One thing happens, everything else stays."""
@@ -39,8 +45,11 @@ def small_change(draw: st.DrawFn, now: Snapshot) -> Snapshot:
     edited: bool = draw(st.booleans())
     if now.jobs and edited:
         uid = draw(st.sampled_from(sorted(now.jobs)))
-        changes = draw(edits(now.jobs[uid].generation))
-        return replace(later, jobs={**now.jobs, uid: replace(now.jobs[uid], **changes)})
+        changes = draw(st.none() | edits(now.jobs[uid].generation))
+        others = {key: each for key, each in now.jobs.items() if key != uid}
+        return replace(later, jobs=others if changes is None else others | {uid: replace(now.jobs[uid], **changes)})
+    if draw(st.integers(0, 3)) == 0:
+        return replace(later, pools={key: draw(edited_pool(each)) for key, each in now.pools.items()})
     if not now.workers or not draw(st.booleans()):
         return later
     name = draw(st.sampled_from(sorted(now.workers)))
@@ -104,7 +113,6 @@ def test_what_is_carried_on_is_what_would_be_found_from_scratch(data: st.DataObj
 
 
 def test_an_earlier_time_wakes_everybody() -> None:
-    assert Resting(NOW).at > NOW - 1
     now = snapshot([job("j1", record(Phase.INPROGRESS))], [worker(reports={"j1": report(first_frame=True)})])
     _, left = plan_after(now, SCRATCH)
     assert left.rests("j1")
