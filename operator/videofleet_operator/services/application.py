@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import gc
 import logging
 import os
 import secrets
@@ -214,6 +215,8 @@ class Application:
         await self._caches.refreshed()
         self._statuses.forget()
         self._waits.forget()
+        # What has been listed stays. A full collection would look at all of it, and nothing else would run meanwhile.
+        gc.freeze()
         self._ready_term = term
         self._dirty.set()
 
