@@ -4,7 +4,7 @@ import array
 import contextlib
 import socket
 
-from videofleet_worker.decode.messages import MAX_PACKET, Message, OpenRequest, SlotFree
+from videofleet_worker.decode.messages import MAX_PACKET, Message, OpenRequest, ParentMessage, parse_parent_message
 
 
 class ParentGone(Exception):
@@ -29,17 +29,17 @@ class ParentChannel:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise ParentGone from error
 
-    def wait_free(self) -> SlotFree:
-        """Wait until the parent frees a slot. Raises ParentGone."""
-        return SlotFree.model_validate_json(self._receive(0))
+    def wait(self) -> ParentMessage:
+        """Wait until the parent says something. Raises ParentGone."""
+        return parse_parent_message(self._receive(0))
 
-    def poll_free(self) -> list[SlotFree]:
-        """What the parent has freed since the last call, without waiting. Raises ParentGone."""
-        freed: list[SlotFree] = []
+    def poll(self) -> list[ParentMessage]:
+        """What the parent has said since the last call, without waiting. Raises ParentGone."""
+        said: list[ParentMessage] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                freed.append(SlotFree.model_validate_json(self._receive(socket.MSG_DONTWAIT)))
-        return freed
+                said.append(parse_parent_message(self._receive(socket.MSG_DONTWAIT)))
+        return said
 
     def _receive(self, flags: int) -> bytes:
         try:

@@ -20,6 +20,7 @@ class FrameHeader:
     height: int
     keyframe: bool
     full_range: bool
+    masks: int = 0
 
 
 class Frame:
@@ -30,6 +31,7 @@ class Frame:
     tensor: uint8 [3, height, width] RGB, the whole picture stretched to the size of the model.
     planes: Y [H, W], U and V [H/2, W/2] (rounded up), uint8, at full resolution.
     full_range: whether the planes use 0 to 255 (JPEG) instead of 16 to 235 (broadcast).
+    masks: the number of the privacy masks that are burnt into planes and tensor; it rises with every change of them.
     """
 
     __slots__ = ("_lock", "_on_release", "header", "planes", "tensor")
@@ -75,6 +77,11 @@ class Frame:
     def full_range(self) -> bool:
         """Whether the planes use the whole range from 0 to 255."""
         return self.header.full_range
+
+    @property
+    def masks(self) -> int:
+        """Number of the privacy masks that are burnt in."""
+        return self.header.masks
 
     def release(self) -> None:
         """Give the slot back. May be called more than once and from any thread; the arrays must not be read after."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.masks import MAX_MASKS, Mask
 from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS
 
 DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
@@ -23,6 +24,14 @@ class Message(BaseModel):
     """Base of all messages: nothing unknown, nothing coerced."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class UseMasks(Message):
+    """Parent to child: burn these masks into every picture from now on. Frames tell by `number` which they have."""
+
+    type: Literal["masks"] = "masks"
+    number: _Count
+    masks: Annotated[list[Mask], Field(max_length=MAX_MASKS)]
 
 
 class OpenRequest(Message):
@@ -44,6 +53,7 @@ class OpenRequest(Message):
     io_timeout: float
     verify_tls: bool
     ca_file: str | None
+    masks: UseMasks = UseMasks(number=0, masks=[])
 
 
 class SlotFree(Message):
@@ -52,6 +62,15 @@ class SlotFree(Message):
     type: Literal["free"] = "free"
     ring: int
     slot: int
+
+
+ParentMessage = Annotated[SlotFree | UseMasks, Field(discriminator="type")]
+_PARENT_MESSAGES: TypeAdapter[ParentMessage] = TypeAdapter(ParentMessage)
+
+
+def parse_parent_message(packet: bytes) -> ParentMessage:
+    """The message in a packet from the parent, any but the first. Raises ValueError for anything else."""
+    return _PARENT_MESSAGES.validate_json(packet)
 
 
 class Opened(Message):
@@ -76,7 +95,8 @@ class RingReady(Message):
 
 
 class FrameReady(Message):
-    """Child to parent: a slot holds a frame. `taken` is monotonic, `capture_time` Unix time."""
+    """Child to parent: a slot holds a frame. `taken` is monotonic, `capture_time` Unix time; `masks` is the number of
+    those that are burnt in."""
 
     type: Literal["frame"] = "frame"
     ring: _Count
@@ -87,6 +107,7 @@ class FrameReady(Message):
     taken: _Seconds
     keyframe: bool
     full_range: bool
+    masks: _Count
 
 
 class Progress(Message):

@@ -1,11 +1,16 @@
 """Writing a decoded frame into a slot: planes at full resolution and the model's tensor."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.masks import Mask, MaskBurner
 from videofleet_worker.decode.ring import Plane, SlotViews
+from videofleet_worker.sources.errors import SourceError
 
 _SAME_LAYOUT = frozenset({"yuv420p", "yuvj420p"})
 
@@ -17,15 +22,52 @@ class PictureWriter:
         self._size = (model_width, model_height)
         self._to_model = VideoReformatter()
         self._to_planes = VideoReformatter()
+        self._masks: tuple[Mask, ...] = ()
+        self._burner: tuple[tuple[int, int], MaskBurner] | None = None
+
+    def use(self, masks: Iterable[Mask]) -> None:
+        """Burn these masks into all pictures from the next one on."""
+        self._masks, self._burner = tuple(masks), None
 
     def write(self, frame: VideoFrame, slot: SlotViews) -> None:
-        """Fill the slot, whose planes have the size of the frame."""
+        """Fill the slot, whose planes have the size of the frame. Raises SourceError when it cannot be masked."""
         picture = frame
         if frame.format.name not in _SAME_LAYOUT:
             picture = self._to_planes.reformat(frame, format="yuv420p", threads=1)
         for plane, target in zip(picture.planes, (slot.y, slot.u, slot.v), strict=True):
             _copy(plane, target)
-        self._write_tensor(frame, slot.tensor)
+        self._write_tensor(self._masked(picture, slot) if self._masks else frame, slot.tensor)
+
+    def _masked(self, picture: VideoFrame, slot: SlotViews) -> VideoFrame:
+        """Burn the masks into the slot's planes; a frame made from these, for the model.
+
+        The decoder still needs its own frame, others are made from it. What the model gets comes from masked planes
+        alone, so that scaling cannot mix in what lies under a mask.
+        """
+        planes = (slot.y, slot.u, slot.v)
+        try:
+            burner = self._burner_for(picture)
+            burner.burn(planes, full_range=is_full_range(picture))
+            masked = VideoFrame(picture.width, picture.height, picture.format.name)
+            masked.color_range, masked.colorspace = picture.color_range, picture.colorspace
+            own = [
+                _rows(plane)[: part.shape[0], : part.shape[1]]
+                for plane, part in zip(masked.planes, planes, strict=True)
+            ]
+            for target, part in zip(own, planes, strict=True):
+                np.copyto(target, part)
+            burner.flatten((own[0], own[1], own[2]))
+        except Exception as error:
+            # Whatever it is: a picture that may show what must not be seen goes nowhere.
+            message = f"privacyMasks cannot be burnt into the picture ({type(error).__name__}: {error})"
+            raise SourceError(ErrorCode.INTERNAL, message) from error
+        return masked
+
+    def _burner_for(self, picture: VideoFrame) -> MaskBurner:
+        size = (picture.width, picture.height)
+        if self._burner is None or self._burner[0] != size:
+            self._burner = size, MaskBurner(self._masks, *size)
+        return self._burner[1]
 
     def _write_tensor(self, frame: VideoFrame, tensor: Plane) -> None:
         """One call from the decoder's format and size to planar RGB at the model's: half the time of rgb24."""
@@ -42,6 +84,10 @@ def is_full_range(frame: VideoFrame) -> bool:
 
 
 def _copy(plane: VideoPlane, target: Plane) -> None:
-    rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)
     height, width = target.shape
-    np.copyto(target, rows[:height, :width])
+    np.copyto(target, _rows(plane)[:height, :width])
+
+
+def _rows(plane: VideoPlane) -> Plane:
+    """The plane's memory, row by row, with what fills the rows up."""
+    return np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)

@@ -9,7 +9,15 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.footage import Footage
-from videofleet_worker.decode.messages import Ended, FrameReady, OpenRequest, Progress, RingReady, SlotFree
+from videofleet_worker.decode.messages import (
+    Ended,
+    FrameReady,
+    OpenRequest,
+    ParentMessage,
+    Progress,
+    RingReady,
+    UseMasks,
+)
 from videofleet_worker.decode.picture import PictureWriter, is_full_range
 from videofleet_worker.decode.ring import RingLayout, RingWriter
 from videofleet_worker.decode.sampling import Sampler, Sampling
@@ -33,6 +41,7 @@ class Serving:
         self._timeline = Timeline(1 / footage.info.fps if footage.info.fps else _USUAL_PERIOD, live=self._live)
         self._sampler = Sampler(Sampling(request.sampling_mode, request.sampling_value))
         self._picture = PictureWriter(request.model_width, request.model_height)
+        self._use(request.masks)
         self._ring: RingWriter | None = None
         self._rings = 0
         self._sent = 0
@@ -65,8 +74,8 @@ class Serving:
         return not self._live and self._request.max_frames is not None and self._sent >= self._request.max_frames
 
     def _look_after_parent(self) -> None:
-        for free in self._channel.poll_free():
-            self._freed(free)
+        for message in self._channel.poll():
+            self._obey(message)
         if time.monotonic() - self._reported_at >= _REPORT_EVERY:
             self._report()
 
@@ -107,6 +116,7 @@ class Serving:
                 taken=taken,
                 keyframe=decoded.keyframe,
                 full_range=is_full_range(decoded.frame),
+                masks=self._masks,
             )
         )
 
@@ -133,14 +143,20 @@ class Serving:
         slot = ring.acquire()
         while slot is None and not self._live:
             self._report()
-            self._freed(self._channel.wait_free())
+            self._obey(self._channel.wait())
             slot = ring.acquire()
         return slot
 
-    def _freed(self, free: SlotFree) -> None:
+    def _obey(self, message: ParentMessage) -> None:
+        if isinstance(message, UseMasks):
+            self._use(message)
         # What is said of an earlier ring has no meaning any more.
-        if self._ring is not None and free.ring == self._ring.number:
-            self._ring.release(free.slot)
+        elif self._ring is not None and message.ring == self._ring.number:
+            self._ring.release(message.slot)
+
+    def _use(self, masks: UseMasks) -> None:
+        self._masks = masks.number
+        self._picture.use(masks.masks)
 
     def _report(self) -> None:
         self._reported_at = time.monotonic()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+from videofleet_worker.decode.masks import Mask
 from videofleet_worker.decode.sampling import Sampling
 
 Transport = Literal["auto", "tcp", "udp"]
@@ -21,6 +22,7 @@ class SourceRequest:
     max_frames: end after so many frames that sampling has let through.
     resume_after_frame: recorded sources decode but do not deliver the frames up to this index.
     connect_timeout: seconds until the source must be open. stall_timeout: seconds without data until it has failed.
+    masks: privacy masks that are burnt into every picture from the first one on.
     verify_tls: whether the certificates of https and rtsps servers are checked; ca_file: against these (PEM).
     """
 
@@ -37,6 +39,7 @@ class SourceRequest:
     stall_timeout: float = 10.0
     verify_tls: bool = True
     ca_file: str | None = None
+    masks: tuple[Mask, ...] = ()
 
     def __post_init__(self) -> None:
         if "@" in urlsplit(self.url).netloc:

@@ -74,6 +74,17 @@ class DecodeSession:
         self._watchdog.started(self._context.clock.monotonic())
         self._watch()
 
+    def use(self, masks: messages.UseMasks) -> None:
+        """Have the child burn other masks into what it decodes from now on; it ends if it cannot be told."""
+        try:
+            self._socket.send(masks.model_dump_json().encode())
+        except (BrokenPipeError, ConnectionResetError):
+            # It has ended, and delivers nothing any more.
+            return
+        except OSError as error:
+            message = f"privacyMasks cannot be handed to the decoder ({error.strerror}); it was stopped"
+            self._fail(ErrorCode.INTERNAL, message)
+
     async def next_frame(self) -> Frame | None:
         """The next frame, None at the regular end. Raises SourceError when the source failed."""
         while True:
@@ -218,6 +229,7 @@ class DecodeSession:
             ring.layout.height,
             message.keyframe,
             message.full_range,
+            message.masks,
         )
         self._watchdog.picture(now)
         self._ready.append((Frame(header, views, lambda: self._free(ring, message.slot)), taken))

@@ -9,7 +9,8 @@ from videofleet_api.codes import ErrorCode
 from videofleet_api.source import SourcePolicy
 from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
 from videofleet_worker.decode.frame import Frame
-from videofleet_worker.decode.messages import OpenRequest
+from videofleet_worker.decode.masks import Mask
+from videofleet_worker.decode.messages import OpenRequest, UseMasks
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
 from videofleet_worker.sources.errors import SourceError
@@ -57,6 +58,7 @@ class StreamSource:
         self._file_roots = file_roots
         self._memory_limit = memory_limit
         self._server = server or default_forkserver()
+        self._masks = UseMasks(number=0, masks=list(request.masks))
         self._position = RunPosition()
         self._session: DecodeSession | None = None
         self._closed = asyncio.Event()
@@ -89,6 +91,16 @@ class StreamSource:
             if failure is None:
                 return
             await self._wait_to_reconnect(failure)
+
+    def use_masks(self, masks: Sequence[Mask]) -> int:
+        """Burn other privacy masks into every picture decoded from now on, over reconnects too; their number.
+
+        Frames of an earlier number are of before the change. A mask that cannot be burnt in ends the source.
+        """
+        self._masks = UseMasks(number=self._masks.number + 1, masks=list(masks))
+        if self._session is not None:
+            self._session.use(self._masks)
+        return self._masks.number
 
     async def close(self) -> None:
         """End the source; `frames()` ends too. May be called more than once."""
@@ -132,6 +144,7 @@ class StreamSource:
             io_timeout=max(request.connect_timeout, request.stall_timeout),
             verify_tls=request.verify_tls,
             ca_file=request.ca_file or ssl.get_default_verify_paths().cafile,
+            masks=self._masks,
         )
 
     def _note_open(self, info: SourceInfo) -> None:
