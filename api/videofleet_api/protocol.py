@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.model import Document
+from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.source import SourceKind, Transport
 from videofleet_api.videojob import Analytics, Sampling
 
@@ -47,14 +48,17 @@ class JobSource(Document):
 class JobSpec(Document):
     """What a worker needs to run a job.
 
-    The parameters and the `when` of its steps and the size of its archive are its settings: they are changed while it
-    runs. A change of anything else is a new epoch.
+    The parameters and the `when` of its steps, its zones, lines and privacy masks and the size of its archive are its
+    settings: they are changed while it runs. A change of anything else is a new epoch.
     """
 
     source: JobSource
     sampling: Sampling = Field(default_factory=Sampling)
     max_frames: int | None = None
     analytics: list[Analytics]
+    zones: Zones = Field(default_factory=list)
+    lines: Lines = Field(default_factory=list)
+    privacy_masks: PrivacyMasks = Field(default_factory=list)
     single_pass: bool = False
     reconnect_window: float = 30
     archive_enabled: bool = True

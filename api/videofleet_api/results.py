@@ -66,11 +66,46 @@ class StreamInfo(ResultDocument):
     """Unix seconds."""
 
 
+class ZoneCount(ResultDocument):
+    """Who was in a zone since the run began, by class: `inside` are those that entered and have not left."""
+
+    name: str
+    inside: dict[str, int]
+    entered: dict[str, int]
+    left: dict[str, int]
+
+
+class LineCount(ResultDocument):
+    """Who crossed a line since the run began, by class and direction."""
+
+    name: str
+    left_to_right: dict[str, int]
+    right_to_left: dict[str, int]
+
+
+class RegionEvent(ResultDocument):
+    """What an object did in this frame: entered a zone, left it, has stayed in it for `minDwell`, or crossed a line."""
+
+    kind: Literal["zone_enter", "zone_leave", "zone_dwell", "line_cross"]
+    zone: str | None = None
+    line: str | None = None
+    track_id: int
+    class_: str = Field(alias="class")
+    seconds: float | None = None
+    """Of the stay, where it left or stays."""
+    lost: bool = False
+    """It left because it is seen no more."""
+    direction: Literal["leftToRight", "rightToLeft"] | None = None
+
+
 class Result(ResultDocument):
-    """The objects of one input."""
+    """The objects of one input. Where the job has zones or lines also what happened there, and all counts."""
 
     index: int = 0
     targets: list[Target]
+    events: list[RegionEvent] | None = None
+    zones: list[ZoneCount] | None = None
+    lines: list[LineCount] | None = None
 
 
 class Delta(ResultDocument):
@@ -124,6 +159,9 @@ class RunResult(ResultDocument):
     finish_reason: FinishReason
     usage: Usage
     tracks: list[Track]
+    zones: list[ZoneCount] | None = None
+    lines: list[LineCount] | None = None
+    """Where the job has zones or lines: what was counted."""
 
 
 class Sidecar(ResultDocument):
@@ -138,3 +176,5 @@ class Sidecar(ResultDocument):
     highest_track_id: int
     processed_frames: int
     elapsed_ms: int
+    zones: tuple[ZoneCount, ...] = ()
+    lines: tuple[LineCount, ...] = ()

@@ -8,6 +8,7 @@ from pydantic import Field
 from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
 from videofleet_api.phases import Phase
+from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.rules import rules
 from videofleet_api.schedule import ScheduleWindow
 from videofleet_api.source import Source
@@ -182,6 +183,14 @@ class Outputs(Document):
     archive: ArchiveOutput = Field(default_factory=ArchiveOutput, description="Results kept in the archive.")
 
 
+def _own_names(field: str, thing: str) -> tuple[str, str]:
+    each = f"self.{field}"
+    return (
+        f"!has({each}) || {each}.all(a, {each}.exists_one(b, b.name == a.name))",
+        f"every {thing} needs a name of its own",
+    )
+
+
 class VideoJobSpec(Document):
     """What to analyse, and how."""
 
@@ -189,6 +198,13 @@ class VideoJobSpec(Document):
         (
             "self.analytics.all(a, self.analytics.exists_one(b, b.name == a.name))",
             "every analytics needs a name of its own",
+        ),
+        _own_names("zones", "zone"),
+        _own_names("lines", "line"),
+        (
+            "(!has(self.zones) || self.zones.size() == 0) && (!has(self.lines) || self.lines.size() == 0) || "
+            "self.analytics.exists(a, a.steps.exists(s, s.model == 'track'))",
+            "zones and lines need an analytics with a track step: only what is followed can enter, leave or cross",
         ),
     )
 
@@ -199,6 +215,20 @@ class VideoJobSpec(Document):
     max_frames: int | None = Field(None, ge=1, le=1000000000, description="Stop after so many analysed frames.")
     analytics: list[Analytics] = Field(
         min_length=1, max_length=4, description="What is done with the frames; one decoding serves all."
+    )
+    zones: Zones = Field(
+        default_factory=list,
+        description="Areas in which tracked objects are counted: entering, leaving, staying. Changed while the job "
+        "runs.",
+    )
+    lines: Lines = Field(
+        default_factory=list,
+        description="Lines whose crossings by tracked objects are counted. Changed while the job runs.",
+    )
+    privacy_masks: PrivacyMasks = Field(
+        default_factory=list,
+        description="Areas that are hidden before anything is found in the picture or any picture is made. Changed "
+        "while the job runs.",
     )
     labels: LabelMap = Field(
         default_factory=dict, description="Free labels; a WorkerPool with jobLabels takes only jobs that carry them."

@@ -23,6 +23,7 @@ SecretData = Mapping[str, str]
 ReadSecret = Callable[[str], SecretData | None]
 """Data of a Secret of the job's namespace by its name; None while it is not there."""
 
+_REGIONS = ("zones", "lines", "privacyMasks")
 _USER, _PASSWORD = "username", "password"
 
 
@@ -50,6 +51,9 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
         sampling=spec.sampling,
         max_frames=spec.max_frames,
         analytics=spec.analytics,
+        zones=spec.zones,
+        lines=spec.lines,
+        privacy_masks=spec.privacy_masks,
         single_pass=spec.single_pass,
         reconnect_window=spec.restart.reconnect_window,
         archive_enabled=spec.outputs.archive.enabled,
@@ -74,15 +78,18 @@ class Digests:
 
 def digests(payload: JobSpec, key: bytes) -> Digests:
     """The digests of a payload."""
+    whole = payload.wire()
     settings = {
         "parameters": [[_wire(step.parameters) for step in each.steps] for each in payload.analytics],
         "when": [[_wire(step.when) for step in each.steps] for each in payload.analytics],
         "archiveMaxBytes": payload.archive_max_bytes,
+        **{name: regions for name in _REGIONS if (regions := whole[name])},
     }
     bare = [
         Analytics(name=each.name, steps=[Step(model=step.model) for step in each.steps]) for each in payload.analytics
     ]
-    rest = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None}).wire()
+    bare_payload = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None})
+    rest = {name: value for name, value in bare_payload.wire().items() if name not in _REGIONS}
     run: dict[str, Any] = {key: value for key, value in rest.items() if key not in ("source", "reconnectWindow")}
     # A new password, also one in the address, is no other source.
     source = {"url": redact_url(payload.source.url), "kind": payload.source.kind.value}

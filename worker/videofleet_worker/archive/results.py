@@ -64,11 +64,14 @@ class RunSummary:
 
     tracks: dict[int, _Track] = field(default_factory=dict)
     terminal: dict[str, Any] | None = None
+    counts: dict[str, Any] = field(default_factory=dict)
 
     def add(self, chunk: dict[str, Any]) -> None:
         """One chunk document."""
         frame = chunk["stream_info"]["frame_index"]
         for result in chunk["delta"]["results"]:
+            if chunk["finish_reason"] is None:
+                self.counts = {name: result[name] for name in ("zones", "lines") if result.get(name)}
             for target in result["targets"]:
                 track_id = target.get("track_id")
                 if track_id is not None:
@@ -87,6 +90,7 @@ class RunSummary:
             finish_reason=reason,
             usage=Usage.model_validate(self.terminal["usage"]),
             tracks=[_summary(track_id, self.tracks[track_id]) for track_id in sorted(self.tracks)],
+            **self.counts,
         )
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from videofleet_api.results import Sidecar
+from videofleet_api.results import LineCount, Sidecar, ZoneCount
 from videofleet_worker.archive import log
 from videofleet_worker.archive.errors import ArchiveError, FencedError
 from videofleet_worker.archive.store import Store
@@ -42,6 +42,8 @@ class Mark:
     highest_track_id: int
     processed_frames: int
     elapsed_ms: int
+    zones: tuple[ZoneCount, ...] = ()
+    lines: tuple[LineCount, ...] = ()
 
 
 class Counters(Protocol):
@@ -205,6 +207,8 @@ class LogWriter:
             highest_track_id=mark.highest_track_id,
             processed_frames=mark.processed_frames,
             elapsed_ms=mark.elapsed_ms,
+            zones=mark.zones,
+            lines=mark.lines,
         )
         return sidecar.model_dump_json().encode()
 

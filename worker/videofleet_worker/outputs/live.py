@@ -21,6 +21,11 @@ class Viewer:
         """A new picture; it replaces one that waits."""
         self._replace(picture)
 
+    def forget(self) -> None:
+        """Let go of a picture that waits."""
+        if self._queue.full() and not self._left:
+            self._queue.get_nowait()
+
     def leave(self) -> None:
         """No more pictures."""
         self._left = True
@@ -58,6 +63,11 @@ class Viewers:
         """A new picture for all."""
         for viewer in self._viewers:
             viewer.offer(picture)
+
+    def forget(self) -> None:
+        """Nobody gets a picture from before this moment any more."""
+        for viewer in self._viewers:
+            viewer.forget()
 
     def close(self) -> None:
         """There will be no more pictures."""

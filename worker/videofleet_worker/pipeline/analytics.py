@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from videofleet_api.results import FinishReason, StreamInfo, Usage
+from videofleet_worker.analytics.model import Totals
+from videofleet_worker.analytics.watch import RegionWatch
 from videofleet_worker.archive.acquire import Ending
 from videofleet_worker.archive.opening import SeenLog, own_log
 from videofleet_worker.archive.results import write_results
@@ -14,6 +16,7 @@ from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
+from videofleet_worker.pipeline.region_results import line_counts, region_result, totals_of, watch_objects, zone_counts
 from videofleet_worker.sources.events import SourceInfo
 
 
@@ -34,6 +37,7 @@ class _Owned:
     writer: LogWriter
     place: Continuation
     finder: ObjectFinder
+    watch: RegionWatch
 
 
 class AnalyticsRun:
@@ -69,7 +73,7 @@ class AnalyticsRun:
         self.processed = last.processed_frames if last else 0
         finder = ObjectFinder(self.plan, next_id=(last.highest_track_id if last else 0) + 1)
         place = Continuation(log.resume, self._source)
-        self._owned = _Owned(log.writer, place, finder)
+        self._owned = _Owned(log.writer, place, finder, _region_watch(self.plan, totals_of(last)))
         kept, self._kept = self._kept, []
         for answered in _dated_alike(kept) if self._source.live else kept:
             if not place.has(answered.facts.capture_time):
@@ -81,6 +85,7 @@ class AnalyticsRun:
         self.plan, self._policy = plan, policy
         if self._owned is not None:
             self._owned.finder.use(plan)
+            self._owned.watch.use(plan.watched.zones, plan.watched.lines, _forget_after(plan))
             self._owned.writer.use(policy)
 
     async def add(self, shared: SharedFrame, findings: Findings, counts: Counts) -> None:
@@ -92,6 +97,7 @@ class AnalyticsRun:
             self._kept.append(answered)
             return
         objects = await self._write(self._owned, answered)
+        await self.pictures.keep_masked(frame.masks)
         if objects is not None:
             self.pictures.offer(shared, objects)
 
@@ -132,12 +138,32 @@ class AnalyticsRun:
         info = owned.place.advance(facts, answered.counts)
         objects = owned.finder.find(answered.findings, *answered.size, info.pts)
         self.processed += 1
-        chunk = frame_chunk(self._run_id, info, objects, answered.size)
+        events = watch_objects(owned.watch, objects, answered.size, info.pts)
+        regions = region_result(events, owned.watch.totals) if self.plan.watched else None
+        chunk = frame_chunk(self._run_id, info, objects, answered.size, regions)
         await owned.writer.append(chunk, self._mark(owned, info))
         return objects
 
     def _mark(self, owned: _Owned, info: StreamInfo) -> Mark:
-        return Mark(info.frame_index, info.pts, owned.finder.highest_id, self.processed, info.elapsed_ms)
+        totals = owned.watch.totals
+        return Mark(
+            info.frame_index,
+            info.pts,
+            owned.finder.highest_id,
+            self.processed,
+            info.elapsed_ms,
+            zone_counts(totals),
+            line_counts(totals),
+        )
+
+
+def _region_watch(plan: AnalyticsPlan, before: Totals) -> RegionWatch:
+    return RegionWatch(plan.watched.zones, plan.watched.lines, _forget_after(plan), before)
+
+
+def _forget_after(plan: AnalyticsPlan) -> float:
+    """A track that is not seen for longer has ended."""
+    return plan.tracker.lost_seconds if plan.tracker is not None else 0.0
 
 
 def _dated_alike(kept: Sequence[_Answered]) -> list[_Answered]:

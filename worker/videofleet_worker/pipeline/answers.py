@@ -11,6 +11,7 @@ from videofleet_worker.models.detections import Detections
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.flow import every_frame, newest_frame
 from videofleet_worker.pipeline.plan import Inference, Plan
+from videofleet_worker.pipeline.regions import outside
 from videofleet_worker.pipeline.steps import Workshop, look_closer
 from videofleet_worker.sources.stream import StreamSource
 
@@ -66,7 +67,7 @@ async def _chained(first: Frame, following: AsyncIterator[Frame]) -> AsyncGenera
 
 async def _look(shop: Workshop, frame: Frame, plan: Plan) -> Mapping[str, Findings]:
     found = await asyncio.gather(*(_ask(shop, frame, plan, one) for one in plan.inferences))
-    answers = {one.key: detections for one, detections in zip(plan.inferences, found, strict=True)}
+    answers = {one.key: outside(plan.masks, seen) for one, seen in zip(plan.inferences, found, strict=True)}
     findings = await asyncio.gather(
         *(look_closer(shop, frame, one, answers[one.inference_key]) for one in plan.analytics)
     )

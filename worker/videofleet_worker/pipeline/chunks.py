@@ -1,6 +1,6 @@
 """The documents of the log, as bytes. Built as plain dictionaries: there is one for each frame."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -13,10 +13,19 @@ def chunk_id(uid: str, run: int) -> str:
     return f"{uid}-{run}"
 
 
-def frame_chunk(run_id: str, info: StreamInfo, objects: Sequence[FoundObject], size: tuple[int, int]) -> bytes:
-    """A `Chunk` document with the objects of one frame; `size` is its width and height in pixels."""
+def frame_chunk(
+    run_id: str,
+    info: StreamInfo,
+    objects: Sequence[FoundObject],
+    size: tuple[int, int],
+    regions: Mapping[str, object] | None = None,
+) -> bytes:
+    """A `Chunk` document with the objects of one frame; `size` is its width and height in pixels.
+
+    `regions`: what its result has on zones and lines.
+    """
     targets = [one.target(*size) for one in objects]
-    return _chunk(run_id, info, [{"index": 0, "targets": targets}])
+    return _chunk(run_id, info, [{"index": 0, "targets": targets, **(regions or {})}])
 
 
 def terminal_chunk(run_id: str, info: StreamInfo, reason: FinishReason, usage: Usage) -> bytes:

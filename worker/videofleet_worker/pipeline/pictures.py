@@ -18,6 +18,7 @@ from videofleet_worker.sources.clock import Clock
 
 _LOGGER: Final = logging.getLogger(__name__)
 SNAPSHOT_SECONDS: Final = 2.0
+_NONE: Final = (-1, -1)
 
 
 class SharedFrame:
@@ -50,7 +51,7 @@ class Pictures:
     """Draws at most one picture at a time, and only when somebody watches or the snapshot is due.
 
     Of a recorded source the snapshot is the frame with the most tracked objects (of equals: the most objects), of a
-    live one the current frame.
+    live one the current frame. When the privacy masks change, all pictures of frames from before are forgotten.
     """
 
     def __init__(self, threads: StoreThreads, key: str, executor: Executor, clock: Clock) -> None:
@@ -60,7 +61,8 @@ class Pictures:
         self._key = key
         self._executor = executor
         self._clock = clock
-        self._best = (-1, -1)
+        self._best = _NONE
+        self._masks = 0
         self._due = clock.monotonic()
         self._save_due = clock.monotonic()
         self._unsaved: bytes | None = None
@@ -82,6 +84,24 @@ class Pictures:
             self._waiting = candidate
             return
         self._task = asyncio.create_task(self._work(candidate), name=f"picture {self._key}")
+
+    async def keep_masked(self, masks: int) -> None:
+        """Of frames with privacy masks of an earlier number nothing is shown or kept from here on."""
+        if masks <= self._masks:
+            return
+        self._masks = masks
+        if self._waiting is not None:
+            self._waiting.shared.release()
+            self._waiting = None
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        self._best, self.latest, self._unsaved = _NONE, None, None
+        self._due = self._save_due = self._clock.monotonic()
+        self.viewers.forget()
+        try:
+            await self._threads.call(self._threads.store.delete, [self._key])
+        except ArchiveError as error:
+            _LOGGER.warning("the archive does not drop a snapshot from before a change of masks: %s", error)
 
     async def finish(self) -> None:
         """Draw and store what is due, then send the viewers home."""

@@ -1,14 +1,17 @@
 """What a job's analytics mean on this worker. Pure; everything a user can get wrong in them is refused here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
 from videofleet_api.videojob import Analytics, Sampling, SamplingMode, StepParameters
+from videofleet_worker.decode.masks import Mask
 from videofleet_worker.models.detections import DetectionQuery
+from videofleet_worker.models.manifest import ModelManifest
 from videofleet_worker.models.registry import Model, ModelRegistry
+from videofleet_worker.pipeline.regions import NOTHING_WATCHED, Watched, check_regions, masks, watched
 from videofleet_worker.pipeline.stepplan import EVERYTHING, LaterStep, RefusedError, When, plan_steps
 from videofleet_worker.tracking.bytetrack import TrackerSettings
 
@@ -37,6 +40,7 @@ class AnalyticsPlan:
     later: tuple[LaterStep, ...] = ()
     tracked: When = EVERYTHING
     track_at: int = 0
+    watched: Watched = NOTHING_WATCHED
 
     @property
     def weakest(self) -> float:
@@ -55,6 +59,14 @@ class AnalyticsPlan:
         """Names of all models that it needs."""
         readers = {step.reader.name for step in self.later if step.reader is not None}
         return frozenset({self.model.name, *(step.model.name for step in self.later), *readers})
+
+    @property
+    def trackable(self) -> tuple[ModelManifest, ...]:
+        """The models whose objects are followed; none without tracking."""
+        if self.tracker is None:
+            return ()
+        earlier = (step.model for step in self.later[: self.track_at] if step.kind == "detect")
+        return self.model.manifest, *(model.manifest for model in earlier)
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,7 @@ class Plan:
     inferences: tuple[Inference, ...]
     model_size: tuple[int, int]
     settings: str = ""
+    masks: tuple[Mask, ...] = ()
 
     @property
     def models(self) -> frozenset[str]:
@@ -105,11 +118,21 @@ def make_plan(spec: JobSpec, registry: ModelRegistry, settings: str = "") -> Pla
         raise RefusedError(ErrorCode.BAD_PARAMETER, f"analytics must have names of their own, got {', '.join(names)}")
     analytics = tuple(_plan_one(one, registry, spec.sampling) for one in spec.analytics)
     sizes = [_size(one.model) for one in analytics if one.model.manifest.input.fit == "stretch"]
-    return Plan(analytics, _inferences(analytics), sizes[0] if sizes else _NO_TENSOR, settings)
+    size = sizes[0] if sizes else _NO_TENSOR
+    return Plan(_watching(spec, analytics), _inferences(analytics), size, settings, masks(spec))
 
 
 def _size(model: Model) -> tuple[int, int]:
     return model.manifest.input.width, model.manifest.input.height
+
+
+def _watching(spec: JobSpec, analytics: Sequence[AnalyticsPlan]) -> tuple[AnalyticsPlan, ...]:
+    """The analytics, those that track with what they watch."""
+    try:
+        check_regions(spec, [model for one in analytics for model in one.trackable])
+        return tuple(replace(one, watched=watched(spec, one.trackable)) for one in analytics)
+    except ValueError as error:
+        raise RefusedError(ErrorCode.BAD_PARAMETER, str(error)) from error
 
 
 def _plan_one(analytics: Analytics, registry: ModelRegistry, sampling: Sampling) -> AnalyticsPlan:

@@ -8,6 +8,7 @@ from videofleet_api.source import SourceKind
 from videofleet_worker.archive.acquire import ResumePoint
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.pipeline.plan import RefusedError
+from videofleet_worker.pipeline.regions import masks
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.request import SourceRequest
 
@@ -31,6 +32,7 @@ def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence
             # Where the source begins anew, it cannot know which frames count; the run does.
             max_frames=frames_left(spec.max_frames, resumes) if resumed else None,
             resume_after_frame=resume,
+            masks=masks(spec),
         )
     except ValueError as error:
         raise RefusedError(ErrorCode.BAD_PARAMETER, str(error)) from error

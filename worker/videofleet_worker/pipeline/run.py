@@ -69,6 +69,8 @@ class StreamRun:
         self._plan: Plan | None = None
         self._refusal: RefusedError | None = None
         self._shop = Workshop(tools.engines, tools.picture_threads, job.uid)
+        # The number of the privacy masks that the settings ask for.
+        self._masks = 0
 
     @property
     def threads(self) -> StoreThreads:
@@ -109,9 +111,13 @@ class StreamRun:
         if self._plan is None:
             return
         try:
-            self._plan, self._refusal = self._make_plan(), None
+            plan = self._make_plan()
         except RefusedError as error:
             self._refusal = error
+            return
+        if self.source is not None and plan.masks != self._plan.masks:
+            self._masks = self.source.use_masks(plan.masks)
+        self._plan, self._refusal = plan, None
 
     def _make_plan(self) -> Plan:
         return make_plan(self.job.spec, self._tools.registry, self.job.entry.settings)
@@ -243,7 +249,8 @@ class StreamRun:
                 await one.add(shared, answers.findings[one.plan.name], counts)
         finally:
             shared.release()
-        self._reporter.applied(answers.plan.settings)
+        if shared.frame.masks >= self._masks:
+            self._reporter.applied(answers.plan.settings)
         self._last_frame = self._tools.wall_clock()
         due = self._meter.frame(self._tools.clock.monotonic())
         if first:

@@ -70,6 +70,10 @@ def detect(**parameters: object) -> dict[str, object]:
     return {"analytics": [{"steps": [{"model": "detect", "parameters": parameters}]}]}
 
 
+_CORNERS = [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}]
+ZONE = {"name": "door", "polygon": _CORNERS}
+LINE = {"name": "gate", "from": {"x": 0, "y": 0}, "to": {"x": 1, "y": 1}}
+MASK = {"polygon": _CORNERS}
 LATER_URL = {"url": encoded(url="rtsp://viewer:new@camera/1?token=new")}
 IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
 
@@ -120,6 +124,17 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
         pytest.param(
             build({}), build({}, outputs={"archive": {"maxBytes": 1048576}}), ("settings",), id="archive.maxBytes"
         ),
+        pytest.param(build({}), build({}, zones=[ZONE]), ("settings",), id="a zone"),
+        pytest.param(build({}, zones=[ZONE]), build({}, zones=[ZONE | {"minDwell": 3}]), ("settings",), id="minDwell"),
+        pytest.param(build({}), build({}, lines=[LINE]), ("settings",), id="a line"),
+        pytest.param(
+            build({}, lines=[LINE]), build({}, lines=[LINE | {"direction": "leftToRight"}]), ("settings",), id="way"
+        ),
+        pytest.param(build({}), build({}, privacyMasks=[MASK]), ("settings",), id="a mask"),
+        pytest.param(
+            build({}, privacyMasks=[MASK]), build({}, privacyMasks=[MASK | {"mode": "blur"}]), ("settings",), id="mode"
+        ),
+        pytest.param(build({}), build({}, zones=[], lines=[], privacyMasks=[]), (), id="no zones, in so many words"),
         pytest.param(build({}), build({}, **detect()), (), id="parameters without any"),
         pytest.param(
             build({}, analytics=[{"steps": [{"model": "detect"}, {"model": "face"}]}]),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.archives import PREFIX, chunk, mark, open_writer, terminal, threads_over, write_frames
-from videofleet_api.results import RunResult
+from videofleet_api.results import RunResult, ZoneCount
 from videofleet_worker.archive.errors import ArchiveCorruptError
 from videofleet_worker.archive.results import RunSummary, results_key, summarise, write_results
 from videofleet_worker.archive.store import FolderArchive
@@ -40,6 +40,18 @@ def test_objects_without_a_track_are_no_tracks() -> None:
     document = json.loads(chunk(0, (1,)))
     del document["delta"]["results"][0]["targets"][0]["track_id"]
     assert _summary(json.dumps(document).encode(), terminal(0)).tracks == []
+
+
+def test_the_counts_of_a_run_are_those_of_its_last_frame() -> None:
+    frames = []
+    for frame in range(3):
+        document = json.loads(chunk(frame))
+        zone = {"name": "door", "inside": {"person": 1}, "entered": {"person": frame + 1}, "left": {"person": frame}}
+        document["delta"]["results"][0] |= {"events": [], "zones": [zone], "lines": []}
+        frames.append(json.dumps(document).encode())
+    result = _summary(*frames, terminal(2))
+    assert result.zones == [ZoneCount(name="door", inside={"person": 1}, entered={"person": 3}, left={"person": 2})]
+    assert result.lines is None
 
 
 def test_a_log_without_an_end_has_no_result() -> None:

@@ -57,7 +57,7 @@ def _tracked(detector: Detector, read_clip: Callable[[int, int], Iterator[tuple[
     tracker = ByteTracker()
     query = DetectionQuery(0.2, 0.5, (0,))
     for pts, image in read_clip(0, 200):
-        found = detector.detect(image[None], [query])[0]
+        found = detector.answer(image[None], [query])[0]
         boxes = found.scaled(*SIZE)
         ids = tracker.update(boxes, found.scores, found.classes, pts)
         shown = (ids > 0) & (found.scores >= 0.35)

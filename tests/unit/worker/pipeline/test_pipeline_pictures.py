@@ -43,13 +43,13 @@ class _Stage:
         self.held: set[int] = set()
         self._next = 0
 
-    def offer(self, grey: int, tracks: int = 0) -> None:
-        """A frame of one brightness with so many tracked objects."""
+    def offer(self, grey: int, tracks: int = 0, masks: int = 0) -> None:
+        """A frame of one brightness with so many tracked objects, and masks of this number."""
         number, self._next = self._next, self._next + 1
         self.held.add(number)
         chroma = np.full((24, 32), 128, np.uint8)
         views = SlotViews(np.full((48, 64), grey, np.uint8), chroma, chroma, np.zeros((3, 1, 1), np.uint8))
-        header = FrameHeader(number, 0.0, 0.0, 64, 48, True, True)
+        header = FrameHeader(number, 0.0, 0.0, 64, 48, True, True, masks)
         shared = SharedFrame(Frame(header, views, lambda: self.held.discard(number)))
         objects = [FoundObject(one + 1, "person", 0.9, (2, 2, 6, 6)) for one in range(tracks)]
         self.pictures.offer(shared, objects)
@@ -66,6 +66,31 @@ async def stage(store: FaultyStore) -> AsyncIterator[_Stage]:
     with ThreadPoolExecutor(1) as executor:
         async with threads_over(store) as threads:
             yield _Stage(threads, executor)
+
+
+async def test_after_a_change_of_masks_no_picture_from_before_is_kept_or_shown(
+    stage: _Stage, store: FaultyStore
+) -> None:
+    stage.offer(50, tracks=3)
+    await becomes(lambda: store.read(KEY) is not None, "the first snapshot is stored")
+    with stage.pictures.viewers.enter() as viewer:
+        # One at work, and one that waits.
+        stage.offer(60, tracks=4)
+        stage.offer(70, tracks=5)
+        await stage.pictures.keep_masked(1)
+        assert (stage.pictures.latest, store.read(KEY), stage.held) == (None, None, set())
+        stage.offer(200, tracks=1, masks=1)
+        assert abs(_brightness(await anext(viewer.pictures())) - 200) <= 2
+    await stage.pictures.finish()
+    assert abs(_brightness(store.read(KEY)) - 200) <= 2, "no better one from before is in its way"
+
+
+async def test_masks_that_are_as_they_were_cost_no_picture(stage: _Stage, store: FaultyStore) -> None:
+    await stage.pictures.keep_masked(1)
+    stage.offer(50, tracks=3, masks=1)
+    await stage.pictures.keep_masked(1)
+    await stage.pictures.finish()
+    assert abs(_brightness(store.read(KEY)) - 50) <= 2
 
 
 def _brightness(jpeg: bytes | None) -> int:

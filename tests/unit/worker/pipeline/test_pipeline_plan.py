@@ -2,12 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
+from videofleet_worker.analytics.model import LineSettings, ZoneSettings
+from videofleet_worker.decode.masks import Mask
+from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.pipeline.plan import Plan, RefusedError, make_plan
+from videofleet_worker.pipeline.regions import outside
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +161,67 @@ def test_models_of_different_sizes_share_a_decoding(registry: ModelRegistry) -> 
     assert [plan.takes_tensor(one.model) for one in plan.inferences] == [False, True]
     alone = make_plan(_spec(_steps({"model": "face"})), registry)
     assert not alone.takes_tensor(alone.inferences[0].model)
+
+
+TRIANGLE = [{"x": 0, "y": 0}, {"x": 0.5, "y": 0}, {"x": 0, "y": 1}]
+ZONE = {"name": "door", "polygon": TRIANGLE}
+LINE = {"name": "gate", "from": {"x": 0, "y": 0.5}, "to": {"x": 1, "y": 0.5}}
+
+
+def test_only_analytics_that_track_watch_zones_and_lines(registry: ModelRegistry) -> None:
+    plan = make_plan(
+        _spec(
+            _steps(_detect(), _track(), name="tracked"),
+            _steps(_detect(), name="bare"),
+            zones=[ZONE | {"classes": ["pedestrian", "automobile"], "minDwell": 4}],
+            lines=[LINE | {"direction": "rightToLeft"}],
+            privacyMasks=[{"polygon": TRIANGLE, "mode": "blur"}],
+        ),
+        registry,
+    )
+    watched = plan.named("tracked").watched
+    assert watched.zones == (
+        ZoneSettings("door", ((0, 0), (0.5, 0), (0, 1)), frozenset({"person", "car"}), min_dwell=4),
+    )
+    assert watched.lines == (LineSettings("gate", (0, 0.5), (1, 0.5), None, ("rightToLeft",)),)
+    assert not plan.named("bare").watched
+    assert plan.masks == (Mask(((0, 0), (0.5, 0), (0, 1)), blur=True),)
+
+
+@pytest.mark.parametrize(
+    ("regions", "words"),
+    [
+        ({"zones": [ZONE, ZONE]}, ["two zones", "door"]),
+        ({"lines": [LINE, LINE]}, ["two lines", "gate"]),
+        ({"zones": [ZONE | {"polygon": [TRIANGLE[0], TRIANGLE[1], TRIANGLE[0]]}]}, ["zone door", "no area"]),
+        ({"privacyMasks": [{"polygon": [TRIANGLE[0]] * 3}]}, ["privacyMasks[0]", "no area"]),
+        ({"lines": [LINE | {"to": LINE["from"]}]}, ["line gate", "the same place"]),
+        ({"lines": [LINE | {"classes": ["person", "persn"]}]}, ["gate", "persn", "person"]),
+    ],
+    ids=["zones of one name", "lines of one name", "flat zone", "flat mask", "line to itself", "unknown class"],
+)
+def test_regions_that_cannot_be_watched_or_hidden_are_refused(
+    regions: dict[str, Any], words: list[str], registry: ModelRegistry
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        make_plan(_spec(_steps(_detect(), _track()), **regions), registry)
+    assert refused.value.code is ErrorCode.BAD_PARAMETER
+    for word in words:
+        assert word in refused.value.message
+
+
+def test_what_is_found_with_its_middle_under_a_mask_is_left_out() -> None:
+    boxes = np.array([[0.1, 0.1, 0.3, 0.3], [0.3, 0.1, 0.6, 0.3], [0.6, 0.6, 0.9, 0.9]], np.float32)
+    found = Detections(boxes, np.full(3, 0.9, np.float32), np.zeros(3, np.int64))
+    left, corner = Mask(((0, 0), (0.4, 0), (0.4, 1), (0, 1))), Mask(((0.5, 0.5), (1, 0.5), (1, 1), (0.5, 1)), blur=True)
+    assert outside([left], found).boxes.tolist() == boxes[1:].tolist()
+    assert outside([left, corner], found).boxes.tolist() == boxes[1:2].tolist()
+    assert outside([], found) is found
+
+
+def test_zones_without_tracking_are_refused(registry: ModelRegistry) -> None:
+    with pytest.raises(RefusedError, match="track step"):
+        make_plan(_spec(_steps(_detect()), zones=[ZONE]), registry)
 
 
 def test_a_plan_is_a_value(registry: ModelRegistry) -> None:
