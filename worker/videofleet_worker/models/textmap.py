@@ -19,7 +19,7 @@ Span = tuple[int, int, int]
 def read_text_map(likely: FloatArray) -> RawDetections:
     """A box for each connected area of text in a map [h, w], upright, with the mean value inside as its score."""
     boxes, scores = [], []
-    for left, top, right, bottom in _areas(likely > _TEXT):
+    for left, top, right, bottom in areas(likely > _TEXT):
         if min(right - left, bottom - top) < _LEAST_SIDE:
             continue
         inside = likely[top:bottom, left:right]
@@ -29,7 +29,7 @@ def read_text_map(likely: FloatArray) -> RawDetections:
     return RawDetections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32).reshape(-1, 1))
 
 
-def _areas(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+def areas(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
     """Left, top, right and bottom of each area of a mask whose pixels touch, corners included."""
     spans = list(_spans(mask))
     parents = list(range(len(spans)))
