@@ -15,6 +15,8 @@ from videofleet_api.videojob import LabelMap
 WORKER_CONTAINER: Final = "worker"
 OWN_VOLUMES: Final = ("tls", "archive", "tmp")
 """Volumes that every worker pod has. `tls` holds the worker's key and is mounted into no other container."""
+MODEL_VOLUME: Final = "model-"
+"""What the names of the volumes with the pool's models begin with."""
 VOLUME_KINDS: Final = ("configMap", "emptyDir", "downwardAPI", "persistentVolumeClaim", "ephemeral")
 """What a volume may be. The rest reaches into the node, or at what the pool's author may not read."""
 
@@ -105,7 +107,10 @@ class TemplateVolume(Document):
             "&& !has(self.hostPath) && !has(self.secret) && !has(self.projected)",
             f"a volume is one of {_KINDS_TOLD}; no other kind is let into worker pods",
         ),
-        (f"!(self.name in {list(OWN_VOLUMES)})", f"the volumes {', '.join(OWN_VOLUMES)} are the operator's"),
+        (
+            f"!(self.name in {list(OWN_VOLUMES)}) && !self.name.startsWith('{MODEL_VOLUME}')",
+            f"the volumes {', '.join(OWN_VOLUMES)} and those whose names begin with {MODEL_VOLUME} are the operator's",
+        ),
     )
 
     name: str = Field(min_length=1, max_length=63, description="Name of the volume.")

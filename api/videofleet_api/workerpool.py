@@ -169,6 +169,39 @@ class ArchiveVolume(Document):
     )
 
 
+class ModelVolume(Document):
+    """A folder of models that every worker of the pool gets, read-only."""
+
+    model_config = rules(("has(self.image) != has(self.claimName)", "a model comes from an image or from a claimName"))
+
+    name: str = Field(
+        max_length=40, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description="Name of the volume in the pods."
+    )
+    image: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1024,
+        description="OCI image or artifact that holds the folder; pulled with the pool's imagePullSecrets.",
+    )
+    claim_name: str | None = Field(
+        None, min_length=1, max_length=253, description="PersistentVolumeClaim in the pool's namespace; read-only."
+    )
+    path: str | None = Field(
+        None,
+        min_length=1,
+        max_length=512,
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$",
+        description="Folder in the volume: a model's own (with a model.yaml), or one that has a folder for each model. "
+        "Without it the whole volume.",
+    )
+    digest: str | None = Field(
+        None,
+        pattern="^sha256:[0-9a-f]{64}$",
+        max_length=71,
+        description="The folder holds one model of this digest (docs/models.md); a worker with another does not start.",
+    )
+
+
 class WorkerPoolSpec(Document):
     """What the workers are, and how many."""
 
@@ -268,6 +301,12 @@ class WorkerPoolSpec(Document):
         default_factory=SourcePolicy, description="Where the sources of its jobs may be."
     )
     drain: Drain = Field(default_factory=Drain, description="How workers are emptied before they are taken away.")
+    models: list[ModelVolume] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Models besides those in the worker image.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
     archive: ArchiveVolume | None = Field(
         None, description="Where results are kept; without it they are lost with the pod."
     )

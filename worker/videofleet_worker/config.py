@@ -38,6 +38,8 @@ class Settings(BaseModel):
     """Folders with models besides those that come with the worker, separated by colons."""
     source_policy: SourcePolicy = SourcePolicy()
     """Where sources may be, as JSON."""
+    model_digests: dict[Path, str] = Field(default_factory=dict)
+    """Digest of the one model in a folder of `models`, as FOLDER=DIGEST, separated by commas."""
     scratch: Path = Path("/tmp")
     """Folder for what may be lost: engines built for a GPU."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -57,6 +59,11 @@ class Settings(BaseModel):
     @classmethod
     def _parsed(cls, value: object) -> object:
         return SourcePolicy.model_validate_json(value) if isinstance(value, str) else value
+
+    @field_validator("model_digests", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        return dict(pair.partition("=")[::2] for pair in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from videofleet_worker.config import Settings
 from videofleet_worker.models.cpus import count_usable_cpus
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice, ProviderFacts, choose, probe
-from videofleet_worker.models.registry import BUILTIN_FOLDER, DEFAULT_MODELS, ModelRegistry
+from videofleet_worker.models.registry import BUILTIN_FOLDER, DEFAULT_MODELS, ModelRegistry, check_digests
 from videofleet_worker.models.session import SessionLimits, open_session
 
 
@@ -42,6 +42,7 @@ async def start_inference(settings: Settings) -> Inference:
     Raises ModelFolderError for a model that is wrong, ModelDoesNotRunError for one that nothing runs.
     """
     registry = await asyncio.to_thread(ModelRegistry.load, (BUILTIN_FOLDER, *settings.models))
+    check_digests(registry, settings.model_digests)
     facts = await asyncio.to_thread(probe)
     choice = choose(settings.execution_provider, facts)
     limits = SessionLimits(count_usable_cpus(), cache_folder=_cache(settings.scratch))

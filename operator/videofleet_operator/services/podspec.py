@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from videofleet_api import names
-from videofleet_api.workerpool import AcceleratorType, DrainMode
+from videofleet_api.podtemplate import MODEL_VOLUME
+from videofleet_api.workerpool import AcceleratorType, DrainMode, ModelVolume
 from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool
 from videofleet_operator.domain.pools import Place
@@ -156,6 +157,7 @@ def _container(pool: Pool, default_image: str) -> Manifest:
             {"name": "tls", "mountPath": "/tls", "readOnly": True},
             {"name": "archive", "mountPath": "/archive"},
             {"name": "tmp", "mountPath": "/tmp"},
+            *({"name": _volume(one), "mountPath": _mount(one), "readOnly": True} for one in spec.models),
         ],
     }
 
@@ -175,6 +177,10 @@ def _environment(pool: Pool) -> list[Manifest]:
         "VIDEOFLEET_DRAIN_SECONDS": f"{_drain_seconds(pool):g}",
         "VIDEOFLEET_SOURCE_POLICY": orjson.dumps(pool.spec.source_policy.wire()).decode(),
     }
+    if pool.spec.models:
+        values["VIDEOFLEET_MODELS"] = ":".join(model_folder(one) for one in pool.spec.models)
+    if digests := {model_folder(one): one.digest for one in pool.spec.models if one.digest is not None}:
+        values["VIDEOFLEET_MODEL_DIGESTS"] = ",".join(f"{folder}={digest}" for folder, digest in digests.items())
     worker_id = {"name": "VIDEOFLEET_WORKER_ID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [worker_id, *({"name": key, "value": value} for key, value in values.items())]
 
@@ -217,7 +223,27 @@ def _volumes(pool: Pool, pod_name: str) -> list[Manifest]:
         {"name": "tls", "secret": {"secretName": names.worker_tls_secret_name(pod_name), "defaultMode": 0o440}},
         archive,
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+        *({"name": _volume(one), **_volume_source(one, pool.spec.image_pull_policy)} for one in pool.spec.models),
     ]
+
+
+def model_folder(model: ModelVolume) -> str:
+    """Where a worker finds a model."""
+    return _mount(model) if model.path is None else f"{_mount(model)}/{model.path}"
+
+
+def _mount(model: ModelVolume) -> str:
+    return f"/models/{model.name}"
+
+
+def _volume(model: ModelVolume) -> str:
+    return MODEL_VOLUME + model.name
+
+
+def _volume_source(model: ModelVolume, pull_policy: str) -> Manifest:
+    if model.image is not None:
+        return {"image": {"reference": model.image, "pullPolicy": pull_policy}}
+    return {"persistentVolumeClaim": {"claimName": model.claim_name, "readOnly": True}}
 
 
 def _probe(path: str, *, period: int, failures: int) -> Manifest:

@@ -17,6 +17,7 @@ EXCLUSIVE = "resourceClaimTemplateName asks for the device by itself: give eithe
 CLAIMED_NONE = (
     "workers with an accelerator of type none claim no device: take resourceClaimTemplateName or the type away"
 )
+OWN = "the volumes tls, archive, tmp and those whose names begin with model- are the operator's"
 SPEC = "spec.podTemplate.spec"
 
 
@@ -50,7 +51,14 @@ REFUSED: dict[str, tuple[Json, tuple[str, str]]] = {
     "a volume of no kind": (volume(), (f"{SPEC}.volumes[0]", VOLUMES)),
     "the worker's own volume": (
         template(volumes=[{"name": "tls", "emptyDir": {}}]),
-        (f"{SPEC}.volumes[0]", "the volumes tls, archive, tmp are the operator's"),
+        (
+            f"{SPEC}.volumes[0]",
+            OWN,
+        ),
+    ),
+    "a volume of the pool's models": (
+        template(volumes=[{"name": "model-yolo", "emptyDir": {}}]),
+        (f"{SPEC}.volumes[0]", OWN),
     ),
     "a privileged container": (
         container(securityContext={"privileged": True}),

@@ -19,6 +19,7 @@ PORT = "the port in url must be a number"
 SPACE = "url must not hold spaces or line breaks: a space is written %20"
 ONE_SOURCE = "give exactly one of url and urlSecretRef"
 VALUE = "value goes with the modes fps (frames a second) and interval (every n-th frame), and only with these"
+MODEL_PATH = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
 FIRST = (
     "the first step must find something: detect, face, ocr or the name of a detection model; track and feature need "
     "the objects that a step before them found"
@@ -182,6 +183,22 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
 }
 
 POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
+    "a model from nowhere": (
+        {"models": [{"name": "yolo"}]},
+        ("spec.models[0]", "a model comes from an image or from a claimName"),
+    ),
+    "a model from two places": (
+        {"models": [{"name": "yolo", "image": "x/y:1", "claimName": "models"}]},
+        ("spec.models[0]", "a model comes from an image or from a claimName"),
+    ),
+    "a model outside its volume": (
+        {"models": [{"name": "yolo", "image": "x/y:1", "path": "../etc"}]},
+        body("spec.models[0].path", '"../etc"', f"should match '{MODEL_PATH}'"),
+    ),
+    "a digest of another kind": (
+        {"models": [{"name": "yolo", "image": "x/y:1", "digest": "md5:abc"}]},
+        body("spec.models[0].digest", '"md5:abc"', "should match '^sha256:[0-9a-f]{64}$'"),
+    ),
     "no capacity": (
         {"capacityPerWorker": 0},
         body("spec.capacityPerWorker", 0, "should be greater than or equal to 1"),

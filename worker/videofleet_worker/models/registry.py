@@ -97,6 +97,15 @@ class ModelRegistry(Mapping[str, Model]):
         return self._models[name]
 
 
+def check_digests(registry: ModelRegistry, digests: Mapping[Path, str]) -> None:
+    """Raises ModelFolderError for a folder that does not hold just one model, of the digest given for it."""
+    for folder, wanted in digests.items():
+        found = [model for model in registry.values() if folder in (model.folder, model.folder.parent)]
+        if [model.digest for model in found] != [wanted]:
+            told = ", ".join(f"{model.name} of {model.digest}" for model in found) or "no model"
+            raise ModelFolderError(folder, f"one model of the digest {wanted} is wanted here, and there is {told}")
+
+
 def load_model(folder: Path) -> Model:
     """Read one model's folder and compare its manifest with its ONNX file. Raises ModelFolderError."""
     manifest = read_manifest(folder)

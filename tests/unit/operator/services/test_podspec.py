@@ -52,6 +52,27 @@ def test_the_pod_meets_the_restricted_profile() -> None:
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
+def test_models_are_mounted_read_only_and_named_to_the_worker() -> None:
+    digest = f"sha256:{64 * 'a'}"
+    models: list[dict[str, Any]] = [
+        {"name": "yolo", "image": "registry.example/yolo:11", "path": "models/yolo11n", "digest": digest},
+        {"name": "own", "claimName": "models"},
+    ]
+    pod, worker = spec(models=models, imagePullPolicy="Always"), container(models=models)
+    assert pod["volumes"][-2:] == [
+        {"name": "model-yolo", "image": {"reference": "registry.example/yolo:11", "pullPolicy": "Always"}},
+        {"name": "model-own", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}},
+    ]
+    assert worker["volumeMounts"][-2:] == [
+        {"name": "model-yolo", "mountPath": "/models/yolo", "readOnly": True},
+        {"name": "model-own", "mountPath": "/models/own", "readOnly": True},
+    ]
+    environment = {each["name"]: each.get("value") for each in worker["env"]}
+    assert environment["VIDEOFLEET_MODELS"] == "/models/yolo/models/yolo11n:/models/own"
+    assert environment["VIDEOFLEET_MODEL_DIGESTS"] == f"/models/yolo/models/yolo11n={digest}"
+    assert not {"VIDEOFLEET_MODELS", "VIDEOFLEET_MODEL_DIGESTS"} & {each["name"] for each in container()["env"]}
+
+
 def test_the_worker_has_no_identity_in_the_cluster() -> None:
     assert spec()["automountServiceAccountToken"] is False
     assert "serviceAccountName" not in spec()

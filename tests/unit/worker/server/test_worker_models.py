@@ -13,6 +13,7 @@ from tests.unit.worker.decode.webserver import Page, serving
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_api.results import Chunk, RunResult
+from videofleet_worker.models.registry import load_model
 
 WIDTH, HEIGHT = 1280, 720
 PLATE, DOOR = (200, 300, 640, 400), (800, 100, 1000, 500)
@@ -86,6 +87,16 @@ async def test_brought_models_find_classify_and_have_their_text_read(
             found = roi.left, roi.top, roi.left + roi.width, roi.top + roi.height
             assert max(abs(one - other) for one, other in zip(found, box, strict=True)) <= 2
     assert [(track.class_, track.text) for track in result.tracks] == [("plate", "KLM1234"), ("door", None)]
+
+
+def test_a_model_of_another_digest_than_the_one_wanted_is_refused(start_worker: StartWorker, tmp_path: Path) -> None:
+    folder = signs(tmp_path / "models")
+    right = load_model(folder).digest
+    assert start_worker(models=str(folder), model_digests=f"{folder}={right}").process.poll() is None
+    wrong = f"sha256:{64 * '0'}"
+    with pytest.raises(AssertionError, match="the worker ended") as ended:
+        start_worker(models=str(folder), model_digests=f"{folder}={wrong}")
+    assert f"one model of the digest {wrong} is wanted here, and there is signs of {right}" in str(ended.value)
 
 
 def test_a_worker_with_a_wrong_model_says_what_is_wrong_and_does_not_start(
