@@ -103,9 +103,28 @@ class Source(Document):
 Scheme = Annotated[str, Field(json_schema_extra={"enum": list(SCHEMES)})]
 
 
+Cidr = Annotated[str, Field(min_length=1, max_length=64)]
+_ALL_CIDRS = "!has(self.{0}) || self.{0}.all(range, isCIDR(range))"
+
+
 class SourcePolicy(Document):
     """Where the sources of a pool's jobs may be."""
 
+    model_config = rules(
+        (_ALL_CIDRS.format("allowedCidrs"), "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+        (_ALL_CIDRS.format("deniedCidrs"), "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+    )
+
     schemes: list[Scheme] = Field(
         default_factory=list, max_length=len(SCHEMES), description="Only addresses that begin so; empty: all."
+    )
+    allowed_cidrs: list[Cidr] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Only hosts within these ranges of addresses; empty: all. Loopback, link-local addresses, groups, "
+        "the metadata services of clouds and the API server are closed unless a range within theirs is named, "
+        "for example 169.254.20.0/24.",
+    )
+    denied_cidrs: list[Cidr] = Field(
+        default_factory=list, max_length=64, description="No hosts within these ranges, whatever allowedCidrs says."
     )

@@ -106,6 +106,8 @@ class WorkerProcess:
             "VIDEOFLEET_LISTEN": "127.0.0.1",
             "VIDEOFLEET_API_PORT": "0",
             "VIDEOFLEET_PLAIN_PORT": "0",
+            # Where the cameras of tests are, which is closed to sources otherwise.
+            "VIDEOFLEET_SOURCE_POLICY": '{"allowedCidrs": ["127.0.0.0/8"]}',
             **{f"VIDEOFLEET_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import secrets as randomness
 import signal
 import ssl
@@ -28,6 +29,8 @@ from videofleet_worker.server.plain import plain_app
 from videofleet_worker.server.readiness import Readiness
 from videofleet_worker.server.tls import ReloadingTls
 from videofleet_worker.sources.clock import SystemClock
+from videofleet_worker.sources.dialer import Dialer
+from videofleet_worker.sources.reach import Reach, cluster_addresses
 from videofleet_worker.supervisor import Supervisor
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -91,7 +94,7 @@ def _supervisor(
         wall_clock=time.time,
         owner=instance,
         decoder_memory=decoder_memory(container_memory(), settings.capacity),
-        source_policy=settings.source_policy,
+        dialer=Dialer(Reach(settings.source_policy, cluster_addresses(os.environ))),
         attended=lambda: supervisor.hub.operators > 0,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)

@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from videofleet_api.protocol import GpuInfo, ModelInfo, WorkerInfo
 from videofleet_worker.config import Settings
+from videofleet_worker.decode import confinement
 from videofleet_worker.inference import Inference
 from videofleet_worker.jobs.assignments import Assignments
 
@@ -22,7 +23,7 @@ def describe(settings: Settings, inference: Inference, assignments: Assignments)
         fallback_reason=inference.provider.fallback_reason,
         gpus=[GpuInfo(name=gpu.name, memory_bytes=gpu.memory) for gpu in inference.facts.gpus],
         capacity=settings.capacity,
-        isolation={"decodingProcess": True},
+        isolation={"decodingProcess": True, "seccomp": confinement.available()},
     )
 
 

@@ -232,6 +232,21 @@ POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
             'Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
         ),
     ),
+    "a scheme that there is not": (
+        {"sourcePolicy": {"schemes": ["ftp"]}},
+        (
+            "spec.sourcePolicy.schemes[0]",
+            'Unsupported value: "ftp": supported values: "rtsp", "rtsps", "http", "https", "test"',
+        ),
+    ),
+    "an allowed range that is none": (
+        {"sourcePolicy": {"allowedCidrs": ["10.0.0.0/8", "cameras.example"]}},
+        ("spec.sourcePolicy", "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+    ),
+    "a denied range that is none": (
+        {"sourcePolicy": {"deniedCidrs": ["10.0.0.1"]}},
+        ("spec.sourcePolicy", "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+    ),
     "an archive without a claim": ({"archive": {}}, ("spec.archive.claimName", "Required value")),
 }
 

@@ -17,9 +17,12 @@ class ParentChannel:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
 
-    def receive_request(self) -> OpenRequest:
-        """Wait for the first message."""
-        return OpenRequest.model_validate_json(self._receive(0))
+    def receive_request(self) -> tuple[OpenRequest, socket.socket]:
+        """Wait for the first message, and the socket by which the parent is asked for connections."""
+        packet, descriptors, _, _ = socket.recv_fds(self._socket, MAX_PACKET, 1)
+        if not descriptors:
+            raise ParentGone
+        return OpenRequest.model_validate_json(packet), socket.socket(fileno=descriptors[0])
 
     def send(self, message: Message, fd: int | None = None) -> None:
         """Send a message, with a descriptor attached when one is given. Raises ParentGone."""

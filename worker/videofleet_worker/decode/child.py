@@ -8,8 +8,10 @@ import socket
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.channel import ParentChannel, ParentGone
+from videofleet_worker.decode.confinement import CHANNEL, ConfinementError, confine
 from videofleet_worker.decode.footage import ContainerFootage, Footage
 from videofleet_worker.decode.messages import Failed, OpenRequest
+from videofleet_worker.decode.network import STREAMED, Network
 from videofleet_worker.decode.opening import open_source
 from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.decode.serving import Serving
@@ -43,16 +45,26 @@ def run_child(sock: socket.socket, server_pid: int) -> int:
 
 
 def _serve(channel: ParentChannel) -> None:
-    request = channel.receive_request()
-    footage = _open(request)
+    request, dialling = channel.receive_request()
+    footage = _open(request, _confined(request, dialling))
     channel.send(footage.info)
     Serving(request, footage, channel).run()
 
 
-def _open(request: OpenRequest) -> Footage:
+def _open(request: OpenRequest, network: Network) -> Footage:
     if scheme_of(request.url) == "test":
         return open_synthetic(request)
-    return ContainerFootage(open_source(request), keyframes_only=request.sampling_mode == "keyframe")
+    return ContainerFootage(open_source(request, network), keyframes_only=request.sampling_mode == "keyframe")
+
+
+def _confined(request: OpenRequest, dialling: socket.socket) -> Network:
+    """From here on nothing but the parent can be reached. Before that only the request was read, which is ours."""
+    try:
+        listener = confine(notify=scheme_of(request.url) in STREAMED)
+    except ConfinementError as error:
+        # A stranger's bytes are not read where they could lead anywhere.
+        raise SourceError(ErrorCode.INTERNAL, f"the kernel of this node does not confine decoders: {error}") from None
+    return Network.over(dialling, listener)
 
 
 def _say(channel: ParentChannel, message: Failed) -> int:
@@ -79,10 +91,9 @@ def _isolate(sock: socket.socket, server_pid: int) -> socket.socket:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(null, standard)
-    kept = 3
-    os.dup2(sock.detach(), kept)
-    os.closerange(kept + 1, _HIGHEST_DESCRIPTOR)
-    return socket.socket(fileno=kept)
+    os.dup2(sock.detach(), CHANNEL)
+    os.closerange(CHANNEL + 1, _HIGHEST_DESCRIPTOR)
+    return socket.socket(fileno=CHANNEL)
 
 
 def _prctl(option: int, value: int) -> None:

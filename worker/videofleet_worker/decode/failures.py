@@ -30,6 +30,7 @@ _RESOLVE = re.compile(r"Failed to resolve hostname (\S+?):")
 _STATUS = re.compile(r"(?:failed:|HTTP error) (\d{3})\b *(.*)")
 # What the TLS layer says when only the connection under it broke.
 _TLS_CARRIER = ("IO error", "Error in the pull function", "Error in the push function")
+_REDIRECTED = re.compile(r"Redirecting to (\S+)")
 _NOT_ALLOWED = re.compile(r"Protocol '(\w+)' not on whitelist")
 
 
@@ -41,6 +42,11 @@ def open_failure(error: av.error.FFmpegError, logs: Sequence[LogLine], scheme: s
         or _connection(error, logs)
         or _content(error, logs, scheme)
     )
+
+
+def redirect_in(logs: Sequence[LogLine]) -> list[str]:
+    """Where a camera sent FFmpeg, at most one address."""
+    return [found[1] for _, _, text in logs if (found := _REDIRECTED.search(text))][-1:]
 
 
 def read_failure(error: av.error.FFmpegError, position: str) -> SourceError:

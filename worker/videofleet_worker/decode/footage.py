@@ -16,6 +16,7 @@ from videofleet_worker.decode.messages import DropCause, Opened
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import LivePackets, RecordedPackets
 from videofleet_worker.decode.truncation import Truncation
+from videofleet_worker.decode.webinput import WebInput
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -66,9 +67,9 @@ class ContainerFootage:
         """See Footage."""
         try:
             yield from self._decode()
-            self._check_end()
         except av.error.FFmpegError as error:
-            raise read_failure(error, self._truncation.position(self._decoder.next_index)) from None
+            raise read_failure(error, self._position()) from None
+        self._check_end()
 
     def taken_at(self, decoded: Decoded) -> float:
         """See Footage."""
@@ -104,12 +105,23 @@ class ContainerFootage:
         self.tally.dropped["decode_error"] += self._decoder.errors
         self._decoder.errors = 0
 
+    def _position(self) -> str:
+        return self._truncation.position(self._decoder.next_index)
+
     def _check_end(self) -> None:
+        if self._source.web is not None:
+            self._check_web(self._source.web)
         if self.info.live:
             raise SourceError(ErrorCode.NETWORK, "the camera ended the stream")
         if not self._seen_any:
             self._report_nothing_decoded()
         self._truncation.check(self._decoder.next_index)
+
+    def _check_web(self, web: WebInput) -> None:
+        """A live source goes on after what was lost; of a recorded one nothing may be missing."""
+        failure = web.last if self.info.live else web.first
+        if failure is not None:
+            raise SourceError(failure.code, f"{failure.message} {self._position()}")
 
     def _report_nothing_decoded(self) -> None:
         packets = self._truncation.packets

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import av
@@ -13,46 +13,98 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
-from videofleet_worker.decode.failures import LogLine, open_failure
+from videofleet_worker.decode.camera import Camera
+from videofleet_worker.decode.failures import LogLine, open_failure, redirect_in
 from videofleet_worker.decode.messages import Opened, OpenRequest
+from videofleet_worker.decode.network import STREAMED, Network, with_credentials
 from videofleet_worker.decode.options import address, open_options, scheme_of
 from videofleet_worker.decode.ring import MAX_SIDE
+from videofleet_worker.decode.webinput import WebInput
 from videofleet_worker.sources.errors import SourceError
 
 _HIGHEST_FPS = 240.0
+_MOST_HOPS = 4
 
 
 @dataclass(frozen=True)
 class OpenSource:
-    """An open source. `pulled`: it comes as fast as it is read, so a live one has to be paced."""
+    """An open source. `pulled`: it comes as fast as it is read, so a live one has to be paced.
+
+    `web`: what FFmpeg reads it by, where that knows more than FFmpeg of what goes wrong.
+    """
 
     container: av.container.InputContainer
     stream: VideoStream
     info: Opened
     pulled: bool
+    web: WebInput | None = None
 
 
-def open_source(request: OpenRequest) -> OpenSource:
+def open_source(request: OpenRequest, network: Network) -> OpenSource:
     """Open what the request names. Raises SourceError."""
-    container = _open_container(request)
+    container, web = _open_container(request, network)
     try:
         stream = _video_stream(container)
         _set_up_decoder(stream)
-        return OpenSource(container, stream, _describe(request, container, stream), _is_pulled(request, container))
+        described = _describe(request, container, stream)
+        return OpenSource(container, stream, described, _is_pulled(request, container), web)
     except SourceError:
         container.close()
         raise
 
 
-def _open_container(request: OpenRequest) -> av.container.InputContainer:
-    logs: list[LogLine] = []
+def _open_container(request: OpenRequest, network: Network) -> tuple[av.container.InputContainer, WebInput | None]:
+    scheme = scheme_of(request.url)
+    if scheme in STREAMED:
+        return _open_camera(request, network.camera(request)), None
+    if scheme == "file":
+        return _open_file(request), None
+    web = network.web(request)
+    return _open(request.url, request, lambda error, logs: web.first, io_open=web.open), web
+
+
+def _open_file(request: OpenRequest) -> av.container.InputContainer:
     target = address(request)
     _refuse_empty_file(target)
+    return _open(target, request, lambda error, logs: None)
+
+
+def _open_camera(request: OpenRequest, camera: Camera) -> av.container.InputContainer:
+    """Redirects are followed here, so that each address is checked before anything is sent to it."""
+    url = request.url
+    for _ in range(_MOST_HOPS):
+        led_to: list[str] = []
+
+        def why(error: av.error.FFmpegError, logs: Sequence[LogLine], found: list[str] = led_to) -> SourceError | None:
+            found.extend(redirect_in(logs))
+            return camera.failure
+
+        try:
+            return _open(camera.connect(with_credentials(request, url)), request, why)
+        except SourceError:
+            if not led_to:
+                raise
+        url = led_to[0]
+        if scheme_of(url) not in STREAMED:
+            raise SourceError(ErrorCode.FORBIDDEN, "the camera redirects to another protocol, not allowed here")
+    raise SourceError(ErrorCode.NETWORK, "the camera redirects again and again")
+
+
+def _open(
+    target: str,
+    request: OpenRequest,
+    why: Callable[[av.error.FFmpegError, Sequence[LogLine]], SourceError | None],
+    io_open: Callable[..., object] | None = None,
+) -> av.container.InputContainer:
+    """`why` may know better than FFmpeg what went wrong."""
+    logs: list[LogLine] = []
     try:
         with _captured(logs):
-            return av.open(target, options=open_options(request))
+            return av.open(target, options=open_options(request), io_open=io_open)
     except av.error.FFmpegError as error:
-        failure = open_failure(error, logs, scheme_of(request.url))
+        failure = why(error, logs) or open_failure(error, logs, scheme_of(request.url))
+    except SourceError as error:
+        failure = SourceError(error.code, error.message)
     # Outside the handler, so that the original with the address in it is not chained to what is raised.
     raise failure
 
@@ -67,8 +119,11 @@ def _refuse_empty_file(target: str) -> None:
 
 @contextlib.contextmanager
 def _captured(logs: list[LogLine]) -> Iterator[None]:
-    """FFmpeg's log lines while opening. Afterwards it is silent: its callback would need the GIL for every line."""
-    av.logging.set_level(av.logging.WARNING)
+    """FFmpeg's log lines while opening, with what it says of redirects.
+
+    Afterwards it is silent: its callback would need the GIL for every line.
+    """
+    av.logging.set_level(av.logging.INFO)
     av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture(local=False) as lines:

@@ -1,16 +1,17 @@
-"""What FFmpeg is told when a source is opened: allow-lists, timeouts, and the address with credentials."""
+"""What FFmpeg is told when a source is opened: allow-lists and timeouts."""
 
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from videofleet_worker.decode.messages import OpenRequest
 
 # What an address, a playlist or a redirect may lead to. `file` is in none of the network lists, so that no playlist
-# can name a file of the worker; `crypto` and `data` are how HLS names encrypted segments and inline keys.
+# can name a file of the worker.
 _PROTOCOLS = {
-    "rtsp": "rtp,rtcp,udp,tcp,srtp",
-    "rtsps": "rtp,rtcp,udp,tcp,tls,srtp",
-    "http": "http,https,tcp,tls,crypto,data",
-    "https": "http,https,tcp,tls,crypto,data",
+    # With rtsp itself FFmpeg would follow a redirect, and says where to; it gets no second connection.
+    "rtsp": "rtsp,rtp,rtcp,udp,tcp,srtp",
+    "rtsps": "rtsp,rtp,rtcp,udp,tcp,srtp",
+    "http": "http,https",
+    "https": "http,https",
     "file": "file",
 }
 
@@ -33,10 +34,8 @@ _FORMATS = {
 # in the stream's head, and the first picture waits that long.
 _LIVE_PROBE_MICROSECONDS = 200_000
 _UDP_BUFFER_BYTES = 2 * 1024 * 1024
-# A file is read no faster than it is analysed, and a server loses patience with whoever reads slowly (nginx after 60
-# seconds without room for a byte). Where it serves ranges, reading goes on at the same byte: at once, then after 1 and
-# 3 seconds.
-_RESUMED = {"reconnect": "1", "reconnect_delay_max": "3", "reconnect_max_retries": "3"}
+# FFmpeg's own client for playlists keeps connections that are not there when bytes come by io_open, and aborts.
+_PLAYLISTS = {"http_persistent": "0", "http_multiple": "0"}
 
 
 def scheme_of(url: str) -> str:
@@ -45,29 +44,20 @@ def scheme_of(url: str) -> str:
 
 
 def address(request: OpenRequest) -> str:
-    """What FFmpeg is to open. Holds the credentials: never log it, never put it into an error."""
-    scheme = scheme_of(request.url)
-    if scheme == "file":
-        return f"file:{unquote(urlsplit(request.url).path)}"
-    if request.username is None and request.password is None:
-        return request.url
-    user = quote(request.username or "", safe="")
-    password = quote(request.password or "", safe="")
-    before, _, after = request.url.partition("://")
-    return f"{before}://{user}:{password}@{after}"
+    """The file that FFmpeg is to open."""
+    return f"file:{unquote(urlsplit(request.url).path)}"
 
 
 def open_options(request: OpenRequest) -> dict[str, str]:
     """FFmpeg's options for the request. Times in microseconds, as FFmpeg wants them."""
     scheme = scheme_of(request.url)
     options = {"protocol_whitelist": _PROTOCOLS[scheme], "format_whitelist": _FORMATS[scheme]}
-    microseconds = str(int(request.io_timeout * 1_000_000))
     if scheme in ("rtsp", "rtsps"):
-        options |= _rtsp_options(request.transport) | {"timeout": microseconds}
+        # The secure layer is not FFmpeg's, and lies under the connection alone.
+        transport = "tcp" if scheme == "rtsps" else request.transport
+        options |= _rtsp_options(transport) | {"timeout": str(int(request.io_timeout * 1_000_000))}
     elif scheme != "file":
-        options |= _RESUMED | {"rw_timeout": microseconds}
-    if scheme in ("https", "rtsps", "http"):
-        options |= _tls_options(request)
+        options |= _PLAYLISTS
     return options
 
 
@@ -81,9 +71,3 @@ def _rtsp_options(transport: str) -> dict[str, str]:
     if transport == "auto":
         return options | {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp"}
     return options | {"rtsp_transport": transport}
-
-
-def _tls_options(request: OpenRequest) -> dict[str, str]:
-    if not request.verify_tls:
-        return {"tls_verify": "0"}
-    return {"tls_verify": "1"} | ({"ca_file": request.ca_file} if request.ca_file else {})

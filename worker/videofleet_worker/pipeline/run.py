@@ -214,7 +214,7 @@ class StreamRun:
             reconnect=policy,
             clock=self._tools.clock,
             on_event=self._on_event,
-            policy=self._tools.source_policy,
+            dialer=self._tools.dialer,
             memory_limit=self._tools.decoder_memory,
         )
         self._reporter.opening()

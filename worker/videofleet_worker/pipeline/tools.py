@@ -4,11 +4,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from videofleet_api.source import SourcePolicy
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.sources.clock import Clock
+from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 
@@ -16,8 +16,8 @@ from videofleet_worker.sources.reconnect import ReconnectPolicy
 @dataclass(frozen=True)
 class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
-    operator listens; `decoder_memory` is the bytes that each decoding child may take; `source_policy` says where
-    sources may be."""
+    operator listens; `decoder_memory` is the bytes that each decoding child may take; `dialer` is the way
+    out to sources."""
 
     registry: ModelRegistry
     engines: Engines
@@ -27,7 +27,7 @@ class Tools:
     wall_clock: Callable[[], float]
     owner: str
     decoder_memory: int
-    source_policy: SourcePolicy
+    dialer: Dialer
     attended: Callable[[], bool]
 
 

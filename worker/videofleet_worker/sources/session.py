@@ -15,6 +15,8 @@ from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import RingLayout, RingReader
 from videofleet_worker.sources.clock import Clock
+from videofleet_worker.sources.dialer import Dialer
+from videofleet_worker.sources.dialling import DialService
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, SourceInfo
 from videofleet_worker.sources.position import RunPosition
@@ -39,6 +41,7 @@ class SessionContext:
     position: RunPosition
     on_open: Callable[[SourceInfo], None]
     memory_limit: int
+    dialer: Dialer
 
 
 class DecodeSession:
@@ -58,6 +61,7 @@ class DecodeSession:
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._dialling = DialService(context.dialer, request.io_timeout)
         self._socket, status = context.server.fork()
         self._process = ChildProcess(status, self._on_exit)
 
@@ -70,7 +74,9 @@ class DecodeSession:
         """Ask the child to open the source."""
         self._loop.add_reader(self._socket, self._on_readable)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._socket.send(self._request.model_dump_json().encode())
+            request = self._request.model_dump_json().encode()
+            socket.send_fds(self._socket, [request], [self._dialling.child_end.fileno()])
+        self._dialling.start()
         self._watchdog.started(self._context.clock.monotonic())
         self._watch()
 
@@ -109,6 +115,7 @@ class DecodeSession:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
+            await self._dialling.close()
             await self._process.wait(_GRACE)
         finally:
             self._process.kill()

@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from videofleet_api.codes import ErrorCode
-from videofleet_api.source import SourcePolicy
 from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.decode.messages import OpenRequest, UseMasks
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
+from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
-from videofleet_worker.sources.policy import EVERYTHING, check_allowed
 from videofleet_worker.sources.position import RunPosition
+from videofleet_worker.sources.reach import check_allowed
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.session import DecodeSession, SessionContext
@@ -39,14 +39,14 @@ class StreamSource:
         clock: Clock | None = None,
         on_event: Callable[[SourceEvent], None] = lambda event: None,
         slots: int = DEFAULT_SLOTS,
-        policy: SourcePolicy = EVERYTHING,
+        dialer: Dialer | None = None,
         file_roots: Sequence[Path] = (),
         memory_limit: int = MOST,
         server: ForkServer | None = None,
     ) -> None:
         """`slots`: frames that may be held at once.
 
-        `policy`: where sources may be. `file_roots`: file sources are allowed below these folders.
+        `dialer`: the way out, with the pool's policy. `file_roots`: file sources are allowed below these folders.
         `memory_limit`: bytes that the decoding child may take besides the frames it hands over.
         """
         self._request = request
@@ -54,7 +54,7 @@ class StreamSource:
         self._clock = clock or SystemClock()
         self._on_event = on_event
         self._slots = slots
-        self._policy = policy
+        self._dialer = dialer or Dialer()
         self._file_roots = file_roots
         self._memory_limit = memory_limit
         self._server = server or default_forkserver()
@@ -74,7 +74,7 @@ class StreamSource:
 
     async def frames(self) -> AsyncIterator[Frame]:
         """All frames to the end of the source; each must be released. Raises SourceError when the epoch is over."""
-        check_allowed(self._request.url, self._policy, self._file_roots)
+        check_allowed(self._request.url, self._dialer.reach, self._file_roots)
         while not self._closed.is_set():
             session = self._session = self._connect()
             failure: SourceError | None = None
@@ -114,7 +114,7 @@ class StreamSource:
             request.connect_timeout, request.stall_timeout, keyframes_only=request.sampling.mode == "keyframe"
         )
         context = SessionContext(
-            self._server, self._clock, self.counters, self._position, self._note_open, self._memory_limit
+            self._server, self._clock, self.counters, self._position, self._note_open, self._memory_limit, self._dialer
         )
         self._position.begin_connection()
         try:

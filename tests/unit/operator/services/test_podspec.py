@@ -1,6 +1,7 @@
 """Manifests of worker pods and their Secrets."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ def test_settings_reach_the_worker() -> None:
     pool = container(capacityPerWorker=9, sourcePolicy={"schemes": ["rtsp"]})
     environment = {each["name"]: each.get("value") for each in pool["env"]}
     assert environment["VIDEOFLEET_CAPACITY"] == "9"
-    assert environment["VIDEOFLEET_SOURCE_POLICY"] == '{"schemes":["rtsp"]}'
+    assert json.loads(environment["VIDEOFLEET_SOURCE_POLICY"])["schemes"] == ["rtsp"]
     assert container()["image"] == "localhost/worker:1"
     assert container(image="registry.example/worker:2", imagePullPolicy="Always")["imagePullPolicy"] == "Always"
     assert container(image="registry.example/worker:2")["image"] == "registry.example/worker:2"

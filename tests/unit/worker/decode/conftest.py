@@ -7,13 +7,18 @@ import pytest
 
 from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.webserver import WebServer, serving
+from videofleet_api.source import SourcePolicy
 from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.memory import MOST
+from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.events import SourceEvent
+from videofleet_worker.sources.reach import Reach
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.stream import StreamSource
 
+# Where the tests' own servers are, which is closed to sources otherwise.
+LOOPBACK = Dialer(Reach(SourcePolicy(allowed_cidrs=["127.0.0.0/8", "::1/128"])))
 # Makes a source whose file: addresses are allowed below the test's own folder.
 MakeSource = Callable[..., StreamSource]
 
@@ -58,6 +63,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
         slots: int = 6,
         reconnect: ReconnectPolicy | None = None,
         memory_limit: int = MOST,
+        dialer: Dialer = LOOPBACK,
         **options: object,
     ) -> StreamSource:
         url = address.as_uri() if isinstance(address, Path) else address
@@ -69,6 +75,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
             on_event=events.append,
             file_roots=[clips, tmp_path],
             memory_limit=memory_limit,
+            dialer=dialer,
             server=server,
         )
 

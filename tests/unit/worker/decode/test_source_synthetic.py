@@ -11,7 +11,7 @@ from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.synthetic import Fault, Synthetic, parse
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Opened, Reconnected, SourceEvent
-from videofleet_worker.sources.policy import check_allowed
+from videofleet_worker.sources.reach import Reach, check_allowed
 
 SMALL = "test://pattern?width=64&height=48&fps=10&frames=30"
 
@@ -135,7 +135,7 @@ async def test_a_wrong_address_says_so(make_source: MakeSource) -> None:
 
 
 def test_the_pool_may_allow_some_schemes_only() -> None:
-    policy = SourcePolicy(schemes=["rtsp", "rtsps"])
+    policy = Reach(SourcePolicy(schemes=["rtsp", "rtsps"]))
     check_allowed("rtsp://camera/1", policy, ())
 
     with pytest.raises(SourceError, match="the pool's sourcePolicy allows rtsp, rtsps, but not test") as refused:

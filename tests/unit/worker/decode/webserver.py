@@ -1,6 +1,7 @@
 """A web server that serves a few files, well or badly."""
 
 import base64
+import hashlib
 import re
 import ssl
 import threading
@@ -8,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import parse_http_list, parse_keqv_list
+
+NONCE = "dcd98b7102dd"
+DIGEST = f'Digest realm="camera", nonce="{NONCE}", qop="auth,auth-int", opaque="x", algorithm=MD5'
 
 
 @dataclass
@@ -16,7 +21,7 @@ class Page:
 
     status: refuse with this one. login: user:password to ask for. cut_after: close the connection after so many bytes
     of the body. hang_after: send no more after so many bytes, and keep the connection. give_up_after: close each
-    connection after so many bytes that it sent.
+    connection after so many bytes that it sent. moved: send the client there. digest: ask for the login by Digest.
     """
 
     body: bytes = b""
@@ -25,6 +30,8 @@ class Page:
     cut_after: int | None = None
     hang_after: int | None = None
     give_up_after: int | None = None
+    moved: str | None = None
+    digest: bool = False
 
 
 @dataclass
@@ -34,6 +41,8 @@ class WebServer:
     port: int
     scheme: str = "http"
     pages: dict[str, Page] = field(default_factory=dict)
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    """Path and Authorization of every request."""
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str) -> str:
@@ -72,20 +81,36 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         web: WebServer = self.server.web  # type: ignore[attr-defined]  # set in serving()
+        web.asked.append((self.path, self.headers.get("Authorization")))
         page = web.pages.get(self.path)
         if page is None:
             self._refuse(404)
-        elif page.login is not None and self.headers.get("Authorization") != _basic(page.login):
-            self._refuse(401)
+        elif page.moved is not None:
+            self._move(page.moved)
+        elif page.login is not None and not self._knows(page.login, page.digest):
+            self._refuse(401, DIGEST if page.digest else 'Basic realm="camera"')
         elif page.status != 200:
             self._refuse(page.status)
         else:
             self._send(page, web.stopping)
 
-    def _refuse(self, status: int) -> None:
+    def _knows(self, login: str, digest: bool) -> bool:
+        given = self.headers.get("Authorization", "")
+        if not digest:
+            return given == _basic(login)
+        scheme, _, rest = given.partition(" ")
+        return scheme == "Digest" and _answers(parse_keqv_list(parse_http_list(rest)), login, self.path)
+
+    def _move(self, location: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _refuse(self, status: int, challenge: str | None = None) -> None:
         self.send_response(status)
-        if status == 401:
-            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+        if challenge is not None:
+            self.send_header("WWW-Authenticate", challenge)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -108,6 +133,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Silent."""
+
+
+def _answers(given: dict[str, str], login: str, path: str) -> bool:
+    """RFC 7616, 3.4.1."""
+    user, _, password = login.partition(":")
+    who = _md5(f"{user}:camera:{password}")
+    what = _md5(f"GET:{path}")
+    expected = _md5(f"{who}:{NONCE}:{given.get('nc')}:{given.get('cnonce')}:auth:{what}")
+    return (given.get("response"), given.get("uri"), given.get("opaque")) == (expected, path, "x")
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _basic(login: str) -> str:

@@ -1,0 +1,97 @@
+"""What FFmpeg opens of the web: a file, or a playlist with all that it names."""
+
+import io
+from collections.abc import Callable, Mapping
+
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.web import WebClient
+from videofleet_worker.decode.webfile import WebFile
+from videofleet_worker.sources.errors import SourceError
+
+# Segments that cannot be had, one after the other, until a playlist counts as broken.
+_MOST_MISSING = 3
+
+
+class WebInput:
+    """FFmpeg's way to the web.
+
+    An exception out of its callbacks would end FFmpeg where it could go on: it sees an end instead, and what was wrong
+    is kept here. `first`: what failed first. `last`: what failed last, None once something was read again.
+    """
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+        self._is_open = False
+        self._missing = 0
+        self.first: SourceError | None = None
+        self.last: SourceError | None = None
+
+    def open(self, url: str, flags: int, options: Mapping[str, str]) -> "WebStream":
+        """As `io_open` of PyAV. Raises SourceError.
+
+        A segment that cannot be had is empty, so that FFmpeg goes on with the next one, unless there are many.
+        """
+        begins, self._is_open = not self._is_open, True
+        try:
+            file = WebFile(self._client, url, _part(options))
+        except SourceError as error:
+            self._note(error)
+            self._missing += 1
+            if begins or error.code is ErrorCode.FORBIDDEN or self._missing >= _MOST_MISSING:
+                raise
+            return WebStream(None, self._note)
+        self._missing = 0
+        self.last = None
+        return WebStream(file, self._note)
+
+    def _note(self, error: SourceError) -> None:
+        self.first = self.first or error
+        self.last = error
+
+
+class WebStream:
+    """A file that ends where it cannot be read any more; without a file it is empty."""
+
+    def __init__(self, file: WebFile | None, note: Callable[[SourceError], None]) -> None:
+        self._file = file
+        self._note = note
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes."""
+        try:
+            return self._file.read(size) if self._file is not None else b""
+        except SourceError as error:
+            self._fail(error)
+            return b""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """The new position; below 0 where that cannot be had."""
+        try:
+            return self._file.seek(offset, whence) if self._file is not None else -1
+        except SourceError as error:
+            self._fail(error)
+            return -1
+
+    def tell(self) -> int:
+        """The position."""
+        return self._file.tell() if self._file is not None else 0
+
+    def seekable(self) -> bool:
+        """Whether any place can be read."""
+        return self._file is not None and self._file.seekable()
+
+    def close(self) -> None:
+        """Done with."""
+        if self._file is not None:
+            self._file.close()
+
+    def _fail(self, error: SourceError) -> None:
+        self._note(error)
+        self.close()
+        self._file = None
+
+
+def _part(options: Mapping[str, str]) -> tuple[int, int] | None:
+    """The bytes of a file that a playlist names as a segment."""
+    offset, end = int(options.get("offset", "0")), int(options.get("end_offset", "0"))
+    return (offset, end) if end > offset else None
