@@ -148,6 +148,8 @@ class Track(ResultDocument):
     """Length and Euclidean norm of the vector of the frame with the best confidence: dim=128;norm=1.4310."""
     text: str | None = None
     """The reading with the most confidence in all."""
+    best_shot: str | None = None
+    """Its best picture, as a path from the folder of the results on."""
 
 
 class RunResult(ResultDocument):

@@ -92,12 +92,14 @@ def _archive(running: Iterable[Running]) -> Iterator[Metric]:
     size = CounterMetricFamily("videofleet_archive_bytes", "Bytes of results stored.", labels=_JOB)
     errors = CounterMetricFamily("videofleet_archive_errors", "Calls of the archive that failed.", labels=_JOB)
     lost = CounterMetricFamily("videofleet_results_lost", "Results dropped because the archive was away.", labels=_JOB)
+    shots = CounterMetricFamily("videofleet_shots_lost", "Best shots that the archive did not take.", labels=_JOB)
     for one in running:
+        shots.add_metric(_job(one), sum(each.lost for each in one.run.shots.values()))
         counters = one.run.counters
         size.add_metric(_job(one), counters.archived_bytes)
         errors.add_metric(_job(one), counters.archive_errors)
         lost.add_metric(_job(one), counters.lost_results)
-    yield from (size, errors, lost)
+    yield from (size, errors, lost, shots)
 
 
 def _inference(engines: Engines) -> Iterator[Metric]:

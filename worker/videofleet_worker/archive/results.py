@@ -4,6 +4,7 @@ import base64
 import math
 import sys
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from videofleet_api.results import FinishReason, RunResult, Track, Usage
 from videofleet_worker.archive import log
 from videofleet_worker.archive.acquire import scan
 from videofleet_worker.archive.errors import ArchiveCorruptError
+from videofleet_worker.archive.shots import shot_name, stored_shots
 from videofleet_worker.archive.store import Store
 
 
@@ -130,8 +132,18 @@ def summarise(store: Store, prefix: str, model: str) -> RunResult:
 
 
 def write_results(store: Store, prefix: str, model: str) -> RunResult:
-    """Fold the finished log and store results.json; the same log gives the same bytes. Blocking."""
-    result = summarise(store, prefix, model)
+    """Fold the finished log and store results.json; the same log and shots give the same bytes. Blocking."""
+    result = _with_shots(summarise(store, prefix, model), stored_shots(store, prefix))
     document = result.model_dump_json(by_alias=True, exclude_none=True, indent=1)
     store.replace(results_key(prefix), document.encode() + b"\n")
     return result
+
+
+def _with_shots(result: RunResult, stored: Iterable[int]) -> RunResult:
+    """The result, naming the shots that lie beside it."""
+    known = set(stored)
+    tracks = [
+        track.model_copy(update={"best_shot": shot_name(track.track_id)}) if track.track_id in known else track
+        for track in result.tracks
+    ]
+    return result.model_copy(update={"tracks": tracks})

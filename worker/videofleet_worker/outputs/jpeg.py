@@ -43,5 +43,8 @@ def encode_jpeg(planes: Planes, *, quality: int = DEFAULT_QUALITY) -> bytes:
         raise ValueError(
             f"planes of a {width}x{height} picture must have chroma of {expected}, not {u.shape}, {v.shape}"
         )
+    if height % 2 or width % 2:
+        # The encoder reads whole chroma samples' worth of luma, which of an odd plane is not all there.
+        y = np.pad(y, ((0, height % 2), (0, width % 2)), mode="edge")[:height, :width]
     encoded: bytes = simplejpeg.encode_jpeg_yuv_planes(y, u, v, quality)
     return encoded

@@ -17,6 +17,7 @@ from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.pipeline.region_results import line_counts, region_result, totals_of, watch_objects, zone_counts
+from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.sources.events import SourceInfo
 
 
@@ -40,13 +41,22 @@ class _Owned:
     watch: RegionWatch
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the log has of a frame."""
+
+    info: StreamInfo
+    objects: Sequence[FoundObject]
+
+
 class AnalyticsRun:
     """Writes the results of one analytics. First `opened`, then `own`; frames that come between are kept back."""
 
-    def __init__(self, plan: AnalyticsPlan, run_id: str, log: SeenLog, pictures: Pictures) -> None:
+    def __init__(self, plan: AnalyticsPlan, run_id: str, log: SeenLog, pictures: Pictures, shots: Shots) -> None:
         self.plan = plan
         self.log = log
         self.pictures = pictures
+        self.shots = shots
         self.processed = log.resume.sidecar.processed_frames if log.resume else 0
         self._run_id = run_id
         self._source: SourceInfo | None = None
@@ -54,11 +64,12 @@ class AnalyticsRun:
         self._kept: list[_Answered] = []
         self._owned: _Owned | None = None
 
-    def opened(self, info: SourceInfo, policy: SealPolicy) -> None:
-        """The source is open: now it is known whether it is live, and how its results are sealed."""
+    def opened(self, info: SourceInfo, policy: SealPolicy, shots_kept: int | None) -> None:
+        """The source is open: now it is known whether it is live, and how its results are sealed and kept."""
         self._source = info
         self._policy = policy
-        self.pictures.live = info.live
+        self.pictures.live = self.shots.live = info.live
+        self.shots.keep = shots_kept
 
     async def own(self, epoch: int, owner: str, counters: Counters) -> Ending | None:
         """Make the log this epoch's own and write what was kept back; the ending of a run that is over meanwhile.
@@ -96,10 +107,12 @@ class AnalyticsRun:
         if self._owned is None:
             self._kept.append(answered)
             return
-        objects = await self._write(self._owned, answered)
+        told = await self._write(self._owned, answered)
         await self.pictures.keep_masked(frame.masks)
-        if objects is not None:
-            self.pictures.offer(shared, objects)
+        await self.shots.keep_masked(frame.masks)
+        if told is not None:
+            self.pictures.offer(shared, told.objects)
+            await self._offer_shots(shared, told)
 
     async def finish(self, reason: FinishReason, counts: Counts, error: tuple[str, str] | None = None) -> None:
         """Write the end of the run and its summary. Raises FencedError when another epoch owns the log."""
@@ -108,6 +121,7 @@ class AnalyticsRun:
         usage = Usage(processed_frames=self.processed, processing_time_ms=info.elapsed_ms)
         mark = self._mark(self._owned, info)
         await self._owned.writer.finish(terminal_chunk(self._run_id, info, reason, usage), mark, error)
+        await self.shots.finish()
         await self.summarise()
         await self.pictures.finish()
 
@@ -122,16 +136,18 @@ class AnalyticsRun:
             await self.log.view.close()
         else:
             await self._owned.writer.close()
+            await self.shots.finish()
         await self.pictures.finish()
 
     async def abandon(self) -> None:
         """End at once, without what is not sealed."""
         if self._owned is not None:
             await self._owned.writer.abandon()
+        self.shots.abandon()
         self.pictures.viewers.close()
 
-    async def _write(self, owned: _Owned, answered: _Answered) -> list[FoundObject] | None:
-        """The objects of a frame once they are in the log; None for a frame that an earlier epoch has told about."""
+    async def _write(self, owned: _Owned, answered: _Answered) -> _Told | None:
+        """What there is of a frame once they are in the log; None for a frame that an earlier epoch has told about."""
         facts = answered.facts
         if owned.place.skips(facts.index):
             return None
@@ -142,7 +158,11 @@ class AnalyticsRun:
         regions = region_result(events, owned.watch.totals) if self.plan.watched else None
         chunk = frame_chunk(self._run_id, info, objects, answered.size, regions)
         await owned.writer.append(chunk, self._mark(owned, info))
-        return objects
+        return _Told(info, objects)
+
+    async def _offer_shots(self, shared: SharedFrame, told: _Told) -> None:
+        if self.plan.tracker is not None:
+            await self.shots.offer(shared, told.objects, told.info, self.plan.tracker.lost_seconds)
 
     def _mark(self, owned: _Owned, info: StreamInfo) -> Mark:
         totals = owned.watch.totals

@@ -29,8 +29,9 @@ from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, RefusedError, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
 from videofleet_worker.pipeline.request import source_info_before, source_request
+from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.pipeline.steps import Workshop
-from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, storage
+from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, shots_kept, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
@@ -55,6 +56,7 @@ class StreamRun:
         self.job = job
         self.counters = StreamCounters()
         self.pictures: dict[str, Pictures] = {}
+        self.shots: dict[str, Shots] = {}
         self.views: dict[str, LogView] = {}
         self.source: StreamSource | None = None
         self._tools = tools
@@ -149,7 +151,8 @@ class StreamRun:
             self.views[analytics.name] = log.view
             pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
             self.pictures[analytics.name] = pictures
-            one = AnalyticsRun(analytics, self._run_id, log, pictures)
+            shots = self.shots[analytics.name] = Shots(self._threads, prefix, self._tools.picture_threads)
+            one = AnalyticsRun(analytics, self._run_id, log, pictures, shots)
             if log.ending is None:
                 self._runs.append(one)
             else:
@@ -287,7 +290,7 @@ class StreamRun:
     def _opened(self, info: SourceInfo) -> None:
         _LOGGER.info("source open", extra=self.fields | {"codec": info.codec, "live": info.live})
         for one in self._runs:
-            one.opened(info, seal_policy(self.job, live=info.live))
+            one.opened(info, seal_policy(self.job, live=info.live), shots_kept(self.job, live=info.live))
 
     def _counts(self) -> Counts:
         counters = self.source.counters if self.source else None

@@ -24,6 +24,8 @@ what the other one had not sealed by then is among them."""
 _UNARCHIVED_SECONDS: Final = 0.05
 _LIVE_BYTES: Final = 256 * 1024 * 1024
 _UNARCHIVED_BYTES: Final = 4 * 1024 * 1024
+_LIVE_SHOTS: Final = 1000
+_UNARCHIVED_SHOTS: Final = 64
 
 
 def seal_policy(job: Job, *, live: bool) -> SealPolicy:
@@ -33,6 +35,13 @@ def seal_policy(job: Job, *, live: bool) -> SealPolicy:
     if live:
         return SealPolicy(_LIVE_SECONDS, wait_when_full=False, keep_bytes=job.spec.archive_max_bytes or _LIVE_BYTES)
     return SealPolicy(_RECORDED_SECONDS)
+
+
+def shots_kept(job: Job, *, live: bool) -> int | None:
+    """How many best shots of an analytics stay stored, the newest; None for all."""
+    if not job.spec.archive_enabled:
+        return _UNARCHIVED_SHOTS
+    return _LIVE_SHOTS if live else None
 
 
 def storage(job: Job, archive: StoreThreads) -> StoreThreads:

@@ -1,7 +1,8 @@
 """What readers get of a job: its log, its summary, its pictures."""
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 from aiohttp import WSCloseCode, web
 
@@ -9,12 +10,16 @@ from videofleet_worker.archive.errors import ArchiveError, BelowHorizonError, Be
 from videofleet_worker.archive.results import results_key, snapshot_key
 from videofleet_worker.archive.view import LogView
 from videofleet_worker.outputs.live import Viewer
+from videofleet_worker.outputs.shots import Shot
 from videofleet_worker.server.access import ApiError
 from videofleet_worker.server.streaming import stream
 from videofleet_worker.supervisor import Running, Supervisor
 
 _DEFAULT_ANALYTICS: Final = "main"
 _WEBSOCKET_HEARTBEAT: Final = 20.0
+_LONGEST_ID: Final = 18
+
+T = TypeVar("T")
 
 
 class ResultRoutes:
@@ -29,6 +34,8 @@ class ResultRoutes:
             web.get("/v1/jobs/{uid}/chunks", self.chunks),
             web.get("/v1/jobs/{uid}/results", self.results),
             web.get("/v1/jobs/{uid}/snapshot.jpg", self.snapshot),
+            web.get("/v1/jobs/{uid}/shots", self.shots),
+            web.get("/v1/jobs/{uid}/shots/{track}.jpg", self.shot),
             web.get("/v1/jobs/{uid}/live", self.live),
         ]
 
@@ -58,6 +65,26 @@ class ResultRoutes:
         picture = one.run.pictures[_analytics(request, one)].latest or await _read(one, snapshot_key(view.prefix))
         if picture is None:
             raise ApiError(404, "NO_PICTURE", "there is no picture yet")
+        return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+    async def shots(self, request: web.Request) -> web.Response:
+        """The tracks that have a best shot; of those that are still there also what it shows."""
+        one, _ = self._view(request)
+        shots = one.run.shots[_analytics(request, one)]
+        open_tracks = {shot.track_id: shot for shot in shots.tracks}
+        numbers = await _from_archive(shots.numbers())
+        listed = [_shot(number, open_tracks.get(number)) for number in numbers]
+        return web.json_response({"shots": listed}, headers={"Cache-Control": "no-store"})
+
+    async def shot(self, request: web.Request) -> web.Response:
+        """The best picture of a track."""
+        one, _ = self._view(request)
+        track = request.match_info["track"]
+        if not (track.isascii() and track.isdigit() and len(track) <= _LONGEST_ID):
+            raise ApiError(400, "BAD_REQUEST", f"a track id is a number, got {track!r}")
+        picture = await _from_archive(one.run.shots[_analytics(request, one)].read(int(track)))
+        if picture is None:
+            raise ApiError(404, "NO_PICTURE", f"there is no picture of a track {track}")
         return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     async def live(self, request: web.Request) -> web.StreamResponse:
@@ -118,9 +145,30 @@ def _offset(request: web.Request, view: LogView, *, is_live: bool) -> int:
     return int(text)
 
 
+def _shot(track_id: int, shot: Shot | None) -> dict[str, object]:
+    if shot is None:
+        return {"track_id": track_id, "ended": True}
+    left, top, right, bottom = shot.area
+    return {
+        "track_id": track_id,
+        "ended": False,
+        "class": shot.label,
+        "confidence": round(shot.confidence, 4),
+        "quality": round(shot.quality, 2),
+        "frame_index": shot.moment.frame_index,
+        "pts": shot.moment.pts,
+        "capture_time": shot.moment.capture_time,
+        "area": {"left": left, "top": top, "width": right - left, "height": bottom - top},
+    }
+
+
 async def _read(one: Running, key: str) -> bytes | None:
     threads = one.run.threads
+    return await _from_archive(threads.call(threads.store.read, key))
+
+
+async def _from_archive(answer: Awaitable[T]) -> T:
     try:
-        return await threads.call(threads.store.read, key)
+        return await answer
     except ArchiveError as error:
         raise ApiError(503, "ARCHIVE", str(error)) from error

@@ -25,6 +25,7 @@ from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
+from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.sources.clock import SystemClock
 from videofleet_worker.sources.events import SourceInfo
 
@@ -73,8 +74,9 @@ class _Stage:
 
     async def epoch(self, number: int, source: SourceInfo) -> _Epoch:
         pictures = Pictures(self._threads, f"{PREFIX}/snapshot.jpg", self._executor, SystemClock())
-        run = AnalyticsRun(_plan(), "run-1", await see_log(self._threads, PREFIX), pictures)
-        run.opened(source, SEALS_AT_THE_END)
+        shots = Shots(self._threads, PREFIX, self._executor)
+        run = AnalyticsRun(_plan(), "run-1", await see_log(self._threads, PREFIX), pictures, shots)
+        run.opened(source, SEALS_AT_THE_END, None)
         return _Epoch(number, source, run)
 
     def chunks(self) -> list[dict[str, Any]]:

@@ -1,17 +1,24 @@
 """Recorded sources on a real worker: results, pictures, ends, refusals."""
 
+import asyncio
 import io
+import itertools
 import json
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from tests.support.cameras import CameraSimulator
+from tests.support.cameras import CLIP, CameraSimulator
+from tests.support.pictures import pictures
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import chunks_of, frames_of
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_api.results import Chunk, RunResult
+from videofleet_worker.outputs.shots import area_around
 
 PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "track"}]
 
@@ -57,6 +64,58 @@ async def test_people_are_detected_tracked_and_told(
     assert shared_worker.metric(f"videofleet_frames_processed_total{sample}") == 25
     assert shared_worker.metric(f"videofleet_archive_bytes_total{sample}") > 1000
     assert shared_worker.metric('videofleet_streams{state="ended"}') == 1
+
+
+async def test_every_track_has_its_best_picture_cut_from_the_frame_that_shows_it_best(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25))
+    await client.until(uid, {JobState.RUNNING})
+    seen: list[dict[str, Any]] = []
+    async with asyncio.timeout(60):
+        while not seen:
+            listed = (await client.get(f"/v1/jobs/{uid}/shots")).body["shots"]
+            seen = [one for one in listed if not one["ended"]]
+    assert all(one["class"] == "person" and one["quality"] > 0 for one in seen)
+
+    await client.until(uid, {JobState.ENDED})
+    tracks = (await client.get(f"/v1/jobs/{uid}/results")).body["tracks"]
+    assert len(tracks) >= 3
+    folder = shared_worker.archive / "default" / uid / "1" / "main"
+    frames = pictures(CLIP, 25)
+    chunks = chunks_of(await client.log(uid))
+    for track in tracks:
+        assert track["best_shot"] == f"shots/{track['track_id']}.jpg"
+        jpeg = (folder / track["best_shot"]).read_bytes()
+        assert (await client.get(f"/v1/jobs/{uid}/shots/{track['track_id']}.jpg")).body == jpeg
+        shot = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
+        assert any(_shows(shot, frames[index], roi) for index, roi in _places(chunks, track["track_id"]))
+    assert (await client.get(f"/v1/jobs/{uid}/shots/999999.jpg")).body["code"] == "NO_PICTURE"
+    assert (await client.get(f"/v1/jobs/{uid}/shots/x.jpg")).body["code"] == "BAD_REQUEST"
+
+
+def _places(chunks: list[dict[str, Any]], track: int) -> list[tuple[int, dict[str, int]]]:
+    """Frame and box of every sighting of a track."""
+    return [
+        (chunk["stream_info"]["frame_index"], target["roi"])
+        for chunk in chunks
+        for result in chunk["delta"]["results"]
+        for target in result["targets"]
+        if target.get("track_id") == track
+    ]
+
+
+def _shows(shot: npt.NDArray[np.int_], frame: npt.NDArray[np.uint8], roi: dict[str, int]) -> bool:
+    """Whether the picture is the frame around a box, at full resolution."""
+    box = (roi["left"], roi["top"], roi["left"] + roi["width"], roi["top"] + roi["height"])
+    left, top, right, bottom = area_around(box, (frame.shape[1], frame.shape[0]))
+    # The log has whole pixels: the corner may be a chroma sample off.
+    for x, y in itertools.product((left - 2, left, left + 2), (top - 2, top, top + 2)):
+        part = frame[max(0, y) : y + shot.shape[0], max(0, x) : x + shot.shape[1]]
+        same_size = abs(shot.shape[0] - (bottom - top)) <= 3 and abs(shot.shape[1] - (right - left)) <= 3
+        if same_size and part.shape == shot.shape and np.abs(part - shot).mean() < 4:
+            return True
+    return False
 
 
 async def test_results_can_be_read_from_any_offset_and_while_they_come(

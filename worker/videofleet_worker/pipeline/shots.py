@@ -1,0 +1,183 @@
+"""The best shot of each track of an analytics, from the frame that shows it to the archive."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+from videofleet_api.results import StreamInfo
+from videofleet_worker.archive.errors import ArchiveError
+from videofleet_worker.archive.shots import shot_key, stored_shots
+from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.outputs.shots import MOST, BestShots, Candidate, Moment, Shot, area_around, cut_out, quality
+from videofleet_worker.pipeline.objects import FoundObject
+from videofleet_worker.pipeline.pictures import SharedFrame
+
+_LOGGER: Final = logging.getLogger(__name__)
+_RETRY_SECONDS: Final = 2.0
+
+
+class Shots:
+    """Cuts pictures out of frames while they are at hand, and stores the best one of a track when the track ends.
+
+    At most one frame is being cut at a time. For a recorded source the next one waits for that; of a live one it is
+    passed over, and the object gets its picture from a later frame.
+    """
+
+    def __init__(
+        self,
+        threads: StoreThreads,
+        prefix: str,
+        executor: Executor,
+        on_end: Callable[[Shot], None] = lambda shot: None,
+    ) -> None:
+        """`on_end` gets the shot of every track that has ended."""
+        self.live = False
+        self.keep: int | None = None
+        """How many stay stored, None for all."""
+        self.lost = 0
+        """Shots that the archive did not take."""
+        self._threads = threads
+        self._prefix = prefix
+        self._executor = executor
+        self._on_end = on_end
+        self._best = BestShots()
+        self._masks = 0
+        self._cutting: asyncio.Task[None] | None = None
+        self._waiting: deque[Shot] = deque()
+        self._storing: asyncio.Task[None] | None = None
+        self._stored: deque[int] | None = None
+
+    @property
+    def tracks(self) -> list[Shot]:
+        """The shots of the tracks that are there now."""
+        return self._best.all()
+
+    async def offer(
+        self, shared: SharedFrame, objects: Sequence[FoundObject], info: StreamInfo, lost_seconds: float
+    ) -> None:
+        """A frame was analysed. Keeps it as long as it is needed. A track ends when unseen for `lost_seconds`."""
+        size = shared.frame.width, shared.frame.height
+        found = [_candidate(one, size) for one in objects if one.track_id]
+        if self._cutting is not None and not self.live:
+            # What is wanted now depends on what it gives.
+            await asyncio.wait([self._cutting])
+        wanted = self._best.see(found, info.pts)
+        if wanted and (self._cutting is None or self._cutting.done()):
+            moment = Moment(info.frame_index, info.pts, info.capture_time)
+            self._cutting = asyncio.create_task(self._cut(shared.keep(), wanted, moment), name=f"shots {self._prefix}")
+        for shot in self._best.ended(info.pts, lost_seconds):
+            self._end(shot)
+
+    async def keep_masked(self, masks: int) -> None:
+        """No picture of a frame with privacy masks of an earlier number is kept from here on, but those of tracks that
+        have ended."""
+        if masks <= self._masks:
+            return
+        self._masks = masks
+        if self._cutting is not None:
+            await asyncio.wait([self._cutting])
+        self._best.forget_pictures()
+
+    async def read(self, track_id: int) -> bytes | None:
+        """The picture of a track, None where there is none. Raises ArchiveError."""
+        shot = self._best.of(track_id) or next((one for one in self._waiting if one.track_id == track_id), None)
+        if shot is not None and shot.jpeg is not None:
+            return shot.jpeg
+        return await self._threads.call(self._threads.store.read, shot_key(self._prefix, track_id))
+
+    async def numbers(self) -> list[int]:
+        """The tracks that have a shot, in memory or in the archive. Raises ArchiveError."""
+        stored = await self._threads.call(stored_shots, self._threads.store, self._prefix)
+        return sorted({*stored, *(one.track_id for one in (*self.tracks, *self._waiting))})
+
+    async def finish(self) -> None:
+        """Store what there is."""
+        if self._cutting is not None:
+            await asyncio.wait([self._cutting])
+        for shot in self._best.end():
+            self._end(shot)
+        if self._storing is not None:
+            self._storing.cancel()
+            await asyncio.wait([self._storing])
+        if not await self._store_waiting():
+            self.lost += len(self._waiting)
+            _LOGGER.warning("the archive did not take %d best shots", len(self._waiting))
+
+    def abandon(self) -> None:
+        """End at once; what is not stored is lost."""
+        if self._storing is not None:
+            self._storing.cancel()
+
+    async def _cut(self, shared: SharedFrame, wanted: Sequence[Candidate], moment: Moment) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            shots = await loop.run_in_executor(self._executor, _shots, shared, wanted, moment)
+        finally:
+            shared.release()
+        for shot in shots:
+            for surplus in self._best.keep(shot):
+                self._store(surplus)
+
+    def _end(self, shot: Shot) -> None:
+        self._on_end(shot)
+        if shot.jpeg is not None:
+            self._store(shot)
+
+    def _store(self, shot: Shot) -> None:
+        if len(self._waiting) >= MOST:
+            self._waiting.popleft()
+            self.lost += 1
+        self._waiting.append(shot)
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.create_task(self._keep_storing(), name=f"store shots {self._prefix}")
+
+    async def _keep_storing(self) -> None:
+        while True:
+            if await self._store_waiting():
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _store_waiting(self) -> bool:
+        """Whether everything that waits could be stored."""
+        try:
+            while self._waiting:
+                shot = self._waiting[0]
+                assert shot.jpeg is not None, "only pictures wait"
+                await self._threads.call(self._threads.store.replace, shot_key(self._prefix, shot.track_id), shot.jpeg)
+                # Meanwhile a full queue may have dropped it.
+                if self._waiting and self._waiting[0] is shot:
+                    self._waiting.popleft()
+                await self._drop_oldest(shot.track_id)
+        except ArchiveError as error:
+            _LOGGER.warning("the archive does not take a best shot: %s", error)
+            return False
+        return True
+
+    async def _drop_oldest(self, newest: int) -> None:
+        if self.keep is None:
+            return
+        if self._stored is None:
+            self._stored = deque(await self._threads.call(stored_shots, self._threads.store, self._prefix))
+        elif newest not in self._stored:
+            self._stored.append(newest)
+        while len(self._stored) > self.keep:
+            await self._threads.call(self._threads.store.delete, [shot_key(self._prefix, self._stored[0])])
+            self._stored.popleft()
+
+
+def _candidate(one: FoundObject, size: tuple[int, int]) -> Candidate:
+    return Candidate(one.track_id, one.label, one.confidence, one.box, quality(one.box, one.confidence, size))
+
+
+def _shots(shared: SharedFrame, wanted: Sequence[Candidate], moment: Moment) -> list[Shot]:
+    frame = shared.frame
+    size = frame.width, frame.height
+    shots = []
+    for one in wanted:
+        area = area_around(one.box, size)
+        jpeg = cut_out(frame.planes, area, full_range=frame.full_range)
+        shots.append(Shot(one.track_id, one.label, one.confidence, one.quality, one.box, area, size, moment, jpeg))
+    return shots
