@@ -129,9 +129,10 @@ class Pictures:
         following: _Candidate | None = candidate
         while following is not None:
             await self._draw(following)
+            if self._waiting is None and self._clock.monotonic() >= self._save_due:
+                await self._save()
+            # Last of all: what came while the picture was saved would otherwise hold its frame until another one comes.
             following, self._waiting = self._waiting, None
-        if self._clock.monotonic() >= self._save_due:
-            await self._save()
 
     async def _draw(self, candidate: _Candidate) -> None:
         loop = asyncio.get_running_loop()
