@@ -60,6 +60,25 @@ async def test_settings_that_cannot_be_applied_end_the_job_as_they_would_at_its_
     assert "persn" in (last.message or "")
 
 
+async def test_another_when_chooses_from_the_next_frame_on(
+    client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    def followed(settings: str, kind: str) -> Entry:
+        steps = [{"model": "detect"}, {"model": "track", "when": {"classIs": [kind]}}]
+        url = simulator.http("/vtest.mp4")
+        job = file_job(url, uid, maxFrames=60, analytics=[{"name": "main", "steps": steps}])
+        return job.model_copy(update={"settings": settings})
+
+    reports = await edited_in_the_middle(client, followed("people", "person"), followed("dogs", "dog"))
+    assert (reports[-1].state, reports[-1].settings) == (JobState.ENDED, "dogs")
+    chunks = chunks_of(await client.log(uid))[:-1]
+    tracked = [bool(_tracks(chunk)) for chunk in chunks]
+    assert tracked[0]
+    assert not tracked[-1]
+    assert tracked == sorted(tracked, reverse=True), "first people are followed, then nobody is"
+    assert all(_targets(chunk) for chunk in chunks), "what is not followed passes through"
+
+
 async def test_settings_without_their_spec_are_asked_for_and_the_stream_goes_on(
     client: WorkerClient, simulator: CameraSimulator, uid: str
 ) -> None:
