@@ -1,6 +1,7 @@
 """Undisturbed lives and what edits do: which writes are made, and how many."""
 
 import asyncio
+from typing import Any
 
 from tests.cluster.operator.conftest import Replicas, Shared
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
@@ -134,6 +135,30 @@ async def test_thresholds_are_changed_on_the_running_stream(world: World) -> Non
     assert len(world.history("camera")) == writes + 1
     assert (status["epoch"], status["run"], status["transitions"]) == (1, 1, 2)
     assert status["settingsDigest"] == worker.assigned["camera"].settings
+    assert world.scripts.seen["camera"] == [1], "the worker never stopped"
+
+
+async def test_zones_lines_and_masks_are_changed_on_the_running_stream(world: World) -> None:
+    await world.pool()
+    await world.until_workers(1)
+    await world.job("camera")
+    await world.until("camera", "INPROGRESS", epoch=1)
+    corners = [{"x": 0, "y": 0}, {"x": 0.5, "y": 0}, {"x": 0.5, "y": 1}]
+    regions: dict[str, Any] = {
+        "zones": [{"name": "door", "polygon": corners, "minDwell": 5}],
+        "lines": [{"name": "gate", "from": corners[0], "to": corners[2]}],
+        "privacyMasks": [{"polygon": corners, "mode": "blur"}],
+    }
+    generation = 1
+    for edited in (*({name: value} for name, value in regions.items()), dict.fromkeys(regions)):
+        await world.edit(JOBS, "camera", **edited)
+        generation += 1
+        status = await world.until("camera", "INPROGRESS", observedGeneration=generation)
+        assert (status["epoch"], status["run"], status["transitions"]) == (1, 1, 2)
+        if generation == 4:
+            spec = world.worker().spec("camera").spec
+            assert (spec.zones[0].min_dwell, spec.lines[0].to.y, spec.privacy_masks[0].mode) == (5, 1, "blur")
+    assert world.worker().spec("camera").spec.zones == []
     assert world.scripts.seen["camera"] == [1], "the worker never stopped"
 
 

@@ -82,10 +82,12 @@ class DecodeSession:
 
     def use(self, masks: messages.UseMasks) -> None:
         """Have the child burn other masks into what it decodes from now on; it ends if it cannot be told."""
+        if self._over:
+            return
         try:
             self._socket.send(masks.model_dump_json().encode())
         except (BrokenPipeError, ConnectionResetError):
-            # It has ended, and delivers nothing any more.
+            # It has ended, and delivers nothing any more; it is about to be heard of.
             return
         except OSError as error:
             message = f"privacyMasks cannot be handed to the decoder ({error.strerror}); it was stopped"

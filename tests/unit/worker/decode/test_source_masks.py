@@ -1,6 +1,8 @@
 """Privacy masks on their way from a source's request into its frames."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import av
@@ -99,6 +101,29 @@ async def test_a_connection_begins_with_the_masks_of_the_moment(clip: Path, make
 
     outcome = await read(source, check)
     assert len(outcome.indexes) == 30
+
+
+async def test_masks_of_a_source_that_is_over_are_nobodys(clip: Path, make_source: MakeSource) -> None:
+    source = make_source(clip)
+    outcome = await read(source)
+    assert source.use_masks([LEFT]) == 1
+    assert outcome.error is None
+
+
+async def test_a_decoder_that_does_not_listen_is_stopped(clip: Path, make_source: MakeSource) -> None:
+    source = make_source(clip, slots=1)
+    frames = source.frames()
+    async with asyncio.timeout(DEADLINE):
+        frame = await anext(frames)
+        assert source.pid is not None
+        os.kill(source.pid, signal.SIGSTOP)
+        corners = tuple((one / 40, (one * 7 % 40) / 40) for one in range(32))
+        for _ in range(2000):
+            source.use_masks([Mask(corners)] * 16)
+        frame.release()
+        with pytest.raises(SourceError, match="privacyMasks cannot be handed to the decoder"):
+            await anext(frames)
+    await source.close()
 
 
 async def test_a_mask_that_the_decoder_cannot_use_ends_the_source(clip: Path, make_source: MakeSource) -> None:

@@ -31,10 +31,12 @@ def web() -> Iterator[WebServer]:
         yield server
 
 
-async def targets_of(client: WorkerClient, web: WebServer, uid: str, *steps: dict[str, Any]) -> list[list[Target]]:
+async def targets_of(
+    client: WorkerClient, web: WebServer, uid: str, *steps: dict[str, Any], **spec: Any
+) -> list[list[Target]]:
     """What a job with these steps tells of each frame of the clip."""
     analytics = [{"name": "main", "steps": list(steps)}]
-    await client.assign(file_job(web.url("/astronaut.mp4"), uid, analytics=analytics))
+    await client.assign(file_job(web.url("/astronaut.mp4"), uid, analytics=analytics, **spec))
     last = (await client.until(uid, TERMINAL))[-1]
     assert last.state is JobState.ENDED, last.message
     chunks = [one for one in chunks_of(await client.log(uid)) if one["finish_reason"] is None]
@@ -105,6 +107,35 @@ async def test_writing_in_whole_frames_is_read(client: WorkerClient, web: WebSer
         texts = {one.text for one in targets}
         assert {"Gate 42 closes 17:40", "ENTRANCE"} <= texts
         assert all(one.class_ == "text" for one in targets)
+
+
+@pytest.mark.parametrize("mode", ["black", "blur"])
+async def test_no_step_sees_what_is_under_a_mask(client: WorkerClient, web: WebServer, uid: str, mode: str) -> None:
+    """Steps that cut from the frame at full resolution, the first one among them."""
+    masks = [_mask(FACE, mode), _mask((60, 180, 560, 260), mode)]
+    faces = await targets_of(client, web, f"{uid}-face", {"model": "face"}, privacyMasks=masks)
+    assert faces == [[]] * FRAMES
+    inside = await targets_of(
+        client,
+        web,
+        f"{uid}-inside",
+        {"model": "detect", "parameters": {"classes": ["person"], "confidence": 0.1}},
+        {"model": "face", "when": {"classIs": ["person"]}},
+        privacyMasks=masks,
+    )
+    assert {one.class_ for targets in inside for one in targets} == {"person"}, "who is not covered is still found"
+    texts = {
+        one.text
+        for targets in await targets_of(client, web, uid, {"model": "ocr"}, privacyMasks=masks)
+        for one in targets
+    }
+    assert texts == {"ENTRANCE"}
+
+
+def _mask(box: tuple[int, ...], mode: str) -> dict[str, Any]:
+    left, top, right, bottom = box[0] / 1280, box[1] / 720, box[2] / 1280, box[3] / 720
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    return {"polygon": [{"x": x, "y": y} for x, y in corners], "mode": mode}
 
 
 @pytest.mark.parametrize(
