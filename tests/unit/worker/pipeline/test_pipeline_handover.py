@@ -38,7 +38,12 @@ PERSON = Findings(Detections(np.array([[0.1, 0.1, 0.4, 0.9]], np.float32), np.ar
 
 def _plan() -> AnalyticsPlan:
     steps = [{"model": "detect"}, {"model": "track"}]
-    document = {"source": {"url": "rtsp://host/a"}, "analytics": [{"name": "main", "steps": steps}]}
+    corners = [{"x": 0, "y": 0.5}, {"x": 1, "y": 0.5}, {"x": 1, "y": 1}, {"x": 0, "y": 1}]
+    document = {
+        "source": {"url": "rtsp://host/a"},
+        "analytics": [{"name": "main", "steps": steps}],
+        "zones": [{"name": "below", "polygon": corners}],
+    }
     return make_plan(JobSpec.model_validate(document), ModelRegistry.load()).analytics[0]
 
 
@@ -134,6 +139,20 @@ async def test_ids_numbers_and_times_go_on(stage: _Stage) -> None:
         {one["track_id"] for one in chunk["delta"]["results"][0]["targets"] if "track_id" in one} for chunk in chunks
     ]
     assert max(set().union(*ids[:10])) < min(set().union(*ids[10:]))
+
+
+@pytest.mark.parametrize("source", [CAMERA, FILE], ids=["camera", "file"])
+async def test_who_stands_in_a_zone_is_counted_once_over_all_epochs(stage: _Stage, source: SourceInfo) -> None:
+    for number in (1, 2, 3):
+        epoch = await stage.epoch(number, source)
+        await epoch.frames(range(10 * number - 10, 10 * number - 5))
+        await epoch.own()
+        await epoch.frames(range(10 * number - 5, 10 * number))
+        await epoch.run.close()
+    zones = [chunk["delta"]["results"][0]["zones"][0] for chunk in stage.chunks()]
+    assert len(zones) == 30
+    assert {tuple(zone["entered"].items()) for zone in zones} == {(("person", 1),)}
+    assert {tuple(zone["left"].items()) for zone in zones} == {()}
 
 
 async def test_until_then_the_former_worker_writes_on_and_nothing_is_written_here(stage: _Stage) -> None:
