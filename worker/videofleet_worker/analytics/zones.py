@@ -115,7 +115,8 @@ class ZoneWatch:
         """Whoever an earlier epoch left inside and has not been found by now has left meanwhile."""
         for name, counts in self._carried.items():
             for label, count in counts.items():
-                self._left.add(name, label, count)
+                if count:
+                    self._left.add(name, label, count)
         self._carried = {}
 
     def _where(self, seen: Sighting) -> BoolArray:

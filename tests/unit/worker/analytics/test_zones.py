@@ -159,6 +159,13 @@ def test_counts_go_on_and_those_inside_are_not_counted_again() -> None:
     assert stage.watch.totals.zones[0].inside == {"person": 3}
 
 
+def test_when_all_are_found_again_nobody_has_left() -> None:
+    stage = Stage([MIDDLE], before=Totals(zones=(ZoneTotals("middle", {"person": 1}, {}),)))
+    stage.walk(1, *[INSIDE] * 30)
+    assert stage.watch.totals.zones == (ZoneTotals("middle", {"person": 1}, {}),)
+    assert stage.events == [], "a stay goes on without an event, under a new number"
+
+
 def test_those_inside_who_are_not_found_again_have_left() -> None:
     before = Totals(zones=(ZoneTotals("middle", {"person": 5}, {"person": 3}),))
     stage = Stage([MIDDLE], before=before)

@@ -3,8 +3,10 @@
 from collections import Counter
 from typing import Any
 
+import yaml
+
 from tests.support.cameras import CameraSimulator
-from tests.support.worker_client import WorkerClient, file_job
+from tests.support.worker_client import REPOSITORY, WorkerClient, file_job
 from tests.unit.worker.server.conftest import chunks_of
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import TERMINAL, JobState
@@ -121,6 +123,15 @@ async def test_zones_change_while_a_stream_runs(client: WorkerClient, simulator:
     assert results[first]["zones"][0]["entered"].get("person", 0) >= 1, "who is there has entered"
     ids = [{target.get("track_id") for target in result["targets"]} for result in results]
     assert ids[first - 1] & ids[first], "tracks go on"
+
+
+async def test_the_example_counts(client: WorkerClient, simulator: CameraSimulator, uid: str) -> None:
+    spec = yaml.safe_load((REPOSITORY / "examples" / "zones.yaml").read_text())["spec"]
+    watched = {name: spec[name] for name in ("analytics", "zones", "lines", "privacyMasks")}
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=200, **watched))
+    assert (await client.until(uid, TERMINAL))[-1].state is JobState.ENDED
+    results = results_of(await client.log(uid))
+    assert min(count(results, kind) for kind in ("zone_enter", "zone_leave", "line_cross")) >= 1
 
 
 async def test_a_class_that_no_model_has_is_refused(client: WorkerClient, simulator: CameraSimulator, uid: str) -> None:
