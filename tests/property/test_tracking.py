@@ -8,7 +8,9 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videofleet_worker.tracking.bytetrack import ByteTracker, TrackerSettings
+from tests.support.plain_tracking import PlainByteTrack, Seen
+from videofleet_worker.tracking.bytetrack import ByteTracker
+from videofleet_worker.tracking.settings import TrackerSettings
 
 SETTINGS = TrackerSettings(high_score=0.5, low_score=0.2, new_track_score=0.6, lost_seconds=0.5)
 
@@ -100,3 +102,23 @@ def test_the_unit_of_length_does_not_matter(clip: Clip, scale: float) -> None:
     for frame in frames(clip):
         moved = Shown(frame.pts, frame.boxes * scale, frame.scores, frame.classes)
         np.testing.assert_array_equal(track(here, frame), track(there, moved))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.04, 1 / 30, 0.1]))
+def test_it_is_the_tracker_of_the_paper_told_step_by_step(seed: int, period: float) -> None:
+    random = np.random.default_rng(seed)
+    ours, plain = ByteTracker(SETTINGS), PlainByteTrack(SETTINGS)
+    corners, speeds = random.uniform(0, 200, (5, 2)), random.normal(0, 4, (5, 2))
+    sizes, kinds = random.uniform(40, 90, (5, 2)), random.integers(0, 2, 5)
+    for number in range(25):
+        corners += speeds
+        shown = random.permutation(5)[: random.integers(0, 6)]
+        left_top = corners[shown] + random.normal(0, 3, (len(shown), 2))
+        boxes = np.concatenate((left_top, left_top + sizes[shown]), axis=1)
+        scores = np.where(random.random(len(shown)) < 0.25, 0.3, 0.7) + random.uniform(-0.15, 0.2, len(shown))
+        ids = ours.update(boxes, scores, kinds[shown], number * period)
+        rows = zip(boxes.tolist(), scores.tolist(), kinds[shown].tolist(), strict=True)
+        assert ids.tolist() == plain.update(
+            [Seen(tuple(box), score, kind) for box, score, kind in rows], number * period
+        )
+    assert ours.highest_id == plain.highest

@@ -13,7 +13,7 @@ from videofleet_worker.models.manifest import ModelManifest
 from videofleet_worker.models.registry import Model, ModelRegistry
 from videofleet_worker.pipeline.regions import NOTHING_WATCHED, Watched, check_regions, masks, watched
 from videofleet_worker.pipeline.stepplan import EVERYTHING, LaterStep, RefusedError, When, plan_steps
-from videofleet_worker.tracking.bytetrack import TrackerSettings
+from videofleet_worker.tracking.settings import TrackerSettings
 
 __all__ = ["AnalyticsPlan", "Inference", "Plan", "RefusedError", "make_plan"]
 

@@ -1,45 +1,85 @@
 """Which track gets which detection."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
 import lap
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
-_NO_PAIRS: IntArray = np.zeros(0, np.int64)
+# A track's row, a detection's column, and how much they are alike.
+Pair = tuple[int, int, float]
 
 
-def assign(similarity: FloatArray, least: float) -> tuple[IntArray, IntArray]:
-    """The pairs (rows, columns) of [n, m] that together are most similar, none of them less than `least`.
+def assign(pairs: Sequence[Pair], least: float) -> dict[int, int]:
+    """The columns that rows get so that all together are most similar; each row and column is used once at most.
 
-    Leaving a row and a column alone counts as a pair of similarity `least`, as in ByteTrack.
+    Only `pairs` are possible, none of them less similar than `least`. Leaving a row and a column alone counts as a pair
+    of similarity `least`, as in ByteTrack.
     """
-    possible = similarity >= least
-    row_choices = possible.sum(axis=1)
-    if not row_choices.any():
-        return _NO_PAIRS, _NO_PAIRS
-    column_choices = possible.sum(axis=0)
-    # Most objects stand alone: two that can only be each other's pair need no solver, whose time grows with the cube.
-    certain = possible & (row_choices == 1)[:, None] & (column_choices == 1)[None, :]
-    rows, columns = certain.nonzero()
-    row_choices[rows] = 0
-    column_choices[columns] = 0
-    open_rows, open_columns = row_choices.nonzero()[0], column_choices.nonzero()[0]
-    if not len(open_rows):
-        return rows, columns
-    more_rows, more_columns = _solve(similarity[open_rows[:, None], open_columns], least)
-    return (
-        np.concatenate((rows, open_rows[more_rows])),
-        np.concatenate((columns, open_columns[more_columns])),
-    )
+    best = {row: column for row, column, _ in pairs}
+    if len(best) == len(pairs) == len(set(best.values())):
+        return best  # all stand alone
+    in_row = Counter([row for row, _, _ in pairs])
+    in_column = Counter([column for _, column, _ in pairs])
+    found: dict[int, int] = {}
+    contested: list[Pair] = []
+    for pair in pairs:
+        row, column, _ = pair
+        if in_row[row] == 1 == in_column[column]:
+            found[row] = column
+        else:
+            contested.append(pair)
+    certain, open_ = _settled(sorted(contested, key=_rank), least)
+    found |= certain
+    return found | _solve(open_, least) if open_ else found
 
 
-def _solve(similarity: FloatArray, least: float) -> tuple[IntArray, IntArray]:
-    """The same by the Jonker-Volgenant algorithm, every pair looked at."""
-    _, column_of_row, _ = lap.lapjv(1 - similarity, extend_cost=True, cost_limit=1 - least)
-    rows = np.flatnonzero(column_of_row >= 0)
-    columns = column_of_row[rows].astype(np.int64)
-    # A pair exactly at the limit costs as much as none, and either may come back; so may one a rounding below it.
-    good = similarity[rows, columns] >= least
-    return rows[good], columns[good]
+def _rank(pair: Pair) -> tuple[float, int, int]:
+    """The most similar first; of equals the oldest track's, then the most confident detection's."""
+    row, column, similarity = pair
+    return -similarity, row, column
+
+
+def _settled(pairs: Iterable[Pair], least: float) -> tuple[dict[int, int], list[Pair]]:
+    """Of pairs, best first, those that are in a best choice for certain, and the pairs that are still open.
+
+    Taking a pair shuts out at most one other of its row and one of its column: one that brings as much as the best of
+    these two together is never the wrong one.
+    """
+    of_row: dict[int, list[Pair]] = {}
+    of_column: dict[int, list[Pair]] = {}
+    ordered = list(pairs)
+    for pair in ordered:
+        of_row.setdefault(pair[0], []).append(pair)
+        of_column.setdefault(pair[1], []).append(pair)
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for pair in ordered:
+        row, column, similarity = pair
+        if row in found or column in taken:
+            continue
+        rivals = 0.0
+        for other in of_row[row]:
+            if other is not pair and other[1] not in taken:
+                rivals = other[2] - least
+                break
+        for other in of_column[column]:
+            if other is not pair and other[0] not in found:
+                rivals += other[2] - least
+                break
+        if similarity - least >= rivals:
+            found[row] = column
+            taken.add(column)
+    return found, [pair for pair in ordered if pair[0] not in found and pair[1] not in taken]
+
+
+def _solve(pairs: Iterable[Pair], least: float) -> dict[int, int]:
+    """The same by the Jonker-Volgenant algorithm, whose time grows with the cube."""
+    similarity = {(row, column): similarity for row, column, similarity in pairs}
+    rows = sorted({row for row, _ in similarity})
+    columns = sorted({column for _, column in similarity})
+    # What is impossible costs more than leaving both alone.
+    cost = np.array([[1 - similarity.get((row, column), least - 1) for column in columns] for row in rows])
+    _, column_of_row, _ = lap.lapjv(cost, extend_cost=True, cost_limit=1 - least)
+    found = ((row, columns[place]) for row, place in zip(rows, column_of_row.tolist(), strict=True) if place >= 0)
+    return {row: column for row, column in found if (row, column) in similarity}

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from videofleet_worker.tracking.bytetrack import ByteTracker, TrackerSettings
+from videofleet_worker.tracking.bytetrack import ByteTracker
+from videofleet_worker.tracking.settings import TrackerSettings
 
 SETTINGS = TrackerSettings(high_score=0.5, low_score=0.1, new_track_score=0.6, lost_seconds=1.0)
 PERIOD = 0.1

@@ -2,40 +2,9 @@
 
 import numpy as np
 
+from tests.support.plain_tracking import EightStates
 from videofleet_worker.tracking import kalman
 from videofleet_worker.tracking.kalman import FloatArray
-
-
-class EightStates:
-    """One track's filter as the papers write it: a mean of 8 and a covariance of 8x8, time in frames."""
-
-    def __init__(self, measured: FloatArray) -> None:
-        height = measured[3]
-        self.mean = np.concatenate((measured, np.zeros(4)))
-        deviations = [height / 10, height / 10, 1e-2, height / 10, height / 16, height / 16, 1e-5, height / 16]
-        self.covariance = np.diag(np.square(deviations))
-
-    def predict(self, steps: float) -> None:
-        height = self.mean[3]
-        position = np.square([height / 20, height / 20, 1e-2, height / 20])
-        speed = np.square([height / 160, height / 160, 1e-5, height / 160])
-        motion = np.eye(8)
-        motion[:4, 4:] = steps * np.eye(4)
-        noise = np.zeros((8, 8))
-        noise[:4, :4] = np.diag(steps * position + steps**3 / 3 * speed)
-        noise[:4, 4:] = noise[4:, :4] = np.diag(steps**2 / 2 * speed)
-        noise[4:, 4:] = np.diag(steps * speed)
-        self.mean = motion @ self.mean
-        self.covariance = motion @ self.covariance @ motion.T + noise
-
-    def correct(self, measured: FloatArray) -> None:
-        height = self.mean[3]
-        measurement_noise = np.diag(np.square([height / 20, height / 20, 1e-1, height / 20]))
-        projection = np.eye(4, 8)
-        total = projection @ self.covariance @ projection.T + measurement_noise
-        gain = self.covariance @ projection.T @ np.linalg.inv(total)
-        self.mean = self.mean + gain @ (measured - projection @ self.mean)
-        self.covariance = self.covariance - gain @ total @ gain.T
 
 
 def some_boxes(random: np.random.Generator, count: int) -> FloatArray:
@@ -57,11 +26,11 @@ def test_it_is_the_filter_of_eight_states() -> None:
             one.correct(row)
     diagonal = np.arange(4)
     for index, one in enumerate(plain):
-        np.testing.assert_allclose(filters[kalman.VALUE, index], one.mean[:4])
-        np.testing.assert_allclose(filters[kalman.SPEED, index], one.mean[4:], atol=1e-12)
-        np.testing.assert_allclose(filters[kalman.VALUE_VARIANCE, index], one.covariance[diagonal, diagonal])
-        np.testing.assert_allclose(filters[kalman.COVARIANCE, index], one.covariance[diagonal, diagonal + 4])
-        np.testing.assert_allclose(filters[kalman.SPEED_VARIANCE, index], one.covariance[diagonal + 4, diagonal + 4])
+        np.testing.assert_allclose(filters[index, kalman.VALUE], one.mean[:4])
+        np.testing.assert_allclose(filters[index, kalman.SPEED], one.mean[4:], atol=1e-12)
+        np.testing.assert_allclose(filters[index, kalman.VALUE_VARIANCE], one.covariance[diagonal, diagonal])
+        np.testing.assert_allclose(filters[index, kalman.COVARIANCE], one.covariance[diagonal, diagonal + 4])
+        np.testing.assert_allclose(filters[index, kalman.SPEED_VARIANCE], one.covariance[diagonal + 4, diagonal + 4])
         np.testing.assert_allclose(one.covariance[0, [1, 2, 3, 5, 6, 7]], 0, atol=1e-9)
 
 
@@ -77,10 +46,10 @@ def test_a_steady_motion_is_learnt_and_carried_on() -> None:
     for frame in range(1, 40):
         filters = kalman.predict(filters, 1)
         filters = kalman.correct(filters, kalman.to_measurements(first + frame * motion))
-    np.testing.assert_allclose(filters[kalman.SPEED, 0, :2], [2.0, 1.0], rtol=0.02)
+    np.testing.assert_allclose(filters[0, kalman.SPEED][:2], [2.0, 1.0], rtol=0.02)
     later = kalman.predict(filters, 10)
     np.testing.assert_allclose(kalman.to_boxes(later)[0], first[0] + 49 * motion, atol=1.0)
-    assert (later[kalman.VALUE_VARIANCE] > filters[kalman.VALUE_VARIANCE]).all()
+    assert (later[:, kalman.VALUE_VARIANCE] > filters[:, kalman.VALUE_VARIANCE]).all()
 
 
 def test_many_short_steps_and_one_long_one_agree() -> None:

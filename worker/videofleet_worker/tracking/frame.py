@@ -1,0 +1,74 @@
+"""What a tracker is shown: the detections of one frame."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from videofleet_worker.tracking import kalman
+from videofleet_worker.tracking.kalman import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frame:
+    """Detections by falling score; `order` are the places they were given at, None where they came so.
+
+    `measured` and `boxes` are arrays [n, 4] of x, y, a, h and x1, y1, x2, y2.
+    """
+
+    measured: FloatArray
+    boxes: FloatArray
+    scores: list[float]
+    classes: list[int]
+    order: list[int] | None
+
+    def as_given(self, ids: list[int]) -> IntArray:
+        """Numbers of the detections in the order that these were given in."""
+        if self.order is None:
+            return np.array(ids, np.int64)
+        given = np.empty(len(ids), np.int64)
+        given[self.order] = ids
+        return given
+
+
+def frame_of(boxes: npt.ArrayLike, scores: npt.ArrayLike, classes: npt.ArrayLike) -> Frame:
+    """The frame in an order that does not depend on the order given. ValueError for what cannot be tracked."""
+    given = np.asarray(boxes, np.float64).reshape(-1, 4)
+    score: list[float] = np.asarray(scores, np.float64).reshape(-1).tolist()
+    kind: list[int] = np.asarray(classes).reshape(-1).astype(np.int64, copy=False).tolist()
+    if not len(given) == len(score) == len(kind):
+        raise ValueError(f"{len(given)} boxes, {len(score)} scores and {len(kind)} classes do not belong together")
+    size = given[:, 2:] - given[:, :2]
+    # A coordinate that is no number or infinite makes a size so.
+    if score and not (
+        np.minimum.reduce(size, axis=None) > 0 and math.isfinite(np.add.reduce(size, axis=None) + sum(score))
+    ):
+        _refuse(given, score)
+    if all(map(float.__gt__, score, score[1:])):
+        return Frame(kalman.to_measurements(given, size), given, score, kind, None)
+    order = _order(given, score, kind)
+    given = given[order]
+    measured = kalman.to_measurements(given)
+    return Frame(measured, given, [score[place] for place in order], [kind[place] for place in order], order)
+
+
+def _order(boxes: FloatArray, scores: list[float], classes: list[int]) -> list[int]:
+    """The places by falling score; where two are equal, which is rare, the box and the class decide."""
+    order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+    if len(set(scores)) == len(scores):
+        return order
+    rows = boxes.tolist()
+    return sorted(order, key=lambda place: (-scores[place], rows[place][::-1], classes[place]))
+
+
+def _refuse(boxes: FloatArray, scores: list[float]) -> None:
+    """Raise ValueError for the first detection that cannot be tracked, if there is one."""
+    for row, (box, score) in enumerate(zip(boxes.tolist(), scores, strict=True)):
+        if not (all(map(math.isfinite, (*box, score))) and box[0] < box[2] and box[1] < box[3]):
+            raise ValueError(
+                f"detection {row} cannot be tracked: box {box} with score {score}; all numbers must "
+                "be finite, x1 below x2 and y1 below y2"
+            )
