@@ -286,6 +286,12 @@ def test_kubectl_explains(server: Server, field: str, said: str) -> None:
     assert "<no description>" not in text
 
 
+@pytest.mark.parametrize("folder", ["crds", "charts/videofleet/crds"])
+def test_kubectl_reads_what_is_checked_in(server: Server, folder: str) -> None:
+    """Its YAML is older than Python's: to it a bare y is true."""
+    ask(server, "apply", "--dry-run=server", "--server-side", "--force-conflicts", "-f", str(ROOT / folder))
+
+
 def test_a_status_has_one_owner_and_none_for_each_field(server: Server, job: str) -> None:
     made = set_status(server, "VideoJob", job, {"phase": "AWAITING", "progress": {"processedFrames": 3}})
     (of_status,) = [each for each in made["metadata"]["managedFields"] if each.get("subresource") == "status"]
