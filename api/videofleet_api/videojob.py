@@ -88,8 +88,8 @@ class Step(Document):
         min_length=1,
         max_length=63,
         description="What the step does: detect (objects), face (faces), ocr (text), feature (a vector for each "
-        "object), track, or the name of a model. The first step looks at whole frames, the others at the objects "
-        "that were found before them, at full resolution.",
+        "object), classify (with a model that was brought), track, or the name of a model. The first step looks at "
+        "whole frames, the others at the objects that were found before them, at full resolution.",
     )
     parameters: StepParameters | None = Field(None, description="Settings of the step.")
     when: When | None = Field(None, description="Which objects the step looks at; without it all.")
@@ -100,9 +100,9 @@ class Analytics(Document):
 
     model_config = rules(
         (
-            "self.steps.size() == 0 || !(self.steps[0].model in ['track', 'feature'])",
-            "the first step must find something: detect, face, ocr or the name of a detection model; track and feature "
-            "need the objects that a step before them found",
+            "self.steps.size() == 0 || !(self.steps[0].model in ['track', 'feature', 'classify'])",
+            "the first step must find something: detect, face, ocr or the name of a detection model; track, feature "
+            "and classify need the objects that a step before them found",
         ),
         (
             "self.steps.size() == 0 || !has(self.steps[0].when)",

@@ -21,8 +21,8 @@ ONE_SOURCE = "give exactly one of url and urlSecretRef"
 VALUE = "value goes with the modes fps (frames a second) and interval (every n-th frame), and only with these"
 MODEL_PATH = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
 FIRST = (
-    "the first step must find something: detect, face, ocr or the name of a detection model; track and feature need "
-    "the objects that a step before them found"
+    "the first step must find something: detect, face, ocr or the name of a detection model; track, feature and "
+    "classify need the objects that a step before them found"
 )
 
 
@@ -67,6 +67,7 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     ),
     "track first": (steps("track"), ("spec.analytics[0]", FIRST)),
     "track twice": (steps("detect", "track", "track"), ("spec.analytics[0]", "track may be named once")),
+    "a class of nothing": (steps("classify"), ("spec.analytics[0]", FIRST)),
     "a vector of nothing": (steps("feature", "detect"), ("spec.analytics[0]", FIRST)),
     "when at the first step": (
         job(analytics=[{"steps": [{**DETECT, "when": {"minConfidence": 0.5}}]}]),

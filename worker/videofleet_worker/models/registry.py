@@ -12,6 +12,7 @@ from videofleet_worker.models.onnx_file import misfits, read_ports
 
 BUILTIN_FOLDER = Path(__file__).parent / "builtin"
 TRACK_STEP = "track"
+CLASSIFY_STEP = "classify"
 OCR_STEP = "ocr"
 TEXT_FINDER = "pp-ocrv4-det"
 TEXT_READER = "pp-ocrv4-rec"
@@ -58,17 +59,24 @@ class ModelRegistry(Mapping[str, Model]):
 
     def __init__(self, models: Mapping[str, Model]) -> None:
         self._models = dict(sorted(models.items()))
+        classifying = [name for name, model in models.items() if model.manifest.task == "classification"]
+        # None comes with the worker. Where there is one, it is meant.
+        alone = {CLASSIFY_STEP: classifying[0]} if len(classifying) == 1 else {}
+        self._meant: Mapping[str, str] = {**DEFAULT_MODELS, **alone}
 
     @classmethod
     def load(cls, folders: Iterable[Path] = (BUILTIN_FOLDER,)) -> Self:
         """Read every model below the folders given; each of them is a model itself or holds one model a subfolder.
 
-        Raises ModelFolderError for a folder that is missing or wrong, and where two models have one name.
+        Raises ModelFolderError for a folder that is missing or wrong, for a model that is named as a step is, and
+        where two models have one name.
         """
         models: dict[str, Model] = {}
         for folder in folders:
             for model_folder in _model_folders(folder):
                 model = load_model(model_folder)
+                if model.name in (*DEFAULT_MODELS, TRACK_STEP, CLASSIFY_STEP):
+                    raise ModelFolderError(model_folder, f"{MANIFEST_FILE}: name: {model.name} is a step's own name")
                 if model.name in models:
                     other = models[model.name].folder
                     raise ModelFolderError(model_folder, f"the name {model.name} is taken by the model in {other}")
@@ -87,11 +95,14 @@ class ModelRegistry(Mapping[str, Model]):
     @property
     def steps(self) -> tuple[str, ...]:
         """Every name that a step may have here."""
-        return (*DEFAULT_MODELS, TRACK_STEP, *self._models)
+        return (*self._meant, TRACK_STEP, *self._models)
 
     def model_of(self, step: str) -> Model:
-        """The model behind a step's `model`: its own name, or one of `DEFAULT_MODELS`. Raises UnknownModelError."""
-        name = DEFAULT_MODELS.get(step, step)
+        """The model behind a step's `model`: its own name, or what a step's name stands for.
+
+        Raises UnknownModelError.
+        """
+        name = self._meant.get(step, step)
         if name not in self._models:
             raise UnknownModelError(_unknown(step, list(self.steps)))
         return self._models[name]

@@ -66,6 +66,12 @@ def test_two_models_of_one_name_are_refused_naming_both(folder: Path) -> None:
         ModelRegistry.load([BUILTIN_FOLDER, folder])
 
 
+def test_a_model_must_not_be_named_as_a_step_is(folder: Path) -> None:
+    change(folder, name="track")
+    with pytest.raises(ModelFolderError, match="name: track is a step's own name"):
+        ModelRegistry.load([folder])
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFolderError, match="nowhere: there is no such folder"):
         ModelRegistry.load([tmp_path / "nowhere"])

@@ -58,7 +58,7 @@ async def test_brought_models_find_classify_and_have_their_text_read(
     write(picture, "KLM1234", PLATE[0] + 40, PLATE[1] + 20, 64)
     steps = [
         {"model": "signs"},
-        {"model": "colour", "when": {"classIs": ["door"]}},
+        {"model": "classify", "when": {"classIs": ["door"]}},
         {"model": "ocr", "when": {"classIs": ["plate"]}},
         {"model": "track"},
     ]
@@ -67,7 +67,7 @@ async def test_brought_models_find_classify_and_have_their_text_read(
         web.pages["/signs.mp4"] = Page(clip(*[picture] * 4))
         async with WorkerClient(worker, keys.operator) as client:
             info = (await client.get("/v1/info")).body
-            assert {"signs", "colour"} <= set(info["steps"])
+            assert {"signs", "colour", "classify"} <= set(info["steps"])
             analytics = [{"name": "main", "steps": steps}]
             await client.assign(file_job(web.url("/signs.mp4"), "job", analytics=analytics))
             last = (await client.until("job", TERMINAL))[-1]
