@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.cameras import CameraSimulator
 from tests.support.scenes import ASTRONAUT_FACE, astronaut, canvas, clip, overlap, write
 from tests.support.worker_client import WorkerClient, file_job
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
@@ -99,6 +100,30 @@ async def test_a_step_that_looks_at_nothing_changes_nothing(client: WorkerClient
     )
     assert all("face" not in {one.class_ for one in targets} for targets in frames)
     assert any(targets for targets in frames)
+
+
+async def test_many_objects_of_a_real_clip_each_get_a_vector(
+    client: WorkerClient, simulator: CameraSimulator, uid: str
+) -> None:
+    steps = [
+        {"model": "detect", "parameters": {"classes": ["person"]}},
+        {"model": "track"},
+        {"model": "feature", "when": {"minConfidence": 0.5}},
+        {"model": "face"},
+    ]
+    analytics = [{"name": "main", "steps": steps}]
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=6, analytics=analytics))
+    last = (await client.until(uid, TERMINAL))[-1]
+    assert last.state is JobState.ENDED, last.message
+    chunks = [one for one in chunks_of(await client.log(uid)) if one["finish_reason"] is None]
+    found = [Target.model_validate(one) for chunk in chunks for one in chunk["delta"]["results"][0]["targets"]]
+    people = [one for one in found if one.class_ == "person"]
+    assert len(people) > 15
+    for one in people:
+        assert (one.feature is not None) == (one.confidence >= 0.5)
+    assert len({one.feature for one in people if one.feature is not None}) > 10
+    tracks = RunResult.model_validate((await client.get(f"/v1/jobs/{uid}/results")).body).tracks
+    assert any((track.feature_digest or "").startswith("dim=128;norm=") for track in tracks)
 
 
 async def test_writing_in_whole_frames_is_read(client: WorkerClient, web: WebServer, uid: str) -> None:
