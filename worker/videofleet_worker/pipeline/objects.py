@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from videofleet_worker.outputs.annotate import Mark
 from videofleet_worker.pipeline.findings import Details, Findings, matching
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.tracking.bytetrack import ByteTracker
+
+_LONGEST_LABEL: Final = 32
+"""Characters of a text in a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,10 @@ class FoundObject:
     details: Details = field(default_factory=dict)
 
     def mark(self) -> Mark:
-        """How it is drawn."""
-        return Mark(self.box, self.label, self.confidence, self.track_id)
+        """How it is drawn: with what is written on it, where that was read."""
+        text = self.details.get("text")
+        label = f"{self.label} {text.splitlines()[0][:_LONGEST_LABEL]}" if isinstance(text, str) else self.label
+        return Mark(self.box, label, self.confidence, self.track_id)
 
     def target(self, width: int, height: int) -> dict[str, object]:
         """How it is told, as a `Target` document; the box in whole pixels inside the frame, at least one wide."""

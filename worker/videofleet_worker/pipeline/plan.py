@@ -15,8 +15,6 @@ from videofleet_worker.pipeline.regions import NOTHING_WATCHED, Watched, check_r
 from videofleet_worker.pipeline.stepplan import EVERYTHING, LaterStep, RefusedError, When, plan_steps
 from videofleet_worker.tracking.settings import TrackerSettings
 
-__all__ = ["AnalyticsPlan", "Inference", "Plan", "RefusedError", "make_plan"]
-
 _PERIODS_UNTIL_LOST: Final = 3
 _NO_TENSOR: Final = (16, 16)
 """Size of the picture that a decoder makes where no model takes it."""

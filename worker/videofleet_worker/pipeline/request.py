@@ -7,8 +7,8 @@ from videofleet_api.protocol import JobSpec
 from videofleet_api.source import SourceKind
 from videofleet_worker.archive.acquire import ResumePoint
 from videofleet_worker.decode.sampling import Sampling
-from videofleet_worker.pipeline.plan import RefusedError
 from videofleet_worker.pipeline.regions import masks
+from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.request import SourceRequest
 

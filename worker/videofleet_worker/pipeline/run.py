@@ -26,10 +26,11 @@ from videofleet_worker.pipeline.answers import Answers, answered_frames
 from videofleet_worker.pipeline.chunks import chunk_id
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
-from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, RefusedError, make_plan
+from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
 from videofleet_worker.pipeline.request import source_info_before, source_request
 from videofleet_worker.pipeline.shots import Shots
+from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.pipeline.steps import Workshop
 from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, shots_kept, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools

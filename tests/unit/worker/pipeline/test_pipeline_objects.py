@@ -110,6 +110,14 @@ def test_a_target_lies_inside_the_frame(box: tuple[float, float, float, float], 
     assert (target.track_id, target.confidence) == (3, 0.9123)
 
 
+def test_what_is_written_on_an_object_is_drawn_beside_it() -> None:
+    plate = FoundObject(3, "plate", 0.9, (0, 0, 9, 9), details={"text": "KLM1234\nDUBLIN"})
+    assert (plate.mark().text, FoundObject(3, "plate", 0.9, (0, 0, 9, 9)).mark().text) == (
+        "plate KLM1234 3 0.90",
+        "plate 3 0.90",
+    )
+
+
 def test_an_object_without_a_track_has_no_track_id_at_all() -> None:
     assert "track_id" not in FoundObject(0, "person", 0.5, (0, 0, 9, 9)).target(100, 50)
 

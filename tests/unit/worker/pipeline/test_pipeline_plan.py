@@ -11,8 +11,9 @@ from videofleet_worker.analytics.model import LineSettings, ZoneSettings
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
-from videofleet_worker.pipeline.plan import Plan, RefusedError, make_plan
+from videofleet_worker.pipeline.plan import Plan, make_plan
 from videofleet_worker.pipeline.regions import outside
+from videofleet_worker.pipeline.stepplan import RefusedError
 
 
 @pytest.fixture(scope="module")
