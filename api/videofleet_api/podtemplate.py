@@ -17,6 +17,8 @@ OWN_VOLUMES: Final = ("tls", "archive", "tmp")
 """Volumes that every worker pod has. `tls` holds the worker's key and is mounted into no other container."""
 MODEL_VOLUME: Final = "model-"
 """What the names of the volumes with the pool's models begin with."""
+MEDIA_VOLUME: Final = "media-"
+"""And those with files for jobs."""
 VOLUME_KINDS: Final = ("configMap", "emptyDir", "downwardAPI", "persistentVolumeClaim", "ephemeral")
 """What a volume may be. The rest reaches into the node, or at what the pool's author may not read."""
 
@@ -108,8 +110,10 @@ class TemplateVolume(Document):
             f"a volume is one of {_KINDS_TOLD}; no other kind is let into worker pods",
         ),
         (
-            f"!(self.name in {list(OWN_VOLUMES)}) && !self.name.startsWith('{MODEL_VOLUME}')",
-            f"the volumes {', '.join(OWN_VOLUMES)} and those whose names begin with {MODEL_VOLUME} are the operator's",
+            f"!(self.name in {list(OWN_VOLUMES)}) && !self.name.startsWith('{MODEL_VOLUME}') "
+            f"&& !self.name.startsWith('{MEDIA_VOLUME}')",
+            f"the volumes {', '.join(OWN_VOLUMES)} and those whose names begin with {MODEL_VOLUME} or {MEDIA_VOLUME} "
+            "are the operator's",
         ),
     )
 

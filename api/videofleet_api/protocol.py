@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from videofleet_api.codes import ErrorCode
 from videofleet_api.model import Document
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
-from videofleet_api.source import SourceKind, Transport
+from videofleet_api.source import Range, Rotation, SourceKind, Transport
 from videofleet_api.videojob import Analytics, Sampling
 
 MAX_COUNT: Final = 2**53
@@ -43,6 +43,7 @@ class JobSource(Document):
     password: str | None = Field(None, repr=False)
     transport: Transport = Transport.AUTO
     kind: SourceKind = SourceKind.AUTO
+    rotation: Rotation = Rotation.AUTO
 
 
 class JobSpec(Document):
@@ -54,6 +55,7 @@ class JobSpec(Document):
 
     source: JobSource
     sampling: Sampling = Field(default_factory=Sampling)
+    range: Range | None = None
     max_frames: int | None = None
     analytics: list[Analytics]
     zones: Zones = Field(default_factory=list)

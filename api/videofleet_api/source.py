@@ -29,6 +29,16 @@ class Transport(StrEnum):
     UDP = "udp"
 
 
+class Rotation(StrEnum):
+    """How far pictures are turned, clockwise."""
+
+    AUTO = "auto"
+    NONE = "0"
+    RIGHT = "90"
+    OVER = "180"
+    LEFT = "270"
+
+
 class SourceKind(StrEnum):
     """Whether a source is endless."""
 
@@ -39,8 +49,10 @@ class SourceKind(StrEnum):
 
 MAX_URL: Final = 2083
 """Characters of an address; as browsers have it."""
-SCHEMES: Final = ("rtsp", "rtsps", "http", "https", "test")
+SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "file", "test")
 """Of the addresses that a job may name."""
+LIVE_SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "udp")
+"""Of those that have no end."""
 _NAMED = [f"{scheme}://" for scheme in SCHEMES]
 _LISTED = f"{', '.join(_NAMED[:-1])} or {_NAMED[-1]}"
 
@@ -68,8 +80,8 @@ class Source(Document):
             "and name it in credentialsSecretRef (an @ that belongs to the path is written %40)",
         ),
         (
-            _url(rf"{_SCHEME}([^/?#@:\[]|@|{_IPV6})"),
-            "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH",
+            _url(rf"{_SCHEME}([^/?#@:\[]|@|{_IPV6})|^file:///[^/]"),
+            "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH, a file as file:///media/NAME/PATH",
         ),
         (
             _url(rf"{_SCHEME}([^/?#:]*|{_IPV6})(:[0-9]{{0,5}})?([/?#]|$)|@"),
@@ -81,7 +93,9 @@ class Source(Document):
     url: str | None = Field(
         None,
         max_length=MAX_URL,
-        description="Address of the camera, file or playlist: rtsp, rtsps, http or https (also HLS). "
+        description="Address of the camera, file or playlist: rtsp, rtsps, rtmp, rtmps, http or https (also HLS), "
+        "udp://GROUP:PORT or udp://0.0.0.0:PORT (a transport stream that is sent there), or file:///media/NAME/PATH "
+        "of the pool's mediaMounts. "
         "Without user and password. test://pattern is a picture made by the worker: moving boxes, with "
         "?width=1280&height=720&fps=25&frames=300&objects=5&seed=1, and faults by &fail=network@100.",
     )
@@ -95,8 +109,39 @@ class Source(Document):
     kind: SourceKind = Field(
         SourceKind.AUTO,
         description="live: endless, frames are dropped rather than late. recorded: has an end, every frame counts. "
-        "auto: rtsp is live, a file is recorded, HLS is live unless its playlist is closed, test is live "
-        "without frames.",
+        "auto: rtsp, rtmp and udp are live, a file is recorded, HLS is live unless its playlist is closed, test is "
+        "live without frames.",
+    )
+    rotation: Rotation = Field(
+        Rotation.AUTO, description="Degrees by which pictures are turned clockwise; auto: as the container says."
+    )
+
+
+class RangeUnit(StrEnum):
+    """What a range counts."""
+
+    SECONDS = "seconds"
+    FRAMES = "frames"
+
+
+class Range(Document):
+    """A part of a recorded source."""
+
+    model_config = rules(
+        ("!has(self.end) || self.start < self.end", "start must be smaller than end"),
+        (
+            "self.unit != 'frames' || double(int(self.start)) == double(self.start) && "
+            "(!has(self.end) || double(int(self.end)) == double(self.end))",
+            "start and end must be whole numbers for the unit frames",
+        ),
+    )
+
+    start: float = Field(0, ge=0, le=1000000000, description="Where it begins; this frame is in it.")
+    end: float | None = Field(
+        None, gt=0, le=1000000000, description="Where it ends; this frame is not in it. Without it the source's end."
+    )
+    unit: RangeUnit = Field(
+        RangeUnit.SECONDS, description="seconds since the first frame, or numbers of frames from 0."
     )
 
 

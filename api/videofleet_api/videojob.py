@@ -11,7 +11,7 @@ from videofleet_api.phases import Phase
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.rules import rules
 from videofleet_api.schedule import ScheduleWindow
-from videofleet_api.source import Source
+from videofleet_api.source import LIVE_SCHEMES, Range, Source
 
 LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=64)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -206,12 +206,18 @@ class VideoJobSpec(Document):
             "self.analytics.exists(a, a.steps.exists(s, s.model == 'track'))",
             "zones and lines need an analytics with a track step: only what is followed can enter, leave or cross",
         ),
+        (
+            "!has(self.range) || (!has(self.source.kind) || self.source.kind != 'live') && "
+            f"(!has(self.source.url) || !self.source.url.matches('^({'|'.join(LIVE_SCHEMES)})://'))",
+            "range is for recorded sources: a live one has neither a beginning nor an end",
+        ),
     )
 
     enabled: bool = Field(True, description="false stops the job and keeps it.")
     source: Source = Field(description="Where the video comes from.")
     single_pass: bool = Field(False, description="true: run once, no restart after an end or an error.")
     sampling: Sampling = Field(default_factory=Sampling, description="Which frames are analysed.")
+    range: Range | None = Field(None, description="The part of a recorded source that is analysed; without it all.")
     max_frames: int | None = Field(None, ge=1, le=1000000000, description="Stop after so many analysed frames.")
     analytics: list[Analytics] = Field(
         min_length=1, max_length=4, description="What is done with the frames; one decoding serves all."

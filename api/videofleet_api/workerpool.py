@@ -202,6 +202,19 @@ class ModelVolume(Document):
     )
 
 
+class MediaVolume(Document):
+    """A volume with files that jobs may name as their source; every worker of the pool gets it, read-only."""
+
+    name: str = Field(
+        max_length=40,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        description="Name of the volume in the pods; its files are file:///media/NAME/PATH.",
+    )
+    claim_name: str = Field(
+        min_length=1, max_length=253, description="PersistentVolumeClaim in the pool's namespace; read-only."
+    )
+
+
 class WorkerPoolSpec(Document):
     """What the workers are, and how many."""
 
@@ -296,6 +309,12 @@ class WorkerPoolSpec(Document):
         description="process: jobs share workers, each source is read in a process of its own. pod: each job gets a "
         "worker pod of its own, which no other job gets after it; capacityPerWorker does not count, and minWorkers "
         "are kept warm for jobs to come.",
+    )
+    media_mounts: list[MediaVolume] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Volumes with files for jobs; without them no job may name a file.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     source_policy: SourcePolicy = Field(
         default_factory=SourcePolicy, description="Where the sources of its jobs may be."

@@ -36,7 +36,11 @@ JOB: Json = {
     "sampling": {"mode": "fps", "value": 5},
 }
 POOL: Json = {"accelerator": {"type": "none"}, "nodeSelector": NOWHERE, "jobLabels": {"for": "nobody"}}
-COMPANIONS: dict[tuple[str, ...], Json] = {("source", "urlSecretRef"): {"source": {"url": None}}}
+RECORDED: Json = {"source": {"url": "https://files.example/a.mp4"}}
+COMPANIONS: dict[tuple[str, ...], Json] = {
+    ("source", "urlSecretRef"): {"source": {"url": None}},
+    **{("range", *path): RECORDED for path in ((), ("start",), ("end",), ("unit",))},
+}
 """What has to change along with a property for its values to be possible at all."""
 
 

@@ -94,6 +94,7 @@ def _supervisor(
         wall_clock=time.time,
         owner=instance,
         decoder_memory=decoder_memory(container_memory(), settings.capacity),
+        media=settings.media,
         dialer=Dialer(Reach(settings.source_policy, cluster_addresses(os.environ))),
         attended=lambda: supervisor.hub.operators > 0,
     )

@@ -36,6 +36,8 @@ class Settings(BaseModel):
     """Folder with tls.crt, tls.key and ca.crt."""
     models: tuple[Path, ...] = ()
     """Folders with models besides those that come with the worker, separated by colons."""
+    media: tuple[Path, ...] = ()
+    """Folders below which sources may be files, separated by colons."""
     source_policy: SourcePolicy = SourcePolicy()
     """Where sources may be, as JSON."""
     model_digests: dict[Path, str] = Field(default_factory=dict)
@@ -50,7 +52,7 @@ class Settings(BaseModel):
     grace_seconds: float = Field(25, gt=0, le=3600)
     """Seconds after SIGTERM until the worker must have ended."""
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "media", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value

@@ -12,8 +12,8 @@ from videofleet_api.codes import ErrorCode, Reason
 from videofleet_operator.domain.backoff import AUTH_DELAY, CLOCK_TOLERANCE
 from videofleet_operator.domain.model import Bucket, Job, Pace, Record, Seconds, Why
 
-_NO_HOST: Final = frozenset({"file", "test", "s3"})
-"""Schemes without a site that could be stormed; object stores are made for many at once."""
+_NO_HOST: Final = frozenset({"file", "test", "s3", "udp"})
+"""Schemes without a site that could be stormed: object stores are made for many, datagrams come by themselves."""
 _GATHERED: Final[Seconds] = 0.5
 """Tokens are waited for this long at least: one plan then gives away several."""
 

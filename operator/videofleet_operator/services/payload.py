@@ -49,6 +49,7 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
     return JobSpec(
         source=_source(spec, read_secret),
         sampling=spec.sampling,
+        range=spec.range,
         max_frames=spec.max_frames,
         analytics=spec.analytics,
         zones=spec.zones,
@@ -92,7 +93,11 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
     rest = {name: value for name, value in bare_payload.wire().items() if name not in _REGIONS}
     run: dict[str, Any] = {key: value for key, value in rest.items() if key not in ("source", "reconnectWindow")}
     # A new password, also one in the address, is no other source.
-    source = {"url": redact_url(payload.source.url), "kind": payload.source.kind.value}
+    source = {
+        "url": redact_url(payload.source.url),
+        "kind": payload.source.kind.value,
+        "rotation": payload.source.rotation.value,
+    }
     return Digests(_digest(rest, key), _digest(run | {"source": source}, key), sys.intern(_digest(settings, key)))
 
 
@@ -129,7 +134,14 @@ def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
         url = _value(read_secret, source.url_secret_ref, "urlSecretRef").strip()
     if url is None:
         raise MissingError(Why(Reason.INVALID_SPEC, "spec.source has neither url nor urlSecretRef: give one of them"))
-    return JobSource(url=url, username=username, password=password, transport=source.transport, kind=source.kind)
+    return JobSource(
+        url=url,
+        username=username,
+        password=password,
+        transport=source.transport,
+        kind=source.kind,
+        rotation=source.rotation,
+    )
 
 
 def _value(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str:

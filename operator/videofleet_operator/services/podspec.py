@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from videofleet_api import names
-from videofleet_api.podtemplate import MODEL_VOLUME
-from videofleet_api.workerpool import AcceleratorType, DrainMode, ModelVolume
+from videofleet_api.podtemplate import MEDIA_VOLUME, MODEL_VOLUME
+from videofleet_api.workerpool import AcceleratorType, DrainMode, MediaVolume, ModelVolume
 from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool
 from videofleet_operator.domain.pools import Place
@@ -158,6 +158,10 @@ def _container(pool: Pool, default_image: str) -> Manifest:
             {"name": "archive", "mountPath": "/archive"},
             {"name": "tmp", "mountPath": "/tmp"},
             *({"name": _volume(one), "mountPath": _mount(one), "readOnly": True} for one in spec.models),
+            *(
+                {"name": MEDIA_VOLUME + one.name, "mountPath": _media_folder(one), "readOnly": True}
+                for one in spec.media_mounts
+            ),
         ],
     }
 
@@ -177,6 +181,8 @@ def _environment(pool: Pool) -> list[Manifest]:
         "VIDEOFLEET_DRAIN_SECONDS": f"{_drain_seconds(pool):g}",
         "VIDEOFLEET_SOURCE_POLICY": orjson.dumps(pool.spec.source_policy.wire()).decode(),
     }
+    if pool.spec.media_mounts:
+        values["VIDEOFLEET_MEDIA"] = ":".join(_media_folder(one) for one in pool.spec.media_mounts)
     if pool.spec.models:
         values["VIDEOFLEET_MODELS"] = ":".join(model_folder(one) for one in pool.spec.models)
     if digests := {model_folder(one): one.digest for one in pool.spec.models if one.digest is not None}:
@@ -224,12 +230,24 @@ def _volumes(pool: Pool, pod_name: str) -> list[Manifest]:
         archive,
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
         *({"name": _volume(one), **_volume_source(one, pool.spec.image_pull_policy)} for one in pool.spec.models),
+        *(
+            {
+                "name": MEDIA_VOLUME + one.name,
+                "persistentVolumeClaim": {"claimName": one.claim_name, "readOnly": True},
+            }
+            for one in pool.spec.media_mounts
+        ),
     ]
 
 
 def model_folder(model: ModelVolume) -> str:
     """Where a worker finds a model."""
     return _mount(model) if model.path is None else f"{_mount(model)}/{model.path}"
+
+
+def _media_folder(media: MediaVolume) -> str:
+    """Where a worker finds the files that jobs may name."""
+    return f"/media/{media.name}"
 
 
 def _mount(model: ModelVolume) -> str:

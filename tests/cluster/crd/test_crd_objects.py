@@ -23,6 +23,10 @@ URLS = [
     "http://files.example/live@1080p.m3u8",
     "https://[2001:db8::7]:8443/a.mp4",
     "http://files.example:8080/mail%40home.mp4#t=10",
+    "rtmp://ingest.example/live/camera",
+    "udp://239.1.2.3:5000",
+    "udp://0.0.0.0:5000",
+    "file:///media/clips/a%20b.mp4",
     "test://pattern?width=640&height=480&fail=network@100",
 ]
 JOB: Json = {"source": {"url": "rtsp://camera.example/x"}, "analytics": [{"steps": [{"model": "detect"}]}]}
@@ -107,7 +111,7 @@ def test_defaults_of_a_job(server: Server) -> None:
         "singlePass": False,
         "priority": 0,
         "slots": 1,
-        "source": {"url": "rtsp://camera.example/x", "kind": "auto", "transport": "auto"},
+        "source": {"url": "rtsp://camera.example/x", "kind": "auto", "rotation": "auto", "transport": "auto"},
         "analytics": [{"name": "main", "steps": [{"model": "detect"}]}],
     }
 

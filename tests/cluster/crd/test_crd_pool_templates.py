@@ -17,7 +17,7 @@ EXCLUSIVE = "resourceClaimTemplateName asks for the device by itself: give eithe
 CLAIMED_NONE = (
     "workers with an accelerator of type none claim no device: take resourceClaimTemplateName or the type away"
 )
-OWN = "the volumes tls, archive, tmp and those whose names begin with model- are the operator's"
+OWN = "the volumes tls, archive, tmp and those whose names begin with model- or media- are the operator's"
 SPEC = "spec.podTemplate.spec"
 
 

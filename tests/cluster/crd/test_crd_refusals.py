@@ -7,14 +7,16 @@ import pytest
 from tests.cluster.crd.server import Json, Server
 
 URL = "rtsp://camera.example:554/stream"
+FILE = {"url": "https://files.example/a.mp4"}
+LIVE_RANGE = "range is for recorded sources: a live one has neither a beginning nor an end"
 DETECT = {"model": "detect"}
 TRACK = {"model": "track"}
 USER_PART = (
     "url must not hold a user or a password: put them under the keys username and password of a Secret "
     "and name it in credentialsSecretRef (an @ that belongs to the path is written %40)"
 )
-NO_HOST = "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH"
-SCHEME = "url must begin with rtsp://, rtsps://, http://, https:// or test://"
+NO_HOST = "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH, a file as file:///media/NAME/PATH"
+SCHEME = "url must begin with rtsp://, rtsps://, rtmp://, rtmps://, http://, https://, udp://, file:// or test://"
 PORT = "the port in url must be a number"
 SPACE = "url must not hold spaces or line breaks: a space is written %20"
 ONE_SOURCE = "give exactly one of url and urlSecretRef"
@@ -90,6 +92,26 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
         ("spec.source", ONE_SOURCE),
     ),
     "no source": (job(source={}), ("spec.source", ONE_SOURCE)),
+    "a part of a camera": (job(range={"end": 5}), ("spec", LIVE_RANGE)),
+    "a part of what is said to be live": (
+        job(source={"url": "https://files.example/a.m3u8", "kind": "live"}, range={"end": 5}),
+        ("spec", LIVE_RANGE),
+    ),
+    "a part that ends where it begins": (
+        job(source=FILE, range={"start": 5, "end": 5}),
+        ("spec.range", "start must be smaller than end"),
+    ),
+    "a part of a frame": (
+        job(source=FILE, range={"start": 1.5, "unit": "frames"}),
+        ("spec.range", "start and end must be whole numbers for the unit frames"),
+    ),
+    "turned a little": (
+        job(source={**FILE, "rotation": "45"}),
+        (
+            "spec.source.rotation",
+            'Unsupported value: "45": supported values: "auto", "0", "90", "180", "270"',
+        ),
+    ),
     "interval with a fraction": (
         job(sampling={"mode": "interval", "value": 2.5}),
         ("spec.sampling", "value must be a whole number for the mode interval"),
@@ -237,7 +259,8 @@ POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
         {"sourcePolicy": {"schemes": ["ftp"]}},
         (
             "spec.sourcePolicy.schemes[0]",
-            'Unsupported value: "ftp": supported values: "rtsp", "rtsps", "http", "https", "test"',
+            'Unsupported value: "ftp": supported values: "rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", '
+            '"file", "test"',
         ),
     ),
     "an allowed range that is none": (
@@ -265,7 +288,7 @@ def test_a_pool_that_cannot_work_is_refused(server: Server, spec: Json, cause: t
 URLS = {
     "no scheme": ("camera.example/stream", {SCHEME, NO_HOST, PORT}),
     "wrong scheme": ("ftp://camera.example/a.mp4", {SCHEME}),
-    "a file": ("file:///etc/passwd", {SCHEME, NO_HOST}),
+    "a file without a path": ("file://", {NO_HOST}),
     "a scheme in capitals": ("RTSP://camera.example/stream", {SCHEME}),
     "no host": ("rtsp:///stream", {NO_HOST}),
     "only a port": ("rtsp://:554/stream", {NO_HOST}),

@@ -12,7 +12,9 @@ from videofleet_worker.decode.dialling import Dialler
 from videofleet_worker.decode.web import Tls
 from videofleet_worker.sources.errors import SourceError
 
-_PORTS: Final = {"rtsp": 554, "rtsps": 322}
+_PORTS: Final = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
+_SECURE: Final = {"rtsps": "rtsp", "rtmps": "rtmp"}
+"""What FFmpeg is to speak inside the secure layer, which is ours."""
 _CHUNK: Final = 65_536
 
 
@@ -40,13 +42,13 @@ class Camera:
         scheme, host = parts.scheme.lower(), parts.hostname or ""
         port = parts.port or _PORTS[scheme]
         sock, self._address = self._dialler.connect(scheme, host, port)
-        if scheme == "rtsps":
+        if scheme in _SECURE:
             sock.settimeout(self._timeout)
             sock = _pumped(self._tls.wrap(sock, host))
         self._stream = sock.detach()
         literal = f"[{self._address}]" if ":" in self._address else self._address
         user, at, _ = parts.netloc.rpartition("@")
-        return parts._replace(scheme="rtsp", netloc=f"{user}{at}{literal}:{port}").geturl()
+        return parts._replace(scheme=_SECURE.get(scheme, scheme), netloc=f"{user}{at}{literal}:{port}").geturl()
 
     def give(self, kind: int) -> int | None:
         """The socket for FFmpeg's next call; None refuses."""

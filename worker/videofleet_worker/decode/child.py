@@ -47,14 +47,16 @@ def run_child(sock: socket.socket, server_pid: int) -> int:
 def _serve(channel: ParentChannel) -> None:
     request, dialling = channel.receive_request()
     footage = _open(request, _confined(request, dialling))
-    channel.send(footage.info)
-    Serving(request, footage, channel).run()
+    serving = Serving(request, footage, channel)
+    channel.send(serving.info)
+    serving.run()
 
 
 def _open(request: OpenRequest, network: Network) -> Footage:
     if scheme_of(request.url) == "test":
         return open_synthetic(request)
-    return ContainerFootage(open_source(request, network), keyframes_only=request.sampling_mode == "keyframe")
+    keyframes_only = request.sampling_mode == "keyframe"
+    return ContainerFootage(open_source(request, network), keyframes_only=keyframes_only, rotation=request.rotation)
 
 
 def _confined(request: OpenRequest, dialling: socket.socket) -> Network:

@@ -19,9 +19,13 @@ _MOST_DESCRIPTORS = 2
 
 
 class Ask(Message):
-    """Child to parent. tcp: one connected socket. udp-pair: two for RTP and RTCP from a camera, on ports in a row."""
+    """Child to parent.
 
-    kind: Literal["tcp", "udp-pair"]
+    tcp: one connected socket. udp-pair: two for RTP and RTCP from a camera, on ports in a row. udp: one for what is
+    sent to a group, or to this machine. file: the source's own file, open.
+    """
+
+    kind: Literal["tcp", "udp-pair", "udp", "file"]
     scheme: Annotated[str, Field(max_length=16)]
     host: Annotated[str, Field(max_length=255)]
     port: Annotated[int, Field(ge=0, le=65535)]
@@ -46,6 +50,16 @@ class Dialler:
         """A connected socket, and the address that it is connected to. Raises SourceError."""
         (descriptor,), address = self._ask(Ask(kind="tcp", scheme=scheme, host=host, port=port), 1)
         return socket.socket(fileno=descriptor), address
+
+    def receiver(self, host: str, port: int) -> socket.socket:
+        """A datagram socket for what is sent to a group or to this machine. Raises SourceError."""
+        (descriptor,), _ = self._ask(Ask(kind="udp", scheme="udp", host=host, port=port), 1)
+        return socket.socket(fileno=descriptor)
+
+    def file(self) -> int:
+        """A descriptor of the source's own file. Raises SourceError."""
+        (descriptor,), _ = self._ask(Ask(kind="file", scheme="file", host="", port=0), 1)
+        return descriptor
 
     def receivers(self, host: str) -> tuple[int, int]:
         """Descriptors of two datagram sockets, the second one's port following the first one's. Raises SourceError."""

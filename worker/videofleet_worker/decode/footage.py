@@ -10,12 +10,14 @@ import av.error
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
+from videofleet_worker.decode.datagrams import DatagramStream
 from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
 from videofleet_worker.decode.failures import read_failure
 from videofleet_worker.decode.messages import DropCause, Opened
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import LivePackets, RecordedPackets
 from videofleet_worker.decode.truncation import Truncation
+from videofleet_worker.decode.upright import Upright
 from videofleet_worker.decode.webinput import WebInput
 from videofleet_worker.sources.errors import SourceError
 
@@ -53,13 +55,14 @@ class Footage(Protocol):
 class ContainerFootage:
     """Footage out of a container that FFmpeg has opened."""
 
-    def __init__(self, source: OpenSource, *, keyframes_only: bool) -> None:
+    def __init__(self, source: OpenSource, *, keyframes_only: bool, rotation: int | None) -> None:
         self.info = source.info
         self.tally = Tally()
         self._source = source
         self._clock = ArrivalClock()
         self._packets = LivePackets(source, self._clock) if source.info.live else RecordedPackets(source)
         self._decoder = (KeyframeDecoder if keyframes_only else Decoder)(source.stream)
+        self._upright = Upright(rotation)
         self._truncation = Truncation(source)
         self._seen_any = False
 
@@ -91,15 +94,16 @@ class ContainerFootage:
             self.tally.received += 1
             self._truncation.note(arrived.packet)
             for decoded in self._decoder.decode(arrived.packet):
-                yield self._seen(decoded, arrived.arrival)
+                yield from self._seen(decoded, arrived.arrival)
             self._count_errors()
         for decoded in self._decoder.decode(None):
-            yield self._seen(decoded, time.monotonic())
+            yield from self._seen(decoded, time.monotonic())
+        yield from self._upright.flush()
         self._count_errors()
 
-    def _seen(self, decoded: Decoded, arrival: float) -> tuple[Decoded, float]:
+    def _seen(self, decoded: Decoded, arrival: float) -> Iterator[tuple[Decoded, float]]:
         self._seen_any = True
-        return decoded, arrival
+        yield from self._upright.turn(decoded, arrival)
 
     def _count_errors(self) -> None:
         self.tally.dropped["decode_error"] += self._decoder.errors
@@ -109,17 +113,17 @@ class ContainerFootage:
         return self._truncation.position(self._decoder.next_index)
 
     def _check_end(self) -> None:
-        if self._source.web is not None:
-            self._check_web(self._source.web)
+        if self._source.reader is not None:
+            self._check_reader(self._source.reader)
         if self.info.live:
             raise SourceError(ErrorCode.NETWORK, "the camera ended the stream")
         if not self._seen_any:
             self._report_nothing_decoded()
         self._truncation.check(self._decoder.next_index)
 
-    def _check_web(self, web: WebInput) -> None:
+    def _check_reader(self, reader: WebInput | DatagramStream) -> None:
         """A live source goes on after what was lost; of a recorded one nothing may be missing."""
-        failure = web.last if self.info.live else web.first
+        failure = reader.last if self.info.live else reader.first
         if failure is not None:
             raise SourceError(failure.code, f"{failure.message} {self._position()}")
 

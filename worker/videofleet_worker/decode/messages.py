@@ -43,6 +43,10 @@ class OpenRequest(Message):
     password: str | None = Field(None, repr=False)
     transport: Literal["auto", "tcp", "udp"]
     kind: Literal["auto", "live", "recorded"]
+    rotation: Literal[0, 90, 180, 270] | None = None
+    part_start: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    part_end: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    part_unit: Literal["seconds", "frames"] | None = None
     sampling_mode: Literal["all", "fps", "keyframe", "interval"]
     sampling_value: float | None
     model_width: _Side

@@ -6,13 +6,14 @@ from urllib.parse import quote, urlsplit
 
 from videofleet_worker.decode.camera import Camera
 from videofleet_worker.decode.credentials import Login
+from videofleet_worker.decode.datagrams import DatagramStream
 from videofleet_worker.decode.dialling import Dialler
 from videofleet_worker.decode.messages import OpenRequest
 from videofleet_worker.decode.substitution import Substitution
 from videofleet_worker.decode.web import Tls, WebClient
 from videofleet_worker.decode.webinput import WebInput
 
-STREAMED = ("rtsp", "rtsps")
+STREAMED = ("rtsp", "rtsps", "rtmp", "rtmps")
 """Schemes that FFmpeg speaks itself, over sockets that it is given."""
 
 
@@ -35,8 +36,13 @@ class Network:
             login = Login(request.username or "", request.password or "")
         return WebInput(WebClient(self.dialler, request.url, login, _tls(request), request.io_timeout))
 
+    def datagrams(self, request: OpenRequest) -> DatagramStream:
+        """For UDP. Raises SourceError."""
+        parts = urlsplit(request.url)
+        return DatagramStream(self.dialler.receiver(parts.hostname or "", parts.port or 0), request.io_timeout)
+
     def camera(self, request: OpenRequest) -> Camera:
-        """For RTSP; FFmpeg's sockets come from it from now on."""
+        """For RTSP and RTMP; FFmpeg's sockets come from it from now on."""
         assert self.listener is not None, "the filter tells of sockets for these schemes"
         camera = Camera(self.dialler, _tls(request), request.io_timeout)
         Substitution(self.listener, camera.give)

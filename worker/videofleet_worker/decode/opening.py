@@ -1,9 +1,9 @@
 """Opening a source inside the child: container, video stream, decoder, and what is known of them."""
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import av
 import av.container
@@ -13,60 +13,66 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
+from videofleet_api.source import LIVE_SCHEMES
 from videofleet_worker.decode.camera import Camera
+from videofleet_worker.decode.datagrams import LARGEST, DatagramStream
 from videofleet_worker.decode.failures import LogLine, open_failure, redirect_in
 from videofleet_worker.decode.messages import Opened, OpenRequest
 from videofleet_worker.decode.network import STREAMED, Network, with_credentials
-from videofleet_worker.decode.options import address, open_options, scheme_of
+from videofleet_worker.decode.options import open_options, scheme_of
 from videofleet_worker.decode.ring import MAX_SIDE
 from videofleet_worker.decode.webinput import WebInput
 from videofleet_worker.sources.errors import SourceError
 
 _HIGHEST_FPS = 240.0
 _MOST_HOPS = 4
+_USUAL_BUFFER = 32_768
 
 
 @dataclass(frozen=True)
 class OpenSource:
     """An open source. `pulled`: it comes as fast as it is read, so a live one has to be paced.
 
-    `web`: what FFmpeg reads it by, where that knows more than FFmpeg of what goes wrong.
+    `reader`: what FFmpeg reads it by, where that knows more than FFmpeg of what goes wrong.
     """
 
     container: av.container.InputContainer
     stream: VideoStream
     info: Opened
     pulled: bool
-    web: WebInput | None = None
+    reader: WebInput | DatagramStream | None = None
 
 
 def open_source(request: OpenRequest, network: Network) -> OpenSource:
     """Open what the request names. Raises SourceError."""
-    container, web = _open_container(request, network)
+    container, reader = _open_container(request, network)
     try:
         stream = _video_stream(container)
         _set_up_decoder(stream)
         described = _describe(request, container, stream)
-        return OpenSource(container, stream, described, _is_pulled(request, container), web)
+        return OpenSource(container, stream, described, _is_pulled(request, container), reader)
     except SourceError:
         container.close()
         raise
 
 
-def _open_container(request: OpenRequest, network: Network) -> tuple[av.container.InputContainer, WebInput | None]:
+def _open_container(
+    request: OpenRequest, network: Network
+) -> tuple[av.container.InputContainer, WebInput | DatagramStream | None]:
     scheme = scheme_of(request.url)
     if scheme in STREAMED:
         return _open_camera(request, network.camera(request)), None
     if scheme == "file":
-        return _open_file(request), None
+        return _open_file(request, network.dialler.file()), None
+    if scheme == "udp":
+        datagrams = network.datagrams(request)
+        return _open(datagrams, request, lambda error, logs: datagrams.last), datagrams
     web = network.web(request)
     return _open(request.url, request, lambda error, logs: web.first, io_open=web.open), web
 
 
-def _open_file(request: OpenRequest) -> av.container.InputContainer:
-    target = address(request)
-    _refuse_empty_file(target)
-    return _open(target, request, lambda error, logs: None)
+def _open_file(request: OpenRequest, descriptor: int) -> av.container.InputContainer:
+    return _open("fd:", request, lambda error, logs: None, more={"fd": str(descriptor)})
 
 
 def _open_camera(request: OpenRequest, camera: Camera) -> av.container.InputContainer:
@@ -91,16 +97,18 @@ def _open_camera(request: OpenRequest, camera: Camera) -> av.container.InputCont
 
 
 def _open(
-    target: str,
+    target: str | DatagramStream,
     request: OpenRequest,
     why: Callable[[av.error.FFmpegError, Sequence[LogLine]], SourceError | None],
     io_open: Callable[..., object] | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> av.container.InputContainer:
     """`why` may know better than FFmpeg what went wrong."""
     logs: list[LogLine] = []
     try:
         with _captured(logs):
-            return av.open(target, options=open_options(request), io_open=io_open)
+            options = {**open_options(request), **more}
+            return av.open(target, "r", options=options, io_open=io_open, buffer_size=_buffer_size(request))
     except av.error.FFmpegError as error:
         failure = why(error, logs) or open_failure(error, logs, scheme_of(request.url))
     except SourceError as error:
@@ -109,12 +117,9 @@ def _open(
     raise failure
 
 
-def _refuse_empty_file(target: str) -> None:
-    """FFmpeg takes a file of no bytes for a damaged MP4, by its name."""
-    path = target.removeprefix("file:")
-    with contextlib.suppress(OSError):
-        if path != target and os.path.isfile(path) and os.path.getsize(path) == 0:
-            raise SourceError(ErrorCode.EMPTY, "the file is empty")
+def _buffer_size(request: OpenRequest) -> int:
+    """Bytes that FFmpeg reads at a time."""
+    return LARGEST if scheme_of(request.url) == "udp" else _USUAL_BUFFER
 
 
 @contextlib.contextmanager
@@ -179,7 +184,7 @@ def _describe(request: OpenRequest, container: av.container.InputContainer, stre
 def _is_live(request: OpenRequest, container: av.container.InputContainer) -> bool:
     if request.kind != "auto":
         return request.kind == "live"
-    if scheme_of(request.url) in ("rtsp", "rtsps"):
+    if scheme_of(request.url) in LIVE_SCHEMES:
         return True
     # FFmpeg gives a playlist a duration only when it has an ENDLIST.
     return container.format.name == "hls" and container.duration is None
@@ -187,7 +192,7 @@ def _is_live(request: OpenRequest, container: av.container.InputContainer) -> bo
 
 def _is_pulled(request: OpenRequest, container: av.container.InputContainer) -> bool:
     return container.format.name == "hls" or (
-        scheme_of(request.url) not in ("rtsp", "rtsps") and container.duration is not None
+        scheme_of(request.url) not in LIVE_SCHEMES and container.duration is not None
     )
 
 

@@ -1,6 +1,6 @@
 """What FFmpeg is told when a source is opened: allow-lists and timeouts."""
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from videofleet_worker.decode.messages import OpenRequest
 
@@ -12,7 +12,10 @@ _PROTOCOLS = {
     "rtsps": "rtsp,rtp,rtcp,udp,tcp,srtp",
     "http": "http,https",
     "https": "http,https",
-    "file": "file",
+    "rtmp": "rtmp,tcp",
+    "rtmps": "rtmp,tcp",
+    "udp": "",
+    "file": "fd",
 }
 
 # Containers of video. FFmpeg knows some 350 more, among them some that read a text file as moving pictures and some
@@ -26,6 +29,9 @@ _FORMATS = {
     "rtsps": f"rtsp,{_CONTAINERS}",
     "http": f"hls,{_CONTAINERS}",
     "https": f"hls,{_CONTAINERS}",
+    "rtmp": "flv,live_flv",
+    "rtmps": "flv,live_flv",
+    "udp": "mpegts",
     # No hls: a playlist on the disk could name any other file of the disk.
     "file": _CONTAINERS,
 }
@@ -43,20 +49,18 @@ def scheme_of(url: str) -> str:
     return urlsplit(url).scheme.lower()
 
 
-def address(request: OpenRequest) -> str:
-    """The file that FFmpeg is to open."""
-    return f"file:{unquote(urlsplit(request.url).path)}"
-
-
 def open_options(request: OpenRequest) -> dict[str, str]:
     """FFmpeg's options for the request. Times in microseconds, as FFmpeg wants them."""
     scheme = scheme_of(request.url)
     options = {"protocol_whitelist": _PROTOCOLS[scheme], "format_whitelist": _FORMATS[scheme]}
+    microseconds = str(int(request.io_timeout * 1_000_000))
     if scheme in ("rtsp", "rtsps"):
         # The secure layer is not FFmpeg's, and lies under the connection alone.
         transport = "tcp" if scheme == "rtsps" else request.transport
-        options |= _rtsp_options(transport) | {"timeout": str(int(request.io_timeout * 1_000_000))}
-    elif scheme != "file":
+        options |= _rtsp_options(transport) | {"timeout": microseconds}
+    elif scheme in ("rtmp", "rtmps"):
+        options |= {"rtmp_live": "live", "rw_timeout": microseconds, "analyzeduration": str(_LIVE_PROBE_MICROSECONDS)}
+    elif scheme in ("http", "https"):
         options |= _PLAYLISTS
     return options
 

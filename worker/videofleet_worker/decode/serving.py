@@ -12,12 +12,14 @@ from videofleet_worker.decode.footage import Footage
 from videofleet_worker.decode.messages import (
     Ended,
     FrameReady,
+    Opened,
     OpenRequest,
     ParentMessage,
     Progress,
     RingReady,
     UseMasks,
 )
+from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.picture import PictureWriter, is_full_range
 from videofleet_worker.decode.ring import RingLayout, RingWriter
 from videofleet_worker.decode.sampling import Sampler, Sampling
@@ -39,15 +41,26 @@ class Serving:
         self._channel = channel
         self._live = footage.info.live
         self._timeline = Timeline(1 / footage.info.fps if footage.info.fps else _USUAL_PERIOD, live=self._live)
+        self._part = Part(request.part_start, request.part_end, request.part_unit) if request.part_unit else None
+        if self._part is not None and self._live:
+            raise SourceError(ErrorCode.BAD_PARAMETER, "range is for recorded sources, and this one is live")
         self._sampler = Sampler(Sampling(request.sampling_mode, request.sampling_value))
         self._picture = PictureWriter(request.model_width, request.model_height)
         self._use(request.masks)
         self._ring: RingWriter | None = None
         self._rings = 0
+        self._over = False
         self._sent = 0
         self._decoded = 0
         self._dropped = footage.tally.dropped
         self._reported_at = time.monotonic()
+
+    @property
+    def info(self) -> Opened:
+        """What the parent is told of the source: of a part how many frames are in it."""
+        if self._part is None:
+            return self._footage.info
+        return self._footage.info.model_copy(update={"total_frames": self._part.frames_of(self._footage.info)})
 
     def run(self) -> None:
         """Serve to the end. Raises SourceError, and ParentGone when the parent has closed the socket."""
@@ -71,7 +84,8 @@ class Serving:
 
     def _is_enough(self) -> bool:
         # Of a live source the parent may drop what was sent, so only it can count.
-        return not self._live and self._request.max_frames is not None and self._sent >= self._request.max_frames
+        limit = None if self._live else self._request.max_frames
+        return self._over or (limit is not None and self._sent >= limit)
 
     def _look_after_parent(self) -> None:
         for message in self._channel.poll():
@@ -82,6 +96,11 @@ class Serving:
     def _handle(self, decoded: Decoded, arrival: float) -> None:
         self._decoded += 1
         pts = self._timeline.place(decoded.raw, arrival)
+        if self._part is not None and self._part.begins_after(decoded.index, pts):
+            return
+        if self._part is not None and self._part.ends_before(decoded.index, pts):
+            self._over = True
+            return
         wanted = self._sampler.wants(decoded.index, pts, decoded.keyframe)
         if self._was_served_before(decoded.index):
             return

@@ -1,18 +1,26 @@
 """From a job to the request for its source. Pure."""
 
 from collections.abc import Sequence
+from typing import Final, Literal
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
-from videofleet_api.source import SourceKind
+from videofleet_api.source import LIVE_SCHEMES, Range, Rotation, SourceKind
 from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.pipeline.regions import masks
 from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.request import SourceRequest
 
-_LIVE_SCHEMES = ("rtsp:", "rtsps:")
+_TURNS: Final[dict[Rotation, Literal[0, 90, 180, 270] | None]] = {
+    Rotation.AUTO: None,
+    Rotation.NONE: 0,
+    Rotation.RIGHT: 90,
+    Rotation.OVER: 180,
+    Rotation.LEFT: 270,
+}
 
 
 def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence[ResumePoint | None]) -> SourceRequest:
@@ -27,6 +35,8 @@ def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence
             password=source.password,
             transport=source.transport.value,
             kind=source.kind.value,
+            rotation=_TURNS[source.rotation],
+            part=_part(spec.range),
             sampling=Sampling(spec.sampling.mode.value, spec.sampling.value),
             model_size=model_size,
             # Where the source begins anew, it cannot know which frames count; the run does.
@@ -38,10 +48,14 @@ def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence
         raise RefusedError(ErrorCode.BAD_PARAMETER, str(error)) from error
 
 
+def _part(given: Range | None) -> Part | None:
+    return Part(given.start, given.end, given.unit.value) if given is not None else None
+
+
 def is_live(spec: JobSpec) -> bool:
     """Whether the source is live for certain; False where only opening it can tell."""
     if spec.source.kind is SourceKind.AUTO:
-        return spec.source.url.lower().startswith(_LIVE_SCHEMES)
+        return spec.source.url.lower().partition("://")[0] in LIVE_SCHEMES
     return spec.source.kind is SourceKind.LIVE
 
 

@@ -219,6 +219,7 @@ class StreamRun:
             clock=self._tools.clock,
             on_event=self._on_event,
             dialer=self._tools.dialer,
+            file_roots=self._tools.media,
             memory_limit=self._tools.decoder_memory,
         )
         self._reporter.opening()

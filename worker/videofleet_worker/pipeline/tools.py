@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.models.engines import Engines
@@ -17,7 +18,8 @@ from videofleet_worker.sources.reconnect import ReconnectPolicy
 class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
     operator listens; `decoder_memory` is the bytes that each decoding child may take; `dialer` is the way
-    out to sources."""
+    out to sources; `media` are the folders
+    whose files may be sources."""
 
     registry: ModelRegistry
     engines: Engines
@@ -28,6 +30,7 @@ class Tools:
     owner: str
     decoder_memory: int
     dialer: Dialer
+    media: tuple[Path, ...]
     attended: Callable[[], bool]
 
 

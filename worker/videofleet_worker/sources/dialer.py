@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from videofleet_api.codes import ErrorCode
@@ -17,6 +17,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _MOST_ADDRESSES: Final = 4
 _PAIR_TRIES: Final = 32
+_UDP_HOSTS: Final = "a udp address is a group's, or 0.0.0.0 for what is sent to this worker, and a port"
+_RECEIVE_BUFFER: Final = 4 * 2**20
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:
@@ -61,6 +63,24 @@ class Dialer:
                 return pair
         raise SourceError(ErrorCode.INTERNAL, "no two free ports in a row for what the camera sends")
 
+    def receiver(self, host: str, port: int) -> socket.socket:
+        """A datagram socket for what is sent to a group, or to this machine (0.0.0.0, ::). Raises SourceError."""
+        self.reach.check_scheme("udp")
+        try:
+            number = ip_address(host)
+        except ValueError:
+            raise SourceError(ErrorCode.UNSUPPORTED, _UDP_HOSTS) from None
+        if not (number.is_multicast or number.is_unspecified) or not port:
+            raise SourceError(ErrorCode.UNSUPPORTED, _UDP_HOSTS)
+        refusal = self.reach.group_refusal(host)
+        if refusal is not None:
+            raise SourceError(ErrorCode.FORBIDDEN, f"{host} must not be listened on: {refusal}")
+        try:
+            return _listening(number, port)
+        except OSError as error:
+            reason = os.strerror(error.errno or errno.EIO).lower()
+            raise SourceError(ErrorCode.NETWORK, f"port {port} cannot be listened on: {reason}") from None
+
     async def _addresses(self, host: str, port: int) -> Sequence[str]:
         try:
             found = await self._resolve(host, port)
@@ -101,6 +121,24 @@ async def _connected(address: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _listening(number: IPv4Address | IPv6Address, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if number.version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if number.is_multicast:
+            # Several streams may take what one group is sent.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((str(number), port))
+        if number.is_multicast and number.version == 4:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, number.packed + bytes(4))
+        elif number.is_multicast:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, number.packed + bytes(4))
+    except OSError:
         sock.close()
         raise
     return sock

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import socket
+from collections.abc import Callable
 
 from pydantic import ValidationError
 
@@ -14,7 +16,9 @@ from videofleet_worker.sources.errors import SourceError
 class DialService:
     """Owns the parent's end of a child's dialling socket, from `start` to `close`."""
 
-    def __init__(self, dialer: Dialer, timeout: float) -> None:
+    def __init__(self, dialer: Dialer, timeout: float, open_file: Callable[[], int]) -> None:
+        """`open_file` opens the source's own file. Raises SourceError."""
+        self._open_file = open_file
         self._dialer = dialer
         self._timeout = timeout
         self._socket, self.child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -48,19 +52,26 @@ class DialService:
 
     async def _answer(self, ask: Ask) -> None:
         try:
-            sockets, address = await self._dial(ask)
+            descriptors, address = await self._dial(ask)
         except SourceError as error:
             self._socket.send(Answer(code=error.code, message=error.message[:1000]).model_dump_json().encode())
             return
         try:
             answer = Answer(address=address).model_dump_json().encode()
-            socket.send_fds(self._socket, [answer], [each.fileno() for each in sockets])
+            socket.send_fds(self._socket, [answer], descriptors)
         finally:
-            for each in sockets:
-                each.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
 
-    async def _dial(self, ask: Ask) -> tuple[tuple[socket.socket, ...], str]:
-        if ask.kind == "udp-pair":
-            return self._dialer.receivers(ask.host), ask.host
-        sock, address = await self._dialer.connect(ask.scheme, ask.host, ask.port, self._timeout)
-        return (sock,), address
+    async def _dial(self, ask: Ask) -> tuple[list[int], str]:
+        match ask.kind:
+            case "tcp":
+                sock, address = await self._dialer.connect(ask.scheme, ask.host, ask.port, self._timeout)
+                return [sock.detach()], address
+            case "udp-pair":
+                return [each.detach() for each in self._dialer.receivers(ask.host)], ask.host
+            case "udp":
+                return [self._dialer.receiver(ask.host, ask.port).detach()], ask.host
+            case "file":
+                # A file system on the network may take its time.
+                return [await asyncio.to_thread(self._open_file)], ""

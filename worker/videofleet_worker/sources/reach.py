@@ -1,10 +1,9 @@
 """Where sources may be: what the pool's sourcePolicy allows. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.source import SCHEMES, SourcePolicy
@@ -43,6 +42,18 @@ class Reach:
             allowed = ", ".join(self.schemes)
             raise SourceError(ErrorCode.FORBIDDEN, f"the pool's sourcePolicy allows {allowed}, but not {scheme}")
 
+    def group_refusal(self, address: str) -> str | None:
+        """Why a group must not be joined, or this machine not be listened on; None: it may.
+
+        Both are closed as places to connect to. Here they are what a job names to be sent to.
+        """
+        number = _plain(address)
+        if any(number in network for network in self._denied):
+            return "the pool's sourcePolicy denies it"
+        if self._allowed and not any(number in network for network in self._allowed):
+            return "the pool's sourcePolicy does not allow it"
+        return None
+
     def refusal(self, address: str) -> str | None:
         """Why a numeric address must not be reached; None: it may.
 
@@ -77,24 +88,16 @@ EVERYWHERE: Final = Reach(SourcePolicy())
 """What a pool without a policy allows."""
 
 
-def check_allowed(url: str, reach: Reach, file_roots: Sequence[Path]) -> None:
+def check_allowed(url: str, reach: Reach) -> None:
     """Whether a source may be opened at all, as far as its URL says. Raises SourceError."""
     scheme = scheme_of(url)
-    if scheme not in (*SCHEMES, "file"):
+    if scheme not in SCHEMES:
         raise SourceError(
             ErrorCode.UNSUPPORTED, f"the scheme {scheme!r} is not supported; use one of {', '.join(SCHEMES)}"
         )
     reach.check_scheme(scheme)
-    if scheme == "file":
-        _check_file(Path(unquote(urlsplit(url).path)), file_roots)
-    elif not urlsplit(url).hostname:
+    if scheme != "file" and not urlsplit(url).hostname:
         raise SourceError(ErrorCode.UNSUPPORTED, "the address has no host")
-
-
-def _check_file(path: Path, file_roots: Sequence[Path]) -> None:
-    real = path.resolve()
-    if not any(real.is_relative_to(root.resolve()) for root in file_roots):
-        raise SourceError(ErrorCode.FORBIDDEN, f"the file {path} is not below a folder that file sources may use")
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address:

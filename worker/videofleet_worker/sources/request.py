@@ -5,9 +5,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from videofleet_worker.decode.masks import Mask
+from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
 
 Transport = Literal["auto", "tcp", "udp"]
+Rotation = Literal[0, 90, 180, 270]
 Kind = Literal["auto", "live", "recorded"]
 
 
@@ -17,7 +19,9 @@ class SourceRequest:
 
     url: without credentials, which go into username and password.
     transport: for RTSP; auto tries TCP, then UDP.
-    kind: auto takes RTSP and HLS without an end for live, all else for recorded.
+    kind: auto takes RTSP, RTMP, UDP and HLS without an end for live, all else for recorded.
+    rotation: degrees by which pictures are turned clockwise; None: as the container says.
+    part: of a recorded source.
     model_size: width and height of the tensor; the whole picture is stretched to it.
     max_frames: end after so many frames that sampling has let through.
     resume_after_frame: recorded sources decode but do not deliver the frames up to this index.
@@ -31,6 +35,8 @@ class SourceRequest:
     password: str | None = field(default=None, repr=False)
     transport: Transport = "auto"
     kind: Kind = "auto"
+    rotation: Rotation | None = None
+    part: Part | None = None
     sampling: Sampling = field(default_factory=Sampling)
     model_size: tuple[int, int] = (416, 416)
     max_frames: int | None = None

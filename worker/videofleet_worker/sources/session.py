@@ -5,8 +5,9 @@ import contextlib
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.redaction import redact_text
@@ -19,6 +20,7 @@ from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.dialling import DialService
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, SourceInfo
+from videofleet_worker.sources.files import open_file
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.process import ChildProcess, crash
 from videofleet_worker.sources.watchdog import Watchdog
@@ -42,6 +44,7 @@ class SessionContext:
     on_open: Callable[[SourceInfo], None]
     memory_limit: int
     dialer: Dialer
+    file_roots: Sequence[Path]
 
 
 class DecodeSession:
@@ -61,7 +64,9 @@ class DecodeSession:
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._dialling = DialService(context.dialer, request.io_timeout)
+        self._dialling = DialService(
+            context.dialer, request.io_timeout, lambda: open_file(request.url, context.file_roots)
+        )
         self._socket, status = context.server.fork()
         self._process = ChildProcess(status, self._on_exit)
 

@@ -74,7 +74,7 @@ class StreamSource:
 
     async def frames(self) -> AsyncIterator[Frame]:
         """All frames to the end of the source; each must be released. Raises SourceError when the epoch is over."""
-        check_allowed(self._request.url, self._dialer.reach, self._file_roots)
+        check_allowed(self._request.url, self._dialer.reach)
         while not self._closed.is_set():
             session = self._session = self._connect()
             failure: SourceError | None = None
@@ -114,7 +114,14 @@ class StreamSource:
             request.connect_timeout, request.stall_timeout, keyframes_only=request.sampling.mode == "keyframe"
         )
         context = SessionContext(
-            self._server, self._clock, self.counters, self._position, self._note_open, self._memory_limit, self._dialer
+            self._server,
+            self._clock,
+            self.counters,
+            self._position,
+            self._note_open,
+            self._memory_limit,
+            self._dialer,
+            self._file_roots,
         )
         self._position.begin_connection()
         try:
@@ -134,6 +141,10 @@ class StreamSource:
             password=request.password,
             transport=request.transport,
             kind=request.kind,
+            rotation=request.rotation,
+            part_start=request.part.start if request.part else 0.0,
+            part_end=request.part.end if request.part else None,
+            part_unit=request.part.unit if request.part else None,
             sampling_mode=request.sampling.mode,
             sampling_value=request.sampling.value,
             model_width=width,

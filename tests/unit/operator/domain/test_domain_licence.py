@@ -179,6 +179,8 @@ def test_who_holds_a_slot(phase: Phase) -> None:
         ({"url": "rtsp://camera.example/1"}, False),
         ({"url": "rtsp://camera.example/1", "kind": "recorded"}, False),
         ({"url": "https://files.example/clip.mp4"}, True),
+        ({"url": "file:///media/clips/a.mp4"}, True),
+        ({"url": "udp://239.1.2.3:5000"}, False),
         ({"url": "https://files.example/clip.mp4", "kind": "live"}, False),
         ({"url": "https://cdn.example/playlist.M3U8?token=1"}, False),
         ({"url": "https://cdn.example/playlist.m3u8", "kind": "recorded"}, True),

@@ -116,6 +116,16 @@ def test_the_archive_is_a_claim_or_goes_with_the_pod() -> None:
     assert {"name": "archive", "mountPath": "/archive"} in container()["volumeMounts"]
 
 
+def test_files_for_jobs_are_mounted_read_only() -> None:
+    pool: dict[str, Any] = {"mediaMounts": [{"name": "clips", "claimName": "recordings"}]}
+    volume = {"name": "media-clips", "persistentVolumeClaim": {"claimName": "recordings", "readOnly": True}}
+    assert volume in spec(**pool)["volumes"]
+    assert {"name": "media-clips", "mountPath": "/media/clips", "readOnly": True} in container(**pool)["volumeMounts"]
+    environment = {each["name"]: each.get("value") for each in container(**pool)["env"]}
+    assert environment["VIDEOFLEET_MEDIA"] == "/media/clips"
+    assert "VIDEOFLEET_MEDIA" not in {each["name"] for each in container()["env"]}
+
+
 def test_settings_reach_the_worker() -> None:
     pool = container(capacityPerWorker=9, sourcePolicy={"schemes": ["rtsp"]})
     environment = {each["name"]: each.get("value") for each in pool["env"]}

@@ -7,7 +7,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.failures import LogLine, open_failure, read_failure
 from videofleet_worker.decode.messages import OpenRequest
 from videofleet_worker.decode.network import with_credentials
-from videofleet_worker.decode.options import address, open_options
+from videofleet_worker.decode.options import open_options
 
 
 def request(url: str, **changes: object) -> OpenRequest:
@@ -44,10 +44,6 @@ def test_credentials_go_to_their_camera(url: str, user: str | None, password: st
     assert with_credentials(asked, "rtsp://elsewhere/1") == "rtsp://elsewhere/1"
 
 
-def test_the_path_of_a_file() -> None:
-    assert address(request("file:///media/with%20space.mp4")) == "file:/media/with space.mp4"
-
-
 @pytest.mark.parametrize("url", ["rtsp://c/1", "rtsps://c/1", "http://c/1", "https://c/1"])
 def test_nothing_on_the_network_leads_to_a_file(url: str) -> None:
     options = open_options(request(url))
@@ -60,7 +56,7 @@ def test_nothing_on_the_network_leads_to_a_file(url: str) -> None:
 def test_a_local_playlist_is_not_read() -> None:
     options = open_options(request("file:///media/list.m3u8"))
 
-    assert options["protocol_whitelist"] == "file"
+    assert options["protocol_whitelist"] == "fd"
     assert "hls" not in options["format_whitelist"].split(",")
 
 
