@@ -9,6 +9,8 @@ from videofleet_worker.archive.acquire import ResumePoint
 from videofleet_worker.sources.events import SourceInfo
 
 _USUAL_PERIOD: Final = 1 / 25
+_LEAST_STEP: Final = 1e-6
+"""Seconds between the times of capture of two frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Continuation:
         self._last = self._before
         self._pts_base = 0.0
         self._begun = False
+        self._told: FrameFacts | None = None
 
     @property
     def last(self) -> StreamInfo | None:
@@ -77,6 +80,7 @@ class Continuation:
             self._begun = True
             self._pts_base = self._first_pts_base(frame)
         self._last = self._info(frame, counts)
+        self._told = FrameFacts(self._last.frame_index, frame.pts, self._last.capture_time)
         return self._last
 
     def end(self, counts: Counts) -> StreamInfo:
@@ -102,8 +106,18 @@ class Continuation:
             fps=self._source.fps,
             elapsed_ms=self._elapsed(counts),
             pts=round(frame.pts + self._pts_base, 6),
-            capture_time=round(frame.capture_time, 6),
+            capture_time=round(self._dated(frame), 6),
         )
+
+    def _dated(self, frame: FrameFacts) -> float:
+        """The frame's time of capture, later than that of the frame before.
+
+        When it turns out that what a live source sent came late, frames date back; those that follow are then told at
+        half the pace until they are at their own times again.
+        """
+        if self._told is None or not self._source.live:
+            return frame.capture_time
+        return max(frame.capture_time, self._told.capture_time + max(_LEAST_STEP, (frame.pts - self._told.pts) / 2))
 
     def _first_pts_base(self, frame: FrameFacts) -> float:
         before = self._before

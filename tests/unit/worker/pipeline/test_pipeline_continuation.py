@@ -83,6 +83,18 @@ def test_time_never_goes_back_when_the_clock_did() -> None:
     assert info.pts > 0.5
 
 
+def test_a_smaller_delay_that_is_learnt_does_not_turn_frames_round() -> None:
+    """Frames 0 and 1 came half a second late; those after them came in time."""
+    place = Continuation(None, CAMERA)
+    counts = Counts(0, 0, 0)
+    late = [100.5 + index / 10 for index in (0, 1)]
+    intime = [100.0 + index / 10 for index in range(2, 15)]
+    told = [place.advance(_frame(index, taken), counts).capture_time for index, taken in enumerate([*late, *intime])]
+    assert told == sorted(set(told))
+    assert told[:3] == [100.5, 100.6, 100.65], "half the pace"
+    assert told[11:] == intime[9:], "their own times again"
+
+
 def test_decoded_frames_never_fall() -> None:
     place = Continuation(None, FILE)
     place.advance(_frame(0), Counts(decoded=50, dropped=0, elapsed_ms=0))
