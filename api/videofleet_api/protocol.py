@@ -41,6 +41,7 @@ class JobSource(Document):
     url: str
     username: str | None = Field(None, repr=False)
     password: str | None = Field(None, repr=False)
+    session_token: str | None = Field(None, repr=False)
     transport: Transport = Transport.AUTO
     kind: SourceKind = SourceKind.AUTO
     rotation: Rotation = Rotation.AUTO

@@ -49,7 +49,7 @@ class SourceKind(StrEnum):
 
 MAX_URL: Final = 2083
 """Characters of an address; as browsers have it."""
-SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "file", "test")
+SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "s3", "udp", "file", "test")
 """Of the addresses that a job may name."""
 LIVE_SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "udp")
 """Of those that have no end."""
@@ -95,13 +95,15 @@ class Source(Document):
         max_length=MAX_URL,
         description="Address of the camera, file or playlist: rtsp, rtsps, rtmp, rtmps, http or https (also HLS), "
         "udp://GROUP:PORT or udp://0.0.0.0:PORT (a transport stream that is sent there), or file:///media/NAME/PATH "
-        "of the pool's mediaMounts. "
+        "of the pool's mediaMounts, or s3://BUCKET/KEY?region=REGION&endpoint=https://HOST. "
         "Without user and password. test://pattern is a picture made by the worker: moving boxes, with "
         "?width=1280&height=720&fps=25&frames=300&objects=5&seed=1, and faults by &fail=network@100.",
     )
     url_secret_ref: SecretKeyRef | None = Field(None, description="Takes the address from a Secret instead.")
     credentials_secret_ref: SecretRef | None = Field(
-        None, description="Secret with the keys username and password for the source."
+        None,
+        description="Secret with the keys username and password for the source; for s3 an access key's id and the "
+        "secret that belongs to it, and sessionToken where there is one.",
     )
     transport: Transport = Field(
         Transport.AUTO, description="How RTSP media travel: tcp, udp, or auto (tcp first, then udp)."

@@ -98,7 +98,7 @@ class Supervisor:
 
     def _start(self, job: Job) -> None:
         source = job.spec.source
-        self._secrets.remember(job.uid, (source.username, source.password))
+        self._secrets.remember(job.uid, (source.username, source.password, source.session_token))
         reporter = JobReporter(job.uid, job.epoch, lambda report: self._publish(one, report))
         one = Running(job, self._make_run(job, reporter), reporter)
         self._running[job.uid] = one

@@ -100,7 +100,7 @@ def recorded(source: Source) -> bool:
     in the spec would make a camera free of charge.
     """
     scheme, _, rest = (source.url or "").lower().partition("://")
-    if scheme not in ("http", "https", "file") or source.kind is SourceKind.LIVE:
+    if scheme not in ("http", "https", "s3", "file") or source.kind is SourceKind.LIVE:
         return False
     return source.kind is SourceKind.RECORDED or not _QUERY.split(rest)[0].endswith(".m3u8")
 

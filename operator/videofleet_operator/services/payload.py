@@ -24,7 +24,7 @@ ReadSecret = Callable[[str], SecretData | None]
 """Data of a Secret of the job's namespace by its name; None while it is not there."""
 
 _REGIONS = ("zones", "lines", "privacyMasks")
-_USER, _PASSWORD = "username", "password"
+_USER, _PASSWORD, _SESSION = "username", "password", "sessionToken"
 
 
 class MissingError(Exception):
@@ -125,10 +125,13 @@ def shown_source(spec: VideoJobSpec) -> str:
 def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
     source = spec.source
     credentials = source.credentials_secret_ref
-    username = password = None
+    username = password = session_token = None
     if credentials is not None:
         username = _value(read_secret, SecretKeyRef(name=credentials.name, key=_USER), "credentialsSecretRef")
         password = _value(read_secret, SecretKeyRef(name=credentials.name, key=_PASSWORD), "credentialsSecretRef")
+        session_token = _optional(
+            read_secret, SecretKeyRef(name=credentials.name, key=_SESSION), "credentialsSecretRef"
+        )
     url = source.url
     if source.url_secret_ref is not None:
         url = _value(read_secret, source.url_secret_ref, "urlSecretRef").strip()
@@ -138,10 +141,16 @@ def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
         url=url,
         username=username,
         password=password,
+        session_token=session_token,
         transport=source.transport,
         kind=source.kind,
         rotation=source.rotation,
     )
+
+
+def _optional(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str | None:
+    """As `_value`, None where the Secret has no such key."""
+    return _value(read_secret, ref, field) if ref.key in (read_secret(ref.name) or {}) else None
 
 
 def _value(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str:

@@ -25,6 +25,7 @@ URLS = [
     "http://files.example:8080/mail%40home.mp4#t=10",
     "rtmp://ingest.example/live/camera",
     "udp://239.1.2.3:5000",
+    "s3://bucket/clips/a.mp4?region=eu-west-1&endpoint=http://minio.store:9000",
     "udp://0.0.0.0:5000",
     "file:///media/clips/a%20b.mp4",
     "test://pattern?width=640&height=480&fail=network@100",

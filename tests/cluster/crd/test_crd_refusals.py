@@ -16,7 +16,9 @@ USER_PART = (
     "and name it in credentialsSecretRef (an @ that belongs to the path is written %40)"
 )
 NO_HOST = "url has no host: write it as rtsp://HOST/PATH or https://HOST/PATH, a file as file:///media/NAME/PATH"
-SCHEME = "url must begin with rtsp://, rtsps://, rtmp://, rtmps://, http://, https://, udp://, file:// or test://"
+SCHEME = (
+    "url must begin with rtsp://, rtsps://, rtmp://, rtmps://, http://, https://, s3://, udp://, file:// or test://"
+)
 PORT = "the port in url must be a number"
 SPACE = "url must not hold spaces or line breaks: a space is written %20"
 ONE_SOURCE = "give exactly one of url and urlSecretRef"
@@ -259,8 +261,8 @@ POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
         {"sourcePolicy": {"schemes": ["ftp"]}},
         (
             "spec.sourcePolicy.schemes[0]",
-            'Unsupported value: "ftp": supported values: "rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", '
-            '"file", "test"',
+            'Unsupported value: "ftp": supported values: "rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "s3", '
+            '"udp", "file", "test"',
         ),
     ),
     "an allowed range that is none": (

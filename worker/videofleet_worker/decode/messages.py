@@ -38,7 +38,9 @@ class OpenRequest(Message):
     """Parent to child, first: what to open. The only message with credentials."""
 
     type: Literal["open"] = "open"
-    url: str
+    url: str = Field(repr=False)
+    asked_as: Literal["s3"] | None = None
+    """The scheme that the job names, where `url` was made from it."""
     username: str | None = Field(None, repr=False)
     password: str | None = Field(None, repr=False)
     transport: Literal["auto", "tcp", "udp"]

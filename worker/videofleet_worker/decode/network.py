@@ -34,7 +34,10 @@ class Network:
         login = None
         if request.username is not None or request.password is not None:
             login = Login(request.username or "", request.password or "")
-        return WebInput(WebClient(self.dialler, request.url, login, _tls(request), request.io_timeout))
+        client = WebClient(
+            self.dialler, request.url, login, _tls(request), request.io_timeout, asked_as=request.asked_as
+        )
+        return WebInput(client)
 
     def datagrams(self, request: OpenRequest) -> DatagramStream:
         """For UDP. Raises SourceError."""

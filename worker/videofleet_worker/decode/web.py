@@ -61,7 +61,11 @@ class Reply:
 class WebClient:
     """For one source. Keeps one connection open to each server, as playlists need. For one thread."""
 
-    def __init__(self, dialler: Dialler, url: str, login: Login | None, tls: Tls, timeout: float) -> None:
+    def __init__(
+        self, dialler: Dialler, url: str, login: Login | None, tls: Tls, timeout: float, *, asked_as: str | None = None
+    ) -> None:
+        """`asked_as`: the scheme that the pool's policy is asked about; without it that of each connection."""
+        self._asked_as = asked_as
         self._dialler = dialler
         # Nobody but the server that they are for gets the credentials.
         self._home = origin(url)
@@ -134,7 +138,7 @@ class WebClient:
 
     def _connected(self, server: Origin) -> http.client.HTTPConnection:
         scheme, host, port = server
-        sock, _ = self._dialler.connect(scheme, host, port)
+        sock, _ = self._dialler.connect(self._asked_as or scheme, host, port)
         sock.settimeout(self._timeout)
         connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         connection.sock = self._tls.wrap(sock, host) if scheme == "https" else sock

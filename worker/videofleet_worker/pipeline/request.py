@@ -33,6 +33,7 @@ def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence
             url=source.url,
             username=source.username,
             password=source.password,
+            session_token=source.session_token,
             transport=source.transport.value,
             kind=source.kind.value,
             rotation=_TURNS[source.rotation],

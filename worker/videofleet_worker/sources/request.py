@@ -18,6 +18,7 @@ class SourceRequest:
     """One source, as the worker is asked to decode it.
 
     url: without credentials, which go into username and password.
+    session_token: for s3, where the credentials are borrowed ones.
     transport: for RTSP; auto tries TCP, then UDP.
     kind: auto takes RTSP, RTMP, UDP and HLS without an end for live, all else for recorded.
     rotation: degrees by which pictures are turned clockwise; None: as the container says.
@@ -33,6 +34,7 @@ class SourceRequest:
     url: str
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
     transport: Transport = "auto"
     kind: Kind = "auto"
     rotation: Rotation | None = None

@@ -10,11 +10,13 @@ from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.decode.messages import OpenRequest, UseMasks
+from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
+from videofleet_worker.sources.objects import web_address
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.reach import check_allowed
 from videofleet_worker.sources.reconnect import ReconnectPolicy
@@ -135,10 +137,12 @@ class StreamSource:
         request = self._request
         width, height = request.model_size
         remaining = None if request.max_frames is None else request.max_frames - self._delivered
+        signed = scheme_of(request.url) == "s3"
         return OpenRequest(
-            url=request.url,
-            username=request.username,
-            password=request.password,
+            url=web_address(request) if signed else request.url,
+            asked_as="s3" if signed else None,
+            username=None if signed else request.username,
+            password=None if signed else request.password,
             transport=request.transport,
             kind=request.kind,
             rotation=request.rotation,

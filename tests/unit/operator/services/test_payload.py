@@ -8,6 +8,7 @@ import pytest
 from tests.support.domain import spec
 from videofleet_api.codes import Reason
 from videofleet_api.protocol import JobSpec
+from videofleet_api.source import Range, Rotation
 from videofleet_operator.services import payload
 
 KEY = payload.digest_key(b"the private key of an authority")
@@ -41,6 +42,23 @@ def test_credentials_and_address_come_from_secrets() -> None:
     assert payload.secret_names(spec(**both)) == {"address", "login"}
     built = build({**LOGIN, "address": encoded(where="rtsp://camera/2\n")}, **both)
     assert (built.source.url, built.source.username, built.source.password) == ("rtsp://camera/2", "viewer", "p/a:s@s")
+
+
+def test_borrowed_credentials_bring_their_token() -> None:
+    source = {"source": {"url": "s3://clips/a.mp4", "credentialsSecretRef": {"name": "login"}}}
+    borrowed = {"login": encoded(username="viewer", password="p", sessionToken="t0ken")}
+    assert build(LOGIN, **source).source.session_token is None
+    built = build(borrowed, **source)
+    assert built.source.session_token == "t0ken"
+    assert "t0ken" not in repr(built)
+
+
+def test_how_the_source_is_read_is_handed_on() -> None:
+    source = {"url": "https://files.example/a.mp4", "rotation": "90"}
+    built = build({}, source=source, range={"start": 1, "end": 2})
+    assert (built.source.rotation, built.range) == (Rotation.RIGHT, Range(start=1, end=2))
+    whole = build({}, source={**source, "rotation": "auto"})
+    assert payload.digests(built, KEY).run != payload.digests(whole, KEY).run
 
 
 @pytest.mark.parametrize(

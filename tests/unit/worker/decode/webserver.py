@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import re
 import ssl
 import threading
@@ -9,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 from urllib.request import parse_http_list, parse_keqv_list
 
+KEYS = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+"""Id and secret of those who may read objects."""
 NONCE = "dcd98b7102dd"
 DIGEST = f'Digest realm="camera", nonce="{NONCE}", qop="auth,auth-int", opaque="x", algorithm=MD5'
 
@@ -82,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         web: WebServer = self.server.web  # type: ignore[attr-defined]  # set in serving()
         web.asked.append((self.path, self.headers.get("Authorization")))
-        page = web.pages.get(self.path)
+        page = web.pages.get(self.path if not self.path.startswith("/objects/") else self._object())
         if page is None:
             self._refuse(404)
         elif page.moved is not None:
@@ -93,6 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(page.status)
         else:
             self._send(page, web.stopping)
+
+    def _object(self) -> str:
+        """As an object store: the path alone where the query is signed as it must be, else the path of nothing."""
+        path, _, query = self.path.partition("?")
+        return path if signed(self.headers["Host"], path, query) else "/AccessDenied"
 
     def _knows(self, login: str, digest: bool) -> bool:
         given = self.headers.get("Authorization", "")
@@ -133,6 +142,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Silent."""
+
+
+def signed(host: str, path: str, query: str) -> bool:
+    """Whether KEYS have signed a GET (AWS Signature Version 4, by query)."""
+    fields = dict(pair.partition("=")[::2] for pair in query.split("&"))
+    given = fields.pop("X-Amz-Signature", "")
+    wanted = "&".join(f"{name}={value}" for name, value in sorted(fields.items()))
+    asked = "\n".join(["GET", path, wanted, f"host:{host}", "", "host", "UNSIGNED-PAYLOAD"])
+    user, _, scope = unquote(fields.get("X-Amz-Credential", "")).partition("/")
+    digest = hashlib.sha256(asked.encode()).hexdigest()
+    text = "\n".join(["AWS4-HMAC-SHA256", fields.get("X-Amz-Date", ""), scope, digest])
+    key = f"AWS4{KEYS[1]}".encode()
+    for part in [*scope.split("/"), text]:
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return (user, given) == (KEYS[0], key.hex())
 
 
 def _answers(given: dict[str, str], login: str, path: str) -> bool:
