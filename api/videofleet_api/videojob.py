@@ -1,7 +1,7 @@
 """VideoJob: a camera, a file or a clip to analyse."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -63,6 +63,9 @@ class StepParameters(Document):
     )
     lost_seconds: float | None = Field(
         None, gt=0, le=60, description="Tracking: how long an unseen object keeps its track."
+    )
+    tracker: Literal["bytetrack", "ocsort"] | None = Field(
+        None, description="Tracking: the method, bytetrack (default) or ocsort; another one begins new tracks."
     )
 
 

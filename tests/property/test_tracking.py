@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from random import Random
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.plain_tracking import PlainByteTrack, Seen
 from videofleet_worker.tracking.bytetrack import ByteTracker
+from videofleet_worker.tracking.choice import TrackerName, tracker_of
+from videofleet_worker.tracking.follower import Follower
 from videofleet_worker.tracking.settings import TrackerSettings
 
 SETTINGS = TrackerSettings(high_score=0.5, low_score=0.2, new_track_score=0.6, lost_seconds=0.5)
@@ -36,6 +39,9 @@ _objects = st.lists(_object, max_size=6, unique_by=lambda one: one[4])
 _clip = st.lists(st.tuples(st.sampled_from([0.0, 0.04, 0.1, 0.4, 1.0]), _objects), min_size=1, max_size=8)
 
 
+_name = st.sampled_from(get_args(TrackerName))
+
+
 def frames(clip: Clip) -> list[Shown]:
     shown, pts = [], 0.0
     for passed, objects in clip:
@@ -46,13 +52,13 @@ def frames(clip: Clip) -> list[Shown]:
     return shown
 
 
-def track(tracker: ByteTracker, frame: Shown) -> npt.NDArray[np.int64]:
+def track(tracker: Follower, frame: Shown) -> npt.NDArray[np.int64]:
     return tracker.update(frame.boxes, frame.scores, frame.classes, frame.pts)
 
 
-@given(_clip)
-def test_an_id_is_at_most_once_in_a_frame(clip: Clip) -> None:
-    tracker = ByteTracker(SETTINGS)
+@given(_name, _clip)
+def test_an_id_is_at_most_once_in_a_frame(name: TrackerName, clip: Clip) -> None:
+    tracker = tracker_of(name, SETTINGS)
     for frame in frames(clip):
         ids = track(tracker, frame)
         given_out = ids[ids > 0].tolist()
@@ -60,9 +66,9 @@ def test_an_id_is_at_most_once_in_a_frame(clip: Clip) -> None:
         assert len(set(given_out)) == len(given_out)
 
 
-@given(_clip, st.integers(1, 1000))
-def test_ids_rise_from_the_first_on_without_gaps(clip: Clip, next_id: int) -> None:
-    tracker = ByteTracker(SETTINGS, next_id=next_id)
+@given(_name, _clip, st.integers(1, 1000))
+def test_ids_rise_from_the_first_on_without_gaps(name: TrackerName, clip: Clip, next_id: int) -> None:
+    tracker = tracker_of(name, SETTINGS, next_id=next_id)
     known: set[int] = set()
     for frame in frames(clip):
         new = set(track(tracker, frame).tolist()) - known - {0}
@@ -71,11 +77,12 @@ def test_ids_rise_from_the_first_on_without_gaps(clip: Clip, next_id: int) -> No
         assert tracker.highest_id == next_id + len(known) - 1
 
 
-@given(_clip)
+@given(_name, _clip)
 def test_a_track_has_one_class_and_low_scores_never_begin_one(
+    name: TrackerName,
     clip: Clip,
 ) -> None:
-    tracker = ByteTracker(SETTINGS)
+    tracker = tracker_of(name, SETTINGS)
     classes: dict[int, int] = {}
     for frame in frames(clip):
         for number, kind, score in zip(track(tracker, frame), frame.classes, frame.scores, strict=True):
@@ -86,9 +93,9 @@ def test_a_track_has_one_class_and_low_scores_never_begin_one(
             assert classes.setdefault(int(number), int(kind)) == kind
 
 
-@given(_clip, st.randoms(use_true_random=False))
-def test_the_order_of_detections_does_not_matter(clip: Clip, random: Random) -> None:
-    straight, mixed = ByteTracker(SETTINGS), ByteTracker(SETTINGS)
+@given(_name, _clip, st.randoms(use_true_random=False))
+def test_the_order_of_detections_does_not_matter(name: TrackerName, clip: Clip, random: Random) -> None:
+    straight, mixed = tracker_of(name, SETTINGS), tracker_of(name, SETTINGS)
     for frame in frames(clip):
         order = list(range(len(frame.boxes)))
         random.shuffle(order)
@@ -96,9 +103,9 @@ def test_the_order_of_detections_does_not_matter(clip: Clip, random: Random) -> 
         np.testing.assert_array_equal(track(mixed, shuffled), track(straight, frame)[order])
 
 
-@given(_clip, st.sampled_from([0.25, 0.5, 2.0, 8.0]))
-def test_the_unit_of_length_does_not_matter(clip: Clip, scale: float) -> None:
-    here, there = ByteTracker(SETTINGS), ByteTracker(SETTINGS)
+@given(_name, _clip, st.sampled_from([0.25, 0.5, 2.0, 8.0]))
+def test_the_unit_of_length_does_not_matter(name: TrackerName, clip: Clip, scale: float) -> None:
+    here, there = tracker_of(name, SETTINGS), tracker_of(name, SETTINGS)
     for frame in frames(clip):
         moved = Shown(frame.pts, frame.boxes * scale, frame.scores, frame.classes)
         np.testing.assert_array_equal(track(here, frame), track(there, moved))

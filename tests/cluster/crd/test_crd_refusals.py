@@ -154,6 +154,10 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
         parameters(lostSeconds=0),
         body(f"{STEP}.parameters.lostSeconds", 0, "should be greater than 0"),
     ),
+    "a tracker that there is not": (
+        parameters(tracker="sort"),
+        body(f"{STEP}.parameters.tracker", '"sort"', 'supported values: "bytetrack", "ocsort"'),
+    ),
     "no classes": (
         parameters(classes=[]),
         body(f"{STEP}.parameters.classes", 0, "should have at least 1 items"),

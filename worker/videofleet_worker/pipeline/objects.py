@@ -10,7 +10,7 @@ from videofleet_worker.models.detections import FloatArray
 from videofleet_worker.outputs.annotate import Mark
 from videofleet_worker.pipeline.findings import Details, Findings, matching
 from videofleet_worker.pipeline.plan import AnalyticsPlan
-from videofleet_worker.tracking.bytetrack import ByteTracker
+from videofleet_worker.tracking.choice import tracker_of
 
 _LONGEST_LABEL: Final = 32
 """Characters of a text in a picture."""
@@ -56,7 +56,7 @@ class ObjectFinder:
 
     def __init__(self, plan: AnalyticsPlan, next_id: int) -> None:
         self._plan = plan
-        self._tracker = None if plan.tracker is None else ByteTracker(plan.tracker, next_id=next_id)
+        self._tracker = None if plan.tracker is None else tracker_of(plan.tracker_name, plan.tracker, next_id=next_id)
         self._highest_before = next_id - 1
 
     @property
@@ -65,10 +65,14 @@ class ObjectFinder:
         return self._highest_before if self._tracker is None else self._tracker.highest_id
 
     def use(self, plan: AnalyticsPlan) -> None:
-        """Go on with other settings; tracks and their numbers stay."""
-        self._plan = plan
-        if self._tracker is not None and plan.tracker is not None:
+        """Go on with other settings; tracks and their numbers stay, but another tracker begins with new ones."""
+        before, self._plan = self._plan, plan
+        if self._tracker is None or plan.tracker is None:
+            return
+        if plan.tracker_name == before.tracker_name:
             self._tracker.use(plan.tracker)
+        else:
+            self._tracker = tracker_of(plan.tracker_name, plan.tracker, next_id=self._tracker.highest_id + 1)
 
     def find(self, findings: Findings, width: int, height: int, pts: float) -> list[FoundObject]:
         """The objects of the next frame, what the first step found first, best confidence first."""

@@ -13,6 +13,7 @@ from videofleet_worker.models.manifest import ModelManifest
 from videofleet_worker.models.registry import Model, ModelRegistry
 from videofleet_worker.pipeline.regions import NOTHING_WATCHED, Watched, check_regions, masks, watched
 from videofleet_worker.pipeline.stepplan import EVERYTHING, LaterStep, RefusedError, When, plan_steps
+from videofleet_worker.tracking.choice import USUAL_TRACKER, TrackerName
 from videofleet_worker.tracking.settings import TrackerSettings
 
 _PERIODS_UNTIL_LOST: Final = 3
@@ -39,6 +40,7 @@ class AnalyticsPlan:
     tracked: When = EVERYTHING
     track_at: int = 0
     watched: Watched = NOTHING_WATCHED
+    tracker_name: TrackerName = USUAL_TRACKER
 
     @property
     def weakest(self) -> float:
@@ -140,7 +142,15 @@ def _plan_one(analytics: Analytics, registry: ModelRegistry, sampling: Sampling)
         raise RefusedError(error.code, f"analytics {analytics.name}: {error.message}") from error
     tracker = None if steps.track is None else _tracker(steps.track, steps.wanted, sampling)
     return AnalyticsPlan(
-        analytics.name, steps.model, steps.wanted, tracker, steps.labels, steps.later, steps.tracked, steps.track_at
+        analytics.name,
+        steps.model,
+        steps.wanted,
+        tracker,
+        steps.labels,
+        steps.later,
+        steps.tracked,
+        steps.track_at,
+        tracker_name=(steps.track and steps.track.tracker) or USUAL_TRACKER,
     )
 
 

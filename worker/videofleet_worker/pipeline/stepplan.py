@@ -28,7 +28,7 @@ _PARAMETERS: Final[dict[str, frozenset[str]]] = {
     "embed": frozenset(),
     "read": frozenset({"confidence"}),
     "ocr": frozenset({"confidence"}),
-    TRACK_STEP: frozenset({"lost_seconds"}),
+    TRACK_STEP: frozenset({"lost_seconds", "tracker"}),
 }
 
 

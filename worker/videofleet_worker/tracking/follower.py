@@ -40,7 +40,7 @@ class Follower(ABC):
             raise ValueError(f"next_id is {next_id}, and must be at least 1")
         self._settings = settings or TrackerSettings()
         self._next_id = next_id
-        self._tracks = tracks or Tracks()
+        self._tracks = Tracks() if tracks is None else tracks
         self._last_pts: float | None = None
         self._now = 0.0
 

@@ -25,10 +25,10 @@ INFO = StreamInfo(
 )
 
 
-def _plan(*, track: bool, **parameters: object) -> AnalyticsPlan:
+def _plan(*, track: bool, tracker: str = "bytetrack", **parameters: object) -> AnalyticsPlan:
     steps: list[dict[str, object]] = [{"model": "detect", "parameters": parameters}]
     if track:
-        steps.append({"model": "track"})
+        steps.append({"model": "track", "parameters": {"tracker": tracker}})
     document = {"source": {"url": "http://host/a"}, "analytics": [{"name": "main", "steps": steps}]}
     return make_plan(JobSpec.model_validate(document), ModelRegistry.load()).analytics[0]
 
@@ -70,6 +70,17 @@ def test_ids_begin_where_the_epoch_before_ended_and_go_on_through_weak_moments()
     ]
     assert told == [[42], [42], [], [], [42]]
     assert finder.highest_id == 42
+
+
+def test_another_tracker_begins_new_tracks_whose_numbers_were_never_used() -> None:
+    usual, other = _plan(track=True), _plan(track=True, tracker="ocsort")
+    finder, person = ObjectFinder(usual, 1), _detections((0.1, 0.1, 0.3, 0.7, 0.9, PERSON))
+    told = []
+    for frame, plan in enumerate([usual, usual, other, other, other]):
+        finder.use(plan)
+        told += [one.track_id for one in _find(finder, plan, person, 640, 480, frame / 10)]
+    assert told == [1, 1, 2, 2, 2]
+    assert finder.highest_id == 2
 
 
 def test_a_box_without_area_is_no_object() -> None:

@@ -66,6 +66,11 @@ def test_lost_seconds_are_taken_and_grow_with_rare_sampling(registry: ModelRegis
     assert lost({"mode": "fps", "value": 0.5}, lostSeconds=1.5) == 1.5
 
 
+def test_the_tracker_is_bytetrack_unless_another_is_named(registry: ModelRegistry) -> None:
+    for parameters, name in ({}, "bytetrack"), ({"tracker": "ocsort"}, "ocsort"):
+        assert make_plan(_spec(_steps(_detect(), _track(**parameters))), registry).analytics[0].tracker_name == name
+
+
 def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry: ModelRegistry) -> None:
     plan = make_plan(
         _spec(
@@ -105,6 +110,7 @@ def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry:
         ),
         ([_steps({"model": "ocr", "parameters": {"iou": 0.1}})], ErrorCode.BAD_PARAMETER, ["ocr", "iou"]),
         ([_steps(_detect(), _track(), _track())], ErrorCode.BAD_PARAMETER, ["track", "once"]),
+        ([_steps(_detect(tracker="ocsort"))], ErrorCode.BAD_PARAMETER, ["detect", "tracker", "track"]),
         ([_steps(_detect(lostSeconds=3))], ErrorCode.BAD_PARAMETER, ["detect", "lost_seconds", "track"]),
         ([_steps(_detect(), _track(classes=["car"]))], ErrorCode.BAD_PARAMETER, ["track", "classes", "detection"]),
         ([_steps(_detect()), _steps(_detect())], ErrorCode.BAD_PARAMETER, ["main, main"]),
@@ -120,6 +126,7 @@ def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry:
         "a parameter at a vector",
         "a detection parameter at the reading",
         "two tracks",
+        "a tracker at a detection",
         "tracking parameter at a detection",
         "detection parameter at the tracking",
         "two of one name",
