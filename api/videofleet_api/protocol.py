@@ -44,6 +44,8 @@ class JobSource(Document):
     session_token: str | None = Field(None, repr=False)
     transport: Transport = Transport.AUTO
     kind: SourceKind = SourceKind.AUTO
+    images: list[str] = Field(default_factory=list)
+    """Pictures instead of a video; `url` is then the first one."""
     rotation: Rotation = Rotation.AUTO
 
 

@@ -68,11 +68,26 @@ def _url(pattern: str, *, holds: bool = True) -> str:
     return f"!has(self.url) || {'' if holds else '!'}self.url.matches(r'{pattern}')"
 
 
+ImageUrl = Annotated[str, Field(min_length=1, max_length=512)]
+
+
 class Source(Document):
     """Where the video comes from."""
 
     model_config = rules(
-        ("has(self.url) != has(self.urlSecretRef)", "give exactly one of url and urlSecretRef"),
+        (
+            "[has(self.url), has(self.urlSecretRef), has(self.images)].filter(given, given).size() == 1",
+            "give exactly one of url, urlSecretRef and images",
+        ),
+        (
+            "!has(self.images) || self.images.all(image, image.matches('^https?://[^/?#@[:space:]]+([/?#][^@[:space:]]*)?$'))",
+            "images must begin with http:// or https://, and hold neither a user or a password nor spaces "
+            "(an @ that belongs to the path is written %40)",
+        ),
+        (
+            "!has(self.images) || !has(self.kind) || self.kind != 'live'",
+            "images have an end: kind live does not go with them",
+        ),
         (_url(f"^({'|'.join(SCHEMES)})://"), f"url must begin with {_LISTED}"),
         (
             _url(_USER_PART, holds=False),
@@ -100,6 +115,13 @@ class Source(Document):
         "?width=1280&height=720&fps=25&frames=300&objects=5&seed=1, and faults by &fail=network@100.",
     )
     url_secret_ref: SecretKeyRef | None = Field(None, description="Takes the address from a Secret instead.")
+    images: list[ImageUrl] | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="Takes pictures instead, each at an http or https address: a frame each, a second apart. JPEG, "
+        "PNG, WebP, BMP or TIFF.",
+    )
     credentials_secret_ref: SecretRef | None = Field(
         None,
         description="Secret with the keys username and password for the source; for s3 an access key's id and the "

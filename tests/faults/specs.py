@@ -29,7 +29,10 @@ _LONGEST = 64
 _LIKELY: Mapping[Property, st.SearchStrategy[Any]] = {
     ("source", "url"): st.from_regex(
         r"(rtsps?|https?)://[a-z]{1,9}\.example(:[0-9]{1,4})?/[a-z0-9/]{0,9}", fullmatch=True
-    )
+    ),
+    ("source", "images"): st.lists(
+        st.from_regex(r"https?://[a-z]{1,9}\.example/[a-z]{1,9}", fullmatch=True), min_size=1, max_size=3
+    ),
 }
 """Where nearly all that the schema allows is refused by a rule."""
 

@@ -39,6 +39,7 @@ POOL: Json = {"accelerator": {"type": "none"}, "nodeSelector": NOWHERE, "jobLabe
 RECORDED: Json = {"source": {"url": "https://files.example/a.mp4"}}
 COMPANIONS: dict[tuple[str, ...], Json] = {
     ("source", "urlSecretRef"): {"source": {"url": None}},
+    ("source", "images"): {"source": {"url": None}},
     **{("range", *path): RECORDED for path in ((), ("start",), ("end",), ("unit",))},
 }
 """What has to change along with a property for its values to be possible at all."""

@@ -99,6 +99,8 @@ def recorded(source: Source) -> bool:
     RTSP is live whatever `kind` says, and what an address in a Secret points to is not known here: otherwise a word
     in the spec would make a camera free of charge.
     """
+    if source.images:
+        return True
     scheme, _, rest = (source.url or "").lower().partition("://")
     if scheme not in ("http", "https", "s3", "file") or source.kind is SourceKind.LIVE:
         return False

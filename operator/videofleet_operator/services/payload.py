@@ -97,6 +97,7 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
         "url": redact_url(payload.source.url),
         "kind": payload.source.kind.value,
         "rotation": payload.source.rotation.value,
+        "images": [redact_url(each) for each in payload.source.images],
     }
     return Digests(_digest(rest, key), _digest(run | {"source": source}, key), sys.intern(_digest(settings, key)))
 
@@ -118,6 +119,8 @@ def shown_source(spec: VideoJobSpec) -> str:
     """The source as people may see it."""
     if spec.source.url is not None:
         return redact_url(spec.source.url)
+    if spec.source.images:
+        return f"{redact_url(spec.source.images[0])} and {len(spec.source.images) - 1} more"
     ref = spec.source.url_secret_ref
     return f"(from Secret {ref.name})" if ref else ""
 
@@ -135,8 +138,12 @@ def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
     url = source.url
     if source.url_secret_ref is not None:
         url = _value(read_secret, source.url_secret_ref, "urlSecretRef").strip()
+    if source.images:
+        url = source.images[0]
     if url is None:
-        raise MissingError(Why(Reason.INVALID_SPEC, "spec.source has neither url nor urlSecretRef: give one of them"))
+        raise MissingError(
+            Why(Reason.INVALID_SPEC, "spec.source has neither url nor urlSecretRef nor images: give one of them")
+        )
     return JobSource(
         url=url,
         username=username,
@@ -144,6 +151,7 @@ def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
         session_token=session_token,
         transport=source.transport,
         kind=source.kind,
+        images=source.images or [],
         rotation=source.rotation,
     )
 

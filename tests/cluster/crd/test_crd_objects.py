@@ -100,6 +100,12 @@ def test_good_urls_are_taken(server: Server, url: str) -> None:
     assert server.create("VideoJob", {**JOB, "source": {"url": url}})["spec"]["source"]["url"] == url
 
 
+def test_pictures_are_a_source(server: Server) -> None:
+    images = ["https://files.example/a.jpg?x=1", "http://10.0.0.7:8080/b%40home.png", "https://[2001:db8::7]/c.png"]
+    made = server.create("VideoJob", {**JOB, "source": {"images": images}})
+    assert made["spec"]["source"]["images"] == images
+
+
 def test_a_url_may_come_from_a_secret(server: Server) -> None:
     reference = {"name": "camera", "key": "url"}
     made = server.create("VideoJob", {**JOB, "source": {"urlSecretRef": reference}})

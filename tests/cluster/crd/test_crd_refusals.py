@@ -21,7 +21,11 @@ SCHEME = (
 )
 PORT = "the port in url must be a number"
 SPACE = "url must not hold spaces or line breaks: a space is written %20"
-ONE_SOURCE = "give exactly one of url and urlSecretRef"
+ONE_SOURCE = "give exactly one of url, urlSecretRef and images"
+IMAGES = (
+    "images must begin with http:// or https://, and hold neither a user or a password nor spaces "
+    "(an @ that belongs to the path is written %40)"
+)
 VALUE = "value goes with the modes fps (frames a second) and interval (every n-th frame), and only with these"
 MODEL_PATH = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
 FIRST = (
@@ -92,6 +96,19 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     "two sources": (
         job(source={"url": URL, "urlSecretRef": {"name": "camera", "key": "url"}}),
         ("spec.source", ONE_SOURCE),
+    ),
+    "a url and images": (
+        job(source={"url": URL, "images": ["https://files.example/a.jpg"]}),
+        ("spec.source", ONE_SOURCE),
+    ),
+    "images of files": (job(source={"images": ["file:///media/a.jpg"]}), ("spec.source", IMAGES)),
+    "images with a password": (
+        job(source={"images": ["https://files.example/a.jpg", "https://u:p@files.example/b.jpg"]}),
+        ("spec.source", IMAGES),
+    ),
+    "live images": (
+        job(source={"images": ["https://files.example/a.jpg"], "kind": "live"}),
+        ("spec.source", "images have an end: kind live does not go with them"),
     ),
     "no source": (job(source={}), ("spec.source", ONE_SOURCE)),
     "a part of a camera": (job(range={"end": 5}), ("spec", LIVE_RANGE)),

@@ -10,6 +10,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.channel import ParentChannel, ParentGone
 from videofleet_worker.decode.confinement import CHANNEL, ConfinementError, confine
 from videofleet_worker.decode.footage import ContainerFootage, Footage
+from videofleet_worker.decode.images import ImageFootage
 from videofleet_worker.decode.messages import Failed, OpenRequest
 from videofleet_worker.decode.network import STREAMED, Network
 from videofleet_worker.decode.opening import open_source
@@ -55,6 +56,8 @@ def _serve(channel: ParentChannel) -> None:
 def _open(request: OpenRequest, network: Network) -> Footage:
     if scheme_of(request.url) == "test":
         return open_synthetic(request)
+    if request.images:
+        return ImageFootage(network.client(request), request.images, request.rotation)
     keyframes_only = request.sampling_mode == "keyframe"
     return ContainerFootage(open_source(request, network), keyframes_only=keyframes_only, rotation=request.rotation)
 

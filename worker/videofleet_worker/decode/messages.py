@@ -39,6 +39,8 @@ class OpenRequest(Message):
 
     type: Literal["open"] = "open"
     url: str = Field(repr=False)
+    images: list[str] = Field(default_factory=list, repr=False)
+    """Pictures instead of a video."""
     asked_as: Literal["s3"] | None = None
     """The scheme that the job names, where `url` was made from it."""
     username: str | None = Field(None, repr=False)

@@ -31,13 +31,14 @@ class Network:
 
     def web(self, request: OpenRequest) -> WebInput:
         """For HTTP and HTTPS."""
+        return WebInput(self.client(request))
+
+    def client(self, request: OpenRequest) -> WebClient:
+        """For single files of the web."""
         login = None
         if request.username is not None or request.password is not None:
             login = Login(request.username or "", request.password or "")
-        client = WebClient(
-            self.dialler, request.url, login, _tls(request), request.io_timeout, asked_as=request.asked_as
-        )
-        return WebInput(client)
+        return WebClient(self.dialler, request.url, login, _tls(request), request.io_timeout, asked_as=request.asked_as)
 
     def datagrams(self, request: OpenRequest) -> DatagramStream:
         """For UDP. Raises SourceError."""

@@ -31,6 +31,7 @@ def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence
     try:
         return SourceRequest(
             url=source.url,
+            images=tuple(source.images),
             username=source.username,
             password=source.password,
             session_token=source.session_token,

@@ -19,6 +19,7 @@ class SourceRequest:
 
     url: without credentials, which go into username and password.
     session_token: for s3, where the credentials are borrowed ones.
+    images: addresses of pictures that are analysed instead, a frame each; `url` is then the first one.
     transport: for RTSP; auto tries TCP, then UDP.
     kind: auto takes RTSP, RTMP, UDP and HLS without an end for live, all else for recorded.
     rotation: degrees by which pictures are turned clockwise; None: as the container says.
@@ -32,6 +33,7 @@ class SourceRequest:
     """
 
     url: str
+    images: tuple[str, ...] = ()
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)

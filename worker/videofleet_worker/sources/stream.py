@@ -76,7 +76,8 @@ class StreamSource:
 
     async def frames(self) -> AsyncIterator[Frame]:
         """All frames to the end of the source; each must be released. Raises SourceError when the epoch is over."""
-        check_allowed(self._request.url, self._dialer.reach)
+        for url in self._request.images or (self._request.url,):
+            check_allowed(url, self._dialer.reach)
         while not self._closed.is_set():
             session = self._session = self._connect()
             failure: SourceError | None = None
@@ -140,6 +141,7 @@ class StreamSource:
         signed = scheme_of(request.url) == "s3"
         return OpenRequest(
             url=web_address(request) if signed else request.url,
+            images=list(request.images),
             asked_as="s3" if signed else None,
             username=None if signed else request.username,
             password=None if signed else request.password,

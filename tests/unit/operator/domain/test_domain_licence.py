@@ -182,6 +182,7 @@ def test_who_holds_a_slot(phase: Phase) -> None:
         ({"url": "file:///media/clips/a.mp4"}, True),
         ({"url": "s3://bucket/clips/a.mp4?region=eu-west-1"}, True),
         ({"url": "udp://239.1.2.3:5000"}, False),
+        ({"images": ["https://files.example/a.jpg"]}, True),
         ({"url": "https://files.example/clip.mp4", "kind": "live"}, False),
         ({"url": "https://cdn.example/playlist.M3U8?token=1"}, False),
         ({"url": "https://cdn.example/playlist.m3u8", "kind": "recorded"}, True),

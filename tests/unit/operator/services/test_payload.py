@@ -53,6 +53,15 @@ def test_borrowed_credentials_bring_their_token() -> None:
     assert "t0ken" not in repr(built)
 
 
+def test_pictures_are_a_source() -> None:
+    images = ["https://files.example/a.jpg?token=x", "https://files.example/b.jpg"]
+    built = build({}, source={"images": images})
+    assert (built.source.url, built.source.images) == (images[0], images)
+    assert payload.shown_source(spec(source={"images": images})) == "https://files.example/a.jpg?token=*** and 1 more"
+    fewer = build({}, source={"images": images[:1]})
+    assert payload.digests(built, KEY).run != payload.digests(fewer, KEY).run
+
+
 def test_how_the_source_is_read_is_handed_on() -> None:
     source = {"url": "https://files.example/a.mp4", "rotation": "90"}
     built = build({}, source=source, range={"start": 1, "end": 2})

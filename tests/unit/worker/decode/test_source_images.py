@@ -1,0 +1,75 @@
+"""Single pictures as a source: a frame each, of any size."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from tests.unit.worker.decode.conftest import MakeSource
+from tests.unit.worker.decode.reading import Outcome, read
+from tests.unit.worker.decode.webserver import Page, WebServer
+from videofleet_api.codes import ErrorCode
+
+
+def encoded(kind: str, size: tuple[int, int], grey: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, (grey, grey, grey)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def album(web: WebServer) -> list[str]:
+    """Addresses of four pictures, three of another kind or size than the one before."""
+    pages = {
+        "/1.jpg": encoded("JPEG", (64, 48), 50),
+        "/2.jpg": encoded("JPEG", (64, 48), 100),
+        "/3.png": encoded("PNG", (33, 47), 150),
+        "/4.webp": encoded("WEBP", (128, 96), 200),
+    }
+    web.pages |= {path: Page(content) for path, content in pages.items()}
+    return [web.url(path) for path in pages]
+
+
+async def read_all(make_source: MakeSource, addresses: list[str], **options: object) -> Outcome:
+    return await read(make_source(addresses[0], images=tuple(addresses), **options))
+
+
+async def test_a_frame_each(make_source: MakeSource, album: list[str]) -> None:
+    outcome = await read_all(make_source, album)
+
+    assert (outcome.error, outcome.indexes, outcome.times) == (None, [0, 1, 2, 3], [0, 1, 2, 3])
+    assert outcome.sizes == [(64, 48), (64, 48), (33, 47), (128, 96)]
+    assert outcome.means == sorted(outcome.means)
+
+
+async def test_it_goes_on_where_it_stopped(make_source: MakeSource, album: list[str]) -> None:
+    assert (await read_all(make_source, album, resume_after_frame=1)).indexes == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("page", "code", "said"),
+    [
+        (None, ErrorCode.NOT_FOUND, "image 2 of 2: the server has nothing"),
+        (Page(status=401), ErrorCode.AUTH, "image 2 of 2: the server refuses"),
+        (Page(b"no picture" * 100), ErrorCode.UNSUPPORTED, "image 2 of 2: it is no picture"),
+        (Page(b""), ErrorCode.EMPTY, "image 2 of 2: it is empty"),
+    ],
+    ids=["missing", "locked", "text", "empty"],
+)
+async def test_one_that_cannot_be_read(
+    make_source: MakeSource, album: list[str], web: WebServer, page: Page | None, code: ErrorCode, said: str
+) -> None:
+    web.pages.pop("/bad", None)
+    if page is not None:
+        web.pages["/bad"] = page
+
+    outcome = await read_all(make_source, [album[0], web.url("/bad")])
+
+    assert (outcome.failure.code, outcome.indexes) == (code, [0])
+    assert said in outcome.failure.message
+
+
+async def test_one_at_a_forbidden_address(make_source: MakeSource, album: list[str]) -> None:
+    outcome = await read_all(make_source, [album[0], "http://169.254.169.254/latest/meta-data"])
+
+    assert (outcome.failure.code, outcome.indexes) == (ErrorCode.FORBIDDEN, [0])

@@ -1,0 +1,83 @@
+"""Footage of single pictures, each at an address of its own: one a frame, a second apart."""
+
+import io
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import av
+import av.error
+from av.video.frame import VideoFrame
+
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.decoder import Decoded
+from videofleet_worker.decode.footage import Tally
+from videofleet_worker.decode.messages import Opened
+from videofleet_worker.decode.ring import MAX_SIDE
+from videofleet_worker.decode.upright import Upright
+from videofleet_worker.decode.web import WebClient
+from videofleet_worker.decode.webfile import WebFile
+from videofleet_worker.sources.errors import SourceError
+
+_LARGEST: Final = 64 * 2**20
+_CHUNK: Final = 2**20
+_OPTIONS: Final = {
+    "protocol_whitelist": "",
+    "format_whitelist": "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe",
+    "max_pixels": str(MAX_SIDE * MAX_SIDE),
+}
+
+
+class ImageFootage:
+    """Pictures of any sizes. See Footage."""
+
+    def __init__(self, client: WebClient, addresses: Sequence[str], rotation: int | None) -> None:
+        total = len(addresses)
+        self.info = Opened(live=False, fps=1.0, width=0, height=0, codec="image", total_frames=total)
+        self.tally = Tally()
+        self._client = client
+        self._addresses = addresses
+        self._upright = Upright(rotation)
+
+    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+        """See Footage."""
+        for index, address in enumerate(self._addresses):
+            yield None
+            try:
+                picture = _decoded(self._fetched(address))
+            except SourceError as error:
+                where = f"image {index + 1} of {len(self._addresses)}"
+                raise SourceError(error.code, f"{where}: {error.message}") from None
+            self.tally.received += 1
+            yield from self._upright.turn(Decoded(picture, index, float(index), keyframe=True), time.monotonic())
+
+    def taken_at(self, decoded: Decoded) -> float:
+        """See Footage."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+    def _fetched(self, address: str) -> bytes:
+        file, pieces, size = WebFile(self._client, address), [], 0
+        while piece := file.read(_CHUNK):
+            pieces.append(piece)
+            size += len(piece)
+            if size > _LARGEST:
+                raise SourceError(ErrorCode.UNSUPPORTED, f"it is larger than {_LARGEST // 2**20} MiB")
+        file.close()
+        if not size:
+            raise SourceError(ErrorCode.EMPTY, "it is empty")
+        return b"".join(pieces)
+
+
+def _decoded(content: bytes) -> VideoFrame:
+    try:
+        with av.open(io.BytesIO(content), "r", options=_OPTIONS) as container:
+            if container.streams.video:
+                container.streams.video[0].codec_context.thread_count = 1
+                for frame in container.decode(video=0):
+                    return frame
+    except av.error.FFmpegError:
+        pass
+    raise SourceError(ErrorCode.UNSUPPORTED, "it is no picture: JPEG, PNG, WebP, BMP and TIFF can be read")
