@@ -73,12 +73,36 @@ def _pumped(secure: ssl.SSLSocket) -> socket.socket:
 
 def _pump(secure: ssl.SSLSocket, plain: socket.socket) -> None:
     """By one thread: a secure socket serves no two at once. Ends with either side."""
+    # What comes may be the secure layer's own, behind which no bytes follow until the other side has spoken.
+    secure.setblocking(False)
     with contextlib.suppress(OSError), secure, plain:
         while True:
             readable = [secure] if secure.pending() else select.select([secure, plain], [], [])[0]
-            for source, target in ((secure, plain), (plain, secure)):
-                if source in readable:
-                    data = source.recv(_CHUNK)
-                    if not data:
-                        return
-                    target.sendall(data)
+            if secure in readable:
+                data = _received(secure)
+                if data == b"":
+                    return
+                plain.sendall(data or b"")
+            if plain in readable:
+                data = plain.recv(_CHUNK)
+                if not data:
+                    return
+                _send(secure, data)
+
+
+def _received(secure: ssl.SSLSocket) -> bytes | None:
+    """What has come; None where that is nothing for us, b"" at the end."""
+    try:
+        return secure.recv(_CHUNK)
+    except ssl.SSLWantReadError:
+        return None
+
+
+def _send(secure: ssl.SSLSocket, data: bytes) -> None:
+    while data:
+        try:
+            data = data[secure.send(data) :]
+        except ssl.SSLWantWriteError:
+            select.select([], [secure], [])
+        except ssl.SSLWantReadError:
+            select.select([secure], [], [])

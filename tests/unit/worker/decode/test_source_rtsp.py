@@ -1,11 +1,15 @@
 """Cameras over RTSP, from the simulator, which also breaks them."""
 
 import asyncio
-from collections.abc import Iterator
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from tests.support.cameras import CameraSimulator
+from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import Outcome, eventually, read
 from videofleet_api.codes import ErrorCode
@@ -64,6 +68,39 @@ async def test_frames_come_as_they_are_taken(make_source: MakeSource, cameras: C
     assert (source.info.live, source.info.fps, source.info.total_frames) == (True, 10.0, None)
     # What piled up while the source was opened is not taken for new.
     assert taken[-1] - taken[0] == pytest.approx(outcome.times[-1] - outcome.times[0], abs=0.15)
+
+
+@asynccontextmanager
+async def secure_front(certificate: tuple[Path, Path], port: int) -> AsyncIterator[int]:
+    """Speaks TLS on the port that it yields, and passes what is said to another one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, behind_writer), copy(behind_reader, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_frames_come_over_tls(make_source: MakeSource, cameras: CameraSimulator, tmp_path: Path) -> None:
+    certificate = write_certificate(tmp_path)
+    async with secure_front(certificate, cameras.port("rtsp")) as port:
+        url = f"rtsps://127.0.0.1:{port}/cam1"
+        known = await read(make_source(url, ca_file=str(certificate[0])), enough=12)
+        unknown = await read(make_source(url), enough=1)
+
+    assert known.error is None
+    assert is_sound(known)
+    assert unknown.failure.code is ErrorCode.TLS
 
 
 async def test_the_camera_is_told_goodbye(make_source: MakeSource, cameras: CameraSimulator) -> None:
