@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.model import Document
+from videofleet_api.outputs import OutputEvent
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.source import Range, Rotation, SourceKind, Transport
 from videofleet_api.videojob import Analytics, Sampling
@@ -49,11 +50,40 @@ class JobSource(Document):
     rotation: Rotation = Rotation.AUTO
 
 
+class RouterTarget(Document):
+    """outputs.router with what is sent along. Never logged: holds credentials."""
+
+    url: str
+    events_url: str | None = None
+    timeout: float = 15
+    verify_tls: bool = True
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    body: dict[str, str] = Field(default_factory=dict)
+
+
+class WebhookTarget(Document):
+    """One of outputs.webhooks with the secret that its posts are signed with."""
+
+    url: str
+    secret: str | None = Field(None, repr=False)
+    interval: float | None = None
+    include_best_shots: bool = False
+    events: list[OutputEvent] = Field(default_factory=list)
+
+
+class JobOutputs(Document):
+    """Where a job's results are posted to; `labels` are those of the job, for the receivers."""
+
+    router: RouterTarget | None = None
+    webhooks: list[WebhookTarget] = Field(default_factory=list)
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
 class JobSpec(Document):
     """What a worker needs to run a job.
 
-    The parameters and the `when` of its steps, its zones, lines and privacy masks and the size of its archive are its
-    settings: they are changed while it runs. A change of anything else is a new epoch.
+    The parameters and the `when` of its steps, its zones, lines and privacy masks, its outputs and the size of its
+    archive are its settings: they are changed while it runs. A change of anything else is a new epoch.
     """
 
     source: JobSource
@@ -68,6 +98,7 @@ class JobSpec(Document):
     reconnect_window: float = 30
     archive_enabled: bool = True
     archive_max_bytes: int | None = None
+    outputs: JobOutputs = Field(default_factory=JobOutputs)
 
 
 class Entry(Document):
@@ -168,6 +199,9 @@ class JobProgress(Document):
     dropped_frames: dict[Cause, Count] = Field(default_factory=dict, max_length=64)
     source_fps: Rate | None = None
     processed_fps: Rate | None = None
+    objects_posted: Count | None = None
+    objects_not_posted: Count | None = None
+    """Best shots that a router has taken, and those that it has not; None without a router."""
     last_frame_time: Time | None = None
     """When a frame was analysed last."""
 

@@ -173,15 +173,15 @@ Scheme = Annotated[str, Field(json_schema_extra={"enum": list(SCHEMES)})]
 
 
 Cidr = Annotated[str, Field(min_length=1, max_length=64)]
-_ALL_CIDRS = "!has(self.{0}) || self.{0}.all(range, isCIDR(range))"
+ALL_CIDRS = "!has(self.{0}) || self.{0}.all(range, isCIDR(range))"
 
 
 class SourcePolicy(Document):
     """Where the sources of a pool's jobs may be."""
 
     model_config = rules(
-        (_ALL_CIDRS.format("allowedCidrs"), "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
-        (_ALL_CIDRS.format("deniedCidrs"), "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+        (ALL_CIDRS.format("allowedCidrs"), "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+        (ALL_CIDRS.format("deniedCidrs"), "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
     )
 
     schemes: list[Scheme] = Field(

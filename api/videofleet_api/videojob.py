@@ -7,6 +7,7 @@ from pydantic import Field
 
 from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
+from videofleet_api.outputs import Outputs
 from videofleet_api.phases import Phase
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.rules import rules
@@ -167,25 +168,6 @@ class Restart(Document):
     start_timeout: float = Field(120, ge=1, le=86400, description="Seconds until the first frame must be there.")
 
 
-class ArchiveOutput(Document):
-    """Results kept in the archive."""
-
-    enabled: bool = Field(True, description="Whether results are kept.")
-    max_bytes: int | None = Field(
-        None,
-        ge=1048576,
-        le=1099511627776,
-        description="Oldest results of a live source are dropped above this size; 256 MiB without it. "
-        "Results of recorded sources are never dropped.",
-    )
-
-
-class Outputs(Document):
-    """Where results go."""
-
-    archive: ArchiveOutput = Field(default_factory=ArchiveOutput, description="Results kept in the archive.")
-
-
 def _own_names(field: str, thing: str) -> tuple[str, str]:
     each = f"self.{field}"
     return (
@@ -213,6 +195,12 @@ class VideoJobSpec(Document):
             "!has(self.range) || (!has(self.source.kind) || self.source.kind != 'live') && "
             f"(!has(self.source.url) || !self.source.url.matches('^({'|'.join(LIVE_SCHEMES)})://'))",
             "range is for recorded sources: a live one has neither a beginning nor an end",
+        ),
+        (
+            "!has(self.outputs) || !has(self.outputs.router) && "
+            "(!has(self.outputs.webhooks) || self.outputs.webhooks.size() == 0) || "
+            "self.analytics.exists(a, a.steps.exists(s, s.model == 'track'))",
+            "outputs.router and outputs.webhooks need an analytics with a track step: what they tell is about tracks",
         ),
     )
 
@@ -305,6 +293,8 @@ class Statistics(Document):
     decoded_frames: int = Field(0, ge=0, description="Frames decoded.")
     processed_frames: int = Field(0, ge=0, description="Frames analysed.")
     dropped_frames: dict[str, int] = Field(default_factory=dict, description="Frames dropped, by cause.")
+    objects_posted: int | None = Field(None, ge=0, description="Best shots that outputs.router has taken.")
+    objects_not_posted: int | None = Field(None, ge=0, description="Best shots that it has not taken.")
     restarts: int = Field(0, ge=0, description="Starts after the first one.")
 
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
+from videofleet_api.outputs import OutputPolicy
 from videofleet_api.podtemplate import Open, PodTemplate, TopologySpread
 from videofleet_api.rules import rules
 from videofleet_api.source import SourcePolicy
@@ -318,6 +319,9 @@ class WorkerPoolSpec(Document):
     )
     source_policy: SourcePolicy = Field(
         default_factory=SourcePolicy, description="Where the sources of its jobs may be."
+    )
+    output_policy: OutputPolicy = Field(
+        default_factory=OutputPolicy, description="Where results of its jobs may be posted to."
     )
     drain: Drain = Field(default_factory=Drain, description="How workers are emptied before they are taken away.")
     models: list[ModelVolume] = Field(

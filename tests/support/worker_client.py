@@ -108,6 +108,7 @@ class WorkerProcess:
             "VIDEOFLEET_PLAIN_PORT": "0",
             # Where the cameras of tests are, which is closed to sources otherwise.
             "VIDEOFLEET_SOURCE_POLICY": '{"allowedCidrs": ["127.0.0.0/8"]}',
+            "VIDEOFLEET_OUTPUT_POLICY": '{"allowedCidrs": ["127.0.0.0/8"]}',
             **{f"VIDEOFLEET_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None

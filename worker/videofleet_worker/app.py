@@ -22,15 +22,17 @@ from videofleet_worker.info import describe
 from videofleet_worker.logs import Secrets
 from videofleet_worker.memory import container_memory, decoder_memory
 from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
+from videofleet_worker.outputs.poster import Poster
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
+from videofleet_worker.reach import cluster_addresses
 from videofleet_worker.server.api import api_app
 from videofleet_worker.server.plain import plain_app
 from videofleet_worker.server.readiness import Readiness
 from videofleet_worker.server.tls import ReloadingTls
 from videofleet_worker.sources.clock import SystemClock
 from videofleet_worker.sources.dialer import Dialer
-from videofleet_worker.sources.reach import Reach, cluster_addresses
+from videofleet_worker.sources.reach import Reach
 from videofleet_worker.supervisor import Supervisor
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -59,7 +61,9 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         stack.callback(watch.cancel)
         inference = await start_inference(settings)
         stack.push_async_callback(inference.close)
-        supervisor = _supervisor(settings, archive, inference, secrets, stack)
+        poster = Poster(settings.output_policy, cluster_addresses(os.environ))
+        stack.push_async_callback(poster.close)
+        supervisor = _supervisor(settings, archive, inference, secrets, poster, stack)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
         app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments))
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
@@ -80,7 +84,12 @@ def _stop_signal() -> asyncio.Event:
 
 
 def _supervisor(
-    settings: Settings, archive: FolderArchive, inference: Inference, secrets: Secrets, stack: AsyncExitStack
+    settings: Settings,
+    archive: FolderArchive,
+    inference: Inference,
+    secrets: Secrets,
+    poster: Poster,
+    stack: AsyncExitStack,
 ) -> Supervisor:
     instance = randomness.token_hex(8)
     store_threads = stack.enter_context(ThreadPoolExecutor(_ARCHIVE_THREADS, "archive"))
@@ -97,6 +106,7 @@ def _supervisor(
         media=settings.media,
         dialer=Dialer(Reach(settings.source_policy, cluster_addresses(os.environ))),
         attended=lambda: supervisor.hub.operators > 0,
+        poster=poster,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
     return supervisor

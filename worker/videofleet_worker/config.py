@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from videofleet_api.names import WORKER_API_PORT, WORKER_PLAIN_PORT
+from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import MAX_CAPACITY
 from videofleet_api.source import SourcePolicy
 
@@ -42,6 +43,8 @@ class Settings(BaseModel):
     """Where sources may be, as JSON."""
     model_digests: dict[Path, str] = Field(default_factory=dict)
     """Digest of the one model in a folder of `models`, as FOLDER=DIGEST, separated by commas."""
+    output_policy: OutputPolicy = OutputPolicy()
+    """Where results may be posted to, as JSON."""
     scratch: Path = Path("/tmp")
     """Folder for what may be lost: engines built for a GPU."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -61,6 +64,11 @@ class Settings(BaseModel):
     @classmethod
     def _parsed(cls, value: object) -> object:
         return SourcePolicy.model_validate_json(value) if isinstance(value, str) else value
+
+    @field_validator("output_policy", mode="before")
+    @classmethod
+    def _parsed_outputs(cls, value: object) -> object:
+        return OutputPolicy.model_validate_json(value) if isinstance(value, str) else value
 
     @field_validator("model_digests", mode="before")
     @classmethod

@@ -40,6 +40,7 @@ class WorkerCollector(Collector):
         yield _streams(running)
         yield from _frames(running)
         yield from _archive(running)
+        yield from _outputs(running)
         yield from _inference(self._measured.inference.engines)
 
 
@@ -100,6 +101,20 @@ def _archive(running: Iterable[Running]) -> Iterator[Metric]:
         errors.add_metric(_job(one), counters.archive_errors)
         lost.add_metric(_job(one), counters.lost_results)
     yield from (size, errors, lost, shots)
+
+
+def _outputs(running: Iterable[Running]) -> Iterator[Metric]:
+    labels = (*_JOB, "output")
+    posted = CounterMetricFamily("videofleet_output_posted", "Posts that receivers have taken.", labels=labels)
+    lost = CounterMetricFamily("videofleet_output_lost", "Posts that were lost.", labels=(*labels, "cause"))
+    waiting = GaugeMetricFamily("videofleet_output_queue", "Posts that wait now.", labels=labels)
+    for one in running:
+        for name, outlet in one.run.outlets.outlets.items():
+            posted.add_metric((*_job(one), name), outlet.posted)
+            waiting.add_metric((*_job(one), name), outlet.waiting)
+            for cause, count in outlet.lost.items():
+                lost.add_metric((*_job(one), name, cause), count)
+    yield from (posted, lost, waiting)
 
 
 def _inference(engines: Engines) -> Iterator[Metric]:

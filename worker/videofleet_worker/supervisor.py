@@ -97,8 +97,7 @@ class Supervisor:
             self._adapt(job)
 
     def _start(self, job: Job) -> None:
-        source = job.spec.source
-        self._secrets.remember(job.uid, (source.username, source.password, source.session_token))
+        self._secrets.remember(job.uid, _secrets_of(job))
         reporter = JobReporter(job.uid, job.epoch, lambda report: self._publish(one, report))
         one = Running(job, self._make_run(job, reporter), reporter)
         self._running[job.uid] = one
@@ -109,6 +108,7 @@ class Supervisor:
 
     def _adapt(self, job: Job) -> None:
         one = self._running[job.uid]
+        self._secrets.remember(job.uid, (*_secrets_of(one.job), *_secrets_of(job)))
         one.job = job
         one.run.adapt(job)
         _LOGGER.info("new settings", extra=one.run.fields)
@@ -152,3 +152,11 @@ class Supervisor:
         tasks += [task for ending in self._ending.values() for task in ending]
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _secrets_of(job: Job) -> tuple[str | None, ...]:
+    """What of a job must reach no log."""
+    source, outputs = job.spec.source, job.spec.outputs
+    headers = outputs.router.headers.values() if outputs.router is not None else ()
+    credentials = source.username, source.password, source.session_token
+    return *credentials, *headers, *(webhook.secret for webhook in outputs.webhooks)

@@ -24,6 +24,8 @@ class Counters:
     source_fps: float | None = None
     processed_fps: float | None = None
     last_frame_time: float | None = None
+    objects_posted: int | None = None
+    objects_not_posted: int | None = None
 
     @classmethod
     def of(cls, told: JobProgress) -> Counters:
@@ -36,6 +38,8 @@ class Counters:
             told.source_fps,
             told.processed_fps,
             told.last_frame_time,
+            told.objects_posted,
+            told.objects_not_posted,
         )
 
 

@@ -44,6 +44,8 @@ def written_counters(status: object) -> Counters | None:
             dropped_frames=counted.dropped_frames,
             source_fps=counted.source_fps,
             processed_fps=counted.processed_fps,
+            objects_posted=counted.objects_posted,
+            objects_not_posted=counted.objects_not_posted,
         )
         return Counters.of(told)
     except ValidationError:

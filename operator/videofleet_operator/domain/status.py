@@ -123,6 +123,8 @@ def _statistics(record: Record, current: Counters | None, before: VideoJobStatus
         decoded_frames=current.decoded_frames,
         processed_frames=current.processed_frames,
         dropped_frames=dict(current.dropped_frames),
+        objects_posted=current.objects_posted,
+        objects_not_posted=current.objects_not_posted,
         restarts=record.restarts,
     )
 

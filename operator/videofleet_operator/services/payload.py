@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from videofleet_api.codes import Reason
-from videofleet_api.protocol import JobSource, JobSpec
+from videofleet_api.outputs import RouterOutput, Webhook
+from videofleet_api.protocol import JobOutputs, JobSource, JobSpec, RouterTarget, WebhookTarget
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import SecretKeyRef, SecretRef
 from videofleet_api.videojob import Analytics, Step, StepParameters, VideoJobSpec, When
@@ -24,6 +25,7 @@ ReadSecret = Callable[[str], SecretData | None]
 """Data of a Secret of the job's namespace by its name; None while it is not there."""
 
 _REGIONS = ("zones", "lines", "privacyMasks")
+_SETTINGS = (*_REGIONS, "outputs")
 _USER, _PASSWORD, _SESSION = "username", "password", "sessionToken"
 
 
@@ -37,7 +39,13 @@ class MissingError(Exception):
 
 def secret_names(spec: VideoJobSpec) -> frozenset[str]:
     """The Secrets that a job needs."""
-    refs: tuple[SecretRef | None, ...] = (spec.source.url_secret_ref, spec.source.credentials_secret_ref)
+    router = spec.outputs.router
+    refs: tuple[SecretRef | None, ...] = (
+        spec.source.url_secret_ref,
+        spec.source.credentials_secret_ref,
+        router.headers_secret_ref if router else None,
+        *(webhook.secret_ref for webhook in spec.outputs.webhooks),
+    )
     return frozenset(ref.name for ref in refs if ref is not None)
 
 
@@ -59,6 +67,7 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
         reconnect_window=spec.restart.reconnect_window,
         archive_enabled=spec.outputs.archive.enabled,
         archive_max_bytes=spec.outputs.archive.max_bytes,
+        outputs=_outputs(spec, read_secret),
     )
 
 
@@ -85,12 +94,13 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
         "when": [[_wire(step.when) for step in each.steps] for each in payload.analytics],
         "archiveMaxBytes": payload.archive_max_bytes,
         **{name: regions for name in _REGIONS if (regions := whole[name])},
+        **({"outputs": whole["outputs"]} if payload.outputs != JobOutputs() else {}),
     }
     bare = [
         Analytics(name=each.name, steps=[Step(model=step.model) for step in each.steps]) for each in payload.analytics
     ]
     bare_payload = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None})
-    rest = {name: value for name, value in bare_payload.wire().items() if name not in _REGIONS}
+    rest = {name: value for name, value in bare_payload.wire().items() if name not in _SETTINGS}
     run: dict[str, Any] = {key: value for key, value in rest.items() if key not in ("source", "reconnectWindow")}
     # A new password, also one in the address, is no other source.
     source = {
@@ -130,14 +140,16 @@ def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
     credentials = source.credentials_secret_ref
     username = password = session_token = None
     if credentials is not None:
-        username = _value(read_secret, SecretKeyRef(name=credentials.name, key=_USER), "credentialsSecretRef")
-        password = _value(read_secret, SecretKeyRef(name=credentials.name, key=_PASSWORD), "credentialsSecretRef")
+        username = _value(read_secret, SecretKeyRef(name=credentials.name, key=_USER), "source.credentialsSecretRef")
+        password = _value(
+            read_secret, SecretKeyRef(name=credentials.name, key=_PASSWORD), "source.credentialsSecretRef"
+        )
         session_token = _optional(
-            read_secret, SecretKeyRef(name=credentials.name, key=_SESSION), "credentialsSecretRef"
+            read_secret, SecretKeyRef(name=credentials.name, key=_SESSION), "source.credentialsSecretRef"
         )
     url = source.url
     if source.url_secret_ref is not None:
-        url = _value(read_secret, source.url_secret_ref, "urlSecretRef").strip()
+        url = _value(read_secret, source.url_secret_ref, "source.urlSecretRef").strip()
     if source.images:
         url = source.images[0]
     if url is None:
@@ -161,19 +173,70 @@ def _optional(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str | N
     return _value(read_secret, ref, field) if ref.key in (read_secret(ref.name) or {}) else None
 
 
-def _value(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str:
-    data = read_secret(ref.name)
+def _outputs(spec: VideoJobSpec, read_secret: ReadSecret) -> JobOutputs:
+    outputs = spec.outputs
+    if outputs.router is None and not outputs.webhooks:
+        # Labels that nobody is told are no settings.
+        return JobOutputs()
+    webhooks = [
+        _webhook(one, f"outputs.webhooks[{at}].secretRef", read_secret) for at, one in enumerate(outputs.webhooks)
+    ]
+    router = _router(outputs.router, read_secret) if outputs.router is not None else None
+    return JobOutputs(router=router, webhooks=webhooks, labels=spec.labels)
+
+
+def _router(router: RouterOutput, read_secret: ReadSecret) -> RouterTarget:
+    ref = router.headers_secret_ref
+    return RouterTarget(
+        url=router.url,
+        events_url=router.events_url,
+        timeout=router.timeout,
+        verify_tls=router.verify_tls,
+        headers=_headers(ref.name, read_secret) if ref is not None else {},
+        body=router.body,
+    )
+
+
+def _headers(secret: str, read_secret: ReadSecret) -> dict[str, str]:
+    """The keys and values of a Secret as headers."""
+    field = "outputs.router.headersSecretRef"
+    names = sorted(_data(read_secret, secret, field))
+    # Written with an editor, a value ends with a line break.
+    values = {name: _value(read_secret, SecretKeyRef(name=secret, key=name), field).strip() for name in names}
+    for name, value in values.items():
+        if not value.isprintable():
+            message = f"Secret {secret} (spec.{field}): the value of key {name} holds a line break or another character"
+            raise MissingError(Why(Reason.SECRET_MISSING, f"{message} that no header may have"))
+    return values
+
+
+def _webhook(webhook: Webhook, field: str, read_secret: ReadSecret) -> WebhookTarget:
+    ref = webhook.secret_ref
+    return WebhookTarget(
+        url=webhook.url,
+        secret=_value(read_secret, ref, field) if ref is not None else None,
+        interval=webhook.interval,
+        include_best_shots=webhook.include_best_shots,
+        events=webhook.events,
+    )
+
+
+def _data(read_secret: ReadSecret, name: str, field: str) -> SecretData:
+    data = read_secret(name)
     if data is None:
         raise MissingError(
             Why(
                 Reason.SECRET_MISSING,
-                f"Secret {ref.name} (spec.source.{field}) is not in this namespace or not readable: create it",
+                f"Secret {name} (spec.{field}) is not in this namespace or not readable: create it",
             )
         )
+    return data
+
+
+def _value(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str:
+    data = _data(read_secret, ref.name, field)
     if ref.key not in data:
-        raise MissingError(
-            Why(Reason.SECRET_MISSING, f"Secret {ref.name} (spec.source.{field}) has no key {ref.key}: add it")
-        )
+        raise MissingError(Why(Reason.SECRET_MISSING, f"Secret {ref.name} (spec.{field}) has no key {ref.key}: add it"))
     try:
         return base64.b64decode(data[ref.key], validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

@@ -179,6 +179,7 @@ def _environment(pool: Pool) -> list[Manifest]:
         "VIDEOFLEET_ARCHIVE": "/archive",
         "VIDEOFLEET_TLS_DIR": "/tls",
         "VIDEOFLEET_DRAIN_SECONDS": f"{_drain_seconds(pool):g}",
+        "VIDEOFLEET_OUTPUT_POLICY": orjson.dumps(pool.spec.output_policy.wire()).decode(),
         "VIDEOFLEET_SOURCE_POLICY": orjson.dumps(pool.spec.source_policy.wire()).decode(),
     }
     if pool.spec.media_mounts:

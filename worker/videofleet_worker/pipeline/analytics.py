@@ -10,13 +10,23 @@ from videofleet_worker.archive.acquire import Ending
 from videofleet_worker.archive.opening import SeenLog, own_log
 from videofleet_worker.archive.results import write_results
 from videofleet_worker.archive.writer import Counters, LogWriter, Mark, SealPolicy
+from videofleet_worker.outputs.shots import Moment
 from videofleet_worker.pipeline.chunks import frame_chunk, terminal_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
+from videofleet_worker.pipeline.outlets import Telling
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
-from videofleet_worker.pipeline.region_results import line_counts, region_result, totals_of, watch_objects, zone_counts
+from videofleet_worker.pipeline.region_results import (
+    Document,
+    line_counts,
+    region_events,
+    region_result,
+    totals_of,
+    watch_objects,
+    zone_counts,
+)
 from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.sources.events import SourceInfo
 
@@ -47,16 +57,20 @@ class _Told:
 
     info: StreamInfo
     objects: Sequence[FoundObject]
+    events: Sequence[Document]
 
 
 class AnalyticsRun:
     """Writes the results of one analytics. First `opened`, then `own`; frames that come between are kept back."""
 
-    def __init__(self, plan: AnalyticsPlan, run_id: str, log: SeenLog, pictures: Pictures, shots: Shots) -> None:
+    def __init__(
+        self, plan: AnalyticsPlan, run_id: str, log: SeenLog, pictures: Pictures, shots: Shots, telling: Telling
+    ) -> None:
         self.plan = plan
         self.log = log
         self.pictures = pictures
         self.shots = shots
+        self.telling = telling
         self.processed = log.resume.sidecar.processed_frames if log.resume else 0
         self._run_id = run_id
         self._source: SourceInfo | None = None
@@ -112,7 +126,7 @@ class AnalyticsRun:
         await self.shots.keep_masked(frame.masks)
         if told is not None:
             self.pictures.offer(shared, told.objects)
-            await self._offer_shots(shared, told)
+            await self._put_out(shared, told)
 
     async def finish(self, reason: FinishReason, counts: Counts, error: tuple[str, str] | None = None) -> None:
         """Write the end of the run and its summary. Raises FencedError when another epoch owns the log."""
@@ -121,7 +135,7 @@ class AnalyticsRun:
         usage = Usage(processed_frames=self.processed, processing_time_ms=info.elapsed_ms)
         mark = self._mark(self._owned, info)
         await self._owned.writer.finish(terminal_chunk(self._run_id, info, reason, usage), mark, error)
-        await self.shots.finish()
+        await self._end_outputs()
         await self.summarise()
         await self.pictures.finish()
 
@@ -136,7 +150,7 @@ class AnalyticsRun:
             await self.log.view.close()
         else:
             await self._owned.writer.close()
-            await self.shots.finish()
+            await self._end_outputs()
         await self.pictures.finish()
 
     async def abandon(self) -> None:
@@ -158,11 +172,19 @@ class AnalyticsRun:
         regions = region_result(events, owned.watch.totals) if self.plan.watched else None
         chunk = frame_chunk(self._run_id, info, objects, answered.size, regions)
         await owned.writer.append(chunk, self._mark(owned, info))
-        return _Told(info, objects)
+        return _Told(info, objects, region_events(events) if self.plan.watched else ())
 
-    async def _offer_shots(self, shared: SharedFrame, told: _Told) -> None:
-        if self.plan.tracker is not None:
-            await self.shots.offer(shared, told.objects, told.info, self.plan.tracker.lost_seconds)
+    async def _put_out(self, shared: SharedFrame, told: _Told) -> None:
+        if self.plan.tracker is None:
+            return
+        info, lost_seconds = told.info, self.plan.tracker.lost_seconds
+        await self.shots.offer(shared, told.objects, info, lost_seconds)
+        moment = Moment(info.frame_index, info.pts, info.capture_time)
+        self.telling.frame(told.objects, told.events, moment, lost_seconds)
+
+    async def _end_outputs(self) -> None:
+        await self.shots.finish()
+        self.telling.end()
 
     def _mark(self, owned: _Owned, info: StreamInfo) -> Mark:
         totals = owned.watch.totals

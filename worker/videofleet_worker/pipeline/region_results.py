@@ -22,7 +22,7 @@ def watch_objects(watch: RegionWatch, objects: Sequence[FoundObject], size: tupl
 def region_result(events: Sequence[Event], totals: Totals) -> Document:
     """What a frame's `Result` document has beside its targets."""
     return {
-        "events": [_event(one) for one in events],
+        "events": region_events(events),
         "zones": [
             {"name": one.name, "inside": one.inside, "entered": one.entered, "left": one.left} for one in totals.zones
         ],
@@ -31,6 +31,11 @@ def region_result(events: Sequence[Event], totals: Totals) -> Document:
             for one in totals.lines
         ],
     }
+
+
+def region_events(events: Sequence[Event]) -> list[Document]:
+    """What objects have done in a frame."""
+    return [_event(one) for one in events]
 
 
 def zone_counts(totals: Totals) -> tuple[ZoneCount, ...]:

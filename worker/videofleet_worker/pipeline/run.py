@@ -25,6 +25,7 @@ from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.answers import Answers, answered_frames
 from videofleet_worker.pipeline.chunks import chunk_id
 from videofleet_worker.pipeline.continuation import Counts
+from videofleet_worker.pipeline.outlets import JobOutlets, Telling, origin_of
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
@@ -59,6 +60,7 @@ class StreamRun:
         self.pictures: dict[str, Pictures] = {}
         self.shots: dict[str, Shots] = {}
         self.views: dict[str, LogView] = {}
+        self.outlets = JobOutlets(tools.poster)
         self.source: StreamSource | None = None
         self._tools = tools
         self._reporter = reporter
@@ -84,6 +86,7 @@ class StreamRun:
         """Raises nothing that can be foreseen: how the job ended is in its report."""
         try:
             plan = self._plan = self._make_plan()
+            self.outlets.use(self.job.spec.outputs)
             endings = await self._see_logs(plan)
             if self._runs:
                 await self._tools.engines.open(sorted(plan.models))
@@ -121,6 +124,7 @@ class StreamRun:
         if self.source is not None and plan.masks != self._plan.masks:
             self._masks = self.source.use_masks(plan.masks)
         self._plan, self._refusal = plan, None
+        self.outlets.use(job.spec.outputs)
 
     def _make_plan(self) -> Plan:
         return make_plan(self.job.spec, self._tools.registry, self.job.entry.settings)
@@ -152,8 +156,11 @@ class StreamRun:
             self.views[analytics.name] = log.view
             pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
             self.pictures[analytics.name] = pictures
-            shots = self.shots[analytics.name] = Shots(self._threads, prefix, self._tools.picture_threads)
-            one = AnalyticsRun(analytics, self._run_id, log, pictures, shots)
+            shots = Shots(self._threads, prefix, self._tools.picture_threads)
+            self.shots[analytics.name] = shots
+            telling = Telling(origin_of(self.job.entry, analytics.name), self.outlets, shots.read)
+            shots.on_end = telling.shot
+            one = AnalyticsRun(analytics, self._run_id, log, pictures, shots, telling)
             if log.ending is None:
                 self._runs.append(one)
             else:
@@ -313,6 +320,8 @@ class StreamRun:
             source_fps=(info.fps or None) if info else None,
             processed_fps=self._meter.rate,
             last_frame_time=self._last_frame,
+            objects_posted=self.outlets.posted,
+            objects_not_posted=self.outlets.not_posted,
         )
 
     def _has_all_frames(self) -> bool:
@@ -330,6 +339,7 @@ class StreamRun:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
             await one.finish(reason, counts)
         self._meter.measure(self._tools.clock.monotonic())
+        await self.outlets.close()
         self._reporter.ended(self._progress())
 
     async def _fail(self, code: ErrorCode, message: str) -> None:
@@ -352,6 +362,7 @@ class StreamRun:
                 await self._seal(one)
             except FencedError as error:
                 _LOGGER.info("superseded: %s", error, extra=self.fields)
+        await self.outlets.close()
 
     async def _seal(self, one: AnalyticsRun) -> None:
         """Seal, but do not wait for an archive that is away longer than a while. Raises FencedError."""

@@ -31,9 +31,9 @@ class Shots:
         threads: StoreThreads,
         prefix: str,
         executor: Executor,
-        on_end: Callable[[Shot], None] = lambda shot: None,
     ) -> None:
-        """`on_end` gets the shot of every track that has ended."""
+        self.on_end: Callable[[Shot], None] = lambda shot: None
+        """Gets the shot of every track that has ended."""
         self.live = False
         self.keep: int | None = None
         """How many stay stored, None for all."""
@@ -42,7 +42,6 @@ class Shots:
         self._threads = threads
         self._prefix = prefix
         self._executor = executor
-        self._on_end = on_end
         self._best = BestShots()
         self._masks = 0
         self._cutting: asyncio.Task[None] | None = None
@@ -122,7 +121,7 @@ class Shots:
                 self._store(surplus)
 
     def _end(self, shot: Shot) -> None:
-        self._on_end(shot)
+        self.on_end(shot)
         if shot.jpeg is not None:
             self._store(shot)
 

@@ -1,87 +1,29 @@
 """Where sources may be: what the pool's sourcePolicy allows. Pure."""
 
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.source import SCHEMES, SourcePolicy
 from videofleet_worker.decode.options import scheme_of
+from videofleet_worker.reach import AddressPolicy
 from videofleet_worker.sources.errors import SourceError
 
-_CLOSED: Final = (
-    # This machine.
-    *("0.0.0.0/8", "127.0.0.0/8", "::/128", "::1/128"),
-    # Neighbours by wire, and the metadata of most clouds (169.254.169.254).
-    *("169.254.0.0/16", "fe80::/10"),
-    # The metadata of AWS over IPv6, of Alibaba, and Azure's agent.
-    *("fd00:ec2::254/128", "100.100.100.200/32", "168.63.129.16/32"),
-    # Groups and everybody.
-    *("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"),
-)
-_TRANSLATED: Final = IPv6Network("64:ff9b::/96")
-"""IPv4 addresses as NAT64 writes them (RFC 6052)."""
-_TO_FOUR: Final = IPv6Network("2002::/16")
-"""IPv4 addresses as 6to4 writes them (RFC 3056)."""
 
-
-class Reach:
-    """What a pool's policy means for addresses."""
+class Reach(AddressPolicy):
+    """What a pool's sourcePolicy means for addresses."""
 
     def __init__(self, policy: SourcePolicy, own: Iterable[str] = ()) -> None:
-        """`own`: addresses of the cluster's own that are closed like loopback, the API server's above all."""
+        """`own`: see AddressPolicy."""
+        super().__init__("sourcePolicy", policy.allowed_cidrs, policy.denied_cidrs, own)
         self.schemes: tuple[str, ...] = tuple(policy.schemes)
-        self._allowed = [ip_network(each, strict=False) for each in policy.allowed_cidrs]
-        self._denied = [ip_network(each, strict=False) for each in policy.denied_cidrs]
-        self._closed = [ip_network(each) for each in (*_CLOSED, *own)]
 
     def check_scheme(self, scheme: str) -> None:
         """Raises SourceError when the pool does not allow it."""
         if self.schemes and scheme not in self.schemes:
             allowed = ", ".join(self.schemes)
             raise SourceError(ErrorCode.FORBIDDEN, f"the pool's sourcePolicy allows {allowed}, but not {scheme}")
-
-    def group_refusal(self, address: str) -> str | None:
-        """Why a group must not be joined, or this machine not be listened on; None: it may.
-
-        Both are closed as places to connect to. Here they are what a job names to be sent to.
-        """
-        number = _plain(address)
-        if any(number in network for network in self._denied):
-            return "the pool's sourcePolicy denies it"
-        if self._allowed and not any(number in network for network in self._allowed):
-            return "the pool's sourcePolicy does not allow it"
-        return None
-
-    def refusal(self, address: str) -> str | None:
-        """Why a numeric address must not be reached; None: it may.
-
-        deniedCidrs go before allowedCidrs. What is closed by itself is opened only by a range that lies within it:
-        0.0.0.0/0 is said easily, and does not mean the metadata service.
-        """
-        number = _plain(address)
-        if any(number in network for network in self._denied):
-            return "the pool's sourcePolicy denies it"
-        named = [network for network in self._allowed if number in network]
-        for closed in self._closed:
-            if number in closed and not any(
-                network.version == closed.version and network.subnet_of(closed)  # type: ignore[arg-type]  # same version
-                for network in named
-            ):
-                return "it is an address of the machine or the cluster itself, and sourcePolicy names no range of it"
-        if self._allowed and not named:
-            return "the pool's sourcePolicy does not allow it"
-        return None
-
-
-def cluster_addresses(environ: Mapping[str, str]) -> list[str]:
-    """The API server's address as every pod is told it; where it is a name, nothing is known."""
-    host = environ.get("KUBERNETES_SERVICE_HOST", "")
-    try:
-        return [str(ip_address(host))]
-    except ValueError:
-        return []
 
 
 EVERYWHERE: Final = Reach(SourcePolicy())
@@ -98,17 +40,3 @@ def check_allowed(url: str, reach: Reach) -> None:
     reach.check_scheme(scheme)
     if scheme != "file" and not urlsplit(url).hostname:
         raise SourceError(ErrorCode.UNSUPPORTED, "the address has no host")
-
-
-def _plain(address: str) -> IPv4Address | IPv6Address:
-    """The address itself: of an IPv4 one in the clothes of IPv6 what is inside."""
-    number = ip_address(address.partition("%")[0])
-    if isinstance(number, IPv4Address):
-        return number
-    if number.ipv4_mapped is not None:
-        return number.ipv4_mapped
-    if number in _TRANSLATED:
-        return IPv4Address(int(number) & 0xFFFFFFFF)
-    if number in _TO_FOUR:
-        return IPv4Address(int(number) >> 80 & 0xFFFFFFFF)
-    return number

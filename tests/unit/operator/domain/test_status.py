@@ -94,6 +94,13 @@ class TestCounters:
         assert status["progress"] == {"percent": "50 %", "processedFrames": 25, "totalFrames": 100}
         assert status["statistics"]["processedFps"] == 12.3
 
+    def test_what_a_router_has_taken_is_told_where_there_is_one(self) -> None:
+        assert "objectsPosted" not in written(record(P.INPROGRESS), self.some)["statistics"]
+        told = replace(self.some, objects_posted=7, objects_not_posted=0)
+        statistics = written(record(P.INPROGRESS), told)["statistics"]
+        assert (statistics["objectsPosted"], statistics["objectsNotPosted"]) == (7, 0)
+        assert written_counters(written(record(P.INPROGRESS), told)) == replace(told, processed_fps=12.3)
+
     def test_they_stay_where_no_worker_tells_of_new_ones(self) -> None:
         before = written(record(P.INPROGRESS), self.some)
         after = written(record(P.DISCONNECTED), None, before)

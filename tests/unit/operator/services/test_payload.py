@@ -70,6 +70,46 @@ def test_how_the_source_is_read_is_handed_on() -> None:
     assert payload.digests(built, KEY).run != payload.digests(whole, KEY).run
 
 
+HOOK = {"hook": encoded(key="s3cret"), "headers": encoded(Authorization="Bearer t\n", Accept="text/plain")}
+WITH_HOOK = {"outputs": {"webhooks": [{"url": "https://hook/", "secretRef": {"name": "hook", "key": "key"}}]}}
+WITH_ROUTER = {"outputs": {"router": {"url": "https://router/", "headersSecretRef": {"name": "headers"}}}}
+
+
+def test_receivers_get_what_secrets_hold() -> None:
+    assert payload.secret_names(spec(**WITH_HOOK)) == {"hook"}
+    assert payload.secret_names(spec(**WITH_ROUTER)) == {"headers"}
+    (webhook,) = build(HOOK, **WITH_HOOK).outputs.webhooks
+    assert (webhook.url, webhook.secret) == ("https://hook/", "s3cret")
+    outputs = build(HOOK, **WITH_ROUTER, labels={"site": "berlin"}).outputs
+    assert outputs.router is not None
+    assert outputs.router.headers == {"Authorization": "Bearer t", "Accept": "text/plain"}
+    assert outputs.labels == {"site": "berlin"}
+    assert "s3cret" not in repr(build(HOOK, **WITH_HOOK))
+    assert "Bearer" not in repr(outputs)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "fields", "sentence"),
+    [
+        ({}, WITH_HOOK, "Secret hook (spec.outputs.webhooks[0].secretRef) is not in this namespace or not readable"),
+        ({"hook": {}}, WITH_HOOK, "Secret hook (spec.outputs.webhooks[0].secretRef) has no key key: add it"),
+        ({}, WITH_ROUTER, "Secret headers (spec.outputs.router.headersSecretRef) is not in this namespace"),
+        (
+            {"headers": encoded(X="a\r\nY: b")},
+            WITH_ROUTER,
+            "Secret headers (spec.outputs.router.headersSecretRef): the value of key X holds a line break",
+        ),
+    ],
+)
+def test_what_receivers_need_and_is_not_there_is_named(
+    secrets: Secrets, fields: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(payload.MissingError) as caught:
+        build(secrets, **fields)
+    assert caught.value.why.reason is Reason.SECRET_MISSING
+    assert caught.value.why.message.startswith(sentence)
+
+
 @pytest.mark.parametrize(
     ("secrets", "sentence"),
     [
@@ -151,6 +191,17 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
         pytest.param(
             build({}), build({}, outputs={"archive": {"maxBytes": 1048576}}), ("settings",), id="archive.maxBytes"
         ),
+        pytest.param(build({}), build(HOOK, **WITH_HOOK), ("settings",), id="a webhook"),
+        pytest.param(
+            build(HOOK, **WITH_HOOK),
+            build({**HOOK, "hook": encoded(key="other")}, **WITH_HOOK),
+            ("settings",),
+            id="another key for signatures",
+        ),
+        pytest.param(
+            build(HOOK, **WITH_ROUTER), build(HOOK, **WITH_ROUTER, labels={"a": "b"}), ("settings",), id="told"
+        ),
+        pytest.param(build({}), build({}, labels={"a": "b"}), (), id="labels that nobody is told"),
         pytest.param(build({}), build({}, zones=[ZONE]), ("settings",), id="a zone"),
         pytest.param(build({}, zones=[ZONE]), build({}, zones=[ZONE | {"minDwell": 3}]), ("settings",), id="minDwell"),
         pytest.param(build({}), build({}, lines=[LINE]), ("settings",), id="a line"),

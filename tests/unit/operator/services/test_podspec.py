@@ -127,10 +127,11 @@ def test_files_for_jobs_are_mounted_read_only() -> None:
 
 
 def test_settings_reach_the_worker() -> None:
-    pool = container(capacityPerWorker=9, sourcePolicy={"schemes": ["rtsp"]})
+    pool = container(capacityPerWorker=9, sourcePolicy={"schemes": ["rtsp"]}, outputPolicy={"schemes": ["https"]})
     environment = {each["name"]: each.get("value") for each in pool["env"]}
     assert environment["VIDEOFLEET_CAPACITY"] == "9"
     assert json.loads(environment["VIDEOFLEET_SOURCE_POLICY"])["schemes"] == ["rtsp"]
+    assert json.loads(environment["VIDEOFLEET_OUTPUT_POLICY"])["schemes"] == ["https"]
     assert container()["image"] == "localhost/worker:1"
     assert container(image="registry.example/worker:2", imagePullPolicy="Always")["imagePullPolicy"] == "Always"
     assert container(image="registry.example/worker:2")["image"] == "registry.example/worker:2"

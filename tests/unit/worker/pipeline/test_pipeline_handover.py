@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.archives import PREFIX, CountedCalls, stored_log, threads_over
 from tests.unit.worker.server.conftest import chunks_of
+from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import JobSpec
 from videofleet_worker.archive.errors import FencedError
 from videofleet_worker.archive.opening import see_log
@@ -20,9 +21,12 @@ from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
+from videofleet_worker.outputs.documents import Origin
+from videofleet_worker.outputs.poster import Poster
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.findings import Findings
+from videofleet_worker.pipeline.outlets import JobOutlets, Telling
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
 from videofleet_worker.pipeline.shots import Shots
@@ -31,6 +35,7 @@ from videofleet_worker.sources.events import SourceInfo
 
 CAMERA = SourceInfo(live=True, fps=10.0, width=64, height=48, codec="h264", total_frames=None)
 FILE = SourceInfo(live=False, fps=10.0, width=64, height=48, codec="h264", total_frames=100)
+_NOWHERE = Poster(OutputPolicy())
 BEGAN = 1_700_000_000.0
 SEALS_AT_THE_END = SealPolicy(seconds=3600.0)
 PERSON = Findings(Detections(np.array([[0.1, 0.1, 0.4, 0.9]], np.float32), np.array([0.9], np.float32), np.array([0])))
@@ -80,7 +85,8 @@ class _Stage:
     async def epoch(self, number: int, source: SourceInfo) -> _Epoch:
         pictures = Pictures(self._threads, f"{PREFIX}/snapshot.jpg", self._executor, SystemClock())
         shots = Shots(self._threads, PREFIX, self._executor)
-        run = AnalyticsRun(_plan(), "run-1", await see_log(self._threads, PREFIX), pictures, shots)
+        telling = Telling(Origin("job-1", "default", "job", 1, number, "main"), JobOutlets(_NOWHERE), shots.read)
+        run = AnalyticsRun(_plan(), "run-1", await see_log(self._threads, PREFIX), pictures, shots, telling)
         run.opened(source, SEALS_AT_THE_END, None)
         return _Epoch(number, source, run)
 

@@ -28,7 +28,8 @@ class _Stage:
 
     def __init__(self, threads: StoreThreads, executor: ThreadPoolExecutor) -> None:
         self.ended: list[Shot] = []
-        self.shots = Shots(threads, "p", executor, self.ended.append)
+        self.shots = Shots(threads, "p", executor)
+        self.shots.on_end = self.ended.append
         self.held: set[float] = set()
 
     async def frame(self, pts: float, grey: int, boxes: dict[int, int]) -> None:

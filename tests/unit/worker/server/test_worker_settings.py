@@ -31,9 +31,11 @@ def test_every_variable_is_taken_and_an_empty_one_counts_as_absent() -> None:
             "VIDEOFLEET_LOG_LEVEL": "debug",
             "VIDEOFLEET_ARCHIVE": "",
             "VIDEOFLEET_SOURCE_POLICY": '{"schemes": ["rtsp"]}',
+            "VIDEOFLEET_OUTPUT_POLICY": '{"deniedCidrs": ["10.0.0.0/8"]}',
         }
     )
     assert settings.source_policy.schemes == ["rtsp"]
+    assert settings.output_policy.denied_cidrs == ["10.0.0.0/8"]
     assert (settings.worker_id, settings.capacity, settings.execution_provider) == ("w", 12, "cuda")
     assert settings.models == (Path("/models/a"), Path("/models/b"))
     assert (settings.log_level, settings.archive) == ("DEBUG", Path("/archive"))

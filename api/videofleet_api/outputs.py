@@ -1,0 +1,146 @@
+"""Where the results of a job go, besides the worker's own endpoints."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from videofleet_api.model import Document
+from videofleet_api.rules import rules
+from videofleet_api.source import ALL_CIDRS, MAX_URL, Cidr, SecretKeyRef, SecretRef
+
+OUTPUT_SCHEMES: Final = ("http", "https")
+"""Of the addresses that results are posted to."""
+MAX_WEBHOOKS: Final = 8
+
+
+def _address(field: str) -> tuple[tuple[str, str], ...]:
+    """The rules of an address that results are posted to. They stand at its parent, so that no answer quotes it."""
+    each = f"self.{field}"
+    return (
+        (
+            f"!has({each}) || {each}.matches('^https?://([^/?#:]+|[[][0-9a-fA-F:.]+[]])(:[0-9]{{1,5}})?([/?#]|$)') || "
+            f"{each}.matches('^https?://[^/?#]*@')",
+            f"{field} must be an address such as https://HOST/PATH or http://HOST:PORT/PATH",
+        ),
+        (
+            f"!has({each}) || !{each}.matches('^https?://[^/?#]*@')",
+            f"{field} must not hold a user or a password: put what the receiver wants to see into a Secret",
+        ),
+        (
+            f"!has({each}) || !{each}.matches('[[:space:][:cntrl:]]')",
+            f"{field} must not hold spaces or line breaks: a space is written %20",
+        ),
+    )
+
+
+class ArchiveOutput(Document):
+    """Results kept in the archive."""
+
+    enabled: bool = Field(True, description="Whether results are kept.")
+    max_bytes: int | None = Field(
+        None,
+        ge=1048576,
+        le=1099511627776,
+        description="Oldest results of a live source are dropped above this size; 256 MiB without it. "
+        "Results of recorded sources are never dropped.",
+    )
+
+
+FormField = Annotated[str, Field(max_length=1024)]
+
+
+class RouterOutput(Document):
+    """Who gets the best shot of every track."""
+
+    model_config = rules(*_address("url"), *_address("eventsUrl"))
+
+    url: str = Field(
+        max_length=MAX_URL,
+        description="When a track ends its best shot is posted here, as multipart/form-data with the fields photo "
+        "(JPEG) and meta (JSON), and those of body.",
+    )
+    events_url: str | None = Field(
+        None, max_length=MAX_URL, description="Every event of a track, zone or line is posted here, as JSON."
+    )
+    timeout: float = Field(15, gt=0, le=300, description="Seconds that a post may take.")
+    verify_tls: bool = Field(True, description="false: any certificate of an https address is good enough.")
+    headers_secret_ref: SecretRef | None = Field(
+        None, description="Secret whose keys and values are sent as headers, for example Authorization."
+    )
+    body: dict[str, FormField] = Field(
+        default_factory=dict, max_length=32, description="Further fields of the form that a best shot is posted with."
+    )
+
+
+class OutputEvent(StrEnum):
+    """What receivers are told."""
+
+    TRACK_BEGIN = "trackBegin"
+    TRACK_END = "trackEnd"
+    ZONE_ENTER = "zoneEnter"
+    ZONE_LEAVE = "zoneLeave"
+    ZONE_DWELL = "zoneDwell"
+    LINE_CROSS = "lineCross"
+
+
+class Webhook(Document):
+    """Who is told of events, with a signature."""
+
+    model_config = rules(*_address("url"))
+
+    url: str = Field(max_length=MAX_URL, description="Events are posted here one by one, as JSON.")
+    secret_ref: SecretKeyRef | None = Field(
+        None,
+        description="Key of a Secret that posts are signed with: Videofleet-Signature is t=TIME,v1=HEX, the "
+        "HMAC-SHA256 of TIME, a full stop and the body. Without it posts are not signed.",
+    )
+    interval: float | None = Field(
+        None,
+        ge=1,
+        le=86400,
+        description="Tell every so many seconds which tracks are there, while any are; without it that is not told.",
+    )
+    include_best_shots: bool = Field(
+        False, description="Whether the best shot, as base64, goes along with the event trackEnd."
+    )
+    events: list[OutputEvent] = Field(
+        default_factory=list, max_length=len(OutputEvent), description="Only these events; empty: all."
+    )
+
+
+class Outputs(Document):
+    """Where results go."""
+
+    archive: ArchiveOutput = Field(default_factory=ArchiveOutput, description="Results kept in the archive.")
+    router: RouterOutput | None = Field(
+        None, description="Who gets the best shot of every track. Changed while the job runs."
+    )
+    webhooks: list[Webhook] = Field(
+        default_factory=list, max_length=MAX_WEBHOOKS, description="Who is told of events. Changed while the job runs."
+    )
+
+
+OutputScheme = Annotated[str, Field(json_schema_extra={"enum": list(OUTPUT_SCHEMES)})]
+
+
+class OutputPolicy(Document):
+    """Where the workers of a pool may post results to."""
+
+    model_config = rules(
+        (ALL_CIDRS.format("allowedCidrs"), "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+        (ALL_CIDRS.format("deniedCidrs"), "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+    )
+
+    schemes: list[OutputScheme] = Field(
+        default_factory=list, max_length=len(OUTPUT_SCHEMES), description="Only addresses that begin so; empty: all."
+    )
+    allowed_cidrs: list[Cidr] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Only receivers within these ranges of addresses; empty: all. Loopback, link-local addresses, "
+        "groups, the metadata services of clouds and the API server are closed unless a range within theirs is named.",
+    )
+    denied_cidrs: list[Cidr] = Field(
+        default_factory=list, max_length=64, description="No receivers within these ranges, whatever allowedCidrs says."
+    )

@@ -1,0 +1,95 @@
+"""Which receivers of results the API server refuses, and the sentence that a person then reads."""
+
+import pytest
+
+from tests.cluster.crd.server import Json, Server
+from tests.cluster.crd.test_crd_refusals import DETECT, body, job
+
+JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
+    "a router of no scheme": (
+        job(outputs={"router": {"url": "router:8080/shots"}}),
+        ("spec.outputs.router", "url must be an address such as https://HOST/PATH or http://HOST:PORT/PATH"),
+    ),
+    "a router of a foreign scheme": (
+        job(outputs={"router": {"url": "ftp://router/shots"}}),
+        ("spec.outputs.router", "url must be an address such as https://HOST/PATH or http://HOST:PORT/PATH"),
+    ),
+    "events to no host": (
+        job(outputs={"router": {"url": "https://router/", "eventsUrl": "https:///events"}}),
+        ("spec.outputs.router", "eventsUrl must be an address such as https://HOST/PATH or http://HOST:PORT/PATH"),
+    ),
+    "a router with a password": (
+        job(outputs={"router": {"url": "https://me:pass@router/"}}),
+        (
+            "spec.outputs.router",
+            "url must not hold a user or a password: put what the receiver wants to see into a Secret",
+        ),
+    ),
+    "a webhook with a space": (
+        job(outputs={"webhooks": [{"url": "https://hook/a b"}]}),
+        ("spec.outputs.webhooks[0]", "url must not hold spaces or line breaks: a space is written %20"),
+    ),
+    "a webhook for an event that there is not": (
+        job(outputs={"webhooks": [{"url": "https://hook/", "events": ["trackStart"]}]}),
+        (
+            "spec.outputs.webhooks[0].events[0]",
+            'Unsupported value: "trackStart": supported values: "trackBegin", "trackEnd", "zoneEnter", "zoneLeave", '
+            '"zoneDwell", "lineCross"',
+        ),
+    ),
+    "a webhook told too often": (
+        job(outputs={"webhooks": [{"url": "https://hook/", "interval": 0.1}]}),
+        body("spec.outputs.webhooks[0].interval", 0.1, "should be greater than or equal to 1"),
+    ),
+    "a router that takes no time": (
+        job(outputs={"router": {"url": "https://router/", "timeout": 0}}),
+        body("spec.outputs.router.timeout", 0, "should be greater than 0"),
+    ),
+    "receivers where nothing is followed": (
+        job(analytics=[{"steps": [DETECT]}], outputs={"webhooks": [{"url": "https://hook/"}]}),
+        (
+            "spec",
+            "outputs.router and outputs.webhooks need an analytics with a track step: what they tell is about tracks",
+        ),
+    ),
+}
+POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
+    "a way out of a scheme that there is not": (
+        {"outputPolicy": {"schemes": ["ftp"]}},
+        ("spec.outputPolicy.schemes[0]", 'Unsupported value: "ftp": supported values: "http", "https"'),
+    ),
+    "a receiver's range that is none": (
+        {"outputPolicy": {"allowedCidrs": ["hooks.example"]}},
+        ("spec.outputPolicy", "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+    ),
+    "a receiver's denied range that is none": (
+        {"outputPolicy": {"deniedCidrs": ["10.0.0.1"]}},
+        ("spec.outputPolicy", "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
+    ),
+}
+GOOD: dict[str, Json] = {
+    "a router": {"router": {"url": "http://router:8080/shots?site=1", "eventsUrl": "https://[2001:db8::1]:8443/"}},
+    "a webhook": {
+        "webhooks": [{"url": "https://hooks.example", "secretRef": {"name": "a", "key": "b"}, "interval": 1}]
+    },
+    "an address with an @ in its path": {"webhooks": [{"url": "https://hooks.example/@me"}]},
+    "no webhooks, in so many words": {"webhooks": []},
+}
+
+
+@pytest.mark.parametrize(("spec", "cause"), JOBS.values(), ids=JOBS.keys())
+def test_a_job_with_receivers_that_cannot_work_is_refused(server: Server, spec: Json, cause: tuple[str, str]) -> None:
+    assert server.refusal("VideoJob", spec).causes == {cause}
+
+
+@pytest.mark.parametrize(("spec", "cause"), POOLS.values(), ids=POOLS.keys())
+def test_a_pool_with_a_policy_that_cannot_work_is_refused(server: Server, spec: Json, cause: tuple[str, str]) -> None:
+    assert server.refusal("WorkerPool", spec).causes == {cause}
+
+
+@pytest.mark.parametrize("outputs", GOOD.values(), ids=GOOD.keys())
+def test_receivers_that_can_work_are_taken(server: Server, outputs: Json) -> None:
+    made = server.create("VideoJob", job(outputs=outputs))["spec"]["outputs"]
+    assert outputs.keys() <= made.keys()
+    # What is not said is filled in, so that kubectl shows it.
+    assert made.get("router", {"timeout": 15, "verifyTls": True}).items() >= {"timeout": 15, "verifyTls": True}.items()

@@ -1,0 +1,81 @@
+"""A receiver of posts, on the loopback address, that remembers what it got and answers as it is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass(frozen=True)
+class Post:
+    """A post that came."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body of a JSON post."""
+        return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, bytes]:
+        """The fields of a form."""
+        whole = message_from_bytes(f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + self.body)
+        parts = [part for part in whole.get_payload() if isinstance(part, Message)]
+        return {str(part.get_param("name", header="content-disposition")): _data(part) for part in parts}
+
+
+def _data(part: Message) -> bytes:
+    data = part.get_payload(decode=True)
+    assert isinstance(data, bytes)
+    return data
+
+
+@dataclass
+class Receiver:
+    """`statuses` are the next answers; then 200. A path `/hang` is never answered."""
+
+    port: int = 0
+    posts: list[Post] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+
+    def url(self, path: str = "/") -> str:
+        """The address of a path."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def at(self, path: str) -> list[Post]:
+        """What came to a path."""
+        return [post for post in self.posts if post.path == path]
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Remember a post and answer."""
+        self.posts.append(Post(request.path, dict(request.headers), await request.read()))
+        if request.path == "/hang":
+            await asyncio.Event().wait()
+        status = self.statuses.pop(0) if self.statuses else 200
+        headers = {"Location": self.url("/elsewhere")} if 300 <= status < 400 else {}
+        return web.Response(status=status, headers=headers)
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """A receiver on a free port."""
+    receiver = Receiver()
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.router.add_route("*", "/{path:.*}", receiver.take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiver.port = runner.addresses[0][1]
+    try:
+        yield receiver
+    finally:
+        await runner.cleanup()

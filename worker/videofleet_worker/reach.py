@@ -1,0 +1,86 @@
+"""Which addresses the worker may reach: what a pool's policies mean. Pure."""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+_CLOSED: Final = (
+    # This machine.
+    *("0.0.0.0/8", "127.0.0.0/8", "::/128", "::1/128"),
+    # Neighbours by wire, and the metadata of most clouds (169.254.169.254).
+    *("169.254.0.0/16", "fe80::/10"),
+    # The metadata of AWS over IPv6, of Alibaba, and Azure's agent.
+    *("fd00:ec2::254/128", "100.100.100.200/32", "168.63.129.16/32"),
+    # Groups and everybody.
+    *("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"),
+)
+_TRANSLATED: Final = IPv6Network("64:ff9b::/96")
+"""IPv4 addresses as NAT64 writes them (RFC 6052)."""
+_TO_FOUR: Final = IPv6Network("2002::/16")
+"""IPv4 addresses as 6to4 writes them (RFC 3056)."""
+
+
+class AddressPolicy:
+    """What a policy of a pool means for addresses. `name` is its field, for people."""
+
+    def __init__(self, name: str, allowed: Iterable[str], denied: Iterable[str], own: Iterable[str] = ()) -> None:
+        """`own`: addresses of the cluster's own that are closed like loopback, the API server's above all."""
+        self.name = name
+        self._allowed = [ip_network(each, strict=False) for each in allowed]
+        self._denied = [ip_network(each, strict=False) for each in denied]
+        self._closed = [ip_network(each) for each in (*_CLOSED, *own)]
+
+    def group_refusal(self, address: str) -> str | None:
+        """Why a group must not be joined, or this machine not be listened on; None: it may.
+
+        Both are closed as places to connect to. Here they are what a job names to be sent to.
+        """
+        number = _plain(address)
+        if any(number in network for network in self._denied):
+            return f"the pool's {self.name} denies it"
+        if self._allowed and not any(number in network for network in self._allowed):
+            return f"the pool's {self.name} does not allow it"
+        return None
+
+    def refusal(self, address: str) -> str | None:
+        """Why a numeric address must not be reached; None: it may.
+
+        deniedCidrs go before allowedCidrs. What is closed by itself is opened only by a range that lies within it:
+        0.0.0.0/0 is said easily, and does not mean the metadata service.
+        """
+        number = _plain(address)
+        if any(number in network for network in self._denied):
+            return f"the pool's {self.name} denies it"
+        named = [network for network in self._allowed if number in network]
+        for closed in self._closed:
+            if number in closed and not any(
+                network.version == closed.version and network.subnet_of(closed)  # type: ignore[arg-type]  # same version
+                for network in named
+            ):
+                return f"it is an address of the machine or the cluster itself, and {self.name} names no range of it"
+        if self._allowed and not named:
+            return f"the pool's {self.name} does not allow it"
+        return None
+
+
+def cluster_addresses(environ: Mapping[str, str]) -> list[str]:
+    """The API server's address as every pod is told it; where it is a name, nothing is known."""
+    host = environ.get("KUBERNETES_SERVICE_HOST", "")
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        return []
+
+
+def _plain(address: str) -> IPv4Address | IPv6Address:
+    """The address itself: of an IPv4 one in the clothes of IPv6 what is inside."""
+    number = ip_address(address.partition("%")[0])
+    if isinstance(number, IPv4Address):
+        return number
+    if number.ipv4_mapped is not None:
+        return number.ipv4_mapped
+    if number in _TRANSLATED:
+        return IPv4Address(int(number) & 0xFFFFFFFF)
+    if number in _TO_FOUR:
+        return IPv4Address(int(number) >> 80 & 0xFFFFFFFF)
+    return number
