@@ -1,7 +1,7 @@
 """What readers get of a job: its log, its summary, its pictures."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Final, TypeVar
 
 from aiohttp import WSCloseCode, web
@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode, web
 from videofleet_worker.archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
 from videofleet_worker.archive.results import results_key, snapshot_key
 from videofleet_worker.archive.view import LogView
-from videofleet_worker.outputs.live import Viewer
+from videofleet_worker.outputs.live import Viewer, Viewers
 from videofleet_worker.outputs.shots import Shot
 from videofleet_worker.server.access import ApiError
 from videofleet_worker.server.streaming import stream
@@ -18,6 +18,7 @@ from videofleet_worker.supervisor import Running, Supervisor
 _DEFAULT_ANALYTICS: Final = "main"
 _WEBSOCKET_HEARTBEAT: Final = 20.0
 _LONGEST_ID: Final = 18
+_BOUNDARY: Final = "picture"
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class ResultRoutes:
             web.get("/v1/jobs/{uid}/shots", self.shots),
             web.get("/v1/jobs/{uid}/shots/{track}.jpg", self.shot),
             web.get("/v1/jobs/{uid}/live", self.live),
+            web.get("/v1/jobs/{uid}/live.mjpg", self.mjpeg),
         ]
 
     async def chunks(self, request: web.Request) -> web.StreamResponse:
@@ -106,6 +108,12 @@ class ResultRoutes:
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the job has ended here")
         return socket
 
+    async def mjpeg(self, request: web.Request) -> web.StreamResponse:
+        """The same as one answer without end, as browsers and players take it (multipart/x-mixed-replace)."""
+        one, _ = self._view(request)
+        viewers = one.run.pictures[_analytics(request, one)].viewers
+        return await stream(request, f"multipart/x-mixed-replace; boundary={_BOUNDARY}", _parts(viewers))
+
     def _view(self, request: web.Request) -> tuple[Running, LogView]:
         uid = request.match_info["uid"]
         one = self._supervisor.find(uid)
@@ -113,6 +121,13 @@ class ResultRoutes:
             raise ApiError(404, "UNKNOWN_JOB", f"no job {uid} is assigned to this worker")
         name = _analytics(request, one)
         return one, one.run.views[name]
+
+
+async def _parts(viewers: Viewers) -> AsyncGenerator[bytes, None]:
+    with viewers.enter() as viewer:
+        async for picture in viewer.pictures():
+            head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            yield head.encode() + picture + b"\r\n"
 
 
 async def _listen(socket: web.WebSocketResponse, viewer: Viewer) -> None:

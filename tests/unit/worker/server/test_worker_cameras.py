@@ -3,6 +3,7 @@
 import asyncio
 import io
 
+import aiohttp
 import pytest
 from PIL import Image
 
@@ -32,6 +33,35 @@ async def test_viewers_see_annotated_pictures_only_while_they_watch(
         async for _ in watching:
             pass
         assert watching.close_code == 1001
+
+
+async def test_a_camera_can_be_watched_by_whoever_takes_moving_jpeg(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    await client.assign(file_job(simulator.rtsp("/cam1"), uid, singlePass=False))
+    await client.until(uid, {JobState.RUNNING})
+    url = client.url(f"/v1/jobs/{uid}/live.mjpg")
+    viewers = f'videofleet_live_viewers{{name="name-of-{uid}",namespace="default",uid="{uid}"}}'
+    async with asyncio.timeout(30), client.session.get(url, **client.tls) as response:
+        assert response.headers["Content-Type"].startswith("multipart/x-mixed-replace")
+        parts = aiohttp.MultipartReader.from_response(response)
+        pictures = []
+        for _ in range(3):
+            part = await parts.next()
+            assert isinstance(part, aiohttp.BodyPartReader)
+            assert part.headers["Content-Type"] == "image/jpeg"
+            pictures.append(bytes(await part.read()))
+        assert shared_worker.metric(viewers) == 1
+    assert all(Image.open(io.BytesIO(picture)).size == (768, 576) for picture in pictures)
+    assert len(set(pictures)) == 3
+    await becomes(lambda: shared_worker.metric(viewers) == 0, "nobody watches any more")
+    async with asyncio.timeout(30), client.session.get(url, **client.tls) as response:
+        await response.content.readany()
+        await client.assign()
+        async for _ in response.content.iter_any():
+            pass
+    unknown = await client.get("/v1/jobs/nobody/live.mjpg")
+    assert (unknown.status, unknown.body["code"]) == (404, "UNKNOWN_JOB")
 
 
 async def test_a_camera_that_comes_back_goes_on_in_its_epoch(
