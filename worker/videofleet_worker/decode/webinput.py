@@ -4,12 +4,17 @@ import io
 from collections.abc import Callable, Mapping
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.aes import decrypted
 from videofleet_worker.decode.web import WebClient
 from videofleet_worker.decode.webfile import WebFile
 from videofleet_worker.sources.errors import SourceError
 
 # Segments that cannot be had, one after the other, until a playlist counts as broken.
 _MOST_MISSING = 3
+# How FFmpeg names a segment that it has the key of.
+_ENCRYPTED = "crypto+"
+_LARGEST = 64 * 2**20
+_CHUNK = 2**20
 
 
 class WebInput:
@@ -26,14 +31,17 @@ class WebInput:
         self.first: SourceError | None = None
         self.last: SourceError | None = None
 
-    def open(self, url: str, flags: int, options: Mapping[str, str]) -> "WebStream":
+    def open(self, url: str, flags: int, options: Mapping[str, str]) -> "WebStream | io.BytesIO":
         """As `io_open` of PyAV. Raises SourceError.
 
         A segment that cannot be had is empty, so that FFmpeg goes on with the next one, unless there are many.
         """
         begins, self._is_open = not self._is_open, True
         try:
-            file = WebFile(self._client, url, _part(options))
+            if url.startswith(_ENCRYPTED):
+                opened: WebStream | io.BytesIO = io.BytesIO(self._plain(url.removeprefix(_ENCRYPTED), options))
+            else:
+                opened = WebStream(WebFile(self._client, url, _part(options)), self._note)
         except SourceError as error:
             self._note(error)
             self._missing += 1
@@ -42,7 +50,21 @@ class WebInput:
             return WebStream(None, self._note)
         self._missing = 0
         self.last = None
-        return WebStream(file, self._note)
+        return opened
+
+    def _plain(self, url: str, options: Mapping[str, str]) -> bytes:
+        """A segment that is encrypted, as a whole."""
+        file, data = WebFile(self._client, url, _part(options)), bytearray()
+        while piece := file.read(_CHUNK):
+            data += piece
+            if len(data) > _LARGEST:
+                raise SourceError(ErrorCode.UNSUPPORTED, f"an encrypted segment is larger than {_LARGEST // 2**20} MiB")
+        file.close()
+        try:
+            key, start = (bytes.fromhex(options.get(name, "")) for name in ("key", "iv"))
+            return decrypted(bytes(data), key, start)
+        except ValueError as error:
+            raise SourceError(ErrorCode.UNSUPPORTED, f"a segment cannot be decrypted: {error}") from None
 
     def _note(self, error: SourceError) -> None:
         self.first = self.first or error

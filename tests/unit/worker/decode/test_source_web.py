@@ -7,6 +7,8 @@ from pathlib import Path
 
 import av
 import pytest
+from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.clips import ClipSpec, encode_audio, make_clip
@@ -199,6 +201,24 @@ async def test_an_hls_recording_is_read_to_its_end(make_source: MakeSource, web:
     assert outcome.times == sorted(set(outcome.times))
     assert source.info is not None
     assert (source.info.live, source.info.total_frames) == (False, 60)
+
+
+async def test_an_encrypted_hls_recording(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
+    key, lines = bytes(range(16)), ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:3", "#EXT-X-MEDIA-SEQUENCE:5"]
+    web.pages["/secret/key"] = Page(key)
+    lines += ['#EXT-X-KEY:METHOD=AES-128,URI="key"']
+    for number in (5, 6):
+        padder = padding.PKCS7(128).padder()
+        # Without an IV of its own a segment's is its number.
+        encryptor = Cipher(algorithms.AES128(key), modes.CBC(number.to_bytes(16, "big"))).encryptor()
+        padded = padder.update(segment) + padder.finalize()
+        web.pages[f"/secret/{number}.ts"] = Page(encryptor.update(padded) + encryptor.finalize())
+        lines += ["#EXT-X-DISCONTINUITY", "#EXTINF:3.0,", f"{number}.ts"]
+    web.pages["/secret/list.m3u8"] = Page("\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode())
+
+    outcome = await read(make_source(web.url("/secret/list.m3u8")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(60)))
 
 
 async def test_live_hls_is_paced_and_loses_nothing(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
