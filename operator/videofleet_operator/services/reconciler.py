@@ -28,7 +28,7 @@ from videofleet_operator.services.waits import Waits
 
 log = logging.getLogger(__name__)
 
-_SHORTEST_REST = 0.02
+_SHORTEST_REST = 0.005
 """Seconds between two passes; changes come in swarms, and one plan serves all that come meanwhile."""
 _LONGEST_REST = 1.0
 _PLAN_SHARE = 5

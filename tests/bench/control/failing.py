@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -46,10 +47,9 @@ async def leader_lost(crowd: Crowd, pair: tuple[OperatorProcess, OperatorProcess
 
 
 async def worker_lost(world: World, crowd: Crowd, workers: int) -> tuple[float, int]:
-    """Take one busy worker away; seconds until all of its streams run elsewhere, and how many those were."""
-    busy = {job.worker for job in crowd.jobs}
-    pod = next(each for each in await world.pods() if each["metadata"]["uid"] in busy)
-    uid = pod["metadata"]["uid"]
+    """Take the busiest worker away; seconds until all of its streams run elsewhere, and how many those were."""
+    ((uid, _),) = Counter(job.worker for job in crowd.jobs).most_common(1)
+    (pod,) = [each for each in await world.pods() if each["metadata"]["uid"] == uid]
     moved = {job.name for job in crowd.jobs if job.worker == uid}
     began = time.monotonic()
     await world.lose([pod])

@@ -3,7 +3,7 @@
 from typing import Final
 
 _STEADY: Final = (
-    "a plan is made at once, or 20 ms and 5 times the last one's duration after it; "
+    "a plan is made at once, or 5 ms and 5 times the last one's duration after it; "
     "then comes one status write. A Job's way is two writes of programs that react to each event at once"
 )
 _CPU: Final = (
