@@ -84,6 +84,17 @@ $(BENCH): locks/bench.txt $(STAMP)
 	@VIRTUAL_ENV=.venv-bench $(BIN)/uv pip sync --quiet --require-hashes locks/bench.txt
 	@touch $@
 
+BENCH_NORFAIR := .venv-bench-norfair/.ready
+
+$(BENCH_NORFAIR): locks/bench-norfair.txt $(STAMP)
+	@$(PYTHON) -m venv .venv-bench-norfair
+	@VIRTUAL_ENV=.venv-bench-norfair $(BIN)/uv pip sync --quiet --require-hashes locks/bench-norfair.txt
+	@touch $@
+
+.PHONY: bench-data
+bench-data: $(STAMP) $(BENCH) $(BENCH_NORFAIR) ## measure the data plane beside its peers; one part: PART=speed or PART=quality
+	@$(BIN)/python -m tests.bench.data $(if $(PART),--part $(PART))
+
 .PHONY: bench-control
 bench-control: $(STAMP) $(BENCH) ## measure the control plane beside its peers; an hour on two cores
 	@$(BIN)/python -m tests.bench.control

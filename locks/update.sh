@@ -28,3 +28,4 @@ lock worker-cuda.txt worker/pyproject.toml --extra cuda locks/worker-cuda.in
 lock build.txt locks/build.in
 lock dev.txt pyproject.toml --group dev locks/dev.in
 lock bench.txt locks/bench.in
+lock bench-norfair.txt locks/bench-norfair.in

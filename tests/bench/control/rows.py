@@ -14,7 +14,20 @@ from typing import Any
 
 from tests.bench.control.notes import note_on
 
-BEGIN, END = "<!-- bench-control: written by `make bench-control` -->", "<!-- bench-control: end -->"
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page that a run writes, between marks."""
+
+    title: str
+    begin: str
+    end: str
+
+
+CONTROL = Section(
+    "Control plane", "<!-- bench-control: written by `make bench-control` -->", "<!-- bench-control: end -->"
+)
+DATA = Section("Data plane on CPU", "<!-- bench-data: written by `make bench-data` -->", "<!-- bench-data: end -->")
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,8 @@ class Row:
     """None: told only."""
     unit: str = "s"
     more_is_better: bool = False
+    remark: str = ""
+    """What this run found beside the figures."""
 
     @property
     def ratio(self) -> float | None:
@@ -42,7 +57,7 @@ class Row:
     @property
     def note(self) -> str:
         """What holds it back, or what to know when reading it."""
-        return note_on(self.measure, self.against)
+        return self.remark or note_on(self.measure, self.against)
 
     @property
     def met(self) -> bool | None:
@@ -66,6 +81,7 @@ class Row:
             "moreIsBetter": self.more_is_better,
             "rounds": {"ours": [_short(each) for each in self.ours], "theirs": [_short(each) for each in self.theirs]},
             "note": self.note,
+            "remark": self.remark,
         }
 
     @classmethod
@@ -73,7 +89,7 @@ class Row:
         """The reverse of `document`."""
         rounds = row["rounds"]
         figures = rounds["ours"], rounds["theirs"], row["reach"]
-        return cls(row["measure"], row["against"], *figures, row["unit"], row["moreIsBetter"])
+        return cls(row["measure"], row["against"], *figures, row["unit"], row["moreIsBetter"], row.get("remark", ""))
 
 
 @dataclass
@@ -97,12 +113,12 @@ class Table:
             earlier = Table.read(results)
             self.rows += [row for row in earlier.rows if (row.measure, row.against) not in measured]
 
-    def write(self, results: Path, page: Path) -> None:
-        """Write control.json, and the table into the page between its marks."""
+    def write(self, results: Path, page: Path, section: Section = CONTROL) -> None:
+        """Write the figures as JSON, and the table into the page between the section's marks."""
         document = {**self.head, "rows": [row.document() for row in self.rows]}
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        page.write_text(between(page.read_text(encoding="utf-8"), self.markdown()), encoding="utf-8")
+        page.write_text(between(page.read_text(encoding="utf-8"), self.markdown(), section), encoding="utf-8")
 
     def markdown(self) -> str:
         """The table as it stands in the page."""
@@ -120,13 +136,13 @@ class Table:
         return "\n".join([*lines, "", *notes])
 
 
-def between(page: str, text: str) -> str:
-    """The page with a new text between its marks; at its end where it has none."""
-    if BEGIN not in page:
-        page = f"{page.rstrip()}\n\n## Control plane\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+def between(page: str, text: str, section: Section = CONTROL) -> str:
+    """The page with a new text between the section's marks; at its end where it has none."""
+    if section.begin not in page:
+        page = f"{page.rstrip()}\n\n## {section.title}\n{section.begin}\n{section.end}\n"
+    before, _, rest = page.partition(section.begin)
+    _, _, after = rest.partition(section.end)
+    return f"{before}{section.begin}\n{text}\n{section.end}{after}"
 
 
 def head() -> dict[str, str]:

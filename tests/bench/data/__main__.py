@@ -1,0 +1,40 @@
+"""`make bench-data`: the data plane beside its peers, which run in environments of their own, in turn.
+
+Writes docs/bench/data.json and the table in docs/benchmarks.md; rows that a run does not measure stay as they were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from tests.bench.control.rows import DATA, Table, head
+from tests.bench.data import tracking
+
+REPOSITORY = Path(__file__).parents[3]
+RESULTS = REPOSITORY / "docs/bench/data.json"
+PAGE = REPOSITORY / "docs/benchmarks.md"
+PARTS = {"speed": tracking.speed_rows, "quality": tracking.quality_rows}
+
+
+def main() -> None:
+    """Measure, write, say where."""
+    parser = argparse.ArgumentParser(prog="make bench-data", description=__doc__)
+    parser.add_argument("--part", choices=sorted(PARTS), help="only this; without it all")
+    parser.add_argument("--rounds", type=int, default=7, help="how often ours and the peers take turns")
+    parser.add_argument("--seeds", type=int, default=24, help="how many degradations of the ground truth")
+    options = parser.parse_args()
+    table = Table(head())
+    with tempfile.TemporaryDirectory(prefix="videofleet-bench-") as folder:
+        for part in [options.part] if options.part else PARTS:
+            table.rows += PARTS[part](tracking.Setup(REPOSITORY, Path(folder), options.rounds, options.seeds))
+    table.head["load"] += f", {os.getloadavg()[1]:.1f} at the end"
+    table.keep_others(RESULTS)
+    table.write(RESULTS, PAGE, DATA)
+    print(f"written: {RESULTS.relative_to(REPOSITORY)}, {PAGE.relative_to(REPOSITORY)}")
+
+
+if __name__ == "__main__":
+    main()
