@@ -25,6 +25,7 @@ from videofleet_worker.pipeline.objects import FoundObject
 ROUTER: Final = "router"
 _ROUTER_EVENTS: Final = "router-events"
 _FLUSH_SECONDS: Final = 5.0
+_LEAVE_SECONDS: Final = 1.0
 _REGION_EVENTS: Final = {
     "zone_enter": OutputEvent.ZONE_ENTER,
     "zone_leave": OutputEvent.ZONE_LEAVE,
@@ -49,7 +50,7 @@ class JobOutlets:
         self.wanted = wanted
         targets = _targets(wanted)
         for name in [name for name, outlet in self.outlets.items() if not _stays(outlet, targets.get(name))]:
-            leaving = asyncio.create_task(self.outlets.pop(name).close(_FLUSH_SECONDS), name=f"leave {name}")
+            leaving = asyncio.create_task(self.outlets.pop(name).close(_LEAVE_SECONDS), name=f"leave {name}")
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
         for name, target in targets.items():
@@ -83,9 +84,10 @@ class JobOutlets:
         """Best shots that it has not taken."""
         return self.outlets[ROUTER].lost.total() if ROUTER in self.outlets else None
 
-    async def close(self) -> None:
-        """Deliver what waits, for at most some seconds."""
-        closing = [asyncio.ensure_future(outlet.close(_FLUSH_SECONDS)) for outlet in self.outlets.values()]
+    async def close(self, *, over: bool) -> None:
+        """Deliver what waits, for at most some seconds; less where the run is not over: somebody waits to go on."""
+        seconds = _FLUSH_SECONDS if over else _LEAVE_SECONDS
+        closing = [asyncio.ensure_future(outlet.close(seconds)) for outlet in self.outlets.values()]
         if closing or self._leaving:
             await asyncio.wait([*closing, *self._leaving])
 

@@ -339,7 +339,7 @@ class StreamRun:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
             await one.finish(reason, counts)
         self._meter.measure(self._tools.clock.monotonic())
-        await self.outlets.close()
+        await self.outlets.close(over=True)
         self._reporter.ended(self._progress())
 
     async def _fail(self, code: ErrorCode, message: str) -> None:
@@ -362,7 +362,7 @@ class StreamRun:
                 await self._seal(one)
             except FencedError as error:
                 _LOGGER.info("superseded: %s", error, extra=self.fields)
-        await self.outlets.close()
+        await self.outlets.close(over=False)
 
     async def _seal(self, one: AnalyticsRun) -> None:
         """Seal, but do not wait for an archive that is away longer than a while. Raises FencedError."""
