@@ -154,7 +154,11 @@ class LabelSelector(Document):
 class Restart(Document):
     """What happens after an end or an error."""
 
-    model_config = rules(("self.delay <= self.maxDelay", "delay must not be larger than maxDelay"))
+    model_config = rules(
+        ("self.delay <= self.maxDelay", "delay must not be larger than maxDelay"),
+        # The schema's minimum is cut to a whole number where a whole number is given: it lets a 0 through.
+        ("self.delay >= 0.1", "delay must be at least 0.1 seconds"),
+    )
 
     max_attempts: int | None = Field(
         None, ge=1, le=1000000, description="Give up after so many failed attempts in a row; without it never."

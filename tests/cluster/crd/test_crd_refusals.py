@@ -173,7 +173,7 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     ),
     "a tracker that there is not": (
         parameters(tracker="sort"),
-        body(f"{STEP}.parameters.tracker", '"sort"', 'supported values: "bytetrack", "ocsort"'),
+        (f"{STEP}.parameters.tracker", 'Unsupported value: "sort": supported values: "bytetrack", "ocsort"'),
     ),
     "no classes": (
         parameters(classes=[]),
@@ -182,6 +182,10 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     "delay above its maximum": (
         job(restart={"delay": 10, "maxDelay": 1}),
         ("spec.restart", "delay must not be larger than maxDelay"),
+    ),
+    "no delay": (
+        job(restart={"delay": 0}),
+        ("spec.restart", "delay must be at least 0.1 seconds"),
     ),
     "no attempts": (
         job(restart={"maxAttempts": 0}),
