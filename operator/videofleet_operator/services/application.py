@@ -23,7 +23,7 @@ from videofleet_operator.kube.lease import LeaseElector, LeaseTimes
 from videofleet_operator.kube.session import ApiSession
 from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
-from videofleet_operator.services import authority, payload
+from videofleet_operator.services import authority, payload, tls_buffers
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.budgets import BudgetKeeper
@@ -95,6 +95,7 @@ class Application:
         api = await self._stack.enter_async_context(ApiSession(discover(os.environ)))
         now = _utc_now()
         keys = await authority.load_or_create(api, config.namespace, config.authority_secret, now)
+        tls_buffers.shrink()
         # The default of 100 connections would starve a large fleet.
         http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
 
