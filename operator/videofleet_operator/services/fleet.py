@@ -14,6 +14,9 @@ from videofleet_operator.services.objects import NodeObject, PodObject
 from videofleet_operator.services.wanted import Wanted
 from videofleet_operator.services.worker_session import Address, WorkerSession, close_all
 
+_ASKING_AT_ONCE = 200
+"""Workers. A handshake takes some 3 ms of one core and must be over within 3 s; many that do not answer leave room."""
+
 
 class Fleet:
     """Opens a session for each worker pod that runs, closes those of pods that are gone."""
@@ -36,6 +39,7 @@ class Fleet:
         self._port = port
         self._sessions: dict[str, WorkerSession] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._asking = asyncio.Semaphore(_ASKING_AT_ONCE)
 
     def follow(self, pods: Iterable[PodObject]) -> None:
         """Have a session for each of these pods that runs, and for no other."""
@@ -44,7 +48,13 @@ class Fleet:
             self._close(self._sessions.pop(uid))
         for uid in reachable.keys() - self._sessions.keys():
             self._sessions[uid] = WorkerSession(
-                reachable[uid], self._http, self._tls, term=self._term, changed=self._changed, clock=self._clock
+                reachable[uid],
+                self._http,
+                self._tls,
+                term=self._term,
+                changed=self._changed,
+                clock=self._clock,
+                asking=self._asking,
             )
 
     def assign(self, wanted: Mapping[str, Mapping[str, Wanted]]) -> None:

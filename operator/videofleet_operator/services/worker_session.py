@@ -76,7 +76,8 @@ class WorkerSession:
     """Keeps one worker's event stream open and its assignments as wanted.
 
     `changed` is called whenever something that a plan depends on has changed; `term` gives the Lease's term, or None
-    while this operator does not lead: then the session listens and assigns nothing.
+    while this operator does not lead: then the session listens and assigns nothing. `asking` bounds how many sessions
+    ask at once: the handshakes of a thousand would outlast the time that each has.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class WorkerSession:
         term: Callable[[], int | None],
         changed: Callable[[], None],
         clock: Callable[[], float],
+        asking: asyncio.Semaphore,
     ) -> None:
         self.address = address
         self.state = WorkerState(last_line=clock())
@@ -96,6 +98,7 @@ class WorkerSession:
         self._term = term
         self._changed = changed
         self._clock = clock
+        self._asking = asking
         self._wanted: Mapping[str, Wanted] | None = None
         self._dirty = asyncio.Event()
         self._acknowledged: dict[str, tuple[int, str, str]] = {}
@@ -154,12 +157,15 @@ class WorkerSession:
                     self._take(line)
 
     async def _get_info(self) -> WorkerInfo:
-        async with self._http.get(
-            f"{self.address.base}/v1/info",
-            ssl=self._tls,
-            server_hostname=self.address.server_name,
-            timeout=_CALL_TIMEOUT,
-        ) as response:
+        async with (
+            self._asking,
+            self._http.get(
+                f"{self.address.base}/v1/info",
+                ssl=self._tls,
+                server_hostname=self.address.server_name,
+                timeout=_CALL_TIMEOUT,
+            ) as response,
+        ):
             response.raise_for_status()
             return WorkerInfo.model_validate_json(await response.read())
 
@@ -238,14 +244,17 @@ class WorkerSession:
         self._next_number(term)
         entries = [item.entry(uid, uid in with_spec) for uid, item in wanted.items()]
         body = AssignmentSet(term=self._number_term, number=self._number, instance=instance, entries=entries)
-        async with self._http.put(
-            f"{self.address.base}/v1/assignments",
-            data=orjson.dumps(body.wire()),
-            headers={"Content-Type": "application/json"},
-            ssl=self._tls,
-            server_hostname=self.address.server_name,
-            timeout=_CALL_TIMEOUT,
-        ) as response:
+        async with (
+            self._asking,
+            self._http.put(
+                f"{self.address.base}/v1/assignments",
+                data=orjson.dumps(body.wire()),
+                headers={"Content-Type": "application/json"},
+                ssl=self._tls,
+                server_hostname=self.address.server_name,
+                timeout=_CALL_TIMEOUT,
+            ) as response,
+        ):
             content = await response.read()
             if response.status == 409:
                 self._take_conflict(AssignmentConflict.model_validate_json(content), instance)

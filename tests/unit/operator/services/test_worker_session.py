@@ -40,13 +40,20 @@ class Operator:
     authority: pki.KeyPair
     term: int | None = 1
     changes: int = 0
+    asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     sessions: list[WorkerSession] = field(default_factory=list)
 
     def dial(self, worker: SimulatedWorker, pod: str = "pool-0-0") -> WorkerSession:
         address = Address("video", pod, "pod-uid", worker.host, worker.port)
         tls = client_context(self.authority, NOW)
         opened = WorkerSession(
-            address, self.http, tls, term=lambda: self.term, changed=self._changed, clock=time.monotonic
+            address,
+            self.http,
+            tls,
+            term=lambda: self.term,
+            changed=self._changed,
+            clock=time.monotonic,
+            asking=self.asking,
         )
         self.sessions.append(opened)
         return opened
@@ -218,6 +225,31 @@ async def test_who_does_not_lead_listens_and_assigns_nothing(operator: Operator,
     session.want(of(item(worker), item(worker, "second")))
     await eventually(lambda: len(worker.assigned) == 2)
     assert worker.sets[0].term == 3
+
+
+class Turns(asyncio.Semaphore):
+    """One at a time; tells when somebody has to wait."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.somebody_waits = asyncio.Event()
+
+    async def acquire(self) -> bool:
+        if self.locked():
+            self.somebody_waits.set()
+        return await super().acquire()
+
+
+async def test_sessions_ask_in_turn_and_listen_beside_each_other(operator: Operator, start_worker: StartWorker) -> None:
+    operator.asking = turns = Turns()
+    first, second = await start_worker(), await start_worker("pool-0-1")
+    first.go_silent()
+    held = operator.dial(first)
+    waiting = operator.dial(second, "pool-0-1")
+    await turns.somebody_waits.wait()
+    assert not waiting.state.connected
+    first.speak()
+    await eventually(lambda: held.state.connected and waiting.state.connected)
 
 
 async def test_silence_ends_the_connection_and_it_is_dialled_again(
