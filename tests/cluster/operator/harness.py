@@ -17,7 +17,7 @@ from typing import Any
 from tests.support.simulated_worker import Disturbance, Scripts, SimulatedWorker, TlsFiles
 from videofleet_api.names import API_VERSION, GROUP, LABEL_POOL, LICENSE_NAME, VERSION, worker_tls_secret_name
 from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.errors import NotFound
+from videofleet_operator.kube.errors import NotFound, TooManyRequests
 from videofleet_operator.kube.resources import EVENTS, PODS, SECRETS, Json, Resource
 
 JOBS = Resource(GROUP, VERSION, "videojobs")
@@ -84,9 +84,16 @@ class World:
 
     async def open(self) -> None:
         """Begin to watch jobs and to play the kubelet."""
-        listed = await self.api.list(JOBS, self.namespace)
+        listed = await eventually(self._list_jobs, "jobs are served")
         version = listed["metadata"]["resourceVersion"]
         self._tasks = [asyncio.create_task(self._watch(version)), asyncio.create_task(self._play_kubelet())]
+
+    async def _list_jobs(self) -> Json | None:
+        try:
+            return await self.api.list(JOBS, self.namespace)
+        except TooManyRequests:
+            # The CRD was applied anew at the start of the run, which the server may notice only now.
+            return None
 
     async def close(self) -> None:
         """Delete what would keep an operator busy, stop watching, end the workers."""

@@ -355,7 +355,7 @@ threading.Thread(target=lambda: None).start()
 ours.send(b"allowed")
 assert theirs.recv(10) == b"allowed"
 socket.send_fds(socket.socket(fileno=CHANNEL), [b"y"], [other.fileno()])
-print("confined")
+print("confined", flush=True)
 os._exit(0)
 """
 
