@@ -68,9 +68,9 @@ NOTES: Final[dict[tuple[str, str], str]] = {
         "new worker is told and its first frame (50 ms) comes: six turns of a loop beside one swarm without a pause"
     ),
     ("plan 10000 jobs x 1000 workers, cold", ""): (
-        "121 ms without the garbage collector: each job's facts, place and new record in plain Python; jobs whose specs differ in the address "
-        "alone share one, as in the caches, and what they have in common is found once. What it "
-        "collects within a plan is counted with it"
+        "each job's facts, place and new record in plain Python, and the garbage that is collected meanwhile: without "
+        "that it takes 121 ms. Jobs whose specs differ in the address alone share one, as in the caches, and what "
+        "they have in common is found once"
     ),
     ("plan 10000 jobs x 1000 workers, 1 % dirty", ""): (
         "was 140 ms, then 16: what the last plan left is carried on; all jobs are still compared with those of then, "
