@@ -7,7 +7,7 @@ from pydantic import Field
 
 from videofleet_api.model import Document
 from videofleet_api.rules import rules
-from videofleet_api.source import ALL_CIDRS, MAX_URL, Cidr, SecretKeyRef, SecretRef
+from videofleet_api.source import CIDR_RULES, MAX_URL, Cidr, SecretKeyRef, SecretRef
 
 OUTPUT_SCHEMES: Final = ("http", "https")
 """Of the addresses that results are posted to."""
@@ -127,10 +127,7 @@ OutputScheme = Annotated[str, Field(json_schema_extra={"enum": list(OUTPUT_SCHEM
 class OutputPolicy(Document):
     """Where the workers of a pool may post results to."""
 
-    model_config = rules(
-        (ALL_CIDRS.format("allowedCidrs"), "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
-        (ALL_CIDRS.format("deniedCidrs"), "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
-    )
+    model_config = rules(*CIDR_RULES)
 
     schemes: list[OutputScheme] = Field(
         default_factory=list, max_length=len(OUTPUT_SCHEMES), description="Only addresses that begin so; empty: all."

@@ -173,16 +173,20 @@ Scheme = Annotated[str, Field(json_schema_extra={"enum": list(SCHEMES)})]
 
 
 Cidr = Annotated[str, Field(min_length=1, max_length=64)]
-ALL_CIDRS = "!has(self.{0}) || self.{0}.all(range, isCIDR(range))"
+CIDR_RULES = tuple(
+    (
+        f"!has(self.{name}) || self.{name}.all(range, isCIDR(range))",
+        f"{name} must be ranges of addresses, for example 10.20.0.0/16",
+    )
+    for name in ("allowedCidrs", "deniedCidrs")
+)
+"""Of every policy that says where connections may go."""
 
 
 class SourcePolicy(Document):
     """Where the sources of a pool's jobs may be."""
 
-    model_config = rules(
-        (ALL_CIDRS.format("allowedCidrs"), "allowedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
-        (ALL_CIDRS.format("deniedCidrs"), "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
-    )
+    model_config = rules(*CIDR_RULES)
 
     schemes: list[Scheme] = Field(
         default_factory=list, max_length=len(SCHEMES), description="Only addresses that begin so; empty: all."
