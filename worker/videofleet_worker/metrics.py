@@ -77,6 +77,8 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
     dropped = CounterMetricFamily("videofleet_frames_dropped", "Frames not analysed.", labels=(*_JOB, "cause"))
     reconnects = CounterMetricFamily("videofleet_source_reconnects", "Sources reconnected.", labels=_JOB)
     viewers = GaugeMetricFamily("videofleet_live_viewers", "Viewers of annotated pictures.", labels=_JOB)
+    direct = GaugeMetricFamily("videofleet_direct_viewers", "Viewers of the source as it is.", labels=_JOB)
+    missed = CounterMetricFamily("videofleet_direct_missed", "Pictures that slow ones of them missed.", labels=_JOB)
     for one in running:
         job, run = _job(one), one.run
         counters = run.source.counters if run.source else None
@@ -84,9 +86,11 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
         processed.add_metric(job, run.processed)
         reconnects.add_metric(job, counters.reconnects if counters else 0)
         viewers.add_metric(job, sum(len(pictures.viewers) for pictures in run.pictures.values()))
+        direct.add_metric(job, len(run.source.direct) if run.source else 0)
+        missed.add_metric(job, run.source.direct.missed if run.source else 0)
         for cause, count in {**(counters.dropped if counters else {}), **run.counters.dropped}.items():
             dropped.add_metric((*job, cause), count)
-    yield from (decoded, processed, dropped, reconnects, viewers)
+    yield from (decoded, processed, dropped, reconnects, viewers, direct, missed)
 
 
 def _archive(running: Iterable[Running]) -> Iterator[Metric]:

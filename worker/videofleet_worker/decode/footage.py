@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import av.error
+from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
@@ -15,7 +16,7 @@ from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
 from videofleet_worker.decode.failures import read_failure
 from videofleet_worker.decode.messages import DropCause, Opened
 from videofleet_worker.decode.opening import OpenSource
-from videofleet_worker.decode.packets import LivePackets, RecordedPackets
+from videofleet_worker.decode.packets import LivePackets, RecordedPackets, VideoPacket
 from videofleet_worker.decode.truncation import Truncation
 from videofleet_worker.decode.upright import Upright
 from videofleet_worker.decode.webinput import WebInput
@@ -30,14 +31,20 @@ class Tally:
     dropped: Counter[DropCause] = field(default_factory=Counter)
 
 
+OnPacket = Callable[[VideoPacket], None]
+
+
 class Footage(Protocol):
-    """An open source."""
+    """An open source. `stream`: what its packets belong to; None where it has none."""
 
     info: Opened
     tally: Tally
+    stream: VideoStream | None
 
-    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
         """Frames with their monotonic arrival; None now and then, for the parent to be looked after.
+
+        `on_packet` gets each packet before it is decoded.
 
         Raises SourceError where the source breaks, or ends as it should not.
         """
@@ -58,6 +65,7 @@ class ContainerFootage:
     def __init__(self, source: OpenSource, *, keyframes_only: bool, rotation: int | None) -> None:
         self.info = source.info
         self.tally = Tally()
+        self.stream: VideoStream | None = source.stream
         self._source = source
         self._clock = ArrivalClock()
         self._packets = LivePackets(source, self._clock) if source.info.live else RecordedPackets(source)
@@ -66,10 +74,10 @@ class ContainerFootage:
         self._truncation = Truncation(source)
         self._seen_any = False
 
-    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
         """See Footage."""
         try:
-            yield from self._decode()
+            yield from self._decode(on_packet)
         except av.error.FFmpegError as error:
             raise read_failure(error, self._position()) from None
         self._check_end()
@@ -83,7 +91,7 @@ class ContainerFootage:
         if self._packets.stop():
             self._source.container.close()
 
-    def _decode(self) -> Iterator[tuple[Decoded, float] | None]:
+    def _decode(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
         for arrived in self._packets:
             yield None
             if arrived is None:
@@ -93,6 +101,7 @@ class ContainerFootage:
                 self.tally.dropped["stale"] += arrived.skipped
             self.tally.received += 1
             self._truncation.note(arrived.packet)
+            on_packet(arrived.packet)
             for decoded in self._decoder.decode(arrived.packet):
                 yield from self._seen(decoded, arrived.arrival)
             self._count_errors()

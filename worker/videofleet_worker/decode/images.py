@@ -8,10 +8,11 @@ from typing import Final
 import av
 import av.error
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.decoder import Decoded
-from videofleet_worker.decode.footage import Tally
+from videofleet_worker.decode.footage import OnPacket, Tally
 from videofleet_worker.decode.messages import Opened
 from videofleet_worker.decode.ring import MAX_SIDE
 from videofleet_worker.decode.upright import Upright
@@ -35,11 +36,12 @@ class ImageFootage:
         total = len(addresses)
         self.info = Opened(live=False, fps=1.0, width=0, height=0, codec="image", total_frames=total)
         self.tally = Tally()
+        self.stream: VideoStream | None = None
         self._client = client
         self._addresses = addresses
         self._upright = Upright(rotation)
 
-    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
         """See Footage."""
         for index, address in enumerate(self._addresses):
             yield None

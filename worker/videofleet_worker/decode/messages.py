@@ -14,6 +14,8 @@ from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS
 DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
 
 MAX_PACKET = 65_536
+MAX_PIECE = 16 * 2**20
+"""Bytes of the direct view that are handed over at a time."""
 
 _Count = Annotated[int, Field(ge=0, le=2**53)]
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -72,7 +74,14 @@ class SlotFree(Message):
     slot: int
 
 
-ParentMessage = Annotated[SlotFree | UseMasks, Field(discriminator="type")]
+class WatchDirect(Message):
+    """Parent to child: somebody watches the source as it is, from the next keyframe on; 0: nobody any more."""
+
+    type: Literal["watch"] = "watch"
+    number: _Count
+
+
+ParentMessage = Annotated[SlotFree | UseMasks | WatchDirect, Field(discriminator="type")]
 _PARENT_MESSAGES: TypeAdapter[ParentMessage] = TypeAdapter(ParentMessage)
 
 
@@ -118,6 +127,22 @@ class FrameReady(Message):
     masks: _Count
 
 
+class DirectBegins(Message):
+    """Child to parent, with a file attached: the media type, and in the file what precedes the pieces that follow."""
+
+    type: Literal["direct_begins"] = "direct_begins"
+    watch: _Count
+    mime: Annotated[str, Field(pattern=r'^(image/jpeg|video/mp4; codecs="avc1\.[0-9A-F]{6}")$')]
+
+
+class DirectPiece(Message):
+    """Child to parent, with a file attached: a picture as the source has it; `keyframe`: it can be begun with."""
+
+    type: Literal["direct"] = "direct"
+    watch: _Count
+    keyframe: bool
+
+
 class Progress(Message):
     """Child to parent: what happened since the last one of these."""
 
@@ -141,7 +166,10 @@ class Failed(Message):
     message: Annotated[str, Field(max_length=1000)]
 
 
-ChildMessage = Annotated[Opened | RingReady | FrameReady | Progress | Ended | Failed, Field(discriminator="type")]
+ChildMessage = Annotated[
+    Opened | RingReady | FrameReady | DirectBegins | DirectPiece | Progress | Ended | Failed,
+    Field(discriminator="type"),
+]
 
 _CHILD_MESSAGES: TypeAdapter[ChildMessage] = TypeAdapter(ChildMessage)
 

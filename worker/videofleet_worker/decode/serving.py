@@ -8,6 +8,7 @@ from av.video.frame import VideoFrame
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.decoder import Decoded
+from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.footage import Footage
 from videofleet_worker.decode.messages import (
     Ended,
@@ -18,6 +19,7 @@ from videofleet_worker.decode.messages import (
     Progress,
     RingReady,
     UseMasks,
+    WatchDirect,
 )
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.picture import PictureWriter, is_full_range
@@ -46,6 +48,7 @@ class Serving:
             raise SourceError(ErrorCode.BAD_PARAMETER, "range is for recorded sources, and this one is live")
         self._sampler = Sampler(Sampling(request.sampling_mode, request.sampling_value))
         self._picture = PictureWriter(request.model_width, request.model_height)
+        self._direct = DirectView(footage.stream, channel.send)
         self._use(request.masks)
         self._ring: RingWriter | None = None
         self._rings = 0
@@ -65,7 +68,8 @@ class Serving:
     def run(self) -> None:
         """Serve to the end. Raises SourceError, and ParentGone when the parent has closed the socket."""
         try:
-            self._serve(self._footage.frames())
+            self._serve(self._footage.frames(self._direct.take))
+            self._direct.end()
         finally:
             self._footage.close()
         self._channel.send(Ended())
@@ -169,6 +173,8 @@ class Serving:
     def _obey(self, message: ParentMessage) -> None:
         if isinstance(message, UseMasks):
             self._use(message)
+        elif isinstance(message, WatchDirect):
+            self._direct.watch(message.number)
         # What is said of an earlier ring has no meaning any more.
         elif self._ring is not None and message.ring == self._ring.number:
             self._ring.release(message.slot)
@@ -176,6 +182,7 @@ class Serving:
     def _use(self, masks: UseMasks) -> None:
         self._masks = masks.number
         self._picture.use(masks.masks)
+        self._direct.mask(masked=bool(masks.masks))
 
     def _report(self) -> None:
         self._reported_at = time.monotonic()

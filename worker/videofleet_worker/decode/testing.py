@@ -8,10 +8,11 @@ from fractions import Fraction
 from typing import Final, NoReturn
 
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.decoder import Decoded
-from videofleet_worker.decode.footage import Tally
+from videofleet_worker.decode.footage import OnPacket, Tally
 from videofleet_worker.decode.messages import Opened, OpenRequest
 from videofleet_worker.decode.synthetic import Fault, Synthetic, parse
 from videofleet_worker.sources.errors import SourceError
@@ -47,11 +48,12 @@ class SyntheticFootage:
             total_frames=None if live else wanted.frames,
         )
         self.tally = Tally()
+        self.stream: VideoStream | None = None
         self._wanted = wanted
         self._keyframe_every = max(1, round(wanted.fps))
         self._leak: list[bytes] = []
 
-    def frames(self) -> Iterator[tuple[Decoded, float] | None]:
+    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
         """See Footage."""
         due = time.monotonic()
         index = 0

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import AssignmentConflict, AssignmentSet, WorkerInfo
 from videofleet_worker.server.access import ApiError, check_access, common_name, errors_as_json
+from videofleet_worker.server.direct import DirectRoutes
 from videofleet_worker.server.results import ResultRoutes
 from videofleet_worker.server.streaming import stream
 from videofleet_worker.supervisor import DrainingError, Supervisor
@@ -65,6 +66,7 @@ def api_app(supervisor: Supervisor, info: Callable[[], WorkerInfo]) -> web.Appli
     app = web.Application(middlewares=[errors_as_json, check_access], client_max_size=_LARGEST_REQUEST)
     app.add_routes(ControlRoutes(supervisor, info).routes())
     app.add_routes(ResultRoutes(supervisor).routes())
+    app.add_routes(DirectRoutes(supervisor).routes())
     return app
 
 

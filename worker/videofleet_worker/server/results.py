@@ -9,14 +9,13 @@ from aiohttp import WSCloseCode, web
 from videofleet_worker.archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
 from videofleet_worker.archive.results import results_key, snapshot_key
 from videofleet_worker.archive.view import LogView
-from videofleet_worker.outputs.live import Viewer, Viewers
+from videofleet_worker.outputs.live import Viewers
 from videofleet_worker.outputs.shots import Shot
 from videofleet_worker.server.access import ApiError
-from videofleet_worker.server.streaming import stream
+from videofleet_worker.server.streaming import WEBSOCKET_HEARTBEAT, stream, until_closed
 from videofleet_worker.supervisor import Running, Supervisor
 
 _DEFAULT_ANALYTICS: Final = "main"
-_WEBSOCKET_HEARTBEAT: Final = 20.0
 _LONGEST_ID: Final = 18
 _BOUNDARY: Final = "picture"
 
@@ -93,11 +92,10 @@ class ResultRoutes:
         """Annotated pictures as they are analysed; a viewer that is slow misses some."""
         one, _ = self._view(request)
         viewers = one.run.pictures[_analytics(request, one)].viewers
-        socket = web.WebSocketResponse(heartbeat=_WEBSOCKET_HEARTBEAT, compress=False)
+        socket = web.WebSocketResponse(heartbeat=WEBSOCKET_HEARTBEAT, compress=False)
         await socket.prepare(request)
         with viewers.enter() as viewer:
-            # Somebody must read what the client sends, or its pongs and its goodbye go unheard.
-            listening = asyncio.create_task(_listen(socket, viewer))
+            listening = asyncio.create_task(until_closed(socket, viewer.leave))
             try:
                 async for picture in viewer.pictures():
                     await socket.send_bytes(picture)
@@ -128,13 +126,6 @@ async def _parts(viewers: Viewers) -> AsyncGenerator[bytes, None]:
         async for picture in viewer.pictures():
             head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             yield head.encode() + picture + b"\r\n"
-
-
-async def _listen(socket: web.WebSocketResponse, viewer: Viewer) -> None:
-    """Until the client closes; what it says is of no interest."""
-    async for _ in socket:
-        pass
-    viewer.leave()
 
 
 def _analytics(request: web.Request, one: Running) -> str:

@@ -1,7 +1,7 @@
 """Answers that go on as long as the client listens."""
 
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -10,6 +10,8 @@ from aiohttp import web
 _VANISHED_AFTER: Final = 10_000
 """Milliseconds without an acknowledgement. The system's own limit is a quarter of an hour, in which a worker would take
 an operator whose node is gone for one that listens."""
+WEBSOCKET_HEARTBEAT: Final = 20.0
+"""Seconds in which a viewer has to answer a ping."""
 
 
 async def stream(request: web.Request, content_type: str, parts: AsyncGenerator[bytes, None]) -> web.StreamResponse:
@@ -24,6 +26,13 @@ async def stream(request: web.Request, content_type: str, parts: AsyncGenerator[
         except ConnectionError:
             return response
     return response
+
+
+async def until_closed(socket: web.WebSocketResponse, leave: Callable[[], None]) -> None:
+    """Read what the client sends, which is of no interest, or its pongs and its goodbye go unheard; then `leave`."""
+    async for _ in socket:
+        pass
+    leave()
 
 
 def notice_when_it_vanishes(request: web.Request) -> None:

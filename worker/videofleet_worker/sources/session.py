@@ -14,10 +14,12 @@ from videofleet_api.redaction import redact_text
 from videofleet_worker.decode import messages
 from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.decode.frame import Frame, FrameHeader
+from videofleet_worker.decode.parcel import unpacked
 from videofleet_worker.decode.ring import RingLayout, RingReader
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.dialling import DialService
+from videofleet_worker.sources.direct import DirectFeed, Head, Piece
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, SourceInfo
 from videofleet_worker.sources.files import open_file
@@ -45,6 +47,7 @@ class SessionContext:
     memory_limit: int
     dialer: Dialer
     file_roots: Sequence[Path]
+    direct: DirectFeed
 
 
 class DecodeSession:
@@ -97,6 +100,12 @@ class DecodeSession:
         except OSError as error:
             message = f"privacyMasks cannot be handed to the decoder ({error.strerror}); it was stopped"
             self._fail(ErrorCode.INTERNAL, message)
+
+    def watch(self, number: int) -> None:
+        """Have the child hand its packets over, under this number; 0: no more. See DirectFeed."""
+        # A child that takes no message has ended, or is about to be stopped for not answering.
+        with contextlib.suppress(OSError):
+            self._socket.send(messages.WatchDirect(number=number).model_dump_json().encode())
 
     async def next_frame(self) -> Frame | None:
         """The next frame, None at the regular end. Raises SourceError when the source failed."""
@@ -198,6 +207,8 @@ class DecodeSession:
                 self._on_ring(message, descriptors)
             case messages.FrameReady():
                 self._on_frame(message)
+            case messages.DirectBegins() | messages.DirectPiece():
+                self._on_direct(message, descriptors)
             case messages.Progress():
                 self._on_progress(message)
             case messages.Ended():
@@ -249,6 +260,18 @@ class DecodeSession:
         self._ready.append((Frame(header, views, lambda: self._free(ring, message.slot)), taken))
         self._make_room()
         self._wake.set()
+
+    def _on_direct(self, message: messages.DirectBegins | messages.DirectPiece, descriptors: list[int]) -> None:
+        feed = self._context.direct
+        if len(descriptors) != 1:
+            raise ValueError("a part of the direct view without its bytes")
+        if not feed.wants(message.watch):
+            return
+        data = unpacked(descriptors[0], messages.MAX_PIECE)
+        if isinstance(message, messages.DirectBegins):
+            feed.begins(message.watch, Head(message.mime, data))
+        else:
+            feed.piece(message.watch, Piece(data, message.keyframe))
 
     def _on_progress(self, message: messages.Progress) -> None:
         now = self._context.clock.monotonic()

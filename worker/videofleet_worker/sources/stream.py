@@ -14,6 +14,7 @@ from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
 from videofleet_worker.sources.dialer import Dialer
+from videofleet_worker.sources.direct import DirectFeed, Farewell
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
 from videofleet_worker.sources.objects import web_address
@@ -30,7 +31,8 @@ DEFAULT_SLOTS = 6
 class StreamSource:
     """Frames of one source. Owns the decoding child; a live source is reconnected inside the epoch.
 
-    info: what is known of the source, None until it is open. counters: grow over all connections.
+    info: what is known of the source, None until it is open. counters: grow over all connections. direct: those who
+    watch it as it is.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class StreamSource:
         self._delivered = 0
         self.info: SourceInfo | None = None
         self.counters = Counters()
+        self.direct = DirectFeed()
 
     @property
     def pid(self) -> int | None:
@@ -103,11 +106,14 @@ class StreamSource:
         self._masks = UseMasks(number=self._masks.number + 1, masks=list(masks))
         if self._session is not None:
             self._session.use(self._masks)
+        if masks:
+            self.direct.send_home(Farewell.MASKED)
         return self._masks.number
 
     async def close(self) -> None:
         """End the source; `frames()` ends too. May be called more than once."""
         self._closed.set()
+        self.direct.close()
         if self._session is not None:
             await self._session.close()
 
@@ -125,6 +131,7 @@ class StreamSource:
             self._memory_limit,
             self._dialer,
             self._file_roots,
+            self.direct,
         )
         self._position.begin_connection()
         try:
@@ -132,6 +139,7 @@ class StreamSource:
         except OSError as error:
             raise SourceError(ErrorCode.INTERNAL, f"no decoder could be started: {error.strerror}") from error
         session.start()
+        self.direct.connected(session.watch)
         return session
 
     def _open_request(self) -> OpenRequest:
