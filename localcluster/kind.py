@@ -1,7 +1,6 @@
 """The same commands on kind, where Docker and kind are installed."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ from localcluster.console import step
 from localcluster.errors import LocalClusterError
 from localcluster.files import exclusive
 from localcluster.gobuild import ensure_built
-from localcluster.images.ignore import ignore_file
 from localcluster.images.store import check_name, full_name, has_tag
 from localcluster.layout import Layout
 from localcluster.shell import run, run_logged, succeeds
@@ -24,6 +22,21 @@ CONFIG = Path(__file__).resolve().parent.parent / "kind-config.yaml"
 def is_usable() -> bool:
     """kind is installed and a Docker daemon answers; the client alone is not enough."""
     return shutil.which("kind") is not None and succeeds(["docker", "info"])
+
+
+def why_not_created(log: str) -> str:
+    """What kind and kubeadm gave as the reason, which in a log of theirs stands far above its end, and how to see more.
+
+    kind removes the node of a cluster that did not come up, and with it what the kubelet said.
+    """
+    reasons = [line for line in log.splitlines() if line.lower().startswith("error:")]
+    retained = f"kind create cluster --name {NAME} --config {CONFIG.name} --retain"
+    return "\n".join(
+        [
+            *reasons,
+            f"To look into the node: `{retained}`, then `docker exec {NODE} journalctl -u kubelet -u containerd`",
+        ]
+    )
 
 
 class KindBackend:
@@ -45,11 +58,18 @@ class KindBackend:
         self._layout.cache.mkdir(parents=True, exist_ok=True)
         with exclusive(self._layout.cache / "locks" / "kind.lock", "change the cluster"):
             if not self._exists():
-                argv = ["kind", "create", "cluster", "--name", NAME, "--config", str(CONFIG), "--wait", "180s"]
-                with step("kind cluster (usually 60 s, longer where its image is not here yet)") as current:
-                    run_logged(argv, self._layout.build_logs / "kind-create.log", current)
+                self._create()
             run(["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", str(self._kubeconfig)])
             self._advertise_gpus()
+
+    def _create(self) -> None:
+        argv = ["kind", "create", "cluster", "--name", NAME, "--config", str(CONFIG), "--wait", "180s"]
+        log = self._layout.build_logs / "kind-create.log"
+        try:
+            with step("kind cluster (usually 60 s, longer where its image is not here yet)") as current:
+                run_logged(argv, log, current)
+        except LocalClusterError as error:
+            raise LocalClusterError(f"{error}\n{why_not_created(log.read_text(errors='replace'))}") from error
 
     def _kubectl(self, *words: str) -> str:
         return run([str(self.tool("kubectl")), "--kubeconfig", str(self._kubeconfig), *words])
@@ -85,21 +105,24 @@ class KindBackend:
         installed = shutil.which(name)
         if installed is not None:
             return Path(installed)
+        if shutil.which("go") is None and not (self._layout.bin / name).exists():
+            raise LocalClusterError(f"{name} is not on PATH: install it, or Go 1.26 or newer, which builds it here")
         ensure_built(self._layout, [name])
         return self._layout.bin / name
 
     def build_image(self, name: str, dockerfile: Path, context: Path, build_args: Mapping[str, str]) -> str:
-        """Build with docker, whose own cache knows what has changed."""
+        """Build with docker, whose own cache knows what has changed.
+
+        With the builder that docker takes by itself: asked for BuildKit, a docker without buildx refuses.
+        """
         check_name(name)
         tag = name if has_tag(name) else f"{name}:latest"
         argv = ["docker", "build", "--tag", tag, "--file", str(dockerfile)]
         for key, value in sorted(build_args.items()):
             argv += ["--build-arg", f"{key}={value}"]
         log = self._layout.build_logs / f"docker-{name.replace('/', '_').replace(':', '_')}.log"
-        # BuildKit alone honours an ignore file beside the Dockerfile.
-        env = {**os.environ, "DOCKER_BUILDKIT": "1"} if ignore_file(dockerfile, context) else None
         with step(f"building {name}") as current:
-            run_logged([*argv, str(context)], log, current, env=env)
+            run_logged([*argv, str(context)], log, current)
         full = full_name(name, run(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).strip())
         run(["docker", "tag", tag, full])
         return full
