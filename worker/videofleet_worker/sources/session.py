@@ -128,6 +128,8 @@ class DecodeSession:
         self._finish(None)
         self._drop_ready()
         self._stop_listening()
+        # The session is in cycles (what it raised remembers it): its memory must not wait for a collector.
+        self._ring = None
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:

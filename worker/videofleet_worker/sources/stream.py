@@ -91,7 +91,8 @@ class StreamSource:
                     if self._delivered == self._request.max_frames:
                         return
             except SourceError as error:
-                failure = error
+                # Its traceback would hold this call, and with that the last frame, until a collector comes by.
+                failure = error.with_traceback(None)
             finally:
                 await session.close()
             if failure is None:
