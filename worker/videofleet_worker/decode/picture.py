@@ -13,6 +13,8 @@ from videofleet_worker.decode.ring import Plane, SlotViews
 from videofleet_worker.sources.errors import SourceError
 
 _SAME_LAYOUT = frozenset({"yuv420p", "yuvj420p"})
+# The mean of the pixels that one pixel covers: half the taps of BILINEAR, which takes twice as many.
+_FILTER = Interpolation.AREA
 
 
 class PictureWriter:
@@ -20,7 +22,8 @@ class PictureWriter:
 
     def __init__(self, model_width: int, model_height: int) -> None:
         self._size = (model_width, model_height)
-        self._to_model = VideoReformatter()
+        self._to_size = VideoReformatter()
+        self._to_rgb = VideoReformatter()
         self._to_planes = VideoReformatter()
         self._masks: tuple[Mask, ...] = ()
         self._burner: tuple[tuple[int, int], MaskBurner] | None = None
@@ -70,9 +73,15 @@ class PictureWriter:
         return self._burner[1]
 
     def _write_tensor(self, frame: VideoFrame, tensor: Plane) -> None:
-        """One call from the decoder's format and size to planar RGB at the model's: half the time of rgb24."""
+        """Planar RGB at the model's size.
+
+        swscale has a fast way from 4:2:0 to planar RGB only where the size stays. So what is 4:2:0 is scaled first:
+        half the time of one call, and nearer to what an exact filter gives.
+        """
         width, height = self._size
-        scaled = self._to_model.reformat(frame, width, height, "gbrp", interpolation=Interpolation.BILINEAR, threads=1)
+        if frame.format.name in _SAME_LAYOUT:
+            frame = self._to_size.reformat(frame, width, height, interpolation=_FILTER, threads=1)
+        scaled = self._to_rgb.reformat(frame, width, height, "gbrp", interpolation=_FILTER, threads=1)
         green, blue, red = scaled.planes
         for plane, target in zip((red, green, blue), tensor, strict=True):
             _copy(plane, target)
