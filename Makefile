@@ -92,8 +92,12 @@ $(BENCH_NORFAIR): locks/bench-norfair.txt $(STAMP)
 	@touch $@
 
 .PHONY: bench-data
-bench-data: $(STAMP) $(BENCH) $(BENCH_NORFAIR) ## measure the data plane beside its peers; one part: PART=speed or PART=quality
+bench-data: $(STAMP) $(BENCH) $(BENCH_NORFAIR) ## measure the data plane beside its peers; one part: PART=decode, speed, ...
 	@$(BIN)/python -m tests.bench.data $(if $(PART),--part $(PART))
+
+.PHONY: soak
+soak: $(STAMP) ## cameras on one worker for an hour, one of them lost every minute; MINUTES=60 STREAMS=8
+	@$(BIN)/python -m tests.bench.data.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STREAMS),--streams $(STREAMS))
 
 .PHONY: bench-control
 bench-control: $(STAMP) $(BENCH) ## measure the control plane beside its peers; an hour on two cores

@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.control.rows import DATA, Table, head
-from tests.bench.data import tracking
+from tests.bench.data import decoding, tracking
+from tests.bench.data.setup import Setup
 
 REPOSITORY = Path(__file__).parents[3]
 RESULTS = REPOSITORY / "docs/bench/data.json"
 PAGE = REPOSITORY / "docs/benchmarks.md"
-PARTS = {"speed": tracking.speed_rows, "quality": tracking.quality_rows}
+PARTS = {"decode": decoding.decode_rows, "speed": tracking.speed_rows, "quality": tracking.quality_rows}
 
 
 def main() -> None:
@@ -25,11 +26,12 @@ def main() -> None:
     parser.add_argument("--part", choices=sorted(PARTS), help="only this; without it all")
     parser.add_argument("--rounds", type=int, default=7, help="how often ours and the peers take turns")
     parser.add_argument("--seeds", type=int, default=24, help="how many degradations of the ground truth")
+    parser.add_argument("--frames", type=int, default=300, help="how many of a clip")
     options = parser.parse_args()
     table = Table(head())
     with tempfile.TemporaryDirectory(prefix="videofleet-bench-") as folder:
         for part in [options.part] if options.part else PARTS:
-            table.rows += PARTS[part](tracking.Setup(REPOSITORY, Path(folder), options.rounds, options.seeds))
+            table.rows += PARTS[part](Setup(REPOSITORY, Path(folder), options.rounds, options.seeds, options.frames))
     table.head["load"] += f", {os.getloadavg()[1]:.1f} at the end"
     table.keep_others(RESULTS)
     table.write(RESULTS, PAGE, DATA)

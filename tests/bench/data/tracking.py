@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.control.rows import Row
 from tests.bench.data.scenes import crowd, degraded, ground_truth
+from tests.bench.data.setup import Setup
 
 OURS = ("bytetrack", "ocsort")
 PEERS = {
@@ -36,28 +33,10 @@ MEASURES = ("HOTA", "IDF1", "MOTA")
 STUDENT = 2.07
 
 
-@dataclass(frozen=True)
-class Setup:
-    """Where things are and how much is measured."""
-
-    repository: Path
-    folder: Path
-    rounds: int
-    seeds: int
-
-    def run(self, script: str, *arguments: object, peer: str | None = None) -> str:
-        """The output of a script of peers/: with our Python, or in the environment of a peer."""
-        folder = {None: None, "norfair": ".venv-bench-norfair"}.get(peer, ".venv-bench")
-        python = sys.executable if folder is None else str(self.repository / folder / "bin/python")
-        command = [python, str(Path(__file__).parent / "peers" / script), *map(str, arguments)]
-        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | threads)
-        return done.stdout
-
-    def follow(self, who: str, clips: Sequence[Path]) -> list[float]:
-        """The processor seconds of an update on each clip; the ids lie beside it."""
-        pairs = [path for clip in clips for path in (clip, ids_of(clip, who))]
-        return [float(each) for each in json.loads(self.run("follow.py", who, *pairs, peer=_peer(who)))]
+def follow(setup: Setup, who: str, clips: Sequence[Path]) -> list[float]:
+    """The processor seconds of an update on each clip; the ids lie beside it."""
+    pairs = [path for clip in clips for path in (clip, ids_of(clip, who))]
+    return [float(each) for each in json.loads(setup.run("follow.py", who, *pairs, peer=_peer(who)))]
 
 
 def ids_of(clip: Path, who: str) -> Path:
@@ -74,7 +53,7 @@ def speed_rows(setup: Setup) -> list[Row]:
     spent: dict[str, list[list[float]]] = {who: [] for who in whos}
     for _ in range(setup.rounds):
         for who in whos:
-            spent[who].append([1e3 * seconds for seconds in setup.follow(who, clips)])
+            spent[who].append([1e3 * seconds for seconds in follow(setup, who, clips)])
     rows = []
     for place, (count, times) in enumerate(SPEED_GOALS.items()):
         of = {who: [one[place] for one in rounds] for who, rounds in spent.items()}
@@ -99,7 +78,7 @@ def quality_rows(setup: Setup) -> list[Row]:
         for seed, clip in enumerate(clips):
             degraded(truth, seed).save(clip)
         for who in whos:
-            setup.follow(who, clips)
+            follow(setup, who, clips)
             pairs = [path for clip in clips for path in (clip, ids_of(clip, who))]
             rated[who].append(json.loads(setup.run("rate.py", truth_file, *pairs, peer="trackeval")))
     return [

@@ -1,0 +1,74 @@
+"""A real worker for the benchmarks, with its operator's side, and the jobs that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.data import processes
+from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
+from videofleet_api.names import OPERATOR_CLIENT_NAME
+from videofleet_api.protocol import Entry
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A running worker and its client."""
+
+    worker: WorkerProcess
+    client: WorkerClient
+
+    @property
+    def pid(self) -> int:
+        """The worker's process, whose descendants are the decoders."""
+        return self.worker.process.pid
+
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all its processes so far."""
+        return processes.cpu_seconds(self.pid)
+
+    def memory(self) -> float:
+        """MiB of all its processes."""
+        return processes.memory(self.pid)
+
+    def counts(self) -> dict[str, dict[str, float]]:
+        """What it counts, by the metric and then by the job's uid; drops as `dropped:CAUSE`."""
+        found: dict[str, dict[str, float]] = {}
+        for line in self.worker.plain("/metrics")[1].splitlines():
+            name, _, rest = line.partition("{")
+            if not name.startswith("videofleet_") or 'uid="' not in rest:
+                continue
+            labels, _, value = rest.rpartition("} ")
+            fields = dict(part.split("=", 1) for part in labels.split(","))
+            name = name.removeprefix("videofleet_").removesuffix("_total")
+            cause = fields.get("cause", "").strip('"')
+            key = f"dropped:{cause}" if cause else name
+            found.setdefault(key, {})[fields["uid"].strip('"')] = float(value)
+        return found
+
+
+@asynccontextmanager
+async def running(folder: Path, capacity: int = 16, **settings: str) -> AsyncIterator[Plant]:
+    """A worker with its archive and certificates in the folder."""
+    authority = Authority()
+    server = authority.issue(folder / "server", "worker", SERVER_NAME)
+    operator = authority.issue(folder / "operator", OPERATOR_CLIENT_NAME)
+    with WorkerProcess(folder / "archive", server, capacity=str(capacity), **settings) as worker:
+        async with WorkerClient(worker, operator) as client:
+            yield Plant(worker, client)
+
+
+def camera_job(
+    url: str, uid: str, rate: float | None = None, *, least: float | None = None, track: dict[str, Any] | None = None
+) -> Entry:
+    """Find (with at least that confidence) and follow people in a live source, so many frames a second of it; all where
+    no rate is named."""
+    sampling = {"mode": "fps", "value": rate} if rate else {"mode": "all"}
+    found = {"classes": ["person"]} | ({"confidence": least} if least is not None else {})
+    steps = [{"model": "detect", "parameters": found}, {"model": "track", "parameters": track or {}}]
+    return file_job(
+        url, uid, singlePass=False, sampling=sampling, analytics=[{"name": "main", "steps": steps}], reconnectWindow=600
+    )

@@ -1,0 +1,52 @@
+"""What a process and all that it started take of the machine, as the kernel counts it."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PROC = Path("/proc")
+
+
+def family(pid: int) -> list[int]:
+    """The process and its living descendants."""
+    children = defaultdict(list)
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children[int(fields[1])].append(int(entry.name))
+    found, left = [], [pid]
+    while left:
+        found.append(left.pop())
+        left += children[found[-1]]
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor seconds of the family so far, those of members that have ended and were waited for included."""
+    total = 0
+    for member in family(pid):
+        if fields := _stat(member):
+            total += sum(int(field) for field in fields[11:15])
+    return total / _TICKS
+
+
+def memory(pid: int) -> float:
+    """MiB of the family: what is shared among processes counts in parts (PSS)."""
+    total = 0
+    for member in family(pid):
+        try:
+            lines = (_PROC / str(member) / "smaps_rollup").read_text(encoding="ascii").splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields after the name: state first, then the parent."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
