@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.domain import NOW, failed, job, pool, report, snapshot, worker
+from tests.support.domain import NOW, failed, job, pool, report, snapshot, used_slots, waiting_slots, worker
 from videofleet_api.codes import ErrorCode
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.protocol import JobState
-from videofleet_operator.domain.demand import used_slots, waiting_slots
 from videofleet_operator.domain.model import Job, Snapshot, Worker
 from videofleet_operator.domain.planner import plan
 from videofleet_operator.domain.pools import Pod, PodState, plan_pool

@@ -9,11 +9,13 @@ from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobState
 from videofleet_api.videojob import Restart, VideoJobSpec
 from videofleet_api.workerpool import WorkerPoolSpec
+from videofleet_operator.domain import demand
 from videofleet_operator.domain.licence import recorded
 from videofleet_operator.domain.model import Assigned, Job, Licence, Plan, Pool, Record, Snapshot, Worker
 from videofleet_operator.domain.planner import plan
 from videofleet_operator.domain.records import Context
 from videofleet_operator.domain.reports import Report
+from videofleet_operator.domain.tally import Tally
 
 NOW = 1_800_000_000.0
 STEPS = frozenset({"detect", "track"})
@@ -133,3 +135,13 @@ def settled(before: Snapshot, rounds: int = 10) -> tuple[Snapshot, list[Plan]]:
 def phases(of: Snapshot) -> dict[str, Phase]:
     """Phase of each job, by uid."""
     return {uid: each.record.phase for uid, each in of.jobs.items()}
+
+
+def used_slots(of: Snapshot) -> dict[str, int]:
+    """Slots that jobs hold, by worker id."""
+    return dict(Tally.of(of).used)
+
+
+def waiting_slots(of: Snapshot) -> dict[str, list[int]]:
+    """Slots of the jobs that wait for more workers, by pool."""
+    return demand.waiting_slots(of, Tally.of(of))

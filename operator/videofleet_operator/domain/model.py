@@ -269,6 +269,8 @@ class Snapshot:
     pace: Pace = Pace()
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     """By source host, as the last plan left them; a host that is not here has a full one."""
+    starts: int | None = None
+    """How many jobs may be given to workers by this plan; None: any number. A decision is to be written soon."""
 
 
 @dataclass(frozen=True, slots=True)

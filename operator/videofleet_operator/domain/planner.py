@@ -21,6 +21,7 @@ from videofleet_operator.domain.shares import Shares, in_turn
 from videofleet_operator.domain.waking import PATIENCE, wake_time
 
 _UNKNOWN_PAYLOAD: Final = Why(Reason.PENDING, "what the worker will be given is not known yet")
+_OTHERS_FIRST: Final = Why(Reason.PENDING, "others are being started, this one is next")
 _OTHERS_MAY_YIELD: Final = frozenset(
     {Reason.WORKERS_FULL, Reason.NO_EMPTY_WORKER, Reason.NAMESPACE_SHARE_USED, Reason.LICENCE_EXHAUSTED}
 )
@@ -149,7 +150,11 @@ def _place(draft: Draft, capacity: Capacity, queue: Iterable[Job]) -> int:
     # Without a limit nobody asks how many there are.
     limited = snapshot.licence.limit is not None
     used_slots = licence.used(snapshot) if limited else 0
+    left = len(snapshot.jobs) if snapshot.starts is None else snapshot.starts
     for job in queue:
+        if left <= 0:
+            draft.waiting[job.uid] = _OTHERS_FIRST
+            continue
         if _undecided(job) and not _overdue(job, snapshot.now):
             draft.waiting[job.uid] = job.problem or _UNKNOWN_PAYLOAD
             continue
@@ -159,6 +164,7 @@ def _place(draft: Draft, capacity: Capacity, queue: Iterable[Job]) -> int:
         if not isinstance(fact, facts.Throttled) or job.record.observed_generation or _overdue(job, snapshot.now):
             draft.apply(job, fact)
         if isinstance(fact, facts.Placed):
+            left -= 1
             used_slots += limited and not own and licence.counts(job, snapshot.licence)
         else:
             draft.waiting[job.uid] = fact.why

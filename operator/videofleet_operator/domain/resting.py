@@ -9,12 +9,13 @@ is only which objects are others than before; the rest is carried on from the la
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import chain, compress, filterfalse
-from operator import attrgetter, is_not
-from typing import Any, Final
+from itertools import chain
+from operator import attrgetter
+from typing import Final
 
 from videofleet_api.phases import Phase
 from videofleet_operator.domain import observation
+from videofleet_operator.domain.differences import gone, replaced
 from videofleet_operator.domain.expiry import expires_at
 from videofleet_operator.domain.model import Assigned, Job, Seconds, Snapshot, Worker
 from videofleet_operator.domain.placement import SILENT_AFTER
@@ -97,13 +98,13 @@ def split(snapshot: Snapshot, before: Resting) -> Split:
     if before.seen.now > snapshot.now:
         before = SCRATCH
     jobs, known = snapshot.jobs, before.seen.jobs
-    others = _others(known, jobs)
+    others = replaced(known, jobs)
     parts = Split(before, {}, dict(before.due), Counter(before.used))
     parts.wake(jobs[uid] for uid in others)
     parts.wake(jobs[uid] for uid in chain(before.restless, _called(snapshot, before)) if uid in jobs)
     still_there = len(jobs) - sum(uid not in known for uid in others)
     if still_there < len(known):
-        for uid in filterfalse(jobs.__contains__, known):
+        for uid in gone(known, jobs):
             parts.forget(uid)
     return parts
 
@@ -118,7 +119,7 @@ def _called(snapshot: Snapshot, before: Resting) -> Iterator[str]:
         if worker is None or not _same(worker, last) or worker.pool in edited:
             upset.add(key)
         elif worker is not last and worker.reports != last.reports:
-            yield from _others(last.reports, worker.reports)
+            yield from replaced(last.reports, worker.reports)
             yield from last.reports.keys() - worker.reports.keys()
     for uid, job in before.seen.jobs.items() if upset else ():
         if job.record.worker is not None and job.record.worker.id in upset:
@@ -134,11 +135,6 @@ def _edited(snapshot: Snapshot, before: Snapshot) -> set[str]:
 def _same(worker: Worker, last: Worker) -> bool:
     """Whether it is another in nothing but what it says of its jobs and when it was heard."""
     return worker is last or (worker.silent_for < SILENT_AFTER and bool(_identity_of(worker) == _identity_of(last)))
-
-
-def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Keys of what is not the very object that it was. Every plan compares 10,000 here: it is no loop of Python's."""
-    return list(compress(now, map(is_not, map(before.get, now), now.values())))
 
 
 def _may_rest(job: Job, snapshot: Snapshot) -> bool:

@@ -18,8 +18,11 @@ class Priority(IntEnum):
     URGENT = 0
     """What frees something others wait for: deletions, releases."""
     PHASE = 1
-    NORMAL = 2
-    STATISTICS = 3
+    """What has happened to jobs."""
+    START = 2
+    """Jobs that are given to workers: what was begun comes first."""
+    NORMAL = 3
+    STATISTICS = 4
 
 
 class Result(StrEnum):

@@ -42,12 +42,20 @@ class Caches:
     nodes: Reflector[NodeObject]
     budgets: Reflector[BudgetObject]
     licenses: Reflector[LicenseObject]
+    touched: dict[str, None]
+    """uids of VideoJobs that have changed, come or gone, in this order; who has looked at one takes it out."""
 
     @classmethod
     def of(cls, api: ApiSession, namespaces: Sequence[str] | None, changed: Callable[[], None]) -> "Caches":
         """Caches of the given namespaces (None: all); `changed` is called at every change of any."""
 
+        touched: dict[str, None] = {}
+
         def on_change(_: Change[Any]) -> None:
+            changed()
+
+        def on_job(change: Change[JobObject]) -> None:
+            touched[change.uid] = None
             changed()
 
         def on_node(change: Change[NodeObject]) -> None:
@@ -62,12 +70,13 @@ class Caches:
 
         workers = WatchSettings(label_selector=LABEL_POOL)
         return cls(
-            jobs=Reflector(api, VIDEOJOBS, namespaces, on_change, project_job),
+            jobs=Reflector(api, VIDEOJOBS, namespaces, on_job, project_job),
             pools=Reflector(api, WORKERPOOLS, namespaces, on_change, project_pool),
             pods=Reflector(api, PODS, namespaces, on_change, project_pod, settings=workers),
             nodes=Reflector(api, NODES, None, on_node, project_node),
             budgets=Reflector(api, BUDGETS, namespaces, on_budget, project_budget, settings=workers),
             licenses=Reflector(api, VIDEOLICENSES, None, on_change, project_license),
+            touched=touched,
         )
 
     def all(self) -> dict[str, Reflector[Any]]:

@@ -2,11 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import aiohttp
 
 from videofleet_api import names
+from videofleet_api.protocol import WorkerInfo
 from videofleet_operator.domain.isolation import isolated, slots_per_worker
 from videofleet_operator.domain.model import Pool, Worker
 from videofleet_operator.domain.reports import Report
@@ -16,6 +18,23 @@ from videofleet_operator.services.worker_session import Address, WorkerSession, 
 
 _ASKING_AT_ONCE = 200
 """Workers. A handshake takes some 3 ms of one core and must be over within 3 s; many that do not answer leave room."""
+
+_LATELY = 3.0
+"""Seconds; heartbeats come every two. How long a worker is silent tells nothing while it is less."""
+
+
+class _Facts(NamedTuple):
+    """All that a worker is made of, but for the time."""
+
+    pod: PodObject
+    pool: Pool
+    node_gone: bool
+    cordoned: bool
+    info: WorkerInfo | None
+    connected: bool
+    served: bool
+    """Whether it was ever given a job."""
+    reports: Mapping[str, Report]
 
 
 class Fleet:
@@ -38,11 +57,14 @@ class Fleet:
         self._clock = clock
         self._port = port
         self._sessions: dict[str, WorkerSession] = {}
+        self._seen: dict[str, tuple[_Facts, Worker]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Semaphore(_ASKING_AT_ONCE)
 
-    def follow(self, pods: Iterable[PodObject]) -> None:
+    def follow(self, pods: Collection[PodObject]) -> None:
         """Have a session for each of these pods that runs, and for no other."""
+        for uid in self._seen.keys() - {pod.meta.uid for pod in pods}:
+            del self._seen[uid]
         reachable = {pod.meta.uid: self._address(pod) for pod in pods if pod.ip and _runs(pod)}
         for uid in self._sessions.keys() - {uid for uid, address in reachable.items() if self._same(uid, address)}:
             self._close(self._sessions.pop(uid))
@@ -63,31 +85,26 @@ class Fleet:
             session.want(wanted.get(uid, {}))
 
     def worker(self, pod: PodObject, pool: Pool, nodes: Mapping[str, NodeObject]) -> Worker:
-        """What is known of the worker in a pod."""
+        """What is known of the worker in a pod: the very object of the last time where that still is what is known."""
         session = self._sessions.get(pod.meta.uid)
         state = session.state if session else None
-        info = state.info if state else None
         node = None if pod.node is None else nodes.get(pod.node)
-        node_gone = pod.node is not None and bool(nodes) and node is None
-        return Worker(
-            name=pod.meta.name,
-            pool=pool.key,
-            id=pod.meta.uid,
-            node=pod.node,
-            capacity=info.capacity if info else slots_per_worker(pool),
-            instance=info.instance if info else None,
-            connected=bool(state and state.connected),
-            silent_for=max(0.0, self._clock() - state.last_line) if state else 0.0,
-            leaving=pod.meta.deleting or node_gone or pod.phase in ("Succeeded", "Failed"),
-            died=pod.died and not node_gone,
-            steps=frozenset(info.steps) if info else frozenset(),
-            reports=dict(state.reports) if state else {},
-            # A container that has been restarted may have left something behind for the next process.
-            spent=isolated(pool) and (pod.restarts > 0 or bool(state and state.served)),
+        facts = _Facts(
+            pod=pod,
+            pool=pool,
+            node_gone=pod.node is not None and bool(nodes) and node is None,
             cordoned=node is not None and not node.schedulable,
-            drain=_why_drain(pod, pool),
-            replaced=pod.meta.drain or pod.meta.deleting,
+            info=state.info if state else None,
+            connected=bool(state and state.connected),
+            served=bool(state and state.served),
+            reports=state.reports if state else {},
         )
+        silent = max(0.0, self._clock() - state.last_line) if state else 0.0
+        seen = self._seen.get(pod.meta.uid)
+        if seen is None or max(silent, seen[1].silent_for) > _LATELY or seen[0] != facts:
+            copied = facts._replace(reports=dict(facts.reports))
+            seen = self._seen[pod.meta.uid] = copied, _worker(copied, silent)
+        return seen[1]
 
     def report(self, pod_uid: str, job_uid: str) -> Report | None:
         """What the worker in a pod said last of a job."""
@@ -118,6 +135,29 @@ class Fleet:
         task = asyncio.create_task(session.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _worker(facts: _Facts, silent: float) -> Worker:
+    pod, pool, info = facts.pod, facts.pool, facts.info
+    return Worker(
+        name=pod.meta.name,
+        pool=pool.key,
+        id=pod.meta.uid,
+        node=pod.node,
+        capacity=info.capacity if info else slots_per_worker(pool),
+        instance=info.instance if info else None,
+        connected=facts.connected,
+        silent_for=silent,
+        leaving=pod.meta.deleting or facts.node_gone or pod.phase in ("Succeeded", "Failed"),
+        died=pod.died and not facts.node_gone,
+        steps=frozenset(info.steps) if info else frozenset(),
+        reports=facts.reports,
+        # A container that has been restarted may have left something behind for the next process.
+        spent=isolated(pool) and (pod.restarts > 0 or facts.served),
+        cordoned=facts.cordoned,
+        drain=_why_drain(pod, pool),
+        replaced=pod.meta.drain or pod.meta.deleting,
+    )
 
 
 def _why_drain(pod: PodObject, pool: Pool) -> str:

@@ -64,6 +64,10 @@ class Gatherer:
         self._digest_key = digest_key
         self._mark = mark
         self._known: dict[str, KnownJob] = {}
+        self._jobs: dict[str, Job] = {}
+        self._with_secrets: set[str] = set()
+        self._scheduled: set[str] = set()
+        self._secrets_seen = -1
         self._build = self._built
         """One bound method for all jobs."""
 
@@ -77,14 +81,23 @@ class Gatherer:
         pools = self._pools()
         self._fleet.follow(pods)
         workers = self._workers(pods)
-        jobs = {uid: known.job for uid, known in self.jobs(now).items()}
-        found = Snapshot(now=now, jobs=jobs, pools=pools, workers=workers, licence=licence)
+        self.jobs(now)
+        found = Snapshot(now=now, jobs=self._jobs.copy(), pools=pools, workers=workers, licence=licence)
         return with_taken(found, assumed)
 
     def jobs(self, now: float) -> Mapping[str, KnownJob]:
-        """All jobs that are not being deleted, by uid, as the API server has acknowledged them."""
-        objects = [job for job in self._caches.jobs.cache.values() if not job.meta.deleting]
-        self._known = {job.meta.uid: self._job(job, now) for job in objects}
+        """All jobs that are not being deleted, by uid, as the API server has acknowledged them.
+
+        Of ten thousand few have changed: only those, and those that something else has changed for, are looked at.
+        """
+        changed = dict(self._caches.touched)
+        self._caches.touched.clear()
+        changed |= {uid: None for uid in self._scheduled if not self._jobs[uid].opening.holds(now)}
+        if self._secrets.changes != self._secrets_seen:
+            self._secrets_seen = self._secrets.changes
+            changed |= dict.fromkeys(self._with_secrets)
+        for uid in changed:
+            self._look(uid, now)
         self._secrets.need(self._needed_secrets())
         return self._known
 
@@ -98,9 +111,26 @@ class Gatherer:
         for key in _secret_keys(known.source):
             self._secrets.read_again(*key)
 
+    def _look(self, uid: str, now: float) -> None:
+        """Make the job anew, or forget it."""
+        for kept in (self._with_secrets, self._scheduled):
+            kept.discard(uid)
+        source = self._caches.jobs.cache.get(uid)
+        if source is None or source.meta.deleting:
+            self._known.pop(uid, None)
+            self._jobs.pop(uid, None)
+            return
+        known = self._job(source, now)
+        self._known[uid], self._jobs[uid] = known, known.job
+        if source.shape.secrets:
+            self._with_secrets.add(uid)
+        if known.job.opening is not ALWAYS:
+            self._scheduled.add(uid)
+
     def _needed_secrets(self) -> dict[SecretKey, bool]:
         needed = dict(self._further_secrets())
-        for known in self._known.values():
+        for uid in self._with_secrets:
+            known = self._known[uid]
             wanting = known.job.problem is not None
             for key in _secret_keys(known.source):
                 needed[key] = needed.get(key, False) or wanting
@@ -221,6 +251,4 @@ def _unreadable(source: PoolObject) -> Pool:
 
 
 def _secret_keys(job: JobObject) -> list[SecretKey]:
-    if job.shape.spec is None:
-        return []
-    return [(job.meta.namespace, name) for name in sorted(payload.secret_names(job.shape.spec))]
+    return [(job.meta.namespace, name) for name in job.shape.secrets]

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from videofleet_api.videolicense import LicenseDocument
 from videofleet_operator.config import Config, ConfigError
 from videofleet_operator.domain import licence as rules
 from videofleet_operator.domain.conditions import licence_conditions
-from videofleet_operator.domain.model import Licence, Record, Snapshot, Why
+from videofleet_operator.domain.model import Licence, Why
 from videofleet_operator.domain.times import format_time, parse_time
 from videofleet_operator.kube.operations import Outcome, Patch
 from videofleet_operator.kube.resources import ObjectRef
@@ -75,11 +75,9 @@ class LicenceKeeper:
         unusable = self._wrong is not None
         return {(source.spec.secret_ref.namespace, source.spec.secret_ref.name): unusable}
 
-    def reconcile(self, snapshot: Snapshot, changed: Mapping[str, Record], now: float) -> None:
-        """Write the VideoLicense's status where it differs and is this operator's to write."""
-        after = ((job, changed.get(uid, job.record)) for uid, job in snapshot.jobs.items())
-        used = sum(rules.holds_slot(job, record, snapshot.licence) for job, record in after)
-        self._measure(snapshot.licence.limit, used)
+    def reconcile(self, licence: Licence, used: int, now: float) -> None:
+        """Write the VideoLicense's status where it differs and is this operator's to write. `used`: its slots."""
+        self._measure(licence.limit, used)
         source = self._source()
         if source is None or self._writing or not self._writes(source):
             return

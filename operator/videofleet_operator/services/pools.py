@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from videofleet_api.names import LABEL_POOL
@@ -14,6 +14,7 @@ from videofleet_operator.domain.model import Pool, Snapshot, Worker
 from videofleet_operator.domain.placement import answers
 from videofleet_operator.domain.podview import Pod, PodState
 from videofleet_operator.domain.pools import Place, PoolPlan, plan_pool
+from videofleet_operator.domain.tally import Tally
 from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Priority, Result
 from videofleet_operator.kube.resources import PODS, ObjectRef
@@ -65,10 +66,13 @@ class PoolKeeper:
         self.figures: dict[tuple[str, str], PoolFigures] = {}
         """What the last pass found, by namespace and name; empty while this replica does not lead."""
 
-    def reconcile(self, snapshot: Snapshot) -> float | None:
-        """Start what is needed for every pool. Returns when to look again even if nothing happens."""
-        waiting = demand.waiting_slots(snapshot)
-        used = demand.used_slots(snapshot)
+    def reconcile(self, snapshot: Snapshot, tally: Tally) -> float | None:
+        """Start what is needed for every pool. Returns when to look again even if nothing happens.
+
+        `tally`: of the snapshot.
+        """
+        waiting = demand.waiting_slots(snapshot, tally)
+        used = tally.used
         pods = self._pods_by_pool()
         self._remember(pods, used, snapshot)
         self._keys.follow(self._made_before(pods))
@@ -113,7 +117,7 @@ class PoolKeeper:
         making = {(uid, place.ordinal, place.incarnation) for uid, place in self._making}
         return [pod for uid, own in pods.items() for pod in own if (uid, pod.ordinal, pod.incarnation) not in making]
 
-    def _remember(self, pods: dict[str, list[PodObject]], used: dict[str, int], snapshot: Snapshot) -> None:
+    def _remember(self, pods: dict[str, list[PodObject]], used: Mapping[str, int], snapshot: Snapshot) -> None:
         """Since when each worker is idle, and when each pod was first seen to have ended."""
         everything = {pod.meta.uid: pod for own in pods.values() for pod in own}
         now = snapshot.now
@@ -126,7 +130,7 @@ class PoolKeeper:
         self._idle_since = {uid: self._idle_since.get(uid, now) for uid in idle}
         self._failed_at = {uid: self._failed_at.get(uid, now) for uid in ended}
 
-    def _view(self, pod: PodObject, pool: Pool, used: dict[str, int], snapshot: Snapshot) -> Pod:
+    def _view(self, pod: PodObject, pool: Pool, used: Mapping[str, int], snapshot: Snapshot) -> Pod:
         meta = pod.meta
         worker = snapshot.workers.get(meta.uid)
         return Pod(
@@ -258,7 +262,7 @@ class PoolKeeper:
         decided: PoolPlan,
         views: list[Pod],
         own: list[PodObject],
-        used: dict[str, int],
+        used: Mapping[str, int],
         snapshot: Snapshot,
     ) -> WorkerPoolStatus:
         failed = sum(view.state is PodState.FAILED for view in views)

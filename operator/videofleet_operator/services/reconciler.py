@@ -8,15 +8,15 @@ from dataclasses import replace
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_operator.domain.demand import used_slots
 from videofleet_operator.domain.model import Bucket, Pace, Snapshot
 from videofleet_operator.domain.placement import ready
 from videofleet_operator.domain.planner import plan_after
 from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.resting import SCRATCH
+from videofleet_operator.domain.tally import Tally
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.answers import Answers
-from videofleet_operator.services.assignments import wanted
+from videofleet_operator.services.assignments import Assignments
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.expiry import Expiry
 from videofleet_operator.services.fleet import Fleet
@@ -33,6 +33,9 @@ _SHORTEST_REST = 0.005
 _LONGEST_REST = 1.0
 _PLAN_SHARE = 5
 """Planning takes at most a sixth of the time."""
+_UNWRITTEN = 500
+"""Jobs are given to workers while fewer statuses than these wait to be written: more than a second or two of writes
+would be decisions about what was, and the time that a job has for its first frame would pass in the queue."""
 _TICK = 2.0
 """Seconds; there is a pass this often even when nothing happens."""
 _USUAL_PACE = Pace()
@@ -75,6 +78,8 @@ class Reconciler:
         self._pace = pace
         self._buckets: Mapping[str, Bucket] = {}
         self._resting = SCRATCH
+        self._tally = Tally()
+        self._assignments = Assignments()
         self._rested = 0.0
         self._first = True
         self._wake: float | None = None
@@ -91,7 +96,7 @@ class Reconciler:
                 continue
             self._dirty.clear()
             began = time.perf_counter()
-            led = self._reconcile()
+            led = self.turn()
             took = time.perf_counter() - began
             # The first pass makes everything that later ones only compare: it says nothing of how long they take.
             self._rest(_SHORTEST_REST if self._first else _PLAN_SHARE * took)
@@ -112,7 +117,7 @@ class Reconciler:
         # What comes alone, after a rest, is planned at once.
         await asyncio.sleep(max(0.0, self._rested - time.monotonic()))
 
-    def _reconcile(self) -> bool:
+    def turn(self) -> bool:
         """One pass. Returns whether it planned: only the leader does."""
         now = self._wall()
         leads = self._leads()
@@ -121,10 +126,10 @@ class Reconciler:
         snapshot = self._gatherer.snapshot(now, licence, self._statuses.assumed)
         self._wake = None
         if leads:
-            known = self._gatherer.jobs(now)
+            known = self._gatherer.known
             # 2. What should be.
             decided, self._resting = plan_after(
-                replace(snapshot, pace=self._pace, buckets=self._buckets), self._resting
+                replace(snapshot, pace=self._pace, buckets=self._buckets, starts=self._starts()), self._resting
             )
             self._buckets = decided.buckets
             # 3. Write it. What is being written counts as written from here on.
@@ -133,31 +138,33 @@ class Reconciler:
                 if record.reason is Reason.SOURCE_AUTH:
                     self._gatherer.doubt_secrets(known[uid])
             taken = with_taken(snapshot, decided.records)
-            pools_wake = self._pools.reconcile(taken)
+            self._tally.follow(taken)
+            pools_wake = self._pools.reconcile(taken, self._tally)
             self._expiry.delete(decided.expired, known)
-            self._licences.reconcile(snapshot, decided.records, now)
+            self._licences.reconcile(licence, self._tally.licensed(licence), now)
             self._wake = earliest(decided.wake, pools_wake, self._licences.next_change(now))
             # 4. Tell the workers, from what the API server has acknowledged alone.
-            self._fleet.assign(wanted(known.values()))
+            self._fleet.assign(self._assignments.follow(known))
             self._statuses.keep(known)
             # 5. Say why those wait that do.
             self._waits.tell(self._answers.renew(taken, decided.waiting))
+        else:
+            self._tally.follow(snapshot)
         self._measure(snapshot, leads)
         return leads
 
+    def _starts(self) -> int:
+        return max(0, _UNWRITTEN - len(self._statuses.assumed))
+
     def _measure(self, snapshot: Snapshot, leads: bool) -> None:
         self._metrics.leader.set(leads)
-        counts = dict.fromkeys(Phase, 0)
-        for job in snapshot.jobs.values():
-            counts[job.record.phase] += 1
-        for phase, count in counts.items():
-            self._metrics.jobs.labels(phase.value).set(count)
+        for phase in Phase:
+            self._metrics.jobs.labels(phase.value).set(self._tally.phases[phase])
         self._metrics.workers.labels("connected").set(self._fleet.connected)
         self._metrics.workers.labels("known").set(len(snapshot.workers))
         answering = [worker for worker in snapshot.workers.values() if ready(worker)]
-        used = used_slots(snapshot)
         self._metrics.slots.labels("total").set(sum(worker.capacity for worker in answering))
-        self._metrics.slots.labels("used").set(sum(used.get(worker.id, 0) for worker in answering))
+        self._metrics.slots.labels("used").set(sum(self._tally.used[worker.id] for worker in answering))
 
 
 def earliest(*times: float | None) -> float | None:

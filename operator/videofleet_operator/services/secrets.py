@@ -64,6 +64,11 @@ class SecretStore:
         if added:
             self._wake.set()
 
+    @property
+    def changes(self) -> int:
+        """Raised each time the data of any Secret changed."""
+        return self._versions
+
     def is_known(self, namespace: str, name: str) -> bool:
         """Whether the Secret was looked for already."""
         return (namespace, name) in self._known

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from videofleet_api.source import MAX_URL
 from videofleet_api.videojob import VideoJobSpec
+from videofleet_operator.services.payload import secret_names
 
 _SHAPES: Final = 512
 """Different ones that are known for sharing; what is pushed out is held by those that have it, and not shared again."""
@@ -27,6 +28,8 @@ class Shape:
 
     spec: VideoJobSpec | None
     error: str = ""
+    secrets: tuple[str, ...] = ()
+    """Names of the Secrets that it needs, in order."""
 
 
 def split(raw: object) -> tuple[Shape, str | None]:
@@ -51,7 +54,8 @@ def joined(spec: VideoJobSpec, url: str | None) -> VideoJobSpec:
 def _shape(text: bytes) -> Shape:
     value: Any = orjson.loads(text)
     try:
-        return Shape(_sharing(VideoJobSpec.model_validate(value)))
+        spec = VideoJobSpec.model_validate(value)
+        return Shape(_sharing(spec), secrets=tuple(sorted(secret_names(spec))))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(("spec", *map(str, first["loc"])))

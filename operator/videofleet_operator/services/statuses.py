@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from videofleet_api.codes import Reason
+from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.videojob import HISTORY_LIMIT
 from videofleet_operator.domain.history import transition
 from videofleet_operator.domain.model import Job, Record
@@ -64,7 +65,9 @@ class StatusWriter:
             return
         self._assumed[uid] = record
         patch = self._patch(known, record, report, now, check_version=True)
-        self._queue.submit(patch, Priority.PHASE, on_done=lambda outcome: self._written(known, record, outcome))
+        starts = record.phase is Phase.STARTING and known.job.record.phase not in ASSIGNED
+        priority = Priority.START if starts else Priority.PHASE
+        self._queue.submit(patch, priority, on_done=lambda outcome: self._written(known, record, outcome))
         self._refreshed[uid] = self._clock()
 
     def written_at(self, uid: str) -> float:
@@ -82,6 +85,8 @@ class StatusWriter:
 
     def keep(self, uids: Mapping[str, object]) -> None:
         """Forget what is known of jobs that are gone."""
+        if all(known.keys() <= uids.keys() for known in (self._assumed, self._refreshed, self._held)):
+            return
         self._assumed = {uid: record for uid, record in self._assumed.items() if uid in uids}
         self._refreshed = {uid: time for uid, time in self._refreshed.items() if uid in uids}
         self._held = {uid: time for uid, time in self._held.items() if uid in uids}

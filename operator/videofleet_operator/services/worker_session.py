@@ -109,7 +109,7 @@ class WorkerSession:
     def want(self, wanted: Mapping[str, Wanted]) -> None:
         """Set the whole set of jobs, by uid. The same set again costs nothing."""
         before, self._wanted = self._wanted, wanted
-        if before is None or not same(before, wanted):
+        if before is None or not (before is wanted or same(before, wanted)):
             self._dirty.set()
 
     async def close(self) -> None:

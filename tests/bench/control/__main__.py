@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.control import failing, life, many, planning, starting
+from tests.bench.control import failing, life, many, passes, planning, starting
 from tests.bench.control.batch import PodMarks, watched
 from tests.bench.control.rows import Row, Table, head
 from tests.bench.control.world import NAMESPACE, World, crowd_of, kept_up, leading, opened, run_to_end, say
@@ -52,6 +52,7 @@ async def measure(extent: Extent, parts: Sequence[str], table: Table, folder: Pa
     ceilings = list[float]()
     if "planning" in parts:
         table.rows += list(planning.planning_rows(extent.jobs, max(1, extent.jobs // 10)))
+        table.rows += await passes.pass_rows(extent.jobs, max(1, extent.jobs // 10))
         table.rows.append(await asyncio.to_thread(planning.value_row, SOLVER_PYTHON, extent.rounds))
     if "starts" in parts:
         async with opened(folder / "first") as world, crowd_of(world) as crowd, watched(world.api) as marks:

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.domain import NOW, assigned, job, pool, record, snapshot, worker
+from tests.support.domain import NOW, assigned, job, pool, record, snapshot, used_slots, waiting_slots, worker
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_operator.domain.demand import used_slots, waiting_slots
 from videofleet_operator.domain.podview import Pod, PodState
 from videofleet_operator.domain.pools import Place, desired_workers, plan_pool, restart_delay
 

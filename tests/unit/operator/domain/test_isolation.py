@@ -5,10 +5,22 @@ from typing import Any
 
 import pytest
 
-from tests.support.domain import NOW, applied, assigned, job, pool, record, settled, snapshot, with_worker, worker
+from tests.support.domain import (
+    NOW,
+    applied,
+    assigned,
+    job,
+    pool,
+    record,
+    settled,
+    snapshot,
+    used_slots,
+    waiting_slots,
+    with_worker,
+    worker,
+)
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_operator.domain.demand import used_slots, waiting_slots
 from videofleet_operator.domain.model import Pool, Worker
 from videofleet_operator.domain.podview import Pod, PodState
 from videofleet_operator.domain.pools import Place, plan_pool

@@ -54,6 +54,16 @@ def test_a_large_job_does_not_block_small_ones() -> None:
     assert {uid: it.phase for uid, it in made.records.items()} == {"large": P.AWAITING, "small": P.STARTING}
 
 
+def test_so_many_start_at_once_as_can_be_written_soon() -> None:
+    now = replace(snapshot([job(uid, created=NOW - 5) for uid in "abc"], [worker()]), starts=2)
+    made = plan(now)
+    assert {uid: it.phase for uid, it in made.records.items()} == {"a": P.STARTING, "b": P.STARTING}
+    assert made.waiting["c"].reason is Reason.PENDING
+    assert not plan(replace(now, starts=0)).records
+    (last,) = plan(applied(now, made.records)).records
+    assert last == "c"
+
+
 def test_nothing_is_written_twice() -> None:
     now, plans = settled(snapshot([job("a"), job("b", enabled=False), job("c", slots=20)], [worker()]))
     assert len(plans) == 1

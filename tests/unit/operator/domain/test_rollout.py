@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.domain import NOW, assigned, job, pool, record, snapshot, worker
+from tests.support.domain import NOW, assigned, job, pool, record, snapshot, waiting_slots, worker
 from tests.unit.operator.domain.test_domain_pools import busy, pod
 from videofleet_api.phases import Phase
-from videofleet_operator.domain.demand import waiting_slots
 from videofleet_operator.domain.model import Pool
 from videofleet_operator.domain.podview import Pod, PodState
 from videofleet_operator.domain.pools import Place, PoolPlan, plan_pool

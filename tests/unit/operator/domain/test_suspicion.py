@@ -14,12 +14,14 @@ from tests.support.domain import (
     record,
     settled,
     snapshot,
+    used_slots,
+    waiting_slots,
     with_worker,
     worker,
 )
 from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import Phase
-from videofleet_operator.domain import demand, facts, observation, suspicion
+from videofleet_operator.domain import facts, observation, suspicion
 from videofleet_operator.domain.backoff import retry_at
 from videofleet_operator.domain.conditions import conditions
 from videofleet_operator.domain.lifecycle import advance
@@ -132,7 +134,7 @@ class TestAlone:
         now = settled(snapshot([running("j1"), suspect()], [worker("w1")], [pool(maxWorkers=2, capacityPerWorker=4)]))[
             0
         ]
-        assert demand.waiting_slots(now) == {"default/p": [4]}
+        assert waiting_slots(now) == {"default/p": [4]}
 
     def test_two_suspects_never_share(self) -> None:
         placed = settled(snapshot([suspect("s1"), suspect("s2")], [worker("w1"), worker("w2")]))[0].jobs
@@ -142,7 +144,7 @@ class TestAlone:
         pools = [pool(capacityPerWorker=4)]
         now = snapshot([running("suspect", suspicion=2), job("new")], [worker("w1", capacity=4)], pools)
         assert settled(now)[0].jobs["new"].record.reason is Reason.WORKERS_FULL
-        assert demand.used_slots(now) == {"id-w1": 4}
+        assert used_slots(now) == {"id-w1": 4}
 
     def test_once_trusted_it_is_joined_again(self) -> None:
         trusted = running("suspect", suspicion=2, since=NOW - suspicion.TRUSTED_AFTER)

@@ -155,3 +155,16 @@ async def test_a_worker_of_an_isolating_pool_is_spent_once_it_had_a_job(made: Ma
 
 async def test_an_isolated_worker_that_was_not_reached_yet_is_for_one_job(made: Made) -> None:
     assert made.fleet.worker(pod(), pool(isolation="pod", capacityPerWorker=5), {}).capacity == 1
+
+
+async def test_a_worker_is_the_same_object_while_nothing_is_new_of_it(made: Made) -> None:
+    node = NodeObject(Meta("uid-n", "", "node-1", "1", 1, 0.0, False), ready=True, schedulable=True)
+    made.fleet.follow([pod()])
+    first = made.fleet.worker(pod(), POOL, {"node-1": node})
+    made.clock.now += 1
+    assert made.fleet.worker(pod(), POOL, {"node-1": replace(node, ready=False)}) is first
+    assert made.fleet.worker(pod(), POOL, {"node-1": replace(node, schedulable=False)}).cordoned
+    made.clock.now += 30
+    assert made.fleet.worker(pod(), POOL, {"node-1": node}).silent_for == 31, (
+        "how long it is silent tells something now"
+    )

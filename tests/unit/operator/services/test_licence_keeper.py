@@ -19,6 +19,8 @@ from tests.unit.operator.kube.helpers import ManualClock, eventually
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_operator.config import Config
+from videofleet_operator.domain.model import Licence
+from videofleet_operator.domain.tally import Tally
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
@@ -56,7 +58,9 @@ class Made:
         self.secrets.need(self.keeper.secret_keys())
         await eventually(lambda: all(self.secrets.is_known(*key) for key in self.keeper.secret_keys()))
         jobs = [job(str(number), record(Phase.INPROGRESS)) for number in range(used)]
-        self.keeper.reconcile(snapshot(jobs, licence=self.keeper.current(NOW), now=NOW), {}, NOW)
+        licence = self.keeper.current(NOW)
+        used = Tally.of(snapshot(jobs, now=NOW)).licensed(licence)
+        self.keeper.reconcile(licence, used, NOW)
         await self.queue.idle()
 
     @property
@@ -134,7 +138,7 @@ async def test_without_a_licence_no_number_of_streams_is_shown(api: FakeApi, mak
     made = make(namespace=HOME)
     await made.look(used=2)
     assert (made.streams("allowed"), made.streams("used")) == (5, 2)
-    made.keeper.reconcile(snapshot([], now=NOW), {}, NOW)
+    made.keeper.reconcile(Licence(), 0, NOW)
     assert (made.streams("allowed"), made.streams("used")) == (None, 0)
 
 

@@ -15,6 +15,7 @@ from tests.support.domain import snapshot
 from tests.unit.operator.kube.fakeapi import FakeApi, refusal
 from tests.unit.operator.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW as TODAY
+from videofleet_operator.domain.tally import Tally
 from videofleet_operator.kube import ApiSession
 from videofleet_operator.kube.events import EventRecorder
 from videofleet_operator.kube.writes import WriteQueue
@@ -52,7 +53,8 @@ class Made:
 
     def _look(self) -> None:
         known = [pool for source in self.caches.pools.cache.values() if (pool := pool_of(source)) is not None]
-        self.keeper.reconcile(snapshot(pools=known))
+        found = snapshot(pools=known)
+        self.keeper.reconcile(found, Tally.of(found))
 
     def look(self) -> None:
         self._look()

@@ -1,9 +1,8 @@
 """What counts as taken before it is written."""
 
-from tests.support.domain import assigned, job, record, snapshot, worker
+from tests.support.domain import assigned, job, record, snapshot, used_slots, waiting_slots, worker
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
-from videofleet_operator.domain.demand import used_slots, waiting_slots
 from videofleet_operator.services.gather import with_taken
 
 
