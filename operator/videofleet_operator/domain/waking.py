@@ -24,11 +24,7 @@ def wake_time(draft: Draft, parts: Split, records: Mapping[str, Record], *, reli
         record = records.get(uid, job.record)
         for held in record.held:
             watched.add(held.id)
-        for due in _dues(job, record, snapshot):
-            if due is not None and due > now:
-                times.append(due)
-        if not record.observed_generation:
-            times.append(job.created + PATIENCE)
+        times += [due for due in _dues(job, record, snapshot) if due is not None and due > now]
     times += _silences(watched, snapshot)
     if licence.to_shed(snapshot, None) is not None:
         times.append(now + licence.SHED_INTERVAL)
@@ -44,6 +40,7 @@ def _dues(job: Job, record: Record, snapshot: Snapshot) -> tuple[Seconds | None,
         observation.schedule_time(job, record),
         expires_at(job, record),
         record.next_move,
+        None if record.observed_generation else job.created + PATIENCE,
     )
 
 

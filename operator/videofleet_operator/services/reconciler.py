@@ -1,6 +1,7 @@
 """The loop of the leader: gather, decide, apply, in this order, whenever something has changed."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -109,12 +110,10 @@ class Reconciler:
 
     async def _wait(self) -> None:
         pause = _TICK if self._wake is None else max(0.0, min(_TICK, self._wake - self._wall()))
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._dirty.wait()
-        except TimeoutError:
-            return
-        # What comes alone, after a rest, is planned at once.
+        # What comes alone, after a rest, is planned at once; what is due does not cut the rest short.
         await asyncio.sleep(max(0.0, self._rested - time.monotonic()))
 
     def turn(self) -> bool:

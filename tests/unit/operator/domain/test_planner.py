@@ -59,7 +59,8 @@ def test_so_many_start_at_once_as_can_be_written_soon() -> None:
     made = plan(now)
     assert {uid: it.phase for uid, it in made.records.items()} == {"a": P.STARTING, "b": P.STARTING}
     assert made.waiting["c"].reason is Reason.PENDING
-    assert not plan(replace(now, starts=0)).records
+    later = plan(replace(now, starts=0, now=NOW + 60))
+    assert (later.records, later.wake) == ({}, None), "it is no use to plan again before something was written"
     (last,) = plan(applied(now, made.records)).records
     assert last == "c"
 
