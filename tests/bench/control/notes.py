@@ -76,6 +76,11 @@ NOTES: Final[dict[tuple[str, str], str]] = {
         "was 140 ms, then 16: what the last plan left is carried on; all jobs are still compared with those of then, "
         "but by identity and in no loop of Python's, and the workers are laid out by their room anew"
     ),
+    ("pass of the leader over 10000 jobs x 1000 workers, nothing changed", ""): (
+        "was 220 ms; what is left looks at each worker: its facts are compared with those of the last pass, for its "
+        "pool's status and for what it is to run"
+    ),
+    ("pass of the leader over 10000 jobs x 1000 workers, 1 % of the jobs changed", ""): "was 400 ms",
     ("placed value, at once", ""): (
         "drawn clusters in which a quarter more is asked for than there is, pools that pack; nothing improves a plan "
         "afterwards, so what it is worth after half a second is the same"
