@@ -5,10 +5,11 @@ folder=$1 lock=$2
 
 missing() { ! dpkg -s "$1" >/dev/null 2>&1; }
 
-# The camera simulator runs with the system's Python and GStreamer; fault plans give an operator another clock.
+# The camera simulator runs with the system's Python and GStreamer; fault plans give an operator another clock; tests of
+# MQTT have a broker.
 wanted=()
 for package in python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-    gstreamer1.0-plugins-bad faketime; do
+    gstreamer1.0-plugins-bad faketime mosquitto; do
     if missing "$package"; then wanted+=("$package"); fi
 done
 if ! python3 -c 'import ensurepip' 2>/dev/null; then wanted+=(python3-venv); fi

@@ -9,9 +9,11 @@ from videofleet_api.model import Document
 from videofleet_api.rules import rules
 from videofleet_api.source import CIDR_RULES, MAX_URL, Cidr, SecretKeyRef, SecretRef
 
-OUTPUT_SCHEMES: Final = ("http", "https")
-"""Of the addresses that results are posted to."""
+OUTPUT_SCHEMES: Final = ("http", "https", "mqtt", "mqtts")
+"""Ways by which results go to others."""
 MAX_WEBHOOKS: Final = 8
+TOPIC_FIELDS: Final = ("namespace", "name", "uid", "analytics", "event")
+"""What may stand in braces in an MQTT topic."""
 
 
 def _address(field: str) -> tuple[tuple[str, str], ...]:
@@ -109,6 +111,63 @@ class Webhook(Document):
     )
 
 
+_NAMES = "|".join(TOPIC_FIELDS)
+_BRACED = ", ".join(f"{{{name}}}" for name in TOPIC_FIELDS)
+
+
+class Mqtt(Document):
+    """A broker of MQTT 3.1.1 that events are published to."""
+
+    model_config = rules(
+        (
+            "self.host.matches('^([0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?|[0-9a-fA-F:.]+)$')",
+            "host must be the name or the address of the broker alone, such as broker.example; the port is a field of "
+            "its own, and credentials are in a Secret",
+        ),
+        (
+            f"!has(self.topic) || self.topic.matches('^([^{{}}+#$[:cntrl:]]|[{{]({_NAMES})[}}])+$')",
+            f"topic must be text without + # $ and line breaks; in braces may stand {_BRACED}",
+        ),
+        (
+            "!has(self.tls) || self.tls || !has(self.verifyTls) || self.verifyTls",
+            "verifyTls: false has no meaning without tls: true",
+        ),
+    )
+
+    host: str = Field(min_length=1, max_length=253, description="The broker's name or address.")
+    port: int | None = Field(
+        None, ge=1, le=65535, description="The broker's port; without it 8883 with TLS, 1883 without."
+    )
+    tls: bool = Field(False, description="Whether the connection is secured.")
+    verify_tls: bool = Field(True, description="false: any certificate of the broker is good enough.")
+    credentials_secret_ref: SecretRef | None = Field(
+        None,
+        description="Secret with what the broker wants to see: username and password; and in ca.crt, if need be, the "
+        "certificates (PEM) that the broker's is checked against.",
+    )
+    topic: str = Field(
+        "videofleet/{namespace}/{name}/{event}",
+        min_length=1,
+        max_length=256,
+        description="Where events are published. In braces may stand " + ", ".join(TOPIC_FIELDS) + ".",
+    )
+    qos: int = Field(
+        1, ge=0, le=1, description="1: the broker acknowledges each message, else it is sent again; 0: it does not."
+    )
+    interval: float | None = Field(
+        None,
+        ge=1,
+        le=86400,
+        description="Tell every so many seconds which tracks are there, while any are; without it that is not told.",
+    )
+    include_best_shots: bool = Field(
+        False, description="Whether the best shot, as base64, goes along with the event trackEnd."
+    )
+    events: list[OutputEvent] = Field(
+        default_factory=list, max_length=len(OutputEvent), description="Only these events; empty: all."
+    )
+
+
 class Outputs(Document):
     """Where results go."""
 
@@ -118,6 +177,9 @@ class Outputs(Document):
     )
     webhooks: list[Webhook] = Field(
         default_factory=list, max_length=MAX_WEBHOOKS, description="Who is told of events. Changed while the job runs."
+    )
+    mqtt: Mqtt | None = Field(
+        None, description="The MQTT broker that events are published to. Changed while the job runs."
     )
 
 
@@ -130,7 +192,9 @@ class OutputPolicy(Document):
     model_config = rules(*CIDR_RULES)
 
     schemes: list[OutputScheme] = Field(
-        default_factory=list, max_length=len(OUTPUT_SCHEMES), description="Only addresses that begin so; empty: all."
+        default_factory=list,
+        max_length=len(OUTPUT_SCHEMES),
+        description="Only by these ways; empty: by all. mqtts is MQTT with TLS.",
     )
     allowed_cidrs: list[Cidr] = Field(
         default_factory=list,

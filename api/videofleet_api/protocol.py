@@ -71,11 +71,29 @@ class WebhookTarget(Document):
     events: list[OutputEvent] = Field(default_factory=list)
 
 
+class MqttTarget(Document):
+    """outputs.mqtt with its credentials; `ca`: certificates (PEM) that the broker's is checked against."""
+
+    host: str
+    port: int
+    tls: bool = False
+    verify_tls: bool = True
+    ca: str | None = None
+    username: str | None = Field(None, repr=False)
+    password: str | None = Field(None, repr=False)
+    topic: str
+    qos: int = 1
+    interval: float | None = None
+    include_best_shots: bool = False
+    events: list[OutputEvent] = Field(default_factory=list)
+
+
 class JobOutputs(Document):
     """Where a job's results are posted to; `labels` are those of the job, for the receivers."""
 
     router: RouterTarget | None = None
     webhooks: list[WebhookTarget] = Field(default_factory=list)
+    mqtt: MqttTarget | None = None
     labels: dict[str, str] = Field(default_factory=dict)
 
 

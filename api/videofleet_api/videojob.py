@@ -201,10 +201,10 @@ class VideoJobSpec(Document):
             "range is for recorded sources: a live one has neither a beginning nor an end",
         ),
         (
-            "!has(self.outputs) || !has(self.outputs.router) && "
+            "!has(self.outputs) || !has(self.outputs.router) && !has(self.outputs.mqtt) && "
             "(!has(self.outputs.webhooks) || self.outputs.webhooks.size() == 0) || "
             "self.analytics.exists(a, a.steps.exists(s, s.model == 'track'))",
-            "outputs.router and outputs.webhooks need an analytics with a track step: what they tell is about tracks",
+            "outputs.router, webhooks and mqtt need an analytics with a track step: what they tell is about tracks",
         ),
     )
 

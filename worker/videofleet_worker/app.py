@@ -22,7 +22,7 @@ from videofleet_worker.info import describe
 from videofleet_worker.logs import Secrets
 from videofleet_worker.memory import container_memory, decoder_memory
 from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
-from videofleet_worker.outputs.poster import Poster
+from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
 from videofleet_worker.reach import cluster_addresses
@@ -61,9 +61,9 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         stack.callback(watch.cancel)
         inference = await start_inference(settings)
         stack.push_async_callback(inference.close)
-        poster = Poster(settings.output_policy, cluster_addresses(os.environ))
-        stack.push_async_callback(poster.close)
-        supervisor = _supervisor(settings, archive, inference, secrets, poster, stack)
+        ways = WaysOut(settings.output_policy, cluster_addresses(os.environ))
+        stack.push_async_callback(ways.close)
+        supervisor = _supervisor(settings, archive, inference, secrets, ways, stack)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
         app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments))
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
@@ -88,7 +88,7 @@ def _supervisor(
     archive: FolderArchive,
     inference: Inference,
     secrets: Secrets,
-    poster: Poster,
+    ways: WaysOut,
     stack: AsyncExitStack,
 ) -> Supervisor:
     instance = randomness.token_hex(8)
@@ -106,7 +106,7 @@ def _supervisor(
         media=settings.media,
         dialer=Dialer(Reach(settings.source_policy, cluster_addresses(os.environ))),
         attended=lambda: supervisor.hub.operators > 0,
-        poster=poster,
+        ways=ways,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
     return supervisor

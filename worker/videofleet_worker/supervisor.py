@@ -159,4 +159,5 @@ def _secrets_of(job: Job) -> tuple[str | None, ...]:
     source, outputs = job.spec.source, job.spec.outputs
     headers = outputs.router.headers.values() if outputs.router is not None else ()
     credentials = source.username, source.password, source.session_token
-    return *credentials, *headers, *(webhook.secret for webhook in outputs.webhooks)
+    broker = (outputs.mqtt.username, outputs.mqtt.password) if outputs.mqtt is not None else ()
+    return *credentials, *headers, *broker, *(webhook.secret for webhook in outputs.webhooks)

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from videofleet_api.codes import Reason
-from videofleet_api.outputs import RouterOutput, Webhook
-from videofleet_api.protocol import JobOutputs, JobSource, JobSpec, RouterTarget, WebhookTarget
+from videofleet_api.outputs import Mqtt, RouterOutput, Webhook
+from videofleet_api.protocol import JobOutputs, JobSource, JobSpec, MqttTarget, RouterTarget, WebhookTarget
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import SecretKeyRef, SecretRef
 from videofleet_api.videojob import Analytics, Step, StepParameters, VideoJobSpec, When
@@ -26,7 +26,8 @@ ReadSecret = Callable[[str], SecretData | None]
 
 _REGIONS = ("zones", "lines", "privacyMasks")
 _SETTINGS = (*_REGIONS, "outputs")
-_USER, _PASSWORD, _SESSION = "username", "password", "sessionToken"
+_USER, _PASSWORD, _SESSION, _AUTHORITY = "username", "password", "sessionToken", "ca.crt"
+_MQTT_PORT, _MQTTS_PORT = 1883, 8883
 
 
 class MissingError(Exception):
@@ -44,6 +45,7 @@ def secret_names(spec: VideoJobSpec) -> frozenset[str]:
         spec.source.url_secret_ref,
         spec.source.credentials_secret_ref,
         router.headers_secret_ref if router else None,
+        spec.outputs.mqtt.credentials_secret_ref if spec.outputs.mqtt else None,
         *(webhook.secret_ref for webhook in spec.outputs.webhooks),
     )
     return frozenset(ref.name for ref in refs if ref is not None)
@@ -175,14 +177,15 @@ def _optional(read_secret: ReadSecret, ref: SecretKeyRef, field: str) -> str | N
 
 def _outputs(spec: VideoJobSpec, read_secret: ReadSecret) -> JobOutputs:
     outputs = spec.outputs
-    if outputs.router is None and not outputs.webhooks:
+    if outputs.router is None and not outputs.webhooks and outputs.mqtt is None:
         # Labels that nobody is told are no settings.
         return JobOutputs()
     webhooks = [
         _webhook(one, f"outputs.webhooks[{at}].secretRef", read_secret) for at, one in enumerate(outputs.webhooks)
     ]
     router = _router(outputs.router, read_secret) if outputs.router is not None else None
-    return JobOutputs(router=router, webhooks=webhooks, labels=spec.labels)
+    mqtt = _mqtt(outputs.mqtt, read_secret) if outputs.mqtt is not None else None
+    return JobOutputs(router=router, webhooks=webhooks, mqtt=mqtt, labels=spec.labels)
 
 
 def _router(router: RouterOutput, read_secret: ReadSecret) -> RouterTarget:
@@ -218,6 +221,31 @@ def _webhook(webhook: Webhook, field: str, read_secret: ReadSecret) -> WebhookTa
         interval=webhook.interval,
         include_best_shots=webhook.include_best_shots,
         events=webhook.events,
+    )
+
+
+def _mqtt(mqtt: Mqtt, read_secret: ReadSecret) -> MqttTarget:
+    ref, field = mqtt.credentials_secret_ref, "outputs.mqtt.credentialsSecretRef"
+    found: dict[str, str | None] = {}
+    if ref is not None:
+        for name in (_USER, _PASSWORD, _AUTHORITY):
+            found[name] = _optional(read_secret, SecretKeyRef(name=ref.name, key=name), field)
+        if found[_USER] is None and found[_AUTHORITY] is None:
+            # Says what is missing where the Secret itself is.
+            _value(read_secret, SecretKeyRef(name=ref.name, key=_USER), field)
+    return MqttTarget(
+        host=mqtt.host,
+        port=mqtt.port or (_MQTTS_PORT if mqtt.tls else _MQTT_PORT),
+        tls=mqtt.tls,
+        verify_tls=mqtt.verify_tls,
+        ca=found.get(_AUTHORITY),
+        username=found.get(_USER),
+        password=found.get(_PASSWORD),
+        topic=mqtt.topic,
+        qos=mqtt.qos,
+        interval=mqtt.interval,
+        include_best_shots=mqtt.include_best_shots,
+        events=mqtt.events,
     )
 
 

@@ -45,18 +45,72 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
         job(outputs={"router": {"url": "https://router/", "timeout": 0}}),
         body("spec.outputs.router.timeout", 0, "should be greater than 0"),
     ),
+    "a broker with a scheme": (
+        job(outputs={"mqtt": {"host": "mqtt://broker.example"}}),
+        (
+            "spec.outputs.mqtt",
+            "host must be the name or the address of the broker alone, such as broker.example; the port is a field of "
+            "its own, and credentials are in a Secret",
+        ),
+    ),
+    "a broker with a port in its name": (
+        job(outputs={"mqtt": {"host": "broker.example:1883"}}),
+        (
+            "spec.outputs.mqtt",
+            "host must be the name or the address of the broker alone, such as broker.example; the port is a field of "
+            "its own, and credentials are in a Secret",
+        ),
+    ),
+    "a topic with a wildcard": (
+        job(outputs={"mqtt": {"host": "broker", "topic": "cameras/#"}}),
+        (
+            "spec.outputs.mqtt",
+            "topic must be text without + # $ and line breaks; in braces may stand {namespace}, {name}, {uid}, "
+            "{analytics}, {event}",
+        ),
+    ),
+    "a topic with a name that there is not": (
+        job(outputs={"mqtt": {"host": "broker", "topic": "cameras/{camera}"}}),
+        (
+            "spec.outputs.mqtt",
+            "topic must be text without + # $ and line breaks; in braces may stand {namespace}, {name}, {uid}, "
+            "{analytics}, {event}",
+        ),
+    ),
+    "a certificate that is not checked where there is none": (
+        job(outputs={"mqtt": {"host": "broker", "verifyTls": False}}),
+        ("spec.outputs.mqtt", "verifyTls: false has no meaning without tls: true"),
+    ),
+    "a broker told twice for sure": (
+        job(outputs={"mqtt": {"host": "broker", "qos": 2}}),
+        body("spec.outputs.mqtt.qos", 2, "should be less than or equal to 1"),
+    ),
+    "a broker's port that there is not": (
+        job(outputs={"mqtt": {"host": "broker", "port": 70000}}),
+        body("spec.outputs.mqtt.port", 70000, "should be less than or equal to 65535"),
+    ),
+    "a broker where nothing is followed": (
+        job(analytics=[{"steps": [DETECT]}], outputs={"mqtt": {"host": "broker"}}),
+        (
+            "spec",
+            "outputs.router, webhooks and mqtt need an analytics with a track step: what they tell is about tracks",
+        ),
+    ),
     "receivers where nothing is followed": (
         job(analytics=[{"steps": [DETECT]}], outputs={"webhooks": [{"url": "https://hook/"}]}),
         (
             "spec",
-            "outputs.router and outputs.webhooks need an analytics with a track step: what they tell is about tracks",
+            "outputs.router, webhooks and mqtt need an analytics with a track step: what they tell is about tracks",
         ),
     ),
 }
 POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
     "a way out of a scheme that there is not": (
         {"outputPolicy": {"schemes": ["ftp"]}},
-        ("spec.outputPolicy.schemes[0]", 'Unsupported value: "ftp": supported values: "http", "https"'),
+        (
+            "spec.outputPolicy.schemes[0]",
+            'Unsupported value: "ftp": supported values: "http", "https", "mqtt", "mqtts"',
+        ),
     ),
     "a receiver's range that is none": (
         {"outputPolicy": {"allowedCidrs": ["hooks.example"]}},
@@ -73,6 +127,8 @@ GOOD: dict[str, Json] = {
         "webhooks": [{"url": "https://hooks.example", "secretRef": {"name": "a", "key": "b"}, "interval": 1}]
     },
     "an address with an @ in its path": {"webhooks": [{"url": "https://hooks.example/@me"}]},
+    "a broker": {"mqtt": {"host": "broker.example", "tls": True, "verifyTls": False, "topic": "a b/{name}/{event}"}},
+    "a broker at an address": {"mqtt": {"host": "2001:db8::1", "port": 1884, "qos": 0}},
     "no webhooks, in so many words": {"webhooks": []},
 }
 

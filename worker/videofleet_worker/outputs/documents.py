@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from videofleet_worker.outputs.outlet import Payload
+from videofleet_worker.outputs.sender import Payload
 from videofleet_worker.outputs.shots import Moment, Shot
 from videofleet_worker.outputs.tracks import OpenTrack
 
@@ -28,6 +28,10 @@ class Origin:
     def key(self, *parts: object) -> str:
         """What names something of this analytics, the same in each attempt and in no other run."""
         return "/".join(str(part) for part in (self.uid, self.run, self.analytics, *parts))
+
+    def names(self) -> dict[str, str]:
+        """What may stand in the name of the place that something is sent to."""
+        return {"namespace": self.namespace, "name": self.name, "uid": self.uid, "analytics": self.analytics}
 
     def document(self, labels: Mapping[str, str]) -> Document:
         """As receivers get it."""

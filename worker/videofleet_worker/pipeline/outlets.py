@@ -1,11 +1,11 @@
-"""Who is told what a job finds: its router and its webhooks."""
+"""Who is told what a job finds: its router, its webhooks, its MQTT broker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from videofleet_api.outputs import OutputEvent
-from videofleet_api.protocol import Entry, JobOutputs, RouterTarget, WebhookTarget
+from videofleet_api.protocol import Entry, JobOutputs, MqttTarget, RouterTarget, WebhookTarget
 from videofleet_worker.archive.errors import ArchiveError
 from videofleet_worker.outputs.documents import (
     Document,
@@ -16,14 +16,17 @@ from videofleet_worker.outputs.documents import (
     shot_document,
     track_document,
 )
-from videofleet_worker.outputs.outlet import Message, Outlet, Payload, Target
-from videofleet_worker.outputs.poster import Poster
+from videofleet_worker.outputs.outlet import Outlet
+from videofleet_worker.outputs.posts import PostTarget
+from videofleet_worker.outputs.sender import Message, Payload
 from videofleet_worker.outputs.shots import Moment, Shot
 from videofleet_worker.outputs.tracks import OpenTrack, OpenTracks
+from videofleet_worker.outputs.ways import Target, WaysOut, address
 from videofleet_worker.pipeline.objects import FoundObject
 
 ROUTER: Final = "router"
 _ROUTER_EVENTS: Final = "router-events"
+_MQTT: Final = "mqtt"
 _FLUSH_SECONDS: Final = 5.0
 _LEAVE_SECONDS: Final = 1.0
 _REGION_EVENTS: Final = {
@@ -39,29 +42,37 @@ ReadShot = Callable[[int], Awaitable[bytes | None]]
 class JobOutlets:
     """The receivers of one job, over all its analytics. They may change while it runs."""
 
-    def __init__(self, poster: Poster) -> None:
+    def __init__(self, ways: WaysOut) -> None:
         self.outlets: dict[str, Outlet] = {}
         self.wanted = JobOutputs()
-        self._poster = poster
+        self._ways = ways
+        self._targets: dict[str, Target] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     def use(self, wanted: JobOutputs) -> None:
-        """Post to these from now on. A receiver whose address stays keeps what waits for it."""
+        """Send to these from now on. A receiver whose address stays keeps what waits for it."""
         self.wanted = wanted
-        targets = _targets(wanted)
-        for name in [name for name, outlet in self.outlets.items() if not _stays(outlet, targets.get(name))]:
-            leaving = asyncio.create_task(self.outlets.pop(name).close(_LEAVE_SECONDS), name=f"leave {name}")
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
-        for name, target in targets.items():
-            if name in self.outlets:
-                self.outlets[name].target = target
-            else:
-                self.outlets[name] = Outlet(name, target, self._poster)
+        former, self._targets = self._targets, _targets(wanted)
+        for name, target in former.items():
+            if name not in self._targets or address(self._targets[name]) != address(target):
+                self._leave(name)
+        for name, target in self._targets.items():
+            if name not in self.outlets:
+                self.outlets[name] = Outlet(name, self._ways.sender(target))
+            elif target != former[name]:
+                self.outlets[name].use(self._ways.sender(target))
 
-    def webhooks(self) -> Iterable[tuple[WebhookTarget, Outlet]]:
-        """Those who are told of events, with a signature."""
-        return [(webhook, self.outlets[_webhook(at)]) for at, webhook in enumerate(self.wanted.webhooks)]
+    def _leave(self, name: str) -> None:
+        leaving = asyncio.create_task(self.outlets.pop(name).close(_LEAVE_SECONDS), name=f"leave {name}")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    def listeners(self) -> Iterable[tuple[WebhookTarget | MqttTarget, Outlet]]:
+        """Those who are told of the events that they want."""
+        for at, webhook in enumerate(self.wanted.webhooks):
+            yield webhook, self.outlets[_webhook(at)]
+        if self.wanted.mqtt is not None:
+            yield self.wanted.mqtt, self.outlets[_MQTT]
 
     @property
     def router_events(self) -> Outlet | None:
@@ -157,9 +168,9 @@ class Telling:
     def _tell_ongoing(self, moment: Moment) -> None:
         if not self._tracks:
             return
-        for webhook, outlet in self._outlets.webhooks():
+        for listener, outlet in self._outlets.listeners():
             last = self._ongoing_told.setdefault(outlet.name, moment.pts)
-            if webhook.interval is None or moment.pts - last < webhook.interval:
+            if listener.interval is None or moment.pts - last < listener.interval:
                 continue
             self._ongoing_told[outlet.name] = moment.pts
             document: Document = {"tracks": [track_document(one) for one in self._tracks.all()]}
@@ -171,9 +182,9 @@ class Telling:
         everything = self._outlets.router_events
         if everything is not None:
             everything.offer(self._message(event.value, moment, document, key, None))
-        for webhook, outlet in self._outlets.webhooks():
-            if not webhook.events or event in webhook.events:
-                pictured = shot if webhook.include_best_shots else None
+        for listener, outlet in self._outlets.listeners():
+            if not listener.events or event in listener.events:
+                pictured = shot if listener.include_best_shots else None
                 outlet.offer(self._message(event.value, moment, document, key, pictured))
 
     def _message(
@@ -182,7 +193,7 @@ class Telling:
         named = self._origin.key(*key)
         origin = self._origin.document(self._outlets.wanted.labels)
         whole = {"event": event, "key": named} | origin | moment_document(moment) | document
-        return Message(named, lambda: self._json(whole, shot))
+        return Message(named, lambda: self._json(whole, shot), self._origin.names() | {"event": event})
 
     async def _json(self, document: Document, shot: Shot | None) -> Payload:
         return json_payload(document, await self._picture(shot) if shot is not None else None)
@@ -206,19 +217,19 @@ def origin_of(entry: Entry, analytics: str) -> Origin:
 
 
 def _targets(wanted: JobOutputs) -> dict[str, Target]:
-    targets = {_webhook(at): Target(webhook.url, secret=webhook.secret) for at, webhook in enumerate(wanted.webhooks)}
+    targets: dict[str, Target] = {
+        _webhook(at): PostTarget(webhook.url, secret=webhook.secret) for at, webhook in enumerate(wanted.webhooks)
+    }
+    if wanted.mqtt is not None:
+        targets[_MQTT] = wanted.mqtt
     router = wanted.router
     if router is None:
         return targets
-    targets[ROUTER] = Target(router.url, router.timeout, router.verify_tls, router.headers)
+    targets[ROUTER] = PostTarget(router.url, router.timeout, router.verify_tls, router.headers)
     if router.events_url is not None:
-        targets[_ROUTER_EVENTS] = Target(router.events_url, router.timeout, router.verify_tls, router.headers)
+        targets[_ROUTER_EVENTS] = PostTarget(router.events_url, router.timeout, router.verify_tls, router.headers)
     return targets
 
 
 def _webhook(at: int) -> str:
     return f"webhook-{at}"
-
-
-def _stays(outlet: Outlet, target: Target | None) -> bool:
-    return target is not None and target.url == outlet.target.url

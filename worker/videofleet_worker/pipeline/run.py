@@ -60,7 +60,7 @@ class StreamRun:
         self.pictures: dict[str, Pictures] = {}
         self.shots: dict[str, Shots] = {}
         self.views: dict[str, LogView] = {}
-        self.outlets = JobOutlets(tools.poster)
+        self.outlets = JobOutlets(tools.ways)
         self.source: StreamSource | None = None
         self._tools = tools
         self._reporter = reporter

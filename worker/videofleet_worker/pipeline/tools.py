@@ -8,7 +8,7 @@ from pathlib import Path
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.registry import ModelRegistry
-from videofleet_worker.outputs.poster import Poster
+from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.errors import SourceError
@@ -33,7 +33,7 @@ class Tools:
     dialer: Dialer
     media: tuple[Path, ...]
     attended: Callable[[], bool]
-    poster: Poster
+    ways: WaysOut
 
 
 @dataclass

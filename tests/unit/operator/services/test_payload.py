@@ -73,6 +73,28 @@ def test_how_the_source_is_read_is_handed_on() -> None:
 HOOK = {"hook": encoded(key="s3cret"), "headers": encoded(Authorization="Bearer t\n", Accept="text/plain")}
 WITH_HOOK = {"outputs": {"webhooks": [{"url": "https://hook/", "secretRef": {"name": "hook", "key": "key"}}]}}
 WITH_ROUTER = {"outputs": {"router": {"url": "https://router/", "headersSecretRef": {"name": "headers"}}}}
+BROKER = {"broker": encoded(username="camera", password="s3cret", **{"ca.crt": "-----BEGIN"})}
+WITH_BROKER = {"outputs": {"mqtt": {"host": "broker", "credentialsSecretRef": {"name": "broker"}}}}
+
+
+def test_a_broker_gets_what_its_secret_holds() -> None:
+    assert payload.secret_names(spec(**WITH_BROKER)) == {"broker"}
+    built = build(BROKER, **WITH_BROKER, labels={"site": "berlin"})
+    mqtt = built.outputs.mqtt
+    assert mqtt is not None
+    assert (mqtt.username, mqtt.password, mqtt.ca, mqtt.port) == ("camera", "s3cret", "-----BEGIN", 1883)
+    assert mqtt.topic == "videofleet/{namespace}/{name}/{event}"
+    assert built.outputs.labels == {"site": "berlin"}
+    assert "s3cret" not in repr(built)
+    secure = build({}, outputs={"mqtt": {"host": "broker", "tls": True}}).outputs.mqtt
+    assert secure is not None
+    assert (secure.port, secure.username, secure.ca) == (8883, None, None)
+    named = build({}, outputs={"mqtt": {"host": "broker", "port": 1}}).outputs.mqtt
+    assert named is not None
+    assert named.port == 1
+    authority = build({"broker": encoded(**{"ca.crt": "x"})}, **WITH_BROKER).outputs.mqtt
+    assert authority is not None
+    assert (authority.username, authority.ca) == (None, "x"), "who it is may be all that has to be known"
 
 
 def test_receivers_get_what_secrets_hold() -> None:
@@ -92,6 +114,8 @@ def test_receivers_get_what_secrets_hold() -> None:
     ("secrets", "fields", "sentence"),
     [
         ({}, WITH_HOOK, "Secret hook (spec.outputs.webhooks[0].secretRef) is not in this namespace or not readable"),
+        ({}, WITH_BROKER, "Secret broker (spec.outputs.mqtt.credentialsSecretRef) is not in this namespace or not"),
+        ({"broker": {}}, WITH_BROKER, "Secret broker (spec.outputs.mqtt.credentialsSecretRef) has no key username"),
         ({"hook": {}}, WITH_HOOK, "Secret hook (spec.outputs.webhooks[0].secretRef) has no key key: add it"),
         ({}, WITH_ROUTER, "Secret headers (spec.outputs.router.headersSecretRef) is not in this namespace"),
         (
@@ -192,6 +216,7 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
             build({}), build({}, outputs={"archive": {"maxBytes": 1048576}}), ("settings",), id="archive.maxBytes"
         ),
         pytest.param(build({}), build(HOOK, **WITH_HOOK), ("settings",), id="a webhook"),
+        pytest.param(build({}), build(BROKER, **WITH_BROKER), ("settings",), id="a broker"),
         pytest.param(
             build(HOOK, **WITH_HOOK),
             build({**HOOK, "hook": encoded(key="other")}, **WITH_HOOK),

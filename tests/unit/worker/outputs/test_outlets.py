@@ -11,8 +11,11 @@ from tests.support.archives import becomes
 from tests.support.receiver import Receiver, receiving
 from videofleet_api.outputs import OutputPolicy
 from videofleet_worker.outputs.documents import form_payload
-from videofleet_worker.outputs.outlet import QUEUE, Message, Outlet, Payload, Target, signature
-from videofleet_worker.outputs.poster import ForbiddenError, Poster
+from videofleet_worker.outputs.outlet import QUEUE, Outlet
+from videofleet_worker.outputs.poster import Poster
+from videofleet_worker.outputs.posts import PostSender, PostTarget, signature
+from videofleet_worker.outputs.reach import ForbiddenError, OutputReach
+from videofleet_worker.outputs.sender import Message, Payload
 
 HERE = OutputPolicy(allowed_cidrs=["127.0.0.0/8"])
 
@@ -25,7 +28,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def poster() -> AsyncIterator[Poster]:
-    poster = Poster(HERE)
+    poster = Poster(OutputReach(HERE))
     yield poster
     await poster.close()
 
@@ -38,7 +41,9 @@ def _message(number: int) -> Message:
 
 
 async def test_messages_arrive_in_order_with_their_keys(receiver: Receiver, poster: Poster) -> None:
-    outlet = Outlet("webhook-0", Target(receiver.url("/a"), headers={"Authorization": "Bearer t"}), poster)
+    outlet = Outlet(
+        "webhook-0", PostSender(PostTarget(receiver.url("/a"), headers={"Authorization": "Bearer t"}), poster)
+    )
     for number in range(5):
         outlet.offer(_message(number))
     await outlet.close(10)
@@ -49,7 +54,7 @@ async def test_messages_arrive_in_order_with_their_keys(receiver: Receiver, post
 
 
 async def test_a_post_is_signed_over_the_time_and_the_very_bytes(receiver: Receiver, poster: Poster) -> None:
-    outlet = Outlet("webhook-0", Target(receiver.url(), secret="s3cret"), poster)
+    outlet = Outlet("webhook-0", PostSender(PostTarget(receiver.url(), secret="s3cret"), poster))
     outlet.offer(_message(7))
     await outlet.close(10)
     (post,) = receiver.posts
@@ -78,7 +83,7 @@ async def test_what_an_answer_means(
     statuses: list[int], tries: int, posted: int, lost: dict[str, int], receiver: Receiver, poster: Poster
 ) -> None:
     receiver.statuses = list(statuses)
-    outlet = Outlet("router", Target(receiver.url("/a")), poster, retry_seconds=(0.0, 0.0))
+    outlet = Outlet("router", PostSender(PostTarget(receiver.url("/a")), poster), retry_seconds=(0.0, 0.0))
     outlet.offer(_message(1))
     await outlet.close(10)
     assert len(receiver.at("/a")) == tries
@@ -88,8 +93,8 @@ async def test_what_an_answer_means(
 
 
 async def test_a_receiver_that_hangs_loses_its_own_messages_only(receiver: Receiver, poster: Poster) -> None:
-    hanging = Outlet("webhook-0", Target(receiver.url("/hang"), timeout=60), poster)
-    other = Outlet("webhook-1", Target(receiver.url("/a")), poster)
+    hanging = Outlet("webhook-0", PostSender(PostTarget(receiver.url("/hang"), timeout=60), poster))
+    other = Outlet("webhook-1", PostSender(PostTarget(receiver.url("/a")), poster))
     for number in range(QUEUE + 3):
         hanging.offer(_message(number))
     other.offer(_message(0))
@@ -100,7 +105,7 @@ async def test_a_receiver_that_hangs_loses_its_own_messages_only(receiver: Recei
 
 
 async def test_a_receiver_that_does_not_answer_in_time(receiver: Receiver, poster: Poster) -> None:
-    outlet = Outlet("router", Target(receiver.url("/hang"), timeout=0.1), poster, retry_seconds=(0.0,))
+    outlet = Outlet("router", PostSender(PostTarget(receiver.url("/hang"), timeout=0.1), poster), retry_seconds=(0.0,))
     outlet.offer(_message(1))
     await becomes(lambda: outlet.lost["timeout"] == 1, "it was given up")
     assert len(receiver.posts) == 2
@@ -109,7 +114,7 @@ async def test_a_receiver_that_does_not_answer_in_time(receiver: Receiver, poste
 async def test_nobody_there(poster: Poster) -> None:
     async with receiving() as gone:
         address = gone.url()
-    outlet = Outlet("router", Target(address), poster, retry_seconds=())
+    outlet = Outlet("router", PostSender(PostTarget(address), poster), retry_seconds=())
     outlet.offer(_message(1))
     await outlet.close(10)
     assert outlet.lost == {"unreachable": 1}
@@ -135,10 +140,10 @@ async def test_nobody_there(poster: Poster) -> None:
 async def test_what_the_pool_does_not_allow_is_not_connected_to(
     policy: OutputPolicy, host: str, receiver: Receiver
 ) -> None:
-    poster = Poster(policy)
+    poster = Poster(OutputReach(policy))
     with pytest.raises(ForbiddenError, match="outputPolicy"):
         await poster.post(f"http://{host}:{receiver.port}/", b"", {}, timeout=5)
-    outlet = Outlet("router", Target(f"http://{host}:{receiver.port}/"), poster)
+    outlet = Outlet("router", PostSender(PostTarget(f"http://{host}:{receiver.port}/"), poster))
     outlet.offer(_message(1))
     await outlet.close(10)
     assert (dict(outlet.lost), receiver.posts) == ({"forbidden": 1}, [])
@@ -146,7 +151,7 @@ async def test_what_the_pool_does_not_allow_is_not_connected_to(
 
 
 async def test_the_api_server_is_closed_by_itself(receiver: Receiver) -> None:
-    poster = Poster(OutputPolicy(), own=["192.0.2.1"])
+    poster = Poster(OutputReach(OutputPolicy(), own=["192.0.2.1"]))
     with pytest.raises(ForbiddenError, match="the cluster itself"):
         await poster.post("https://192.0.2.1/", b"", {}, timeout=5)
     await poster.close()

@@ -22,7 +22,7 @@ from videofleet_worker.decode.ring import SlotViews
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.outputs.documents import Origin
-from videofleet_worker.outputs.poster import Poster
+from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.findings import Findings
@@ -35,7 +35,7 @@ from videofleet_worker.sources.events import SourceInfo
 
 CAMERA = SourceInfo(live=True, fps=10.0, width=64, height=48, codec="h264", total_frames=None)
 FILE = SourceInfo(live=False, fps=10.0, width=64, height=48, codec="h264", total_frames=100)
-_NOWHERE = Poster(OutputPolicy())
+_NOWHERE = WaysOut(OutputPolicy())
 BEGAN = 1_700_000_000.0
 SEALS_AT_THE_END = SealPolicy(seconds=3600.0)
 PERSON = Findings(Detections(np.array([[0.1, 0.1, 0.4, 0.9]], np.float32), np.array([0.9], np.float32), np.array([0])))

@@ -3,12 +3,14 @@
 import base64
 import io
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.support.archives import becomes
+from tests.support.broker import PASSWORD, USER, Broker
 from tests.support.cameras import CameraSimulator
 from tests.support.receiver import Post, Receiver, receiving
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
@@ -125,6 +127,28 @@ async def test_receivers_change_while_a_camera_runs(
     await becomes(lambda: len(receiver.at("/two")) > 8, "it is told more", 60)
     assert len(receiver.at("/one")) <= before + 1
     assert "h1dden-value" not in shared_worker.log()
+
+
+async def test_events_are_published_to_a_broker(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, tmp_path: Path, uid: str
+) -> None:
+    with Broker(tmp_path, login=True) as broker:
+        target = {"host": "127.0.0.1", "port": broker.port, "username": USER, "password": PASSWORD}
+        mqtt = target | {"topic": "v/{name}/{analytics}/{event}", "includeBestShots": True, "events": ["trackEnd"]}
+        outputs = {"mqtt": mqtt, "labels": {"site": "berlin"}}
+        await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25, outputs=outputs))
+        last = (await client.until(uid, TERMINAL))[-1]
+        tracks = (await client.get(f"/v1/jobs/{uid}/results")).body["tracks"]
+        assert last.state is JobState.ENDED
+        ends = broker.at(f"v/name-of-{uid}/main/trackEnd")
+        assert len(ends) == len(broker.messages) == len(tracks)
+        for end in ends:
+            assert end.json["job"]["labels"] == {"site": "berlin"}
+            jpeg = base64.b64decode(end.json["best_shot"])
+            assert Image.open(io.BytesIO(jpeg)).format == "JPEG"
+        sample = f'name="name-of-{uid}",namespace="default",output="mqtt",uid="{uid}"'
+        assert shared_worker.metric(f"videofleet_output_posted_total{{{sample}}}") == len(tracks)
+    assert PASSWORD not in shared_worker.log()
 
 
 def _meta(post: Post) -> dict[str, Any]:
