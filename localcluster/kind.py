@@ -2,21 +2,23 @@
 
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from localcluster import nodekeeper
-from localcluster.console import step
+from localcluster.console import say, step
 from localcluster.errors import LocalClusterError
 from localcluster.files import exclusive
 from localcluster.gobuild import ensure_built
 from localcluster.images.store import check_name, full_name, has_tag
 from localcluster.layout import Layout
-from localcluster.shell import run, run_logged, succeeds
+from localcluster.shell import POLL_S, run, run_logged, succeeds
 
 NAME = "videofleet"
 NODE = f"{NAME}-control-plane"
 CONFIG = Path(__file__).resolve().parent.parent / "kind-config.yaml"
+API_TIMEOUT_S = 180.0
 
 
 def is_usable() -> bool:
@@ -50,7 +52,7 @@ class KindBackend:
         return NAME in run(["kind", "get", "clusters"]).split()
 
     def up(self) -> None:
-        """Create the cluster where it is missing, and advertise its GPUs."""
+        """Create the cluster where it is missing, start it where it has stopped, and advertise its GPUs."""
         if not is_usable():
             raise LocalClusterError(
                 "VIDEOFLEET_CLUSTER=kind needs kind on PATH and a Docker daemon that answers `docker info`"
@@ -59,7 +61,9 @@ class KindBackend:
         with exclusive(self._layout.cache / "locks" / "kind.lock", "change the cluster"):
             if not self._exists():
                 self._create()
+            self._start_what_stopped()
             run(["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", str(self._kubeconfig)])
+            self._await_api_server()
             self._advertise_gpus()
 
     def _create(self) -> None:
@@ -70,6 +74,29 @@ class KindBackend:
                 run_logged(argv, log, current)
         except LocalClusterError as error:
             raise LocalClusterError(f"{error}\n{why_not_created(log.read_text(errors='replace'))}") from error
+
+    def _stopped_nodes(self) -> list[str]:
+        nodes = run(["kind", "get", "nodes", "--name", NAME]).split()
+        running = run(["docker", "ps", "--format", "{{.Names}}"]).split()
+        return [node for node in nodes if node not in running]
+
+    def _start_what_stopped(self) -> None:
+        """kind starts no node again after the machine or Docker was stopped."""
+        stopped = self._stopped_nodes()
+        if stopped:
+            say(f"starting {', '.join(stopped)} again")
+            run(["docker", "start", *stopped])
+
+    def _await_api_server(self) -> None:
+        ready = [str(self.tool("kubectl")), "--kubeconfig", str(self._kubeconfig), "get", "--raw", "/readyz"]
+        if succeeds(ready):
+            return
+        with step("API server (usually 15 s)") as current:
+            while not succeeds(ready):
+                if current.elapsed() > API_TIMEOUT_S:
+                    raise LocalClusterError(f"it does not answer: see `docker logs {NODE}`, or `down` and `up`")
+                current.tick()
+                time.sleep(POLL_S)
 
     def _kubectl(self, *words: str) -> str:
         return run([str(self.tool("kubectl")), "--kubeconfig", str(self._kubeconfig), *words])
@@ -91,6 +118,8 @@ class KindBackend:
         """What kubectl says of the node."""
         if not self._exists():
             return "no kind cluster named videofleet; create it with: python3 -m localcluster up", False
+        if stopped := self._stopped_nodes():
+            return f"{', '.join(stopped)} is stopped; start it again with: python3 -m localcluster up", False
         said = self._kubectl("get", "nodes", "--no-headers")
         return said, " Ready " in said
 

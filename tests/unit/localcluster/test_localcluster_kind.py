@@ -50,3 +50,18 @@ main.main
 def test_the_kubelet_of_kind_starts_on_both_versions_of_control_groups() -> None:
     patches = [yaml.safe_load(patch) for patch in yaml.safe_load(CONFIG.read_text())["kubeadmConfigPatches"]]
     assert {"kind": "KubeletConfiguration", "failCgroupV1": False} in patches
+
+
+def test_a_node_that_has_stopped_is_told_by_status(backend: KindBackend, tmp_path: Path) -> None:
+    """As after a restart of the machine: kind still knows the node, Docker does not run it."""
+    answers = {
+        "kind": 'if [ "$2" = nodes ]; then echo videofleet-control-plane; else echo videofleet; fi',
+        "docker": "echo another-container",
+    }
+    for program, answer in answers.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / program).chmod(0o755)
+    assert backend.status() == (
+        "videofleet-control-plane is stopped; start it again with: python3 -m localcluster up",
+        False,
+    )
