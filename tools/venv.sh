@@ -6,10 +6,10 @@ folder=$1 lock=$2
 missing() { ! dpkg -s "$1" >/dev/null 2>&1; }
 
 # The camera simulator runs with the system's Python and GStreamer; fault plans give an operator another clock; tests of
-# MQTT have a broker.
+# MQTT have a broker; the kernel for GPUs is compiled for the processor to be tested.
 wanted=()
 for package in python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-    gstreamer1.0-plugins-bad faketime mosquitto; do
+    gstreamer1.0-plugins-bad faketime mosquitto g++; do
     if missing "$package"; then wanted+=("$package"); fi
 done
 if ! python3 -c 'import ensurepip' 2>/dev/null; then wanted+=(python3-venv); fi

@@ -17,7 +17,7 @@ _OPSET = 17
 def _save(
     folder: Path, nodes: Sequence[Any], outputs: Mapping[str, Any], weights: Sequence[Any], **input_: Any
 ) -> Path:
-    kind = TensorProto.UINT8 if input_["type"] == "uint8" else TensorProto.FLOAT
+    kind = {"uint8": TensorProto.UINT8, "float16": TensorProto.FLOAT16}.get(input_["type"], TensorProto.FLOAT)
     sides = [3, input_["height"], input_["width"]]
     shape = ["n", *(sides if input_["layout"] == "NCHW" else [*sides[1:], 3])]
     graph = helper.make_graph(

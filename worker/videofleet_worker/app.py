@@ -107,6 +107,7 @@ def _supervisor(
         dialer=Dialer(Reach(settings.source_policy, cluster_addresses(os.environ))),
         attended=lambda: supervisor.hub.operators > 0,
         ways=ways,
+        station=inference.station,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
     return supervisor

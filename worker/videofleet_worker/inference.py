@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from av.codec.hwaccel import HWAccel
+
 from videofleet_worker.config import Settings
+from videofleet_worker.device.choosing import open_device
+from videofleet_worker.device.device import Device
 from videofleet_worker.models.cpus import count_usable_cpus
 from videofleet_worker.models.engines import Engines
-from videofleet_worker.models.providers import ProviderChoice, ProviderFacts, choose, probe
+from videofleet_worker.models.providers import ProviderChoice, ProviderFacts, choose, engine_builder, probe
 from videofleet_worker.models.registry import BUILTIN_FOLDER, DEFAULT_MODELS, ModelRegistry, check_digests
 from videofleet_worker.models.session import SessionLimits, open_session
+from videofleet_worker.sources.ondevice import DecodeStation
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,25 @@ class Inference:
     engines: Engines
     wanted: ProviderChoice
     facts: ProviderFacts
+    device: Device | None = None
+    """Where pictures are prepared; None: in the processor's memory."""
 
     @property
     def provider(self) -> ProviderChoice:
         """The weakest that any open model ended up with."""
         return _weakest(self.engines.choices, self.wanted)
+
+    @property
+    def station(self) -> DecodeStation | None:
+        """Where streams are decoded whose frames stay on the GPU; None where a model needs them elsewhere."""
+        if self.device is None or self.provider.name == "cpu":
+            return None
+        # In the context that models run in, and with no way back to the processor: a stranger's stream is decoded
+        # there in confined children alone.
+        accelerator = HWAccel(
+            self.device.kind, str(self.device.number), allow_software_fallback=False, is_hw_owned=True
+        )
+        return DecodeStation(self.device, accelerator)
 
     async def close(self) -> None:
         """End every engine."""
@@ -45,11 +64,14 @@ async def start_inference(settings: Settings) -> Inference:
     check_digests(registry, settings.model_digests)
     facts = await asyncio.to_thread(probe)
     choice = choose(settings.execution_provider, facts)
-    limits = SessionLimits(count_usable_cpus(), cache_folder=_cache(settings.scratch))
+    device = await asyncio.to_thread(open_device, choice)
+    limits = SessionLimits(
+        count_usable_cpus(), cache_folder=_cache(settings.scratch), builder=engine_builder(facts), device=device
+    )
     engines = Engines(registry, partial(open_session, choice=choice, limits=limits))
     brought = [name for name, model in registry.items() if BUILTIN_FOLDER not in model.folder.parents]
     await engines.open((DEFAULT_MODELS["detect"], *brought))
-    return Inference(registry, engines, choice, facts)
+    return Inference(registry, engines, choice, facts, device)
 
 
 def _cache(scratch: Path) -> Path:

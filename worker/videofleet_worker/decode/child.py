@@ -16,6 +16,7 @@ from videofleet_worker.decode.network import STREAMED, Network
 from videofleet_worker.decode.opening import open_source
 from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.decode.serving import Serving
+from videofleet_worker.decode.shelf import RingShelf
 from videofleet_worker.decode.testing import open_synthetic
 from videofleet_worker.sources.errors import SourceError
 
@@ -48,9 +49,11 @@ def run_child(sock: socket.socket, server_pid: int) -> int:
 def _serve(channel: ParentChannel) -> None:
     request, dialling = channel.receive_request()
     footage = _open(request, _confined(request, dialling))
-    serving = Serving(request, footage, channel)
+    shelf = RingShelf(request, channel)
+    serving = Serving(request, footage, channel, shelf)
     channel.send(serving.info)
-    serving.run()
+    handed = footage.for_parent(request, channel) if isinstance(footage, ContainerFootage) else None
+    (handed or serving).run()
 
 
 def _open(request: OpenRequest, network: Network) -> Footage:

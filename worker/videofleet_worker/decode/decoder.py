@@ -2,13 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
 
 import av.error
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from videofleet_worker.decode.numbering import FrameNumbers
 from videofleet_worker.decode.packets import VideoPacket, raw_seconds
+
+
+class PacketStream(Protocol):
+    """What decodes a stream's packets, and by what their stamps count."""
+
+    @property
+    def codec_context(self) -> VideoCodecContext: ...
+
+    @property
+    def time_base(self) -> Fraction | None: ...
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,7 @@ class Decoded:
 class Decoder:
     """Decodes every packet. The number of a frame counts what was demuxed, damaged and skipped packets included."""
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: PacketStream) -> None:
         self._stream = stream
         self._numbers = FrameNumbers()
         self._begun = False

@@ -9,18 +9,15 @@ from typing import Protocol
 import av.error
 from av.video.stream import VideoStream
 
-from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
-from videofleet_worker.decode.datagrams import DatagramStream
+from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
-from videofleet_worker.decode.failures import read_failure
-from videofleet_worker.decode.messages import DropCause, Opened
+from videofleet_worker.decode.ending import SourceEnd
+from videofleet_worker.decode.handover import PacketServing, Peeked, fits_the_parent
+from videofleet_worker.decode.messages import DropCause, Opened, OpenRequest
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import LivePackets, RecordedPackets, VideoPacket
-from videofleet_worker.decode.truncation import Truncation
 from videofleet_worker.decode.upright import Upright
-from videofleet_worker.decode.webinput import WebInput
-from videofleet_worker.sources.errors import SourceError
 
 
 @dataclass
@@ -68,19 +65,25 @@ class ContainerFootage:
         self.stream: VideoStream | None = source.stream
         self._source = source
         self._clock = ArrivalClock()
-        self._packets = LivePackets(source, self._clock) if source.info.live else RecordedPackets(source)
+        self._packets = Peeked(LivePackets(source, self._clock) if source.info.live else RecordedPackets(source))
         self._decoder = (KeyframeDecoder if keyframes_only else Decoder)(source.stream)
         self._upright = Upright(rotation)
-        self._truncation = Truncation(source)
+        self._end = SourceEnd(source)
         self._seen_any = False
+
+    def for_parent(self, request: OpenRequest, channel: ParentChannel) -> PacketServing | None:
+        """What hands the packets to the parent instead, where it wants and can decode them. Before `frames`."""
+        if not fits_the_parent(request, self._source, self._packets, channel):
+            return None
+        return PacketServing(request, self._source, self._packets, self._clock, channel)
 
     def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
         """See Footage."""
         try:
             yield from self._decode(on_packet)
         except av.error.FFmpegError as error:
-            raise read_failure(error, self._position()) from None
-        self._check_end()
+            raise self._end.failure(error, self._decoder.next_index) from None
+        self._end.check(self._decoder.next_index, seen_any=self._seen_any)
 
     def taken_at(self, decoded: Decoded) -> float:
         """See Footage."""
@@ -100,7 +103,7 @@ class ContainerFootage:
                 self._decoder.skip(arrived.skipped)
                 self.tally.dropped["stale"] += arrived.skipped
             self.tally.received += 1
-            self._truncation.note(arrived.packet)
+            self._end.note(arrived.packet)
             on_packet(arrived.packet)
             for decoded in self._decoder.decode(arrived.packet):
                 yield from self._seen(decoded, arrived.arrival)
@@ -117,27 +120,3 @@ class ContainerFootage:
     def _count_errors(self) -> None:
         self.tally.dropped["decode_error"] += self._decoder.errors
         self._decoder.errors = 0
-
-    def _position(self) -> str:
-        return self._truncation.position(self._decoder.next_index)
-
-    def _check_end(self) -> None:
-        if self._source.reader is not None:
-            self._check_reader(self._source.reader)
-        if self.info.live:
-            raise SourceError(ErrorCode.NETWORK, "the camera ended the stream")
-        if not self._seen_any:
-            self._report_nothing_decoded()
-        self._truncation.check(self._decoder.next_index)
-
-    def _check_reader(self, reader: WebInput | DatagramStream) -> None:
-        """A live source goes on after what was lost; of a recorded one nothing may be missing."""
-        failure = reader.last if self.info.live else reader.first
-        if failure is not None:
-            raise SourceError(failure.code, f"{failure.message} {self._position()}")
-
-    def _report_nothing_decoded(self) -> None:
-        packets = self._truncation.packets
-        if packets:
-            raise SourceError(ErrorCode.CODEC, f"none of the {packets} pictures of the source could be decoded")
-        raise SourceError(ErrorCode.EMPTY, "the source ended without a picture")

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from videofleet_worker.decode.ring import Plane, SlotViews
+from videofleet_worker.decode.ring import Plane
+from videofleet_worker.device.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -23,25 +24,56 @@ class FrameHeader:
     masks: int = 0
 
 
+class Views(Protocol):
+    """Where the pixels of a frame are."""
+
+    @property
+    def planes(self) -> tuple[Plane, Plane, Plane]: ...
+
+    @property
+    def tensor(self) -> Plane | None: ...
+
+    @property
+    def picture(self) -> Picture | None: ...
+
+
 class Frame:
-    """A frame in shared memory. Its arrays are valid until `release()`, which gives the slot back to the decoder.
+    """A frame in memory that is used again: its arrays are valid until `release()`, which gives the slot back to the
+    decoder.
 
     index: number of the frame in the source, counted over all frames decoded, never decreasing, over reconnects too.
     pts: seconds since the first frame of the run. capture_time: Unix time.
-    tensor: uint8 [3, height, width] RGB, the whole picture stretched to the size of the model.
-    planes: Y [H, W], U and V [H/2, W/2] (rounded up), uint8, at full resolution.
+    tensor: uint8 [3, height, width] RGB, the whole picture stretched to the size of the model; None where it is not
+    made, as for a frame on a device.
+    planes: Y [H, W], U and V [H/2, W/2] (rounded up), uint8, at full resolution; those of a frame on a device are
+    copied from there when they are first asked for.
+    picture: the frame on its device; None for one in the processor's memory.
     full_range: whether the planes use 0 to 255 (JPEG) instead of 16 to 235 (broadcast).
     masks: the number of the privacy masks that are burnt into planes and tensor; it rises with every change of them.
     """
 
-    __slots__ = ("_lock", "_on_release", "header", "planes", "tensor")
+    __slots__ = ("_lock", "_on_release", "_views", "header")
 
-    def __init__(self, header: FrameHeader, views: SlotViews, on_release: Callable[[], None]) -> None:
+    def __init__(self, header: FrameHeader, views: Views, on_release: Callable[[], None]) -> None:
         self.header = header
-        self.tensor: Plane = views.tensor
-        self.planes: tuple[Plane, Plane, Plane] = (views.y, views.u, views.v)
+        self._views = views
         self._on_release: Callable[[], None] | None = on_release
         self._lock = threading.Lock()
+
+    @property
+    def tensor(self) -> Plane | None:
+        """The whole picture at the model's size."""
+        return self._views.tensor
+
+    @property
+    def planes(self) -> tuple[Plane, Plane, Plane]:
+        """The picture at full resolution."""
+        return self._views.planes
+
+    @property
+    def picture(self) -> Picture | None:
+        """The picture on its device."""
+        return self._views.picture
 
     @property
     def index(self) -> int:

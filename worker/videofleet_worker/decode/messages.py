@@ -19,6 +19,7 @@ MAX_PIECE = 16 * 2**20
 
 _Count = Annotated[int, Field(ge=0, le=2**53)]
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+_Stamp = Annotated[int, Field(ge=-(2**62), le=2**62)]
 _Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
@@ -34,6 +35,9 @@ class UseMasks(Message):
     type: Literal["masks"] = "masks"
     number: _Count
     masks: Annotated[list[Mask], Field(max_length=MAX_MASKS)]
+
+
+Codec = Annotated[str, Field(max_length=64)]
 
 
 class OpenRequest(Message):
@@ -64,6 +68,8 @@ class OpenRequest(Message):
     verify_tls: bool
     ca_file: str | None
     masks: UseMasks = UseMasks(number=0, masks=[])
+    packets: list[Codec] = Field(default_factory=list)
+    """Codecs of which the parent wants packets instead of frames: it decodes them on its GPU."""
 
 
 class SlotFree(Message):
@@ -81,7 +87,14 @@ class WatchDirect(Message):
     number: _Count
 
 
-ParentMessage = Annotated[SlotFree | UseMasks | WatchDirect, Field(discriminator="type")]
+class PacketsTaken(Message):
+    """Parent to child: so many more packets, the oldest, have been used."""
+
+    type: Literal["taken"] = "taken"
+    count: int
+
+
+ParentMessage = Annotated[SlotFree | UseMasks | WatchDirect | PacketsTaken, Field(discriminator="type")]
 _PARENT_MESSAGES: TypeAdapter[ParentMessage] = TypeAdapter(ParentMessage)
 
 
@@ -143,6 +156,32 @@ class DirectPiece(Message):
     keyframe: bool
 
 
+class HandOver(Message):
+    """Child to parent, with the memfd attached: packets follow instead of frames. `extradata` is in hex, `time_base` a
+    fraction of a second."""
+
+    type: Literal["handover"] = "handover"
+    codec: Codec
+    extradata: Annotated[str, Field(max_length=32_768, pattern=r"^([0-9a-f]{2})*$")]
+    width: _Side
+    height: _Side
+    time_base: tuple[Annotated[int, Field(ge=1, le=2**31)], Annotated[int, Field(ge=1, le=2**31)]]
+
+
+class PacketReady(Message):
+    """Child to parent: a packet lies in the memory for packets. Stamps count by the time base, `arrival` is monotonic
+    time, that of a live source cleaned of what it waited; so many packets before it were thrown away."""
+
+    type: Literal["packet"] = "packet"
+    start: _Count
+    size: Annotated[int, Field(ge=1, le=2**31)]
+    pts: _Stamp | None
+    dts: _Stamp | None
+    keyframe: bool
+    arrival: _Seconds
+    skipped: _Count
+
+
 class Progress(Message):
     """Child to parent: what happened since the last one of these."""
 
@@ -167,7 +206,7 @@ class Failed(Message):
 
 
 ChildMessage = Annotated[
-    Opened | RingReady | FrameReady | DirectBegins | DirectPiece | Progress | Ended | Failed,
+    Opened | RingReady | FrameReady | HandOver | PacketReady | DirectBegins | DirectPiece | Progress | Ended | Failed,
     Field(discriminator="type"),
 ]
 

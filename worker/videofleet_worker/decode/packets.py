@@ -5,7 +5,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol
 
 import av.error
 from av.packet import Packet
@@ -41,6 +42,16 @@ class Arrived:
     packet: VideoPacket
     arrival: float
     skipped: int = 0
+
+
+class Packets(Protocol):
+    """The packets of a source; None where none came for a moment."""
+
+    def __iter__(self) -> Iterator[Arrived | None]: ...
+
+    def stop(self) -> bool:
+        """End reading; whether nobody uses the container any more."""
+        ...
 
 
 class RecordedPackets:
@@ -187,7 +198,14 @@ class Backlog:
         self._skipped += newest
 
 
-def raw_seconds(pts: int | None, stream: VideoStream) -> float | None:
+class Timed(Protocol):
+    """What has stamps."""
+
+    @property
+    def time_base(self) -> Fraction | None: ...
+
+
+def raw_seconds(pts: int | None, stream: Timed) -> float | None:
     """A timestamp of the stream in seconds."""
     if pts is None or stream.time_base is None:
         return None

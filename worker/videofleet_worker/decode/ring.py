@@ -13,7 +13,7 @@ Plane = NDArray[np.uint8]
 MAX_SIDE = 8192
 MAX_SLOTS = 64
 _PAGE = 4096
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,12 @@ class SlotViews:
     u: Plane
     v: Plane
     tensor: Plane
+    picture: None = None
+
+    @property
+    def planes(self) -> tuple[Plane, Plane, Plane]:
+        """Y, U and V."""
+        return self.y, self.u, self.v
 
 
 class RingWriter:
@@ -95,7 +101,7 @@ class RingWriter:
         self.layout = layout
         self.fd = os.memfd_create("videofleet-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, layout.total_bytes)
-        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, SEALS)
         self._memory = np.frombuffer(mmap.mmap(self.fd, layout.total_bytes), dtype=np.uint8)
         self._free = set(range(layout.slots))
 
@@ -127,8 +133,9 @@ class RingReader:
         """Takes `fd` over. Raises ValueError when the descriptor is not a sealed memfd of exactly the right size."""
         self.number = number
         self.layout = layout
+        self.width, self.height = layout.width, layout.height
         try:
-            self._memory = np.frombuffer(_map_sealed(fd, layout.total_bytes), dtype=np.uint8)
+            self._memory = np.frombuffer(map_sealed(fd, layout.total_bytes), dtype=np.uint8)
         finally:
             os.close(fd)
         self._taken: set[int] = set()
@@ -151,13 +158,13 @@ class RingReader:
         self._taken.discard(slot)
 
 
-def _map_sealed(fd: int, size: int) -> mmap.mmap:
+def map_sealed(fd: int, size: int) -> mmap.mmap:
     """Without the seals the child could shrink the file, and reading it would kill the parent with SIGBUS."""
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
     except OSError as error:
         raise ValueError("the frame memory is not a memfd") from error
-    if seals & _SEALS != _SEALS:
+    if seals & SEALS != SEALS:
         raise ValueError("the size of the frame memory is not sealed")
     actual = os.fstat(fd).st_size
     if actual != size:

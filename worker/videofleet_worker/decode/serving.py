@@ -2,29 +2,31 @@
 
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from av.video.frame import VideoFrame
 
 from videofleet_api.codes import ErrorCode
-from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.footage import Footage
 from videofleet_worker.decode.messages import (
     Ended,
     FrameReady,
+    Message,
     Opened,
     OpenRequest,
+    PacketsTaken,
     ParentMessage,
     Progress,
-    RingReady,
+    SlotFree,
     UseMasks,
     WatchDirect,
 )
 from videofleet_worker.decode.part import Part
-from videofleet_worker.decode.picture import PictureWriter, is_full_range
-from videofleet_worker.decode.ring import RingLayout, RingWriter
+from videofleet_worker.decode.picture import is_full_range
 from videofleet_worker.decode.sampling import Sampler, Sampling
+from videofleet_worker.decode.shelf import Shelf
 from videofleet_worker.decode.timeline import Timeline
 from videofleet_worker.sources.errors import SourceError
 
@@ -34,10 +36,26 @@ _REPORT_EVERY = 0.25
 _USUAL_PERIOD = 1 / 25
 
 
-class Serving:
-    """Takes the frames of one open source and hands the wanted ones to the parent."""
+class Channel(Protocol):
+    """The way to those who want the frames. Each call raises ParentGone when nobody does any more."""
 
-    def __init__(self, request: OpenRequest, footage: Footage, channel: ParentChannel) -> None:
+    def send(self, message: Message, fd: int | None = None) -> None:
+        """Say something, with a descriptor attached when one is given."""
+        ...
+
+    def wait(self) -> ParentMessage:
+        """Wait until something is said."""
+        ...
+
+    def poll(self) -> list[ParentMessage]:
+        """What was said since the last call."""
+        ...
+
+
+class Serving:
+    """Takes the frames of one open source and hands on the wanted ones."""
+
+    def __init__(self, request: OpenRequest, footage: Footage, channel: Channel, shelf: Shelf) -> None:
         self._request = request
         self._footage = footage
         self._channel = channel
@@ -47,11 +65,9 @@ class Serving:
         if self._part is not None and self._live:
             raise SourceError(ErrorCode.BAD_PARAMETER, "range is for recorded sources, and this one is live")
         self._sampler = Sampler(Sampling(request.sampling_mode, request.sampling_value))
-        self._picture = PictureWriter(request.model_width, request.model_height)
         self._direct = DirectView(footage.stream, channel.send)
+        self._shelf = shelf
         self._use(request.masks)
-        self._ring: RingWriter | None = None
-        self._rings = 0
         self._over = False
         self._sent = 0
         self._decoded = 0
@@ -122,16 +138,15 @@ class Serving:
         return resume is not None and index <= resume
 
     def _hand_over(self, decoded: Decoded, pts: float, taken: float) -> None:
-        ring = self._ring_for(decoded.frame)
-        slot = self._slot(ring)
+        slot = self._slot(decoded.frame)
         if slot is None:
             self._dropped["no_slot"] += 1
             return
-        self._picture.write(decoded.frame, ring.views(slot))
+        self._shelf.write(decoded.frame, slot)
         self._sent += 1
         self._channel.send(
             FrameReady(
-                ring=ring.number,
+                ring=self._shelf.number,
                 slot=slot,
                 index=decoded.index,
                 pts=pts,
@@ -143,45 +158,30 @@ class Serving:
             )
         )
 
-    def _ring_for(self, frame: VideoFrame) -> RingWriter:
-        if self._ring is not None:
-            if self._ring.layout.shows(frame.width, frame.height):
-                return self._ring
-            self._ring.close()
-        try:
-            layout = RingLayout(
-                frame.width, frame.height, self._request.model_width, self._request.model_height, self._request.slots
-            )
-        except ValueError as error:
-            raise SourceError(ErrorCode.UNSUPPORTED, f"pictures of {frame.width}x{frame.height}: {error}") from error
-        self._ring = RingWriter(self._rings, layout)
-        self._rings += 1
-        self._channel.send(
-            RingReady(number=self._ring.number, width=frame.width, height=frame.height), fd=self._ring.fd
-        )
-        return self._ring
-
-    def _slot(self, ring: RingWriter) -> int | None:
+    def _slot(self, frame: VideoFrame) -> int | None:
         """Recorded sources wait for a slot: nothing of a file is lost, however slow its consumer is."""
-        slot = ring.acquire()
+        slot = self._shelf.slot(frame)
         while slot is None and not self._live:
             self._report()
             self._obey(self._channel.wait())
-            slot = ring.acquire()
+            slot = self._shelf.slot(frame)
         return slot
 
     def _obey(self, message: ParentMessage) -> None:
-        if isinstance(message, UseMasks):
-            self._use(message)
-        elif isinstance(message, WatchDirect):
-            self._direct.watch(message.number)
-        # What is said of an earlier ring has no meaning any more.
-        elif self._ring is not None and message.ring == self._ring.number:
-            self._ring.release(message.slot)
+        match message:
+            case UseMasks():
+                self._use(message)
+            case SlotFree():
+                self._shelf.free(message.ring, message.slot)
+            case WatchDirect():
+                self._direct.watch(message.number)
+            case PacketsTaken():
+                # Said to what hands over packets.
+                pass
 
     def _use(self, masks: UseMasks) -> None:
         self._masks = masks.number
-        self._picture.use(masks.masks)
+        self._shelf.use(masks)
         self._direct.mask(masked=bool(masks.masks))
 
     def _report(self) -> None:

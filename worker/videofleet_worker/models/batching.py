@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from videofleet_worker.models.batch_size import BatchLimits, BatchSizes, allowed, observe, start
 from videofleet_worker.models.pending import PendingQueue
-from videofleet_worker.models.runner import Images
+from videofleet_worker.models.runner import Batch, Image, stack
 
 Query = TypeVar("Query")
 Query_contra = TypeVar("Query_contra", contravariant=True)
@@ -39,7 +39,10 @@ class BatchModel(Protocol[Query_contra, Answer_co]):
     @property
     def largest_batch(self) -> int | None: ...
 
-    def answer(self, batch: Images, queries: Sequence[Query_contra]) -> Sequence[Answer_co]: ...
+    @property
+    def on_device(self) -> bool: ...
+
+    def answer(self, batch: Batch, queries: Sequence[Query_contra]) -> Sequence[Answer_co]: ...
 
 
 @dataclass
@@ -62,7 +65,7 @@ class EngineCounters:
 @dataclass(eq=False)
 class _Request(Generic[Query, Answer]):
     stream: Hashable
-    image: Images
+    image: Image
     query: Query
     arrived: float
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -73,8 +76,8 @@ class _Request(Generic[Query, Answer]):
 
     @property
     def shape(self) -> Hashable:
-        """Only images of one shape go into a batch."""
-        return self.image.shape
+        """Only images of one kind and shape go into a batch."""
+        return type(self.image), self.image.shape
 
     def resolve(self, result: Answer | Exception) -> None:
         """Hand the result to the coroutine that waits for it, from another thread."""
@@ -121,11 +124,16 @@ class InferenceEngine(Generic[Query, Answer]):
         self._thread.start()
 
     @property
+    def on_device(self) -> bool:
+        """Whether the model takes pictures that lie on its device."""
+        return self._model.on_device
+
+    @property
     def waiting(self) -> int:
         """Images that wait for their batch now."""
         return len(self._pending)
 
-    async def ask(self, stream: Hashable, image: Images, query: Query) -> Answer:
+    async def ask(self, stream: Hashable, image: Image, query: Query) -> Answer:
         """What the model says about one image [3, height, width] of a stream. A batch has one image a stream.
 
         The image must not change until the answer is there. Raises ValueError for an image that does not fit the
@@ -178,7 +186,9 @@ class InferenceEngine(Generic[Query, Answer]):
         began = self._clock()
         results: Sequence[Answer | Exception]
         try:
-            results = self._model.answer(_stack(batch), [request.query for request in batch])
+            results = self._model.answer(
+                stack([request.image for request in batch]), [request.query for request in batch]
+            )
         except Exception as error:  # noqa: BLE001 - whatever the session raises belongs to those who wait for it
             self.counters.failed_batches += 1
             results = [_failure(error) for _ in batch]
@@ -197,11 +207,6 @@ class InferenceEngine(Generic[Query, Answer]):
         self.sizes = observe(self.sizes, self._limits, len(batch), seconds, streams)
 
 
-def _stack(batch: Sequence[_Request[Any, Any]]) -> Images:
-    # One image needs no copy: the session reads it where it lies.
-    return batch[0].image[None] if len(batch) == 1 else np.stack([request.image for request in batch])
-
-
 def _failure(error: Exception) -> InferenceError:
     """A new exception for each caller: one shared by several would gather all their tracebacks."""
     failure = InferenceError(f"the model's session failed: {error}")
@@ -209,7 +214,8 @@ def _failure(error: Exception) -> InferenceError:
     return failure
 
 
-def _check_image(image: Images, shapes: tuple[tuple[int, int, int], ...]) -> None:
-    if image.shape not in shapes or image.dtype != np.uint8:
+def _check_image(image: Image, shapes: tuple[tuple[int, int, int], ...]) -> None:
+    kind = image.dtype if isinstance(image, np.ndarray) else np.dtype(np.uint8)
+    if image.shape not in shapes or kind != np.uint8:
         wanted = " or ".join(str(list(shape)) for shape in shapes)
-        raise ValueError(f"the image is {image.dtype} {list(image.shape)}, and the model takes uint8 {wanted}")
+        raise ValueError(f"the image is {kind} {list(image.shape)}, and the model takes uint8 {wanted}")

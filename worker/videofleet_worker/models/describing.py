@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from videofleet_worker.models.detections import FloatArray
-from videofleet_worker.models.runner import Images, Runner
+from videofleet_worker.models.runner import Batch, Runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Guess:
 class Embedder(Runner):
     """A vector a picture: pictures of one thing have vectors that lie close together."""
 
-    def answer(self, batch: Images, queries: Sequence[None]) -> list[FloatArray]:
+    def answer(self, batch: Batch, queries: Sequence[None]) -> list[FloatArray]:
         """The vector [d] of each of [n, 3, height, width] images, as the model gives it."""
         return list(self.run(batch)["embedding"])
 
@@ -28,7 +28,7 @@ class Embedder(Runner):
 class Classifier(Runner):
     """The most likely label of a picture."""
 
-    def answer(self, batch: Images, queries: Sequence[None]) -> list[Guess]:
+    def answer(self, batch: Batch, queries: Sequence[None]) -> list[Guess]:
         """The label of each of [n, 3, height, width] images."""
         scores = self.run(batch)["scores"]
         if self.model.manifest.decoder == "classification-logits":
@@ -41,7 +41,7 @@ class Classifier(Runner):
 class TextReader(Runner):
     """The characters of a picture that shows one line of text."""
 
-    def answer(self, batch: Images, queries: Sequence[None]) -> list[Guess]:
+    def answer(self, batch: Batch, queries: Sequence[None]) -> list[Guess]:
         """The text in each of [n, 3, height, width] images; empty, of confidence 0, where there is none."""
         likely = self.run(batch)["characters"]
         return [self._line(places) for places in likely]

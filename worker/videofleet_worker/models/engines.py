@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import onnxruntime as ort
 
+from videofleet_worker.device.device import Device
 from videofleet_worker.models.batching import InferenceEngine
 from videofleet_worker.models.describing import Classifier, Embedder, Guess, TextReader
 from videofleet_worker.models.detections import DetectionQuery, Detections, FloatArray
@@ -17,7 +18,7 @@ from videofleet_worker.models.registry import Model, ModelRegistry
 from videofleet_worker.models.runner import Runner
 from videofleet_worker.models.session import OpenSession
 
-_RUNNERS: Mapping[Task, Callable[[Model, ort.InferenceSession], Runner]] = {
+_RUNNERS: Mapping[Task, Callable[[Model, ort.InferenceSession, Device | None], Runner]] = {
     "detection": Detector,
     "embedding": Embedder,
     "classification": Classifier,
@@ -60,7 +61,7 @@ class Engines:
             # ONNX Runtime's exceptions have no base class of their own.
             raise ModelDoesNotRunError(f"model {model.name} does not run: {error}") from error
         self._choices.append(opened.choice)
-        runner = _RUNNERS[model.manifest.task](model, opened.session)
+        runner = _RUNNERS[model.manifest.task](model, opened.session, opened.device)
         self._engines[model.name] = InferenceEngine(cast(Any, runner))
 
     def detector(self, name: str) -> InferenceEngine[DetectionQuery, Detections]:
@@ -74,6 +75,10 @@ class Engines:
     def guesser(self, name: str) -> InferenceEngine[None, Guess]:
         """The engine of an open model that classifies or reads text; KeyError for one that is not open."""
         return self._engines[name]
+
+    def on_device(self, name: str) -> bool:
+        """Whether an open model takes pictures that lie on its device."""
+        return self._engines[name].on_device
 
     def items(self) -> Iterator[tuple[str, InferenceEngine[Any, Any]]]:
         """The open engines by the names of their models."""

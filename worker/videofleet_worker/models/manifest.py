@@ -41,7 +41,7 @@ class ModelInput(_Part):
 
     name: Text
     layout: Literal["NCHW", "NHWC"]
-    type: Literal["uint8", "float32"]
+    type: Literal["uint8", "float16", "float32"]
     colour: Literal["RGB", "BGR"]
     fit: Literal["stretch", "letterbox", "corner"]
     width: Side
@@ -54,7 +54,7 @@ class ModelInput(_Part):
     @model_validator(mode="after")
     def _normalisation_fits(self) -> Self:
         if self.type == "uint8" and (self.mean or self.deviation):
-            raise ValueError("mean and deviation need type: float32; a model of uint8 takes pictures as they are")
+            raise ValueError("mean and deviation need a type of floats; a model of uint8 takes pictures as they are")
         if self.deviation is not None and 0 in self.deviation:
             raise ValueError("deviation: values are divided by it, so it must not be 0")
         larger = [size for size in self.smaller if size[0] > self.width or size[1] > self.height]

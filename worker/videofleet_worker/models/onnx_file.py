@@ -9,7 +9,7 @@ import onnxruntime as ort
 from videofleet_worker.models.layouts import Shape, fits, written
 from videofleet_worker.models.manifest import ModelFolderError, ModelInput, ModelManifest
 
-_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+_TYPES = {"uint8": "tensor(uint8)", "float16": "tensor(float16)", "float32": "tensor(float)"}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Which of ONNX Runtime's execution providers a worker uses, and why not the one it was asked for."""
 
+import ctypes
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -35,6 +36,8 @@ class ProviderFacts:
     offered: tuple[str, ...]
     gpus: tuple[Gpu, ...] = ()
     gpu_error: str | None = None
+    tensorrt: int | None = None
+    """The version of TensorRT's library as a number, 101200 for 10.12; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,23 @@ def _cpu(cause: str) -> ProviderChoice:
     return ProviderChoice(_CHAINS["cpu"], "cpu", (cause,))
 
 
+def engine_builder(facts: ProviderFacts) -> str:
+    """What TensorRT's engines depend on besides the model: its own version, and the GPU that they are measured on."""
+    return "-".join((f"trt{facts.tensorrt}", *(gpu.name for gpu in facts.gpus[:1])))
+
+
 def probe() -> ProviderFacts:
     """Look at this machine. Never fails: without a driver there is no GPU, and the facts say why."""
     gpus, error = _visible_gpus()
-    return ProviderFacts(tuple(ort.get_available_providers()), gpus, error)
+    return ProviderFacts(tuple(ort.get_available_providers()), gpus, error, _tensorrt_version() if gpus else None)
+
+
+def _tensorrt_version() -> int | None:
+    try:
+        library = ctypes.CDLL("libnvinfer.so.10")
+    except OSError:
+        return None
+    return int(library.getInferLibVersion())
 
 
 def _visible_gpus() -> tuple[tuple[Gpu, ...], str | None]:

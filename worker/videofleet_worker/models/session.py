@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from videofleet_worker.device.device import Device
 from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.models.onnx_file import answer_misfits
 from videofleet_worker.models.providers import CUDA, TENSORRT, ProviderChoice, step_down
@@ -18,22 +19,32 @@ _HINT = "are its libraries and the driver in this container?"
 
 @dataclass(frozen=True)
 class OpenSession:
-    """A session, and the provider that it really runs on."""
+    """A session, the provider that it really runs on, and the device whose pictures it takes, if any."""
 
     session: ort.InferenceSession
     choice: ProviderChoice
+    device: Device | None = None
 
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """What a session may use: threads on the CPU, images a batch on a GPU, a folder for TensorRT's built engines.
+    """What a session may use: threads on the CPU, images a batch on a GPU, a folder for TensorRT's built engines, and
+    the device that pictures lie on.
 
-    Without `cache_folder` TensorRT builds its engines anew at each start, which takes minutes.
+    Without `cache_folder` TensorRT builds its engines anew at each start, which takes minutes. An engine is of use only
+    to the `builder` that it was made with: TensorRT of one version, on one kind of GPU.
     """
 
     threads: int
     largest_batch: int = 32
     cache_folder: Path | None = None
+    builder: str = ""
+    device: Device | None = None
+
+    def device_for(self, choice: ProviderChoice) -> Device | None:
+        """The device whose pictures a session on this provider can read."""
+        fits = self.device is not None and (self.device.kind == "cuda") == (choice.name != "cpu")
+        return self.device if fits else None
 
 
 def open_session(model: Model, choice: ProviderChoice, limits: SessionLimits) -> OpenSession:
@@ -59,7 +70,7 @@ def open_session(model: Model, choice: ProviderChoice, limits: SessionLimits) ->
         choice = step_down(choice, problem)
     if wrong := answer_misfits(model.manifest, shapes):
         raise ModelFolderError(model.folder, "; ".join(wrong))
-    return OpenSession(session, choice)
+    return OpenSession(session, choice, limits.device_for(choice))
 
 
 def _open(model: Model, choice: ProviderChoice, limits: SessionLimits) -> ort.InferenceSession:
@@ -93,21 +104,36 @@ def provider_options(provider: str, model: Model, limits: SessionLimits) -> dict
 
 
 def _tensorrt_options(model: Model, limits: SessionLimits) -> dict[str, Any]:
-    wanted = model.manifest.input
-    largest = model.fixed_batch or limits.largest_batch
-
-    def shape(images: int, size: tuple[int, int]) -> str:
-        return f"{wanted.name}:{'x'.join(map(str, wanted.shape(images, size)))}"
-
-    # One profile for all batch sizes: without it each larger batch builds the engine again.
     options: dict[str, Any] = {
-        "trt_profile_min_shapes": shape(model.fixed_batch or 1, wanted.sizes[0]),
-        "trt_profile_opt_shapes": shape(largest, wanted.sizes[-1]),
-        "trt_profile_max_shapes": shape(largest, wanted.sizes[-1]),
+        f"trt_profile_{name}_shapes": shapes for name, shapes in _profiles(model, limits.largest_batch).items()
     }
     if limits.cache_folder is not None:
-        options |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(limits.cache_folder)}
+        folder = engine_folder(limits.cache_folder, model.digest, limits.builder)
+        folder.mkdir(parents=True, exist_ok=True)
+        options |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder)}
     return options
+
+
+def _profiles(model: Model, largest: int) -> dict[str, str]:
+    """The shapes that TensorRT builds for: the least, the best and the greatest of each profile. A shape outside all of
+    them would build the engine again; one far from the best of its profile is slow."""
+    wanted = model.manifest.input
+    bands = [(1, 1), (2, 8), (9, 32), (33, 128)] if model.fixed_batch is None else [(model.fixed_batch,) * 2]
+    bands = [(least, min(most, model.fixed_batch or largest)) for least, most in bands]
+
+    def told(images: int, size: tuple[int, int]) -> str:
+        return f"{wanted.name}:{'x'.join(map(str, wanted.shape(images, size)))}"
+
+    # The same input named again begins another profile.
+    low = ",".join(told(least, wanted.sizes[0]) for least, most in bands if least <= most)
+    high = ",".join(told(most, wanted.sizes[-1]) for least, most in bands if least <= most)
+    return {"min": low, "opt": high, "max": high}
+
+
+def engine_folder(cache: Path, digest: str, builder: str) -> Path:
+    """Where the engines of a model lie: by its digest, and by what built them."""
+    made_with = re.sub(r"[^A-Za-z0-9.]+", "-", builder).strip("-") or "unknown"
+    return cache / f"{digest.removeprefix('sha256:')[:16]}-{made_with}"
 
 
 def _first_line(error: Exception) -> str:

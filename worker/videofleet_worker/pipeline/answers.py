@@ -78,10 +78,10 @@ async def _ask(shop: Workshop, frame: Frame, plan: Plan, one: Inference) -> Dete
     """What a model finds in the whole frame; boxes as shares of it."""
     engine = shop.engines.detector(one.model.name)
     stream = shop.uid, one.key
-    if plan.takes_tensor(one.model):
+    if frame.tensor is not None and plan.takes_tensor(one.model):
         return await engine.ask(stream, frame.tensor, one.query)
     whole = (0.0, 0.0, float(frame.width), float(frame.height))
-    (crop,) = await shop.cut(frame, [whole], one.model.manifest.input)
+    (crop,) = await shop.cut(frame, [whole], one.model)
     if crop is None:
         return Detections.none()
     found = await engine.ask(stream, crop.image, one.query)

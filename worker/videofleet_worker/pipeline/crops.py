@@ -5,45 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from videofleet_worker.models.detections import FloatArray
+from videofleet_worker.device.picture import ModelPicture, Picture
+from videofleet_worker.device.placement import Box, Placement, Size, place
 from videofleet_worker.models.manifest import ModelInput
+from videofleet_worker.models.runner import Image as ModelImage
 from videofleet_worker.models.runner import Images
 from videofleet_worker.outputs.jpeg import Planes, full_range_copy
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom in pixels of the frame."""
-Size = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a part of a frame lies in a model's image of `size`: its corner, and pixels of the image a pixel."""
-
-    region: Box
-    size: Size
-    left: int
-    top: int
-    across: float
-    down: float
-
-    def in_frame(self, boxes: FloatArray) -> FloatArray:
-        """Boxes [n, 4] in shares of the model's image as pixels of the frame, cut at the edges of the part."""
-        width, height = self.size
-        x = np.clip(self.region[0] + (boxes[:, 0::2] * width - self.left) / self.across, self.region[0], self.region[2])
-        y = np.clip(self.region[1] + (boxes[:, 1::2] * height - self.top) / self.down, self.region[1], self.region[3])
-        placed: FloatArray = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1).astype(np.float32)
-        return placed
-
-    def in_shares(self, boxes: FloatArray, width: int, height: int) -> FloatArray:
-        """The same as shares of a frame of this size."""
-        return self.in_frame(boxes) * np.array([1 / width, 1 / height] * 2, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A part of a frame as a model takes it: RGB [3, height, width], and where it comes from."""
+    """A part of a frame as a model takes it, and where it comes from."""
 
-    image: Images
+    image: ModelImage
     placement: Placement
 
 
@@ -53,13 +27,10 @@ def cut(planes: Planes, region: Box, wanted: ModelInput, *, full_range: bool) ->
     `full_range`: whether the planes use all values from 0 to 255.
     """
     height, width = planes[0].shape
-    left, top = max(region[0], 0.0), max(region[1], 0.0)
-    right, bottom = min(region[2], float(width)), min(region[3], float(height))
-    if right - left < 1 or bottom - top < 1:
+    placement = place(region, width, height, wanted)
+    if placement is None:
         return None
-    placement = _place((left, top, right, bottom), wanted)
-    across, down = placement.across, placement.down
-    inner = max(1, round((right - left) * across)), max(1, round((bottom - top) * down))
+    inner = placement.inner
     picture = _scaled(planes, placement.region, inner, full_range=full_range)
     if inner == placement.size:
         return Crop(np.ascontiguousarray(picture), placement)
@@ -68,22 +39,10 @@ def cut(planes: Planes, region: Box, wanted: ModelInput, *, full_range: bool) ->
     return Crop(image, placement)
 
 
-def _place(region: Box, wanted: ModelInput) -> Placement:
-    """The smallest size of the model that shrinks the region no more than the largest would; and where in it."""
-    width, height = region[2] - region[0], region[3] - region[1]
-
-    def scale_at(size: Size) -> float:
-        return min(1.0, size[0] / width, size[1] / height)
-
-    size = next(one for one in wanted.sizes if scale_at(one) >= scale_at(wanted.sizes[-1]))
-    across, down = size[0] / width, size[1] / height
-    if wanted.fit == "stretch":
-        return Placement(region, size, 0, 0, across, down)
-    scale = min(across, down)
-    left, top = (size[0] - round(width * scale)) // 2, (size[1] - round(height * scale)) // 2
-    if wanted.fit == "corner":
-        left = top = 0
-    return Placement(region, size, left, top, scale, scale)
+def cut_on_device(picture: Picture, region: Box, wanted: ModelInput) -> Crop | None:
+    """As `cut`, of a picture that lies on a device and stays there: it is scaled with the batch that it is in."""
+    placement = place(region, picture.width, picture.height, wanted)
+    return None if placement is None else Crop(ModelPicture(picture, placement), placement)
 
 
 def _scaled(planes: Planes, region: Box, size: Size, *, full_range: bool) -> Images:

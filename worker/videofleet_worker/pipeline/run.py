@@ -228,6 +228,7 @@ class StreamRun:
             dialer=self._tools.dialer,
             file_roots=self._tools.media,
             memory_limit=self._tools.decoder_memory,
+            station=self._tools.station,
         )
         self._reporter.opening()
         try:

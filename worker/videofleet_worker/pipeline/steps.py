@@ -10,13 +10,14 @@ from typing import Final, TypeVar
 import numpy as np
 
 from videofleet_worker.decode.frame import Frame
+from videofleet_worker.device.placement import Box
 from videofleet_worker.models.batching import InferenceEngine
 from videofleet_worker.models.describing import Guess
 from videofleet_worker.models.detections import Detections, FloatArray
 from videofleet_worker.models.engines import Engines
-from videofleet_worker.models.manifest import ModelInput
 from videofleet_worker.models.nms import suppress
-from videofleet_worker.pipeline.crops import Box, Crop, cut
+from videofleet_worker.models.registry import Model
+from videofleet_worker.pipeline.crops import Crop, cut, cut_on_device
 from videofleet_worker.pipeline.findings import Findings, matching, own_detections
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.pipeline.stepplan import LaterStep
@@ -35,8 +36,11 @@ class Workshop:
     threads: Executor
     uid: Hashable
 
-    async def cut(self, frame: Frame, regions: Sequence[Box], wanted: ModelInput) -> list[Crop | None]:
+    async def cut(self, frame: Frame, regions: Sequence[Box], model: Model) -> list[Crop | None]:
         """The parts of a frame as a model takes them; None for one outside it."""
+        wanted = model.manifest.input
+        if frame.picture is not None and self.engines.on_device(model.name):
+            return [cut_on_device(frame.picture, region, wanted) for region in regions]
 
         def cut_all() -> list[Crop | None]:
             return [cut(frame.planes, region, wanted, full_range=frame.full_range) for region in regions]
@@ -101,7 +105,7 @@ async def _crops(shop: Workshop, scene: _Scene, step: LaterStep) -> tuple[list[i
     rows = scene.rows(step)
     if not rows:
         return [], []
-    crops = await shop.cut(scene.frame, scene.regions(rows), step.model.manifest.input)
+    crops = await shop.cut(scene.frame, scene.regions(rows), step.model)
     kept = [(row, crop) for row, crop in zip(rows, crops, strict=True) if crop is not None]
     return [row for row, _ in kept], [crop for _, crop in kept]
 
@@ -173,7 +177,7 @@ async def _ocr(shop: Workshop, scene: _Scene, step: LaterStep) -> None:
     boxes = [in_reading_order(crop.placement.in_frame(one.boxes)) for crop, one in zip(crops, found, strict=True)]
     owners = [row for row, lines in zip(rows, boxes, strict=True) for _ in lines]
     regions = [line for lines in boxes for line in lines]
-    pictures = await shop.cut(scene.frame, regions, step.reader.manifest.input)
+    pictures = await shop.cut(scene.frame, regions, step.reader)
     kept = [(row, picture) for row, picture in zip(owners, pictures, strict=True) if picture is not None]
     read = await shop.ask(shop.engines.guesser(step.reader.name), [picture for _, picture in kept], None)
     for row in rows:

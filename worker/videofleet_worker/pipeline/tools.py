@@ -12,6 +12,7 @@ from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.ondevice import DecodeStation
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 
 
@@ -19,8 +20,8 @@ from videofleet_worker.sources.reconnect import ReconnectPolicy
 class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
     operator listens; `decoder_memory` is the bytes that each decoding child may take; `dialer` is the way
-    out to sources; `media` are the folders
-    whose files may be sources."""
+    out to sources; `media` are the folders whose files may be sources; `station` is where streams are decoded whose
+    frames stay on a GPU, if there is one."""
 
     registry: ModelRegistry
     engines: Engines
@@ -34,6 +35,7 @@ class Tools:
     media: tuple[Path, ...]
     attended: Callable[[], bool]
     ways: WaysOut
+    station: DecodeStation | None = None
 
 
 @dataclass

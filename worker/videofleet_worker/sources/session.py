@@ -5,25 +5,22 @@ import contextlib
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.redaction import redact_text
 from videofleet_worker.decode import messages
-from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.decode.frame import Frame, FrameHeader
+from videofleet_worker.decode.packetring import PacketReader
 from videofleet_worker.decode.parcel import unpacked
 from videofleet_worker.decode.ring import RingLayout, RingReader
-from videofleet_worker.sources.clock import Clock
-from videofleet_worker.sources.dialer import Dialer
+from videofleet_worker.sources.context import FrameRing, SessionContext
 from videofleet_worker.sources.dialling import DialService
-from videofleet_worker.sources.direct import DirectFeed, Head, Piece
+from videofleet_worker.sources.direct import Head, Piece
 from videofleet_worker.sources.errors import SourceError
-from videofleet_worker.sources.events import Counters, SourceInfo
+from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.files import open_file
-from videofleet_worker.sources.position import RunPosition
+from videofleet_worker.sources.ondevice import DeviceDecoding, Says
 from videofleet_worker.sources.process import ChildProcess, crash
 from videofleet_worker.sources.watchdog import Watchdog
 
@@ -35,21 +32,6 @@ _GRACE = 1.0
 _BURST = 32
 
 
-@dataclass(frozen=True)
-class SessionContext:
-    """What a session shares with its source, which outlives it."""
-
-    server: ForkServer
-    clock: Clock
-    counters: Counters
-    position: RunPosition
-    on_open: Callable[[SourceInfo], None]
-    memory_limit: int
-    dialer: Dialer
-    file_roots: Sequence[Path]
-    direct: DirectFeed
-
-
 class DecodeSession:
     """Forks a child, asks it to open the source, takes its frames, and ends it. For one consumer."""
 
@@ -58,7 +40,10 @@ class DecodeSession:
         self._watchdog = watchdog
         self._context = context
         self._ready: deque[tuple[Frame, float]] = deque()
-        self._ring: RingReader | None = None
+        self._ring: FrameRing | None = None
+        self._masks = request.masks
+        self._decoding: DeviceDecoding | None = None
+        self._opened: messages.Opened | None = None
         self._info: SourceInfo | None = None
         self._outcome: SourceError | None = None
         self._over = False
@@ -72,6 +57,11 @@ class DecodeSession:
         )
         self._socket, status = context.server.fork()
         self._process = ChildProcess(status, self._on_exit)
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether this process decodes, instead of the child."""
+        return self._decoding is not None
 
     @property
     def pid(self) -> int | None:
@@ -90,8 +80,11 @@ class DecodeSession:
 
     def use(self, masks: messages.UseMasks) -> None:
         """Have the child burn other masks into what it decodes from now on; it ends if it cannot be told."""
+        self._masks = masks
         if self._over:
             return
+        if self._decoding is not None:
+            self._decoding.say(masks)
         try:
             self._socket.send(masks.model_dump_json().encode())
         except (BrokenPipeError, ConnectionResetError):
@@ -133,6 +126,8 @@ class DecodeSession:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
+            if self._decoding is not None:
+                await self._decoding.close()
             await self._dialling.close()
             await self._process.wait(_GRACE)
         finally:
@@ -213,13 +208,18 @@ class DecodeSession:
                 self._on_direct(message, descriptors)
             case messages.Progress():
                 self._on_progress(message)
+            case messages.HandOver():
+                self._on_hand_over(message, descriptors)
+            case messages.PacketReady():
+                self._on_packet(message)
             case messages.Ended():
-                self._finish(None)
+                self._on_end(None)
             case messages.Failed():
                 secrets = (self._request.password, self._request.username)
-                self._finish(SourceError(message.code, redact_text(message.message, *secrets)))
+                self._on_end(SourceError(message.code, redact_text(message.message, *secrets)))
 
     def _on_opened(self, message: messages.Opened) -> None:
+        self._opened = message
         self._info = SourceInfo(**message.model_dump(exclude={"type"}))
         self._watchdog.opened(self._context.clock.monotonic())
         self._tell()
@@ -229,10 +229,13 @@ class DecodeSession:
             raise ValueError("a ring without its memory")
         request = self._request
         layout = RingLayout(message.width, message.height, request.model_width, request.model_height, request.slots)
-        self._ring = RingReader(message.number, layout, os.dup(descriptors[0]))
+        self._use_ring(RingReader(message.number, layout, os.dup(descriptors[0])))
+
+    def _use_ring(self, ring: FrameRing) -> None:
+        self._ring = ring
         if self._info is not None:
             # The size may have been unknown until now, and may change in mid-stream.
-            self._info = replace(self._info, width=message.width, height=message.height)
+            self._info = replace(self._info, width=ring.width, height=ring.height)
             self._tell()
 
     def _tell(self) -> None:
@@ -252,8 +255,8 @@ class DecodeSession:
             index,
             pts,
             message.capture_time,
-            ring.layout.width,
-            ring.layout.height,
+            ring.width,
+            ring.height,
             message.keyframe,
             message.full_range,
             message.masks,
@@ -285,14 +288,68 @@ class DecodeSession:
         for cause, count in message.dropped.items():
             self._context.counters.drop(cause, count)
 
-    def _free(self, ring: RingReader, slot: int) -> None:
+    def _free(self, ring: FrameRing, slot: int) -> None:
         """A consumer has released a frame; called from any thread, also after the session is over."""
         if ring.full:
             self._watchdog.unblocked(self._context.clock.monotonic())
         ring.release(slot)
+        if self._decoding is not None:
+            self._decoding.say(messages.SlotFree(ring=ring.number, slot=slot))
+            return
         with contextlib.suppress(OSError):
             # An old ring's slots are nobody's; a closed socket's child is gone.
             self._socket.send(messages.SlotFree(ring=ring.number, slot=slot).model_dump_json().encode())
+
+    # Packets, where this process decodes them
+
+    def _on_hand_over(self, message: messages.HandOver, descriptors: list[int]) -> None:
+        station = self._context.station
+        wanted = message.codec in self._request.packets and self._decoding is None and self._ring is None
+        if station is None or not wanted or self._opened is None or len(descriptors) != 1:
+            raise ValueError("packets that nobody asked for")
+        self._decoding = DeviceDecoding(
+            self._request.model_copy(update={"masks": self._masks}),
+            self._opened,
+            message,
+            station,
+            PacketReader(os.dup(descriptors[0])),
+            Says(self._on_own, self._use_ring, self._packet_used),
+        )
+
+    def _on_packet(self, message: messages.PacketReady) -> None:
+        if self._decoding is None:
+            raise ValueError("a packet in a memory that is not there")
+        self._watchdog.packets(self._context.clock.monotonic())
+        self._decoding.put(message)
+
+    def _packet_used(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.send(messages.PacketsTaken(count=1).model_dump_json().encode())
+
+    def _on_own(self, message: messages.Message) -> None:
+        try:
+            self._handle_own(message)
+        except ValueError as error:
+            self._fail(ErrorCode.INTERNAL, f"the decoder sent what it must not send ({error}); it was stopped")
+
+    def _handle_own(self, message: messages.Message) -> None:
+        """What the decoder in this process says."""
+        match message:
+            case messages.FrameReady():
+                self._on_frame(message)
+            case messages.Progress():
+                self._on_progress(message)
+            case messages.Ended():
+                self._finish(None)
+            case messages.Failed():
+                self._finish(SourceError(message.code, message.message))
+
+    def _on_end(self, failure: SourceError | None) -> None:
+        """The child has nothing more to say. What it handed over before is decoded first."""
+        if self._decoding is not None:
+            self._decoding.end(failure)
+        else:
+            self._finish(failure)
 
     # How the child ends
 
@@ -300,7 +357,8 @@ class DecodeSession:
         # What it said last comes before how it died.
         while self._receive():
             pass
-        self._finish(crash(code))
+        if self._decoding is None or not self._decoding.ending:
+            self._finish(crash(code))
 
     def _watch(self) -> None:
         now = self._context.clock.monotonic()

@@ -13,16 +13,18 @@ from videofleet_worker.decode.messages import OpenRequest, UseMasks
 from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
+from videofleet_worker.sources.context import SessionContext
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed, Farewell
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
 from videofleet_worker.sources.objects import web_address
+from videofleet_worker.sources.ondevice import DecodeStation
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.reach import check_allowed
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
-from videofleet_worker.sources.session import DecodeSession, SessionContext
+from videofleet_worker.sources.session import DecodeSession
 from videofleet_worker.sources.watchdog import Watchdog
 
 DEFAULT_SLOTS = 6
@@ -47,11 +49,13 @@ class StreamSource:
         file_roots: Sequence[Path] = (),
         memory_limit: int = MOST,
         server: ForkServer | None = None,
+        station: DecodeStation | None = None,
     ) -> None:
         """`slots`: frames that may be held at once.
 
         `dialer`: the way out, with the pool's policy. `file_roots`: file sources are allowed below these folders.
-        `memory_limit`: bytes that the decoding child may take besides the frames it hands over.
+        `memory_limit`: bytes that the decoding child may take besides the frames it hands over. `station`: where this
+        process decodes what it can; a stream that it cannot decode is left to the child.
         """
         self._request = request
         self._reconnect = reconnect or ReconnectPolicy()
@@ -62,6 +66,7 @@ class StreamSource:
         self._file_roots = file_roots
         self._memory_limit = memory_limit
         self._server = server or default_forkserver()
+        self._station = station
         self._masks = UseMasks(number=0, masks=list(request.masks))
         self._position = RunPosition()
         self._session: DecodeSession | None = None
@@ -97,6 +102,11 @@ class StreamSource:
                 await session.close()
             if failure is None:
                 return
+            if session.handed_over and failure.code is ErrorCode.CODEC:
+                # The decoder of the GPU takes less than FFmpeg's own.
+                self._station = None
+                if self._delivered == 0:
+                    continue
             await self._wait_to_reconnect(failure)
 
     def use_masks(self, masks: Sequence[Mask]) -> int:
@@ -133,6 +143,7 @@ class StreamSource:
             self._dialer,
             self._file_roots,
             self.direct,
+            self._station,
         )
         self._position.begin_connection()
         try:
@@ -171,6 +182,7 @@ class StreamSource:
             verify_tls=request.verify_tls,
             ca_file=request.ca_file or ssl.get_default_verify_paths().cafile,
             masks=self._masks,
+            packets=list(self._station.codecs) if self._station is not None else [],
         )
 
     def _note_open(self, info: SourceInfo) -> None:

@@ -12,6 +12,7 @@ from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.events import SourceEvent
+from videofleet_worker.sources.ondevice import DecodeStation
 from videofleet_worker.sources.reach import Reach
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
@@ -64,6 +65,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
         reconnect: ReconnectPolicy | None = None,
         memory_limit: int = MOST,
         dialer: Dialer = LOOPBACK,
+        station: DecodeStation | None = None,
         **options: object,
     ) -> StreamSource:
         url = address.as_uri() if isinstance(address, Path) else address
@@ -77,6 +79,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
             memory_limit=memory_limit,
             dialer=dialer,
             server=server,
+            station=station,
         )
 
     return make

@@ -8,9 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from videofleet_worker.models.detector import Detector, Images
+from videofleet_worker.models.detector import Detector
 from videofleet_worker.models.providers import ProviderFacts, choose
 from videofleet_worker.models.registry import Model, ModelRegistry
+from videofleet_worker.models.runner import Images
 from videofleet_worker.models.session import SessionLimits, open_session
 
 CLIP = Path(__file__).parents[4] / "examples" / "media" / "vtest.mp4"

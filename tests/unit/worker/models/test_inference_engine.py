@@ -12,7 +12,8 @@ import pytest
 from videofleet_worker.models.batch_size import BatchLimits, BatchSizes
 from videofleet_worker.models.batching import BatchModel, EngineClosedError, InferenceEngine, InferenceError
 from videofleet_worker.models.detections import DetectionQuery, Detections
-from videofleet_worker.models.detector import Detector, Images
+from videofleet_worker.models.detector import Detector
+from videofleet_worker.models.runner import Images
 
 QUERY = DetectionQuery(0.3, 0.5)
 SHAPE = (3, 2, 2)

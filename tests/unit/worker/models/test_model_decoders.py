@@ -170,7 +170,7 @@ def test_the_same_as_a_naive_reading(
             "yolov8",
             {"predictions": np.zeros((7, 40), np.float32)},
             {"input": input_of(WIDTH, HEIGHT, type="uint8", mean=[1, 2, 3])},
-            "mean and deviation need type: float32",
+            "mean and deviation need a type of floats",
         ),
         (
             "yolov8",

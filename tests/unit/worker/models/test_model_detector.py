@@ -5,7 +5,8 @@ import pytest
 
 from videofleet_worker.models.classes import class_ids
 from videofleet_worker.models.detections import DetectionQuery, Detections, RawDetections
-from videofleet_worker.models.detector import Detector, Images
+from videofleet_worker.models.detector import Detector
+from videofleet_worker.models.runner import Images
 
 Found = list[tuple[int, float, tuple[float, ...]]]
 

@@ -1,5 +1,6 @@
 """The choice of execution providers, and sessions that really open."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from videofleet_worker.models.providers import (
     ProviderName,
     Requested,
     choose,
+    engine_builder,
     probe,
     step_down,
 )
@@ -87,12 +89,27 @@ def test_a_session_falls_back_to_what_starts_and_says_why(model: Model) -> None:
     assert opened.choice.fallback_reason.endswith("using the CPU")
 
 
-def test_tensorrt_gets_one_profile_for_all_batch_sizes(model: Model) -> None:
-    limits = SessionLimits(threads=1, largest_batch=8, cache_folder=Path("/engines"))
+def test_tensorrt_gets_a_profile_for_each_band_of_batch_sizes(model: Model, tmp_path: Path) -> None:
+    limits = SessionLimits(threads=1, largest_batch=16, cache_folder=tmp_path, builder="trt101200-NVIDIA H200")
+    lowest = "images:1x3x416x416,images:2x3x416x416,images:9x3x416x416"
+    highest = "images:1x3x416x416,images:8x3x416x416,images:16x3x416x416"
+    folder = tmp_path / f"{model.digest[7:23]}-trt101200-NVIDIA-H200"
     assert provider_options(TENSORRT, model, limits) == {
-        "trt_profile_min_shapes": "images:1x3x416x416",
-        "trt_profile_opt_shapes": "images:8x3x416x416",
-        "trt_profile_max_shapes": "images:8x3x416x416",
+        "trt_profile_min_shapes": lowest,
+        "trt_profile_opt_shapes": highest,
+        "trt_profile_max_shapes": highest,
         "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": "/engines",
+        "trt_engine_cache_path": str(folder),
     }
+    assert folder.is_dir()
+
+
+def test_a_file_of_one_image_a_batch_has_one_profile(model: Model) -> None:
+    options = provider_options(TENSORRT, replace(model, fixed_batch=1), SessionLimits(threads=1))
+    assert options["trt_profile_min_shapes"] == options["trt_profile_max_shapes"] == "images:1x3x416x416"
+
+
+def test_engines_are_kept_apart_by_what_built_them() -> None:
+    one, other = (Gpu(name, 1) for name in ("NVIDIA A100", "NVIDIA H200"))
+    told = {engine_builder(ProviderFacts((), (gpu,), None, version)) for gpu in (one, other) for version in (1, 2)}
+    assert len(told) == 4

@@ -14,7 +14,8 @@ from videofleet_worker.analytics.model import LineSettings, ZoneSettings
 from videofleet_worker.analytics.sighting import Sighting, margins, standing_places
 from videofleet_worker.analytics.watch import RegionWatch
 from videofleet_worker.models.detections import DetectionQuery
-from videofleet_worker.models.detector import Detector, Images
+from videofleet_worker.models.detector import Detector
+from videofleet_worker.models.runner import Images
 from videofleet_worker.tracking.bytetrack import ByteTracker
 
 SIZE = (768, 576)

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from videofleet_worker.models.detections import DetectionQuery
-from videofleet_worker.models.detector import Detector, Images
+from videofleet_worker.models.detector import Detector
+from videofleet_worker.models.runner import Images
 from videofleet_worker.tracking.bytetrack import ByteTracker
 
 

@@ -1,0 +1,52 @@
+"""What the connections of a source share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from videofleet_worker.decode.forkserver import ForkServer
+from videofleet_worker.decode.frame import Views
+from videofleet_worker.sources.clock import Clock
+from videofleet_worker.sources.dialer import Dialer
+from videofleet_worker.sources.direct import DirectFeed
+from videofleet_worker.sources.events import Counters, SourceInfo
+from videofleet_worker.sources.ondevice import DecodeStation
+from videofleet_worker.sources.position import RunPosition
+
+
+@dataclass(frozen=True)
+class SessionContext:
+    """What a session shares with its source, which outlives it."""
+
+    server: ForkServer
+    clock: Clock
+    counters: Counters
+    position: RunPosition
+    on_open: Callable[[SourceInfo], None]
+    memory_limit: int
+    dialer: Dialer
+    file_roots: Sequence[Path]
+    direct: DirectFeed
+    station: DecodeStation | None = None
+
+
+class FrameRing(Protocol):
+    """Slots that frames come in: of a child's memory, or of the GPU's."""
+
+    number: int
+    width: int
+    height: int
+
+    @property
+    def full(self) -> bool:
+        """Whether no slot is free."""
+        ...
+
+    def take(self, slot: int) -> Views:
+        """The frame in a slot that has just been filled. Raises ValueError for one that it must not be in."""
+        ...
+
+    def release(self, slot: int) -> None:
+        """Take note that a slot is free again."""
+        ...

@@ -1,0 +1,276 @@
+"""Decoding in this process, on its GPU, of packets that a confined child has demuxed and parsed."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, cast
+
+import av.error
+from av.codec.context import CodecContext
+from av.codec.hwaccel import HWAccel
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.arrival import ArrivalClock
+from videofleet_worker.decode.channel import ParentGone
+from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
+from videofleet_worker.decode.ending import nothing_decoded
+from videofleet_worker.decode.footage import OnPacket, Tally
+from videofleet_worker.decode.messages import Failed, HandOver, Message, Opened, OpenRequest, PacketReady, ParentMessage
+from videofleet_worker.decode.packetring import PacketReader
+from videofleet_worker.decode.packets import VideoPacket
+from videofleet_worker.decode.ring import MAX_SIDE
+from videofleet_worker.decode.serving import Serving
+from videofleet_worker.device.device import Device
+from videofleet_worker.device.shelf import DeviceRing, DeviceShelf
+from videofleet_worker.sources.errors import SourceError
+
+# How long the decoder waits for a packet before it looks after what it is told.
+_POLL: Final = 0.2
+_PATIENCE: Final = 5.0
+
+
+@dataclass(frozen=True)
+class DecodeStation:
+    """Where packets are decoded: the device that frames stay on, FFmpeg's way to its decoder, and what that takes.
+
+    Without `accelerator` FFmpeg decodes on the processor.
+    """
+
+    device: Device
+    accelerator: HWAccel | None
+    codecs: tuple[str, ...] = ("h264", "hevc", "vp9")
+
+    def open(self, handed: HandOver) -> "PacketDecoder":
+        """A decoder for a stream. Raises SourceError."""
+        try:
+            context = cast(VideoCodecContext, CodecContext.create(handed.codec, "r", self.accelerator))
+        except (av.error.FFmpegError, RuntimeError, NotImplementedError) as error:
+            raise SourceError(ErrorCode.CODEC, f"the GPU has no decoder for {handed.codec}: {error}") from error
+        if handed.extradata:
+            context.extradata = bytes.fromhex(handed.extradata)
+        context.width, context.height = handed.width, handed.height
+        context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
+        return PacketDecoder(context, Fraction(*handed.time_base))
+
+
+@dataclass(frozen=True)
+class PacketDecoder:
+    """Takes packets and gives frames, those of a GPU on the device. See decode.decoder.PacketStream."""
+
+    codec_context: VideoCodecContext
+    time_base: Fraction
+
+
+@dataclass(frozen=True)
+class Says:
+    """Who hears of the decoding, on the event loop: `message` gets what a child would send, `ring` each ring of slots
+    before a frame lies in it; `used`: a packet was taken, and there is room for another."""
+
+    message: Callable[[Message], None]
+    ring: Callable[[DeviceRing], None]
+    used: Callable[[], None]
+
+
+class DeviceDecoding:
+    """A thread that decodes one stream. All other methods are for the event loop of the session that it belongs to."""
+
+    def __init__(
+        self,
+        request: OpenRequest,
+        info: Opened,
+        handed: HandOver,
+        station: DecodeStation,
+        reader: PacketReader,
+        says: Says,
+    ) -> None:
+        self.info = info
+        self._request = request
+        self._handed = handed
+        self._station = station
+        self._reader = reader
+        self._says = says
+        self._loop = asyncio.get_running_loop()
+        self._changed = threading.Condition()
+        self._packets: deque[tuple[PacketReady, bytes]] = deque()
+        self._said: deque[ParentMessage] = deque()
+        self._end: SourceError | None = None
+        self._ended = False
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+        self._thread.start()
+
+    def put(self, described: PacketReady) -> None:
+        """Another packet. Raises ValueError for one that cannot be there."""
+        data = self._reader.read(described.start, described.size)
+        with self._changed:
+            self._packets.append((described, data))
+            self._changed.notify()
+
+    def say(self, message: ParentMessage) -> None:
+        """What a child would be told."""
+        with self._changed:
+            self._said.append(message)
+            self._changed.notify()
+
+    def end(self, failure: SourceError | None) -> None:
+        """No packet follows: the source has ended, or failed. The frames of those before still come."""
+        with self._changed:
+            self._ended, self._end = True, failure
+            self._changed.notify()
+
+    async def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        # A GPU that hangs must not hold up the end of a stream.
+        await asyncio.to_thread(self._thread.join, _PATIENCE)
+
+    # In the thread
+
+    def _run(self) -> None:
+        try:
+            shelf = DeviceShelf(self._station.device, self._request.slots, self._announce)
+            keyframes_only = self._request.sampling_mode == "keyframe"
+            footage = PacketFootage(self, self._station.open(self._handed), keyframes_only=keyframes_only)
+            Serving(self._request, footage, self, shelf).run()
+        except ParentGone:
+            return
+        except SourceError as error:
+            self.send(Failed(code=error.code, message=error.message[:1000]))
+        except Exception as error:  # noqa: BLE001  the last stop of the thread: the session has to hear of it
+            message = f"decoding on the GPU failed ({type(error).__name__}: {error})"
+            self.send(Failed(code=ErrorCode.INTERNAL, message=message[:1000]))
+
+    def _announce(self, ring: DeviceRing) -> None:
+        self._call(lambda: self._says.ring(ring))
+
+    def _call(self, what: Callable[[], None]) -> None:
+        if not self._stopped:
+            self._loop.call_soon_threadsafe(lambda: None if self._stopped else what())
+
+    def next_packet(self, timeout: float) -> tuple[PacketReady, bytes] | None:
+        """The next packet; None after `timeout` seconds, or where none follows."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._packets or self._ended or self._stopped or self._said, timeout)
+            if self._stopped:
+                raise ParentGone
+            if not self._packets:
+                return None
+            packet = self._packets.popleft()
+        self._call(self._used)
+        return packet
+
+    def _used(self) -> None:
+        self._reader.release()
+        self._says.used()
+
+    @property
+    def over(self) -> bool:
+        """Whether no packet follows any more."""
+        with self._changed:
+            return self._ended and not self._packets
+
+    @property
+    def ending(self) -> bool:
+        """Whether it was told that no packet follows; it ends by itself then."""
+        return self._ended
+
+    @property
+    def failure(self) -> SourceError | None:
+        """What ended the source."""
+        return self._end
+
+    def send(self, message: Message, fd: int | None = None) -> None:
+        """See serving.Channel. Nothing here has a descriptor to give."""
+        if self._stopped:
+            raise ParentGone
+        self._call(lambda: self._says.message(message))
+
+    def wait(self) -> ParentMessage:
+        """See serving.Channel."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._said or self._stopped)
+            if self._stopped:
+                raise ParentGone
+            return self._said.popleft()
+
+    def poll(self) -> list[ParentMessage]:
+        """See serving.Channel."""
+        with self._changed:
+            if self._stopped:
+                raise ParentGone
+            said, self._said = list(self._said), deque()
+        return said
+
+
+class PacketFootage:
+    """Footage out of packets. See decode.footage.Footage."""
+
+    def __init__(self, source: DeviceDecoding, decoder: PacketDecoder, *, keyframes_only: bool) -> None:
+        self.info = source.info
+        self.tally = Tally()
+        self.stream: VideoStream | None = None
+        self._source = source
+        self._time_base = decoder.time_base
+        self._clock = ArrivalClock()
+        self._decoder = (KeyframeDecoder if keyframes_only else Decoder)(decoder)
+        self._received = 0
+        self._seen_any = False
+
+    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
+        """See Footage. The child that reads them shows packets to those who watch."""
+        while not self._source.over:
+            yield None
+            arrived = self._source.next_packet(_POLL)
+            if arrived is not None:
+                yield from self._decode(*arrived)
+        for decoded in self._decoder.decode(None):
+            yield self._seen(decoded), time.monotonic()
+        self._count_errors()
+        if self._source.failure is not None:
+            raise self._source.failure
+        if not self._seen_any:
+            raise nothing_decoded(self._received)
+
+    def taken_at(self, decoded: Decoded) -> float:
+        """See Footage."""
+        return self._clock.taken_at(decoded.raw) if self.info.live else time.monotonic()
+
+    def close(self) -> None:
+        """See Footage. The child leaves the source."""
+
+    def _decode(self, described: PacketReady, data: bytes) -> Iterator[tuple[Decoded, float]]:
+        if described.skipped:
+            self._decoder.skip(described.skipped)
+            self.tally.dropped["stale"] += described.skipped
+        self._received += 1
+        self.tally.received += 1
+        packet = self._packet(described, data)
+        raw = None if packet.pts is None else float(packet.pts * self._time_base)
+        self._clock.observe(raw, described.arrival)
+        for decoded in self._decoder.decode(packet):
+            yield self._seen(decoded), described.arrival
+        self._count_errors()
+
+    def _packet(self, described: PacketReady, data: bytes) -> VideoPacket:
+        packet = cast(VideoPacket, Packet(data))
+        packet.pts, packet.dts, packet.time_base = described.pts, described.dts, self._time_base
+        packet.is_keyframe = described.keyframe
+        return packet
+
+    def _seen(self, decoded: Decoded) -> Decoded:
+        self._seen_any = True
+        return decoded
+
+    def _count_errors(self) -> None:
+        self.tally.dropped["decode_error"] += self._decoder.errors
+        self._decoder.errors = 0
