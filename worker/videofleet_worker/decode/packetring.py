@@ -76,3 +76,7 @@ class PacketReader:
     def release(self) -> None:
         """A packet was used; the child may send another."""
         self._under_way -= 1
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory = self._memory[:0].copy()

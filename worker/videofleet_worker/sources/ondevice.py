@@ -133,6 +133,9 @@ class DeviceDecoding:
             self._changed.notify()
         # A GPU that hangs must not hold up the end of a stream.
         await asyncio.to_thread(self._thread.join, _PATIENCE)
+        # The session is in cycles: memory must not wait for a collector.
+        self._reader.close()
+        self._packets.clear()
 
     # In the thread
 
