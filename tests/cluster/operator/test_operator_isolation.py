@@ -86,7 +86,8 @@ async def test_a_container_that_restarted_takes_no_job(world: World) -> None:
     await world.api.patch(PODS, world.namespace, before["metadata"]["name"], status, subresource="status")
 
     async def replaced() -> bool:
-        return before["metadata"]["uid"] not in {pod["metadata"]["uid"] for pod in await world.pods()}
+        uids = [pod["metadata"]["uid"] for pod in await world.pods()]
+        return len(uids) == 1 and uids != [before["metadata"]["uid"]]
 
     await eventually(replaced, "it is replaced")
     (after,) = await world.pods()
