@@ -1,10 +1,10 @@
 """The frames of a source with what the models say about them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.models.detections import Detections
@@ -14,6 +14,8 @@ from videofleet_worker.pipeline.plan import Inference, Plan
 from videofleet_worker.pipeline.regions import outside
 from videofleet_worker.pipeline.steps import Workshop, look_closer
 from videofleet_worker.sources.stream import StreamSource
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,18 @@ async def _chained(first: Frame, following: AsyncIterator[Frame]) -> AsyncGenera
 
 
 async def _look(shop: Workshop, frame: Frame, plan: Plan) -> Mapping[str, Findings]:
-    found = await asyncio.gather(*(_ask(shop, frame, plan, one) for one in plan.inferences))
+    found = await _together([_ask(shop, frame, plan, one) for one in plan.inferences])
     answers = {one.key: outside(plan.masks, seen) for one, seen in zip(plan.inferences, found, strict=True)}
-    findings = await asyncio.gather(
-        *(look_closer(shop, frame, one, answers[one.inference_key]) for one in plan.analytics)
-    )
+    findings = await _together([look_closer(shop, frame, one, answers[one.inference_key]) for one in plan.analytics])
     return {one.name: each for one, each in zip(plan.analytics, findings, strict=True)}
+
+
+async def _together(questions: Sequence[Coroutine[Any, Any, T]]) -> Sequence[T]:
+    """All answers. A single question, as most jobs have, is asked without a task of its own: that costs a frame two
+    turns of the loop."""
+    if len(questions) == 1:
+        return [await questions[0]]
+    return await asyncio.gather(*questions)
 
 
 async def _ask(shop: Workshop, frame: Frame, plan: Plan, one: Inference) -> Detections:
