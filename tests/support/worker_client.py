@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, Container
+from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +92,19 @@ def client_context(folder: Path) -> ssl.SSLContext:
 class WorkerProcess:
     """`python -m videofleet_worker` on free ports of the loopback address, from `start` (or `with`) to `stop`."""
 
-    def __init__(self, archive: Path, tls: Path, name: str = "worker", **settings: str) -> None:
-        """`settings` become environment variables, VIDEOFLEET_ before their name in capitals."""
+    def __init__(
+        self,
+        archive: Path,
+        tls: Path,
+        name: str = "worker",
+        *,
+        program: Sequence[str] = ("-m", "videofleet_worker"),
+        **settings: str,
+    ) -> None:
+        """`settings` become environment variables, VIDEOFLEET_ before their name in capitals. `program`: what Python
+        is to run."""
         self.archive = archive
+        self._program = tuple(program)
         self.api_port = 0
         self.plain_port = 0
         self._environment = os.environ | {
@@ -132,7 +142,7 @@ class WorkerProcess:
         self._log_start = self._log_path.stat().st_size if self._log_path.exists() else 0
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "videofleet_worker"], env=self._environment, stdout=log, stderr=log
+                [sys.executable, *self._program], env=self._environment, stdout=log, stderr=log
             )
         wait_until(lambda: bool(self._ready()) or self._process_ended(), "the worker is ready", START_SECONDS)
         ready = self._ready()

@@ -11,13 +11,18 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.control.rows import DATA, Table, head
-from tests.bench.data import decoding, tracking
+from tests.bench.data import decoding, files, tracking
 from tests.bench.data.setup import Setup
 
 REPOSITORY = Path(__file__).parents[3]
 RESULTS = REPOSITORY / "docs/bench/data.json"
 PAGE = REPOSITORY / "docs/benchmarks.md"
-PARTS = {"decode": decoding.decode_rows, "speed": tracking.speed_rows, "quality": tracking.quality_rows}
+PARTS = {
+    "decode": decoding.decode_rows,
+    "files": files.file_rows,
+    "speed": tracking.speed_rows,
+    "quality": tracking.quality_rows,
+}
 
 
 def main() -> None:

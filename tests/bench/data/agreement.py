@@ -50,9 +50,9 @@ def agreement(ours: Path, theirs: Path) -> float:
     return min(shared(one, other), shared(other, one))
 
 
-def must_agree(share: float, what: str) -> str:
+def must_agree(share: float, what: str, enough: float = ENOUGH) -> str:
     """The share in words. Raises DisagreementError where it is too small."""
-    if share < ENOUGH:
+    if share < enough:
         raise DisagreementError(f"{what}: only {share:.1%} of the clearly seen people are where the peer sees them")
     return f"{share:.1%} of the clearly seen people have a partner with an IoU of {OVERLAP:g}"
 

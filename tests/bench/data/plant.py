@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.data import processes
+from tests.bench.data.peers import metering
+from tests.bench.data.setup import PEERS
 from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import Entry
@@ -20,6 +22,8 @@ class Plant:
 
     worker: WorkerProcess
     client: WorkerClient
+    meter: Path
+    """Where its sessions are counted."""
 
     @property
     def pid(self) -> int:
@@ -29,6 +33,10 @@ class Plant:
     def cpu_seconds(self) -> float:
         """Processor seconds of all its processes so far."""
         return processes.cpu_seconds(self.pid)
+
+    def inference_seconds(self) -> float:
+        """Of these, what was spent inside the models' sessions."""
+        return metering.read(self.meter)[0]
 
     def memory(self) -> float:
         """MiB of all its processes."""
@@ -52,13 +60,15 @@ class Plant:
 
 @asynccontextmanager
 async def running(folder: Path, capacity: int = 16, **settings: str) -> AsyncIterator[Plant]:
-    """A worker with its archive and certificates in the folder."""
+    """A worker with its archive and certificates in the folder, whose sessions are counted."""
     authority = Authority()
     server = authority.issue(folder / "server", "worker", SERVER_NAME)
     operator = authority.issue(folder / "operator", OPERATOR_CLIENT_NAME)
-    with WorkerProcess(folder / "archive", server, capacity=str(capacity), **settings) as worker:
+    meter = folder / "meter"
+    program = str(PEERS / "metered_worker.py"), str(meter)
+    with WorkerProcess(folder / "archive", server, program=program, capacity=str(capacity), **settings) as worker:
         async with WorkerClient(worker, operator) as client:
-            yield Plant(worker, client)
+            yield Plant(worker, client, meter)
 
 
 def camera_job(
