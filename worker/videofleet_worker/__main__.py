@@ -9,6 +9,7 @@ from videofleet_worker.app import run_worker
 from videofleet_worker.archive.errors import ArchiveError
 from videofleet_worker.config import ConfigError, load_settings
 from videofleet_worker.decode.forkserver import prepare_forkserver
+from videofleet_worker.device.health import DeviceLostError
 from videofleet_worker.logs import Secrets, set_up_logs
 from videofleet_worker.models.engines import ModelDoesNotRunError
 from videofleet_worker.models.manifest import ModelFolderError
@@ -18,7 +19,7 @@ _LOGGER: Final = logging.getLogger("videofleet_worker")
 
 
 def main() -> int:
-    """Exit code 0 after SIGTERM, 2 where the worker cannot start as it is set up."""
+    """Exit code 0 after SIGTERM, 2 where the worker cannot start as it is set up, 3 where it lost its GPU."""
     # Before anything secret is read: the decoding processes are copies of this one's child.
     forkserver = prepare_forkserver()
     secrets = Secrets()
@@ -30,6 +31,9 @@ def main() -> int:
     except (ConfigError, TlsFilesError, ModelFolderError, ModelDoesNotRunError, ArchiveError) as error:
         _LOGGER.error("cannot start: %s", error)
         return 2
+    except DeviceLostError as error:
+        _LOGGER.error("ended: %s", error)
+        return 3
     finally:
         forkserver.stop()
     return 0

@@ -17,6 +17,7 @@ from aiohttp import web
 from videofleet_worker.archive.store import FolderArchive
 from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.config import Settings
+from videofleet_worker.device.health import DeviceHealth, DeviceLostError
 from videofleet_worker.inference import Inference, start_inference
 from videofleet_worker.info import describe
 from videofleet_worker.logs import Secrets
@@ -41,11 +42,13 @@ _PICTURE_THREADS: Final = 2
 _STAGING_SECONDS: Final = 3600.0
 # Of the grace period, kept for what comes after the streams.
 _LAST_SECONDS: Final = 3.0
+# How long streams may take to fail on a GPU that is lost; one whose camera is silent never would.
+_LOST_SECONDS: Final = 10.0
 
 
 async def run_worker(settings: Settings, secrets: Secrets) -> None:
     """From start to SIGTERM. Where it cannot start it raises TlsFilesError, ModelFolderError, ModelDoesNotRunError
-    or ArchiveError."""
+    or ArchiveError; where its GPU is lost while it runs, DeviceLostError."""
     stop = _stop_signal()
     tls = ReloadingTls(settings.tls_dir)
     archive = FolderArchive(settings.archive)
@@ -59,7 +62,8 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         plain_port = await stack.enter_async_context(_listening(plain, settings.listen, settings.plain_port))
         watch = asyncio.create_task(readiness.watch_archive(archive.probe))
         stack.callback(watch.cancel)
-        inference = await start_inference(settings)
+        health = DeviceHealth()
+        inference = await start_inference(settings, health.note)
         stack.push_async_callback(inference.close)
         ways = WaysOut(settings.output_policy, cluster_addresses(os.environ))
         stack.push_async_callback(ways.close)
@@ -69,11 +73,28 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
         readiness.set("models", None)
         _log_start(settings, inference, {"api_port": api_port, "plain_port": plain_port})
-        await stop.wait()
-        readiness.set("stopping", "the worker was told to stop")
+        lost = await _stopped_or_lost(stop, health)
+        readiness.set("stopping", lost or "the worker was told to stop")
+        if lost:
+            _LOGGER.error("the worker ends, another process takes its place: %s", lost)
+            # Each stream fails by itself, with what the GPU said, and goes elsewhere.
+            await supervisor.run_dry(_LOST_SECONDS)
         # Readers stay connected until the last results are sealed.
         await supervisor.close(max(1.0, settings.grace_seconds - _LAST_SECONDS))
     _LOGGER.info("stopped")
+    if lost:
+        raise DeviceLostError(lost)
+
+
+async def _stopped_or_lost(stop: asyncio.Event, health: DeviceHealth) -> str | None:
+    """Wait until the worker is to end; by what the GPU was lost, None where it was told to."""
+    told, lost = asyncio.create_task(stop.wait()), asyncio.create_task(health.lost())
+    try:
+        await asyncio.wait({told, lost}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+        lost.cancel()
+    return None if stop.is_set() else health.reason
 
 
 def _stop_signal() -> asyncio.Event:

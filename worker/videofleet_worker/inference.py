@@ -1,7 +1,7 @@
 """The models of this worker, with the engines that serve all streams."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ class Inference:
     facts: ProviderFacts
     device: Device | None = None
     """Where pictures are prepared; None: in the processor's memory."""
+    on_failure: Callable[[Exception], None] = lambda error: None
+    """Hears, in any thread, of what fails while decoding on the device."""
 
     @property
     def provider(self) -> ProviderChoice:
@@ -45,18 +47,19 @@ class Inference:
         accelerator = HWAccel(
             self.device.kind, str(self.device.number), allow_software_fallback=False, is_hw_owned=True
         )
-        return DecodeStation(self.device, accelerator)
+        return DecodeStation(self.device, accelerator, on_failure=self.on_failure)
 
     async def close(self) -> None:
         """End every engine."""
         await self.engines.close()
 
 
-async def start_inference(settings: Settings) -> Inference:
+async def start_inference(settings: Settings, on_failure: Callable[[Exception], None]) -> Inference:
     """Read the models, and open the usual detector and those that were brought; on a GPU that may take minutes.
 
     The other built-in models are opened when a job first needs them: each takes memory. Those that were brought are
-    tried at once, so that the worker of a wrong one says so and does not get ready.
+    tried at once, so that the worker of a wrong one says so and does not get ready. `on_failure` hears, in any thread,
+    of what fails later.
 
     Raises ModelFolderError for a model that is wrong, ModelDoesNotRunError for one that nothing runs.
     """
@@ -68,10 +71,10 @@ async def start_inference(settings: Settings) -> Inference:
     limits = SessionLimits(
         count_usable_cpus(), cache_folder=_cache(settings.scratch), builder=engine_builder(facts), device=device
     )
-    engines = Engines(registry, partial(open_session, choice=choice, limits=limits))
+    engines = Engines(registry, partial(open_session, choice=choice, limits=limits), on_failure)
     brought = [name for name, model in registry.items() if BUILTIN_FOLDER not in model.folder.parents]
     await engines.open((DEFAULT_MODELS["detect"], *brought))
-    return Inference(registry, engines, choice, facts, device)
+    return Inference(registry, engines, choice, facts, device, on_failure)
 
 
 def _cache(scratch: Path) -> Path:

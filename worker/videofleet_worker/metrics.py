@@ -1,7 +1,7 @@
 """What Prometheus reads: taken from the parts that count, at the moment it asks. No label holds an address."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from videofleet_api.protocol import JobState
+from videofleet_worker.device.gauges import GpuGauges, read_gauges
 from videofleet_worker.inference import Inference
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice
@@ -29,8 +30,9 @@ class Measured:
 class WorkerCollector(Collector):
     """Streams, inference, archive and the execution provider."""
 
-    def __init__(self, measured: Measured) -> None:
+    def __init__(self, measured: Measured, gpus: Callable[[], Sequence[GpuGauges]] = read_gauges) -> None:
         self._measured = measured
+        self._gpus = gpus
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
@@ -42,6 +44,7 @@ class WorkerCollector(Collector):
         yield from _archive(running)
         yield from _outputs(running)
         yield from _inference(self._measured.inference.engines)
+        yield from _gpus(self._gpus())
 
 
 def process_registry() -> CollectorRegistry:
@@ -140,6 +143,27 @@ def _inference(engines: Engines) -> Iterator[Metric]:
         size.add_metric((name,), engine.sizes.settled)
         queue.add_metric((name,), engine.waiting)
     yield from (seconds, waiting, images, batches, failed, size, queue)
+
+
+def _gpus(gauges: Iterable[GpuGauges]) -> Iterator[Metric]:
+    labels = ("gpu", "name")
+    busy = GaugeMetricFamily("videofleet_gpu_utilisation", "Share of time in which kernels ran.", labels=labels)
+    decoder = GaugeMetricFamily("videofleet_gpu_decoder_utilisation", "Share of time of NVDEC.", labels=labels)
+    used = GaugeMetricFamily("videofleet_gpu_memory_used_bytes", "GPU memory in use.", labels=labels)
+    total = GaugeMetricFamily("videofleet_gpu_memory_total_bytes", "GPU memory.", labels=labels)
+    heat = GaugeMetricFamily("videofleet_gpu_temperature_celsius", "Temperature of the GPU.", labels=labels)
+    for one in gauges:
+        told = (
+            (busy, one.utilisation),
+            (decoder, one.decoder),
+            (used, one.memory_used),
+            (total, one.memory_total),
+            (heat, one.temperature),
+        )
+        for family, value in told:
+            if value is not None:
+                family.add_metric((str(one.index), one.name), value)
+    yield from (busy, decoder, used, total, heat)
 
 
 def _job(one: Running) -> tuple[str, str, str]:

@@ -73,6 +73,13 @@ class Supervisor:
         self._carry_out(change)
         return AssignmentAnswer(need=list(change.need))
 
+    async def run_dry(self, seconds: float) -> None:
+        """Take nothing new, and wait until every job has ended here or was taken away, at most so long."""
+        self._draining = True
+        tasks = [one.task for one in self._running.values() if one.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
     async def drain(self) -> list[JobReport]:
         """Take nothing new, stop every job and seal its results; the reports as they were left."""
         self._draining = True

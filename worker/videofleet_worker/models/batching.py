@@ -97,7 +97,8 @@ class InferenceEngine(Generic[Query, Answer]):
     """Runs one model for all streams. Create it inside the event loop whose coroutines use it, and close it there.
 
     `queue_limit` is the number of images that may wait or be in work; further callers of `ask` are held back, first
-    come first served. `counters`, `sizes.settled` and `waiting` are for metrics.
+    come first served. `on_failure` hears, in the engine's thread, of each batch that failed. `counters`,
+    `sizes.settled` and `waiting` are for metrics.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class InferenceEngine(Generic[Query, Answer]):
         limits: BatchLimits | None = None,
         queue_limit: int = 64,
         clock: Callable[[], float] = time.perf_counter,
+        on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         if queue_limit < 1:
             raise ValueError(f"queue_limit is {queue_limit}, and must be at least 1")
@@ -114,6 +116,7 @@ class InferenceEngine(Generic[Query, Answer]):
         self._fixed = model.largest_batch
         self._limits = limits or BatchLimits()
         self._clock = clock
+        self._on_failure = on_failure
         self._room = asyncio.Semaphore(queue_limit)
         self._pending: PendingQueue[_Request[Query, Answer]] = PendingQueue()
         self._changed = threading.Condition()
@@ -191,6 +194,7 @@ class InferenceEngine(Generic[Query, Answer]):
             )
         except Exception as error:  # noqa: BLE001 - whatever the session raises belongs to those who wait for it
             self.counters.failed_batches += 1
+            self._on_failure(error)
             results = [_failure(error) for _ in batch]
         else:
             self._count(batch, began, self._clock() - began, streams)

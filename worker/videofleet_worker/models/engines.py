@@ -33,7 +33,14 @@ class ModelDoesNotRunError(RuntimeError):
 class Engines:
     """A model takes memory from when a job first needs it. For one event loop."""
 
-    def __init__(self, registry: ModelRegistry, open_model: Callable[[Model], OpenSession]) -> None:
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        open_model: Callable[[Model], OpenSession],
+        on_failure: Callable[[Exception], None] = lambda error: None,
+    ) -> None:
+        """`on_failure` hears, in any thread, of each batch that failed."""
+        self._on_failure = on_failure
         self._registry = registry
         self._open_model = open_model
         self._engines: dict[str, InferenceEngine[Any, Any]] = {}
@@ -62,7 +69,7 @@ class Engines:
             raise ModelDoesNotRunError(f"model {model.name} does not run: {error}") from error
         self._choices.append(opened.choice)
         runner = _RUNNERS[model.manifest.task](model, opened.session, opened.device)
-        self._engines[model.name] = InferenceEngine(cast(Any, runner))
+        self._engines[model.name] = InferenceEngine(cast(Any, runner), on_failure=self._on_failure)
 
     def detector(self, name: str) -> InferenceEngine[DetectionQuery, Detections]:
         """The engine of an open detection model; KeyError for one that is not open."""

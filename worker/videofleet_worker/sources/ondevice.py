@@ -40,12 +40,13 @@ _PATIENCE: Final = 5.0
 class DecodeStation:
     """Where packets are decoded: the device that frames stay on, FFmpeg's way to its decoder, and what that takes.
 
-    Without `accelerator` FFmpeg decodes on the processor.
+    Without `accelerator` FFmpeg decodes on the processor. `on_failure` hears, in any thread, of what nobody foresaw.
     """
 
     device: Device
     accelerator: HWAccel | None
     codecs: tuple[str, ...] = ("h264", "hevc", "vp9")
+    on_failure: Callable[[Exception], None] = lambda error: None
 
     def open(self, handed: HandOver) -> "PacketDecoder":
         """A decoder for a stream. Raises SourceError."""
@@ -150,6 +151,7 @@ class DeviceDecoding:
         except SourceError as error:
             self.send(Failed(code=error.code, message=error.message[:1000]))
         except Exception as error:  # noqa: BLE001  the last stop of the thread: the session has to hear of it
+            self._station.on_failure(error)
             message = f"decoding on the GPU failed ({type(error).__name__}: {error})"
             self.send(Failed(code=ErrorCode.INTERNAL, message=message[:1000]))
 
