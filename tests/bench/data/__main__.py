@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.control.rows import DATA, Table, head
-from tests.bench.data import decoding, files, tracking
+from tests.bench.data import decoding, faults, files, tracking
 from tests.bench.data.setup import Setup
 
 REPOSITORY = Path(__file__).parents[3]
@@ -20,6 +20,7 @@ PAGE = REPOSITORY / "docs/benchmarks.md"
 PARTS = {
     "decode": decoding.decode_rows,
     "files": files.file_rows,
+    "faults": faults.fault_rows,
     "speed": tracking.speed_rows,
     "quality": tracking.quality_rows,
 }
@@ -32,11 +33,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="how often ours and the peers take turns")
     parser.add_argument("--seeds", type=int, default=24, help="how many degradations of the ground truth")
     parser.add_argument("--frames", type=int, default=300, help="how many of a clip")
+    parser.add_argument("--seconds", type=float, default=20, help="how long cameras are watched")
+    parser.add_argument("--reconnects", type=int, default=300, help="how often cameras are lost")
     options = parser.parse_args()
     table = Table(head())
     with tempfile.TemporaryDirectory(prefix="videofleet-bench-") as folder:
         for part in [options.part] if options.part else PARTS:
-            table.rows += PARTS[part](Setup(REPOSITORY, Path(folder), options.rounds, options.seeds, options.frames))
+            table.rows += PARTS[part](
+                Setup(
+                    REPOSITORY,
+                    Path(folder),
+                    options.rounds,
+                    options.seeds,
+                    options.frames,
+                    options.seconds,
+                    options.reconnects,
+                )
+            )
     table.head["load"] += f", {os.getloadavg()[1]:.1f} at the end"
     table.keep_others(RESULTS)
     table.write(RESULTS, PAGE, DATA)
