@@ -20,7 +20,7 @@ FULL_HD_FRAMES = 150
 # Where the goals are missed: what a frame costs besides decoding, and what of it the peers do not do.
 HELD_BACK = (
     "besides decoding and scaling a frame is copied at full resolution, which the peers throw away, and goes from one "
-    "process to another: two messages each way in Python, the same for any size"
+    "process to another: messages in Python, the same for any size"
 )
 
 
