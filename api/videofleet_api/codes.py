@@ -86,6 +86,15 @@ class Reason(StrEnum):
     WORKER_ERROR = "WorkerError"
 
 
+class SourceHealth(StrEnum):
+    """How a live source that delivers frames is, also the reason of the condition SourceHealthy and of its Events."""
+
+    HEALTHY = "Healthy"
+    FROZEN = "Frozen"
+    BLACK = "Black"
+    LOW_FPS = "LowFps"
+
+
 REASON_OF_ERROR: Final[dict[ErrorCode, Reason]] = {
     ErrorCode.AUTH: Reason.SOURCE_AUTH,
     ErrorCode.NOT_FOUND: Reason.SOURCE_NOT_FOUND,

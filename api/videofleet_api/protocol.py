@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.model import Document
 from videofleet_api.outputs import OutputEvent
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
@@ -236,6 +236,9 @@ class JobReport(Document):
     first_frame_time: Time | None = None
     code: ErrorCode | None = None
     message: Message | None = None
+    health: SourceHealth | None = None
+    """Of a live source; None while nothing is known of it, and for recorded ones."""
+    health_message: Message | None = None
     progress: JobProgress = Field(default_factory=JobProgress)
 
 

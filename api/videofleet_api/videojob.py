@@ -377,6 +377,6 @@ class VideoJobStatus(Document):
     )
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready, Reconciling, Stalled, Scheduled, Licensed, Complete, Failed.",
+        description="Ready, Reconciling, Stalled, Scheduled, Licensed, Complete, Failed, SourceHealthy.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

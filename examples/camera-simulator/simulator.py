@@ -29,8 +29,9 @@ def make_cameras(options: Options) -> list[Camera]:
     clips = {False: load_clip(options.clip), True: load_clip(options.small_clip)}
     step = len(clips[False].units) // options.cameras
     everyone = frozenset(Role)
-    cameras = [Camera(f"/cam{n + 1}", clips, n * step, everyone) for n in range(options.cameras)]
-    return [*cameras, Camera("/secure", clips, 0, frozenset({Role.CAMERA}))]
+    black = load_clip(options.black_clip)
+    cameras = [Camera(f"/cam{n + 1}", clips, black, n * step, everyone) for n in range(options.cameras)]
+    return [*cameras, Camera("/secure", clips, black, 0, frozenset({Role.CAMERA}))]
 
 
 def serve(options: Options) -> None:

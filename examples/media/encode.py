@@ -10,10 +10,11 @@ import argparse
 from fractions import Fraction
 
 import av
-from av.video.frame import PictureType
+from av.video.frame import PictureType, VideoFrame
 
 FRAMES_PER_SECOND = 10
 KEYFRAME_INTERVAL = 20
+BLACK = "black"
 # One thread, for otherwise the number of slices, and with it every byte, would depend on the machine.
 ENCODER_OPTIONS = {"preset": "veryslow", "profile": "main", "bf": "0", "keyint_min": "10", "threads": "1"}
 
@@ -35,16 +36,35 @@ def encode(source: str, target: str, width: int, height: int, crf: int) -> int:
     return count
 
 
+def encode_black(target: str, width: int, height: int, count: int) -> int:
+    """Writes `count` black frames to `target`; returns how many there were."""
+    with av.open(target, "w", options={"movflags": "+faststart"}) as writer:
+        options = {**ENCODER_OPTIONS, "g": str(KEYFRAME_INTERVAL)}
+        stream = writer.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(count):
+            frame = VideoFrame(width, height, "yuv420p")
+            for plane, value in zip(frame.planes, (16, 128, 128), strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
+            frame.pts, frame.time_base = index, Fraction(1, FRAMES_PER_SECOND)
+            writer.mux(stream.encode(frame))
+        writer.mux(stream.encode(None))
+    return count
+
+
 def main() -> None:
     """Reads the command line and encodes one file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source")
+    parser.add_argument("source", help=f"a video; {BLACK}: two seconds of black pictures")
     parser.add_argument("target")
     parser.add_argument("--size", default="768x576", help="WIDTHxHEIGHT in pixels")
     parser.add_argument("--crf", type=int, default=35, help="x264 constant rate factor, higher is smaller")
     arguments = parser.parse_args()
     width, height = (int(side) for side in arguments.size.split("x"))
-    frames = encode(arguments.source, arguments.target, width, height, arguments.crf)
+    if arguments.source == BLACK:
+        frames = encode_black(arguments.target, width, height, KEYFRAME_INTERVAL)
+    else:
+        frames = encode(arguments.source, arguments.target, width, height, arguments.crf)
     print(f"{arguments.target}: {frames} frames of {width}x{height}")
 
 

@@ -134,7 +134,7 @@ class CameraSimulator:
         return f"http://127.0.0.1:{self.port('control')}{path}"
 
     def fault(self, path: str, fault: str) -> None:
-        """Puts a fault (`stop`, `silence`, `wrong-password`, `resolution`, `none`) on one camera, or on all: `*`."""
+        """Puts a fault (`stop`, `silence`, `freeze`, ... or `none`) on one camera, or on all: `*`."""
         body = json.dumps({"path": path, "fault": fault}).encode()
         try:
             with urllib.request.urlopen(self.control("/faults"), data=body, timeout=10) as answer:

@@ -20,7 +20,7 @@ from typing import Protocol
 import orjson
 from aiohttp import web
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.names import WORKER_API_PORT
 from videofleet_api.protocol import (
     HEARTBEAT_SECONDS,
@@ -78,6 +78,11 @@ def refuse(code: ErrorCode, message: str = "it cannot be done", after: float = 0
 def reconnect(message: str = "the camera is away", after: float = 0.05) -> Step:
     """The source is lost and tried again."""
     return Step(lambda _, job: job.reconnecting(ErrorCode.NETWORK, message), after)
+
+
+def source_is(health: SourceHealth, after: float = 0.05) -> Step:
+    """The frames of a live source are so from now on."""
+    return Step(lambda _, job: job.health(health, f"so it is: {health}"), after)
 
 
 def go_silent(after: float = 0.05) -> Step:

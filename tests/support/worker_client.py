@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, Container, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,6 +280,17 @@ class WorkerClient:
                 reports += [report for report in found if report.uid == uid]
                 if reports and reports[-1].state in states and not _only_opening(reports[-1]):
                     return reports
+        raise AssertionError("the event stream ended")
+
+    async def until_told(self, uid: str, check: Callable[[JobReport], bool], seconds: float = 120.0) -> JobReport:
+        """Follow the events until one report of the job passes the check."""
+        async with asyncio.timeout(seconds), aclosing(self.events()) as events:
+            async for event in events:
+                found = event.reports if isinstance(event, Inventory) else []
+                found = [event.report] if isinstance(event, JobEvent) else found
+                for report in found:
+                    if report.uid == uid and check(report):
+                        return report
         raise AssertionError("the event stream ended")
 
     async def log(self, uid: str, query: str = "") -> bytes:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from videofleet_api.codes import SourceHealth
 from videofleet_api.protocol import JobState
 from videofleet_worker.device.gauges import GpuGauges, read_gauges
 from videofleet_worker.inference import Inference
@@ -41,6 +42,7 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily("videofleet_worker_capacity", "Slots offered.", value=self._measured.capacity)
         yield _streams(running)
         yield from _frames(running)
+        yield _health(running)
         yield from _archive(running)
         yield from _outputs(running)
         yield from _inference(self._measured.inference.engines)
@@ -94,6 +96,17 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
         for cause, count in {**(counters.dropped if counters else {}), **run.counters.dropped}.items():
             dropped.add_metric((*job, cause), count)
     yield from (decoded, processed, dropped, reconnects, viewers, direct, missed)
+
+
+def _health(running: Iterable[Running]) -> Metric:
+    family = GaugeMetricFamily(
+        "videofleet_source_healthy", "1 for a live source whose frames are well.", labels=(*_JOB, "reason")
+    )
+    for one in running:
+        if one.run.is_live and one.run.source is not None:
+            state = one.run.source.health.state
+            family.add_metric((*_job(one), state.value), state is SourceHealth.HEALTHY)
+    return family
 
 
 def _archive(running: Iterable[Running]) -> Iterator[Metric]:

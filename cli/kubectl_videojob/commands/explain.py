@@ -55,6 +55,8 @@ def show(console: Console, job: Json, found: Explanation | None, now: datetime.d
     told = found.summary if found is not None and found.waiting else status.get("message")
     if told:
         console.print(Padding(told, _INDENT))
+    if ill := _ill_source(status, now):
+        console.print(Padding(ill, _INDENT))
     for title, body in _sections(status, found, now):
         console.print(f"\n{title}")
         console.print(Padding(body, _INDENT))
@@ -71,6 +73,15 @@ def _headline(name: str, status: Json, now: datetime.datetime) -> Text:
     if move := status.get("move"):
         line.append(f", moving to {move['worker']['name']}")
     return line
+
+
+def _ill_source(status: Json, now: datetime.datetime) -> str | None:
+    """What is wrong with the frames of a job that runs."""
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "SourceHealthy" and condition["status"] == "False":
+            age = since(condition["lastTransitionTime"], now)
+            return f"source {condition['reason']} for {age}: {condition['message']}"
+    return None
 
 
 def _sections(status: Json, found: Explanation | None, now: datetime.datetime) -> Iterator[tuple[str, RenderableType]]:

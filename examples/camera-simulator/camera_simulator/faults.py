@@ -18,6 +18,8 @@ class Fault(StrEnum):
     SILENCE = "silence"
     WRONG_PASSWORD = "wrong-password"
     RESOLUTION = "resolution"
+    FREEZE = "freeze"
+    BLACK = "black"
 
 
 class BadRequestError(ValueError):
@@ -34,9 +36,9 @@ class Mount:
 
 
 def mount_for(fault: Fault) -> Mount:
-    """The mount under a fault. Silence keeps the healthy one: the connection must survive it."""
+    """The mount under a fault. What the connection must survive keeps the healthy one."""
     match fault:
-        case Fault.NONE | Fault.SILENCE:
+        case Fault.NONE | Fault.SILENCE | Fault.FREEZE | Fault.BLACK:
             return Mount()
         case Fault.STOP:
             return Mount(exists=False)

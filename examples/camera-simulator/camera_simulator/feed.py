@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .clip import NANOSECONDS, Clip
+from .clip import NANOSECONDS, AccessUnit, Clip
+from .faults import Fault
 from .gst import Gst
 
 # What a feed expects to push into. A reader that stalls loses the oldest pictures, as with a camera.
 SOURCE = 'appsrc name=source is-live=true format=time max-buffers=64 max-bytes=0 leaky-type=downstream caps="{caps}"'
 
 
-class Feed:
-    """Plays `clip` from `first` into `source` from the moment that `source` asks for data until `stop`."""
+@dataclass(frozen=True)
+class Film:
+    """What a camera shows: `clip` from picture `first` on, or `black` pictures, by what is wrong with it just now."""
 
-    def __init__(self, clip: Clip, first: int, source: Any) -> None:
-        self._clip = clip
-        self._first = first
+    clip: Clip
+    first: int
+    black: Clip
+    fault: Callable[[], Fault] = lambda: Fault.NONE
+
+
+class Feed:
+    """Plays a film into `source` from the moment that `source` asks for data until `stop`."""
+
+    def __init__(self, film: Film, source: Any) -> None:
+        self._film = film
+        self._clip = film.clip
+        self._fault = Fault.NONE
+        self._instead: Sequence[AccessUnit] = ()
+        self._instead_since = 0
         self._source = source
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -44,10 +60,19 @@ class Feed:
             sent += 1
 
     def _buffer(self, sent: int) -> Any:
-        unit = self._clip.units[(self._first + sent) % len(self._clip.units)]
+        unit = self._unit(sent)
         buffer = Gst.Buffer.new_wrapped_bytes(unit.data)
         buffer.pts = buffer.dts = sent * self._clip.frame_ns
         buffer.duration = self._clip.frame_ns
         if not unit.keyframe:
             buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
         return buffer
+
+    def _unit(self, sent: int) -> AccessUnit:
+        """The film goes on while it is not seen. It is left and taken up at its keyframes alone."""
+        unit = self._clip.units[(self._film.first + sent) % len(self._clip.units)]
+        fault = self._film.fault() if unit.keyframe else self._fault
+        if fault is not self._fault:
+            self._fault, self._instead_since = fault, sent
+            self._instead = {Fault.FREEZE: (unit,), Fault.BLACK: self._film.black.units}.get(fault, ())
+        return self._instead[(sent - self._instead_since) % len(self._instead)] if self._instead else unit

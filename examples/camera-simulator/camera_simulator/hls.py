@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .clip import Clip
-from .feed import SOURCE, Feed
+from .feed import SOURCE, Feed, Film
 from .gst import Gst
 
 RECORDED_SEGMENT_SECONDS = 4
@@ -75,7 +75,7 @@ class LiveHls:
         sink = _SINK.format(seconds=LIVE_SEGMENT_SECONDS, window=LIVE_WINDOW, files=2 * LIVE_WINDOW)
         pipeline = Gst.parse_launch(f"{SOURCE.format(caps=self._clip.caps)} ! {sink}")
         _write_into(pipeline, Path(self._folder.name), "live")
-        feed = Feed(self._clip, self._first(), pipeline.get_by_name("source"))
+        feed = Feed(Film(self._clip, self._first(), self._clip), pipeline.get_by_name("source"))
         pipeline.set_state(Gst.State.PLAYING)
         return pipeline, feed
 

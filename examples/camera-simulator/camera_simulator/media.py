@@ -8,17 +8,17 @@ from typing import Any
 
 from .access import Role, permissions_for
 from .clip import Clip
-from .feed import SOURCE, Feed
+from .feed import SOURCE, Feed, Film
 from .gst import Gst, GstRtspServer
 
 _PROBED = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
 
 
-def make_factory(clip: Clip, first: Callable[[], int], allowed: frozenset[Role], silent: threading.Event) -> Any:
-    """A media factory that plays `clip` to all its viewers at once.
+def make_factory(film: Callable[[], Film], clip: Clip, allowed: frozenset[Role], silent: threading.Event) -> Any:
+    """A media factory that plays a film of `clip` to all its viewers at once.
 
-    `first` gives the picture to begin with, `allowed` the roles that may watch. While `silent` is set no RTP and no
-    RTCP packet leaves, although the connection and the RTSP dialogue go on.
+    `film` is asked when the first of them comes, `allowed` are the roles that may watch. While `silent` is set no RTP
+    and no RTCP packet leaves, although the connection and the RTSP dialogue go on.
     """
     factory = GstRtspServer.RTSPMediaFactory.new()
     # The clip's keyframes bring their parameter sets along, for those who join in the middle; the payloader would
@@ -28,7 +28,7 @@ def make_factory(clip: Clip, first: Callable[[], int], allowed: frozenset[Role],
     factory.set_permissions(permissions_for(allowed))
 
     def on_configure(_factory: Any, media: Any) -> None:
-        feed = Feed(clip, first(), media.get_element().get_by_name("source"))
+        feed = Feed(film(), media.get_element().get_by_name("source"))
         media.connect("unprepared", lambda _media: feed.stop())
         media.connect("prepared", lambda prepared: _gate(prepared, silent))
 

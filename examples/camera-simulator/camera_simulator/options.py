@@ -22,6 +22,7 @@ class Options:
     cameras: int
     clip: Path
     small_clip: Path
+    black_clip: Path
     rtsp_port: int
     http_port: int
     https_port: int | None
@@ -49,6 +50,7 @@ def parse_options(arguments: list[str]) -> Options:
         cameras=given.cameras,
         clip=given.clip,
         small_clip=given.small_clip,
+        black_clip=given.black_clip,
         rtsp_port=given.rtsp_port,
         http_port=given.http_port,
         https_port=given.https_port,
@@ -70,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cameras", type=int, default=8, metavar="N", help="serve /cam1 to /camN")
     parser.add_argument("--clip", type=Path, default=_MEDIA / "vtest.mp4", help="H.264 in MP4, no B-frames")
     parser.add_argument("--small-clip", type=Path, default=_MEDIA / "vtest-384x288.mp4", help="for fault resolution")
+    parser.add_argument("--black-clip", type=Path, default=_MEDIA / "black.mp4", help="for fault black, as large")
     for name, port in (("rtsp", 8554), ("http", 8080), ("control", 8090)):
         parser.add_argument(f"--{name}-port", type=_port, default=port, metavar="PORT", help="0 takes a free one")
     parser.add_argument("--https-port", type=_port, metavar="PORT", help="serve the files by HTTPS as well")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from .access import AuthScheme, Credentials, Role, make_auth
 from .clip import Clip
 from .faults import Fault, Mount, mount_for
+from .feed import Film
 from .gst import GstRtspServer
 from .media import make_factory
 from .viewers import Viewers
@@ -31,6 +32,7 @@ class Camera:
 
     path: str
     clips: dict[bool, Clip]  # by Mount.small
+    black: Clip
     offset: int  # pictures that this camera is ahead of the first one
     audience: frozenset[Role]
     fault: Fault = Fault.NONE
@@ -100,9 +102,11 @@ class CameraServer:
             return
         clip = camera.clips[mount.small]
         audience = frozenset({Role.ROTATED}) if mount.rotated_credentials else camera.audience
-        points.add_factory(
-            camera.path, make_factory(clip, lambda: self._position(camera, clip), audience, camera.silent)
-        )
+        points.add_factory(camera.path, make_factory(lambda: self._film(camera, clip), clip, audience, camera.silent))
+
+    def _film(self, camera: Camera, clip: Clip) -> Film:
+        """Asked for its fault from the thread that feeds it; what it reads is replaced as a whole."""
+        return Film(clip, self._position(camera, clip), camera.black, lambda: camera.fault)
 
     def _position(self, camera: Camera, clip: Clip) -> int:
         """Where the camera's endless film is now, at a keyframe: like a real one it goes on while nobody looks."""

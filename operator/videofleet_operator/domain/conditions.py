@@ -1,4 +1,5 @@
-"""Conditions as kstatus reads them: Ready, Reconciling, Stalled; Scheduled, Licensed, Complete and Failed beside them.
+"""Conditions as kstatus reads them: Ready, Reconciling, Stalled; beside them Scheduled, Licensed, Complete, Failed and
+SourceHealthy.
 
 At most one of Reconciling and Stalled is True. Reconciling: it goes on by itself. Stalled: it needs a user.
 """
@@ -11,6 +12,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.conditions import Condition, ConditionStatus
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain.backoff import exhausted, over_without_success
+from videofleet_operator.domain.health import CONDITION, Told, source_health
 from videofleet_operator.domain.model import Job, Record, Seconds
 from videofleet_operator.domain.times import format_time
 
@@ -59,8 +61,11 @@ class _Finding:
     message: str
 
 
-def conditions(record: Record, job: Job, previous: Sequence[Condition], now: Seconds) -> list[Condition]:
-    """All conditions of a VideoJob. A condition whose status is as before keeps its time."""
+def conditions(
+    record: Record, job: Job, previous: Sequence[Condition], now: Seconds, told: Told | None = None
+) -> list[Condition]:
+    """All conditions of a VideoJob. A condition whose status is as before keeps its time. `told`: of its source."""
+    health = source_health(record, told, previous)
     reason = str(record.reason or Reason.PENDING)
     stalled, stalled_reason = _stalled(record, job)
     findings = (
@@ -71,6 +76,7 @@ def conditions(record: Record, job: Job, previous: Sequence[Condition], now: Sec
         _licensed(record),
         _Finding("Complete", _complete(record), reason, record.message),
         _Finding("Failed", over_without_success(record, job.spec.restart), stalled_reason, record.message),
+        _Finding(CONDITION, health.holds, health.reason, health.message),
     )
     return _timed(findings, record.observed_generation, previous, now)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.protocol import JobProgress, JobReport, JobState
 
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
@@ -59,6 +60,8 @@ class Report:
     code: ErrorCode | None = None
     message: str | None = None
     progress: Counters = NOTHING
+    health: SourceHealth | None = None
+    health_message: str | None = None
 
     @classmethod
     def of(cls, told: JobReport) -> Report:
@@ -73,4 +76,7 @@ class Report:
             told.code,
             told.message,
             Counters.of(told.progress),
+            told.health,
+            # Of most sources the same.
+            None if told.health_message is None else sys.intern(told.health_message),
         )

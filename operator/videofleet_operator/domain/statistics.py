@@ -17,13 +17,18 @@ PROGRESS_CHANGE: Final = 0.05
 """Share of the source that must have been done to be worth a write."""
 
 
+def may_refresh(last_refresh: Seconds, now: Seconds) -> bool:
+    """Whether a status may be written for less than a change of phase, as far as time goes."""
+    return now >= last_refresh + REFRESH_INTERVAL
+
+
 def statistics_due(written: Counters | None, current: Counters, last_refresh: Seconds, now: Seconds) -> bool:
     """Whether the counters moved enough to be written again. Only rates and the share that is done count: all other
     counters ride along.
 
     `written`: those in status; `last_refresh`: when status was last written, on the same clock as `now`.
     """
-    if now < last_refresh + REFRESH_INTERVAL:
+    if not may_refresh(last_refresh, now):
         return False
     if written is None:
         return current.decoded_frames > 0

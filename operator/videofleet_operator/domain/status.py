@@ -1,10 +1,11 @@
 """VideoJob.status as a document: written from a record, and read back into one."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
+from videofleet_api.codes import SourceHealth
 from videofleet_api.names import archive_prefix
 from videofleet_api.phases import Phase
 from videofleet_api.videojob import (
@@ -18,8 +19,9 @@ from videofleet_api.videojob import (
     WorkerRef,
 )
 from videofleet_operator.domain.conditions import conditions
+from videofleet_operator.domain.health import Told
 from videofleet_operator.domain.model import Assigned, Job, Move, Record, Seconds
-from videofleet_operator.domain.reports import Counters
+from videofleet_operator.domain.reports import Counters, Report
 from videofleet_operator.domain.statistics import share_done
 from videofleet_operator.domain.times import format_time
 
@@ -33,7 +35,17 @@ class Shown:
     source: str | None = None
     """The source's address without credentials."""
     progress: Counters | None = None
-    """Counters of the current epoch; None: those in the previous status stay."""
+    """Counters of the current epoch; None: those in the previous status stay, and what is known of the source."""
+    health: SourceHealth | None = None
+    """Of the source; None where nobody watches it."""
+    health_message: str = ""
+
+    @classmethod
+    def of(cls, source: str | None, report: Report | None) -> Self:
+        """With what the job's worker said last of the current epoch."""
+        if report is None:
+            return cls(source)
+        return cls(source, report.progress, report.health, report.health_message or "")
 
 
 def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Seconds) -> dict[str, object]:
@@ -68,7 +80,7 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         statistics=_statistics(record, shown.progress, before),
         last_error=_last_error(record),
         analytics=_analytics(job, record),
-        conditions=conditions(record, job, before.conditions, now),
+        conditions=conditions(record, job, before.conditions, now, _told_health(shown)),
     )
     return document.wire()
 
@@ -86,6 +98,10 @@ def read_status(raw: object) -> VideoJobStatus:
             if not wrong:
                 return VideoJobStatus()
             known = {key: value for key, value in known.items() if key not in wrong}
+
+
+def _told_health(shown: Shown) -> Told | None:
+    return None if shown.progress is None else Told(shown.health, shown.health_message)
 
 
 def _last_frame(record: Record, current: Counters | None, before: VideoJobStatus) -> str | None:

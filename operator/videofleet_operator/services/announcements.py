@@ -4,6 +4,7 @@ from typing import Final
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
+from videofleet_operator.domain.health import News
 from videofleet_operator.domain.model import Job, Pool, Record
 from videofleet_operator.kube.events import EventKind, EventRecorder
 from videofleet_operator.kube.resources import ObjectRef
@@ -36,6 +37,10 @@ class Announcer:
     def wait(self, job: Job, reason: str, message: str) -> None:
         """Tell what holds a job back; each such telling of a job replaces the one before."""
         self._recorder.post(_reference(job), "VideoJob", reason, message, EventKind.WARNING, topic=_WAIT)
+
+    def source(self, job: Job, news: News) -> None:
+        """Tell how the frames of a job's source are now."""
+        self._recorder.post(_reference(job), "VideoJob", news.reason, news.message, _kind(news.warning))
 
     def pool(self, pool: Pool, reason: str, message: str, *, warning: bool = False) -> None:
         """Tell of a pool's worker."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from videofleet_api.codes import Reason
+from videofleet_api.codes import Reason, SourceHealth
 from videofleet_api.phases import Phase
 from videofleet_api.source import Source
 from videofleet_api.videojob import Analytics, Step, VideoJobSpec
@@ -41,7 +41,9 @@ def _typical() -> bytes:
     )
     spec = VideoJobSpec(source=Source(), analytics=[Analytics(steps=[Step(model="detect")])])
     job = Job("00000000-0000-4000-8000-000000000000", "default", "camera-00001", 1, 0.0, spec, record)
-    shown = Shown("rtsp://camera.example/1", Counters(1000, 1000, None, {}, 25.0, 25.0, 1_800_000_000.0))
+    counters = Counters(1000, 1000, None, {}, 25.0, 25.0, 1_800_000_000.0)
+    well = "frames come, and the picture changes"
+    shown = Shown("rtsp://camera.example/1", counters, SourceHealth.HEALTHY, well)
     return orjson.dumps(to_status(job, record, shown, {}, record.since), option=orjson.OPT_SORT_KEYS)
 
 

@@ -1,4 +1,4 @@
-"""Refreshes counters in status: seldom for a job, a few a second in all, and each job in its turn."""
+"""Refreshes counters in status, and how sources are: seldom for a job, a few a second in all, each job in its turn."""
 
 import asyncio
 from collections import deque
@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from videofleet_api.phases import Phase
+from videofleet_operator.domain.health import health_due
 from videofleet_operator.domain.reports import Report
-from videofleet_operator.domain.statistics import statistics_due, written_counters
+from videofleet_operator.domain.statistics import may_refresh, statistics_due, written_counters
 from videofleet_operator.services.gather import KnownJob
 
 _PAUSE: Final = 0.5
@@ -73,7 +74,12 @@ class StatisticsRefresher:
         report = self._report(record.worker.id, known.job.uid)
         if report is None or report.epoch != record.epoch:
             return False
-        last, written = self._statuses.written_at(known.job.uid), written_counters(known.source.status)
-        if not statistics_due(written, report.progress, last, self._clock()):
+        last, now = self._statuses.written_at(known.job.uid), self._clock()
+        if not may_refresh(last, now):
+            return False
+        status = known.source.status
+        if not (
+            health_due(status, report.health) or statistics_due(written_counters(status), report.progress, last, now)
+        ):
             return False
         return self._statuses.refresh(known, report, self._wall())

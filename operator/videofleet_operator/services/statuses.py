@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.videojob import HISTORY_LIMIT
+from videofleet_operator.domain.health import health_news
 from videofleet_operator.domain.history import transition
 from videofleet_operator.domain.model import Job, Record
 from videofleet_operator.domain.reports import Report
@@ -67,7 +69,7 @@ class StatusWriter:
         patch = self._patch(known, record, report, now, check_version=True)
         starts = record.phase is Phase.STARTING and known.job.record.phase not in ASSIGNED
         priority = Priority.START if starts else Priority.PHASE
-        self._queue.submit(patch, priority, on_done=lambda outcome: self._written(known, record, outcome))
+        self._queue.submit(patch, priority, on_done=lambda outcome: self._written(known, record, patch, outcome))
         self._refreshed[uid] = self._clock()
 
     def written_at(self, uid: str) -> float:
@@ -80,7 +82,8 @@ class StatusWriter:
             return False
         self._refreshed[known.job.uid] = self._clock()
         patch = self._patch(known, known.job.record, report, now, check_version=False)
-        self._queue.submit(patch, Priority.STATISTICS, on_done=self._feed)
+        done = partial(self._refreshed_with, known.job, patch)
+        self._queue.submit(patch, Priority.STATISTICS, on_done=done)
         return True
 
     def keep(self, uids: Mapping[str, object]) -> None:
@@ -98,7 +101,7 @@ class StatusWriter:
         target = ObjectRef(VIDEOJOBS, meta.namespace, meta.name, meta.uid, meta.resource_version)
         current = known.source.status
         spec = known.source.spec
-        shown = Shown(shown_source(spec) if spec else None, report.progress if report else None)
+        shown = Shown.of(shown_source(spec) if spec else None, report)
         desired = to_status(known.job, record, shown, current, now)
         told = transition(known.job.record, record)
         append = None
@@ -108,7 +111,12 @@ class StatusWriter:
             desired["history"] = [told.wire()]
         return Patch(target, {"status": current}, {"status": desired}, "status", check_version, append)
 
-    def _written(self, known: KnownJob, record: Record, outcome: Outcome) -> None:
+    def _refreshed_with(self, job: Job, patch: Patch, outcome: Outcome) -> None:
+        self._feed(outcome)
+        if outcome.result is Result.APPLIED:
+            self._tell_health(job, patch)
+
+    def _written(self, known: KnownJob, record: Record, patch: Patch, outcome: Outcome) -> None:
         uid = known.job.uid
         self._feed(outcome)
         if self._assumed.get(uid) is record:
@@ -116,6 +124,7 @@ class StatusWriter:
         match outcome.result:
             case Result.APPLIED:
                 self._tell(known.job, record)
+                self._tell_health(known.job, patch)
                 self._changed()
             case Result.CONFLICT if self._outdated(known):
                 self._changed()
@@ -155,3 +164,8 @@ class StatusWriter:
                 },
             )
         self._announcer.job(job, before, record)
+
+    def _tell_health(self, job: Job, patch: Patch) -> None:
+        news = health_news(patch.current["status"], patch.desired["status"])
+        if news is not None:
+            self._announcer.source(job, news)

@@ -202,13 +202,13 @@ class World:
         found = await self.api.list(EVENTS, self.namespace, {"fieldSelector": selector})
         return list(found["items"])
 
-    async def until_event(self, name: str, reason: str) -> Json:
+    async def until_event(self, name: str, reason: str, timeout: float = PATIENCE) -> Json:
         """Wait for an Event about an object."""
 
         async def check() -> Json | None:
             return next((event for event in await self.events(name) if event["reason"] == reason), None)
 
-        return dict(await eventually(check, f"an Event {reason} about {name}"))
+        return dict(await eventually(check, f"an Event {reason} about {name}", timeout))
 
     async def _watch(self, version: str) -> None:
         query = {"resourceVersion": version, "allowWatchBookmarks": "true"}

@@ -38,6 +38,7 @@ async def test_an_undisturbed_life_is_three_writes_and_then_none(world: World) -
         "Licensed": "Unknown",
         "Complete": "True",
         "Failed": "False",
+        "SourceHealthy": "Unknown",
     }
     uid = (await world.api.get(JOBS, world.namespace, "file") or {})["metadata"]["uid"]
     assert status["analytics"] == [{"name": "main", "results": f"{world.namespace}/{uid}/1/main"}]
@@ -76,6 +77,7 @@ async def test_placed_at_first_sight_with_worker_epoch_and_phase_in_one_write(wo
         "Licensed": "True",
         "Complete": "False",
         "Failed": "False",
+        "SourceHealthy": "Unknown",
     }
     assert world.last("camera")["firstFrameTime"]
 

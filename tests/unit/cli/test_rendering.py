@@ -113,6 +113,14 @@ def test_a_job_that_failed_says_what_happened_and_when_it_is_tried_again() -> No
     ]
 
 
+def test_a_source_that_is_not_well_is_told_of() -> None:
+    condition = {"type": "SourceHealthy", "status": "False", "reason": "Frozen", "message": "the picture stays"}
+    status = {"phase": "INPROGRESS", "conditions": [{**condition, "lastTransitionTime": "2030-01-01T11:59:00Z"}]}
+    assert explained(status, None)[1] == "  source Frozen for 1m: the picture stays"
+    condition["status"] = "True"
+    assert len(explained({"phase": "INPROGRESS", "conditions": [condition]}, None)) == 1
+
+
 def test_history_is_shown() -> None:
     entry = {"time": "2030-01-01T11:00:00Z", "from": "STARTING", "to": "INPROGRESS", "reason": "Running"}
     lines = explained({"phase": "INPROGRESS", "history": [entry]}, None)

@@ -8,6 +8,7 @@ import urllib.request
 
 import av
 import pytest
+from av.video.frame import VideoFrame
 
 from tests.support.cameras import CameraSimulator, SimulatorError
 from tests.support.waiting import wait_until
@@ -155,3 +156,25 @@ def test_other_addresses_of_the_control(simulator: CameraSimulator) -> None:
         assert json.load(answer) == {"cameras": 9}
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(simulator.control("/fault"), timeout=5)
+
+
+def _last(url: str, count: int) -> list[VideoFrame]:
+    return frames(url, count)[-10:]
+
+
+@pytest.mark.parametrize("fault", ["freeze", "black"])
+def test_a_picture_that_is_frozen_or_black_while_timestamps_go_on(simulator: CameraSimulator, fault: str) -> None:
+    with Viewer(simulator.rtsp("/cam1")) as viewer:
+        watching(viewer)
+        simulator.fault("/cam1", fault)
+        # The longest way to the next keyframe is two seconds, which is when it begins.
+        taken = _last(simulator.rtsp("/cam1"), 40)
+        pictures = {frame.to_ndarray(format="gray").tobytes() for frame in taken}
+        times = [frame.pts for frame in taken if frame.pts is not None]
+        assert len(pictures) == 1
+        assert len(set(times)) == 10
+        assert bool(taken[0].to_ndarray(format="gray").max() < 20) == (fault == "black")
+        simulator.fault("/cam1", "none")
+        again = _last(simulator.rtsp("/cam1"), 40)
+        assert len({frame.to_ndarray(format="gray").tobytes() for frame in again}) == 10
+        assert not viewer.ended.is_set(), "the connection lives through it"

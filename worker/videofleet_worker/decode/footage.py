@@ -102,7 +102,7 @@ class ContainerFootage:
             if arrived.skipped:
                 self._decoder.skip(arrived.skipped)
                 self.tally.dropped["stale"] += arrived.skipped
-            self.tally.received += 1
+            self.tally.received += 1 + arrived.skipped
             self._end.note(arrived.packet)
             on_packet(arrived.packet)
             for decoded in self._decoder.decode(arrived.packet):

@@ -183,12 +183,17 @@ class PacketReady(Message):
 
 
 class Progress(Message):
-    """Child to parent: what happened since the last one of these."""
+    """Child to parent: what happened since the last one of these: packets that came, frames.
+
+    `still`, `black`: for how many seconds the picture of a live source has not changed, has been black.
+    """
 
     type: Literal["progress"] = "progress"
     received: _Count
     decoded: _Count
     dropped: dict[DropCause, _Count]
+    still: _Seconds = 0.0
+    black: _Seconds = 0.0
 
 
 class Ended(Message):

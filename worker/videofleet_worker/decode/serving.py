@@ -10,6 +10,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.footage import Footage
+from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import (
     Ended,
     FrameReady,
@@ -68,6 +69,7 @@ class Serving:
         self._direct = DirectView(footage.stream, channel.send)
         self._shelf = shelf
         self._use(request.masks)
+        self._looks = Looks() if self._live else None
         self._over = False
         self._sent = 0
         self._decoded = 0
@@ -122,6 +124,8 @@ class Serving:
             self._over = True
             return
         wanted = self._sampler.wants(decoded.index, pts, decoded.keyframe)
+        if self._looks is not None and (wanted or decoded.keyframe):
+            self._looks.see(decoded.frame, decoded.index, decoded.keyframe, arrival)
         if self._was_served_before(decoded.index):
             return
         if not wanted:
@@ -189,6 +193,13 @@ class Serving:
         received = self._footage.tally.received
         dropped = {cause: count for cause, count in self._dropped.items() if count}
         if received or self._decoded or dropped:
-            self._channel.send(Progress(received=received, decoded=self._decoded, dropped=dropped))
+            still, black = self._seen(self._reported_at)
+            self._channel.send(
+                Progress(received=received, decoded=self._decoded, dropped=dropped, still=still, black=black)
+            )
         self._footage.tally.received = self._decoded = 0
         self._dropped.clear()
+
+    def _seen(self, now: float) -> tuple[float, float]:
+        """For how long the picture has been still, and black."""
+        return (0.0, 0.0) if self._looks is None else (self._looks.still_for(now), self._looks.black_for(now))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.protocol import TERMINAL, JobProgress, JobReport, JobState
 
 
@@ -40,6 +40,10 @@ class JobReporter:
     def reconnecting(self, code: ErrorCode, message: str) -> None:
         """The source was lost and is tried again."""
         self._change(state=JobState.RECONNECTING, code=code, message=message)
+
+    def health(self, health: SourceHealth, message: str) -> None:
+        """How a live source is."""
+        self._change(health=health, health_message=message)
 
     def progress(self, progress: JobProgress) -> None:
         """New counters."""

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Final
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.names import archive_prefix
 from videofleet_api.protocol import JobProgress
 from videofleet_api.results import FinishReason
@@ -36,7 +36,14 @@ from videofleet_worker.pipeline.steps import Workshop
 from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, shots_kept, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.errors import SourceError
-from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
+from videofleet_worker.sources.events import (
+    HealthChanged,
+    Opened,
+    Reconnected,
+    Reconnecting,
+    SourceEvent,
+    SourceInfo,
+)
 from videofleet_worker.sources.stream import StreamSource
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -296,6 +303,10 @@ class StreamRun:
                     self._reporter.running(self._tools.wall_clock())
                 else:
                     self._reporter.opening()
+            case HealthChanged(health, message):
+                if health is not SourceHealth.HEALTHY:
+                    _LOGGER.warning("source ill: %s", message, extra=self.fields | {"health": health.value})
+                self._reporter.health(health, message)
 
     def _opened(self, info: SourceInfo) -> None:
         _LOGGER.info("source open", extra=self.fields | {"codec": info.codec, "live": info.live})

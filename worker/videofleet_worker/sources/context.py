@@ -7,6 +7,7 @@ from typing import Protocol
 
 from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.decode.frame import Views
+from videofleet_worker.decode.messages import Progress
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed
@@ -24,6 +25,7 @@ class SessionContext:
     counters: Counters
     position: RunPosition
     on_open: Callable[[SourceInfo], None]
+    on_progress: Callable[[Progress], None]
     memory_limit: int
     dialer: Dialer
     file_roots: Sequence[Path]

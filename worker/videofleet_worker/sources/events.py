@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from videofleet_api.codes import SourceHealth
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -44,7 +45,15 @@ class Reconnected:
     gap_seconds: float
 
 
-SourceEvent = Opened | Reconnecting | Reconnected
+@dataclass(frozen=True)
+class HealthChanged:
+    """Frames of a live source come, and this is how they are now."""
+
+    health: SourceHealth
+    message: str
+
+
+SourceEvent = Opened | Reconnecting | Reconnected | HealthChanged
 
 
 @dataclass

@@ -287,6 +287,8 @@ class DecodeSession:
         self._context.counters.decoded_frames += message.decoded
         for cause, count in message.dropped.items():
             self._context.counters.drop(cause, count)
+        # From the loop, as `_tell`.
+        self._loop.call_soon(self._context.on_progress, message)
 
     def _free(self, ring: FrameRing, slot: int) -> None:
         """A consumer has released a frame; called from any thread, also after the session is over."""

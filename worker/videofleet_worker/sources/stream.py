@@ -9,7 +9,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.forkserver import ForkServer, default_forkserver
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.masks import Mask
-from videofleet_worker.decode.messages import OpenRequest, UseMasks
+from videofleet_worker.decode.messages import OpenRequest, Progress, UseMasks
 from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.memory import MOST
 from videofleet_worker.sources.clock import Clock, SystemClock
@@ -17,7 +17,16 @@ from videofleet_worker.sources.context import SessionContext
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed, Farewell
 from videofleet_worker.sources.errors import SourceError
-from videofleet_worker.sources.events import Counters, Opened, Reconnected, Reconnecting, SourceEvent, SourceInfo
+from videofleet_worker.sources.events import (
+    Counters,
+    HealthChanged,
+    Opened,
+    Reconnected,
+    Reconnecting,
+    SourceEvent,
+    SourceInfo,
+)
+from videofleet_worker.sources.health import HealthMonitor
 from videofleet_worker.sources.objects import web_address
 from videofleet_worker.sources.ondevice import DecodeStation
 from videofleet_worker.sources.position import RunPosition
@@ -34,7 +43,7 @@ class StreamSource:
     """Frames of one source. Owns the decoding child; a live source is reconnected inside the epoch.
 
     info: what is known of the source, None until it is open. counters: grow over all connections. direct: those who
-    watch it as it is.
+    watch it as it is. health: of a live source, kept over connections.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class StreamSource:
         self.info: SourceInfo | None = None
         self.counters = Counters()
         self.direct = DirectFeed()
+        self.health = HealthMonitor()
 
     @property
     def pid(self) -> int | None:
@@ -139,6 +149,7 @@ class StreamSource:
             self.counters,
             self._position,
             self._note_open,
+            self._note_progress,
             self._memory_limit,
             self._dialer,
             self._file_roots,
@@ -146,6 +157,7 @@ class StreamSource:
             self._station,
         )
         self._position.begin_connection()
+        self.health.connect()
         try:
             session = DecodeSession(self._open_request(), watchdog, context)
         except OSError as error:
@@ -190,6 +202,18 @@ class StreamSource:
         self.info = info
         if first:
             self._on_event(Opened(info))
+            self._tell_health()
+
+    def _note_progress(self, progress: Progress) -> None:
+        if self.info is None or not self.info.live:
+            return
+        now = self._clock.monotonic()
+        if self.health.note(now, progress.received, self.info.fps, progress.still, progress.black):
+            self._tell_health()
+
+    def _tell_health(self) -> None:
+        if self.info is not None and self.info.live:
+            self._on_event(HealthChanged(self.health.state, self.health.message))
 
     def _note_frame(self) -> None:
         self._delivered += 1

@@ -13,7 +13,7 @@ from videofleet_operator.domain.model import Record
 from videofleet_operator.domain.times import format_time
 
 P = Phase
-ORDER = ("Ready", "Reconciling", "Stalled", "Scheduled", "Licensed", "Complete", "Failed")
+ORDER = ("Ready", "Reconciling", "Stalled", "Scheduled", "Licensed", "Complete", "Failed", "SourceHealthy")
 
 
 def letters(made: list[Condition]) -> str:
@@ -24,25 +24,25 @@ def letters(made: list[Condition]) -> str:
 @pytest.mark.parametrize(
     ("it", "expected"),
     [
-        (Record(), "FTFFUFF"),
-        (record(P.AWAITING, reason=Reason.WORKERS_FULL), "FTFFUFF"),
-        (record(P.AWAITING, reason=Reason.SECRET_MISSING), "FTFFUFF"),
-        (record(P.AWAITING, reason=Reason.NEVER_FITS), "FFTFUFF"),
-        (record(P.AWAITING, reason=Reason.UNKNOWN_TIME_ZONE), "FFTFUFF"),
-        (record(P.AWAITING, reason=Reason.INVALID_SPEC), "FFTFUFF"),
-        (record(P.STARTING), "FTFTTFF"),
-        (record(P.INPROGRESS, reason=Reason.RUNNING), "TFFTTFF"),
-        (record(P.INPROGRESS, reason=Reason.RECONNECTING), "FTFTTFF"),
-        (record(P.DISCONNECTED), "FTFTTFF"),
-        (record(P.COMPLETED, finished=True), "TFFFUTF"),
-        (record(P.COMPLETED), "FTFFUFF"),
-        (record(P.INTERRUPTED, finished=True), "FFTFUFT"),
-        (record(P.INTERRUPTED, attempt=1), "FTFFUFF"),
-        (record(P.NOT_STARTED, attempt=1), "FTFFUFF"),
-        (record(P.NOT_STARTED, attempt=2), "FFTFUFT"),
-        (record(P.MISCONFIGURED, attempt=1), "FFTFUFF"),
-        (record(P.TOO_MANY_CAMERAS), "FTFFFFF"),
-        (record(P.DISABLED), "TFFFUFF"),
+        (Record(), "FTFFUFFU"),
+        (record(P.AWAITING, reason=Reason.WORKERS_FULL), "FTFFUFFU"),
+        (record(P.AWAITING, reason=Reason.SECRET_MISSING), "FTFFUFFU"),
+        (record(P.AWAITING, reason=Reason.NEVER_FITS), "FFTFUFFU"),
+        (record(P.AWAITING, reason=Reason.UNKNOWN_TIME_ZONE), "FFTFUFFU"),
+        (record(P.AWAITING, reason=Reason.INVALID_SPEC), "FFTFUFFU"),
+        (record(P.STARTING), "FTFTTFFU"),
+        (record(P.INPROGRESS, reason=Reason.RUNNING), "TFFTTFFU"),
+        (record(P.INPROGRESS, reason=Reason.RECONNECTING), "FTFTTFFU"),
+        (record(P.DISCONNECTED), "FTFTTFFU"),
+        (record(P.COMPLETED, finished=True), "TFFFUTFU"),
+        (record(P.COMPLETED), "FTFFUFFU"),
+        (record(P.INTERRUPTED, finished=True), "FFTFUFTU"),
+        (record(P.INTERRUPTED, attempt=1), "FTFFUFFU"),
+        (record(P.NOT_STARTED, attempt=1), "FTFFUFFU"),
+        (record(P.NOT_STARTED, attempt=2), "FFTFUFTU"),
+        (record(P.MISCONFIGURED, attempt=1), "FFTFUFFU"),
+        (record(P.TOO_MANY_CAMERAS), "FTFFFFFU"),
+        (record(P.DISABLED), "TFFFUFFU"),
     ],
     ids=lambda value: f"{value.phase}-{value.reason}" if isinstance(value, Record) else None,
 )
@@ -73,6 +73,7 @@ def test_the_time_is_kept_while_only_words_change() -> None:
         "Licensed": format_time(NOW + 5),
         "Complete": format_time(NOW),
         "Failed": format_time(NOW),
+        "SourceHealthy": format_time(NOW),
     }
     assert {each.observed_generation for each in second} == {2}
 

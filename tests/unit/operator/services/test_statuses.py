@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.support.domain import assigned, job
 from tests.unit.operator.kube.fakeapi import FakeApi, refusal
 from tests.unit.operator.kube.helpers import ManualClock, eventually
-from videofleet_api.codes import Reason
+from videofleet_api.codes import Reason, SourceHealth
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobState
 from videofleet_operator.domain.model import Record
@@ -193,6 +193,42 @@ async def test_counters_are_written_seldom_and_not_while_a_phase_is(made: Made) 
     made.clock.now += 30
     refresher.turn()
     await eventually(lambda: made.known.source.status.get("statistics", {}).get("decodedFrames") == 50)
+    sent = len(made.api.requests)
+    made.clock.now += 30
+    refresher.turn()
+    await made.queue.idle()
+    assert len(made.api.requests) == sent, "nothing moved"
+
+
+async def test_how_a_source_is_is_written_by_itself_and_told(made: Made) -> None:
+    uid, told = made.known.job.uid, {"health": SourceHealth.HEALTHY, "health_message": "well"}
+    refresher = StatisticsRefresher(
+        lambda: {uid: made.known},
+        lambda *_: Report(uid, 1, JobState.RUNNING, **told),
+        made.writer,
+        lambda: True,
+        wall=lambda: NOW,
+        clock=made.clock,
+    )
+
+    def healthy() -> tuple[str, str]:
+        (found,) = (each for each in made.known.source.status["conditions"] if each["type"] == "SourceHealthy")
+        return found["status"], found["reason"]
+
+    made.writer.write(made.known, made.record(Phase.INPROGRESS), Report(uid, 1, JobState.RUNNING, **told), NOW)
+    await eventually(lambda: not made.writer.assumed)
+    assert (healthy(), made.recorder.waiting) == (("True", "Healthy"), 1), "along with the phase, and no news"
+    told.update(health=SourceHealth.FROZEN, health_message="the picture stays")
+    refresher.turn()
+    await made.queue.idle()
+    assert healthy() == ("True", "Healthy"), "just written"
+    for health in (SourceHealth.FROZEN, SourceHealth.HEALTHY):
+        told.update(health=health)
+        made.clock.now += 30
+        refresher.turn()
+        await eventually(lambda health=health: healthy()[1] == health)
+    assert made.recorder.waiting == 3
+    assert made.written == ["INPROGRESS"], "no phase was written for it"
     sent = len(made.api.requests)
     made.clock.now += 30
     refresher.turn()

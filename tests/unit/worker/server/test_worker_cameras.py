@@ -11,7 +11,8 @@ from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, chunks_of, frames_of
-from videofleet_api.protocol import JobState
+from videofleet_api.codes import SourceHealth
+from videofleet_api.protocol import Entry, JobReport, JobState
 
 
 async def test_viewers_see_annotated_pictures_only_while_they_watch(
@@ -82,6 +83,38 @@ async def test_a_camera_that_comes_back_goes_on_in_its_epoch(
     assert (back.epoch, back.code) == (1, None)
     snapshot = await client.get(f"/v1/jobs/{uid}/snapshot.jpg")
     assert snapshot.status == 200
+
+
+async def test_cameras_that_freeze_or_go_black_are_told_of_and_go_on(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    faults = {"/cam1": "freeze", "/cam2": "black"}
+    frozen, black = (file_job(simulator.rtsp(path), f"{uid}{path[1:]}", singlePass=False) for path in faults)
+    await client.assign(frozen, black)
+
+    def metric(entry: Entry, reason: SourceHealth) -> float | None:
+        labels = f'name="{entry.name}",namespace="default",reason="{reason}",uid="{entry.uid}"'
+        return shared_worker.metric(f"videofleet_source_healthy{{{labels}}}")
+
+    async def are(one: SourceHealth, other: SourceHealth) -> list[JobReport]:
+        told = await asyncio.gather(
+            client.until_told(frozen.uid, lambda report: report.health is one),
+            client.until_told(black.uid, lambda report: report.health is other),
+        )
+        value = 1 if one is SourceHealth.HEALTHY else 0
+        assert (metric(frozen, one), metric(black, other)) == (value, value)
+        return told
+
+    try:
+        await are(SourceHealth.HEALTHY, SourceHealth.HEALTHY)
+        for path, fault in faults.items():
+            simulator.fault(path, fault)
+        for report in await are(SourceHealth.FROZEN, SourceHealth.BLACK):
+            assert (report.state, report.code) == (JobState.RUNNING, None)
+            assert report.health_message
+    finally:
+        simulator.fault("*", "none")
+    await are(SourceHealth.HEALTHY, SourceHealth.HEALTHY)
 
 
 @pytest.mark.parametrize("looks_on", [False, True], ids=["nobody listens", "a reader listens"])
