@@ -10,6 +10,7 @@ import typer
 from kubectl_videojob.commands import license
 from kubectl_videojob.commands.drain import drain
 from kubectl_videojob.commands.explain import explain
+from kubectl_videojob.commands.probe import probe
 from kubectl_videojob.commands.submit import submit
 from kubectl_videojob.commands.tail import tail
 from kubectl_videojob.commands.top import top
@@ -18,13 +19,13 @@ from kubectl_videojob.flags import with_flags
 
 app = typer.Typer(
     name="kubectl videojob",
-    help="Video analytics as Kubernetes objects: explain, follow, submit and move VideoJobs.",
+    help="Video analytics as Kubernetes objects: explain, follow, submit and move VideoJobs, and try sources.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (explain, tail, top, drain, submit):
+for command in (explain, tail, top, drain, submit, probe):
     app.command()(with_flags(command))
 app.add_typer(license.commands, name="license")
 

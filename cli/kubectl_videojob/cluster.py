@@ -45,6 +45,11 @@ class Cluster:
         """A GET. Raises ServerError."""
         return self.request("GET", path, query)
 
+    def uid(self, path: str) -> str:
+        """The uid of an object, without the object: of a Secret nothing else comes here. Raises ServerError."""
+        accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        return str(self.request("GET", path, accept=accept)["metadata"]["uid"])
+
     def find(self, path: str) -> Json | None:
         """An object, None where it is not there."""
         try:
@@ -69,9 +74,10 @@ class Cluster:
         query: Query | None = None,
         body: Json | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Json:
         """A request and its JSON answer. Raises ServerError."""
-        response = self._send(method, path, query, body, content_type, _READ)
+        response = self._send(method, path, query, body, content_type, _READ, accept)
         try:
             return _parsed(response.read())
         finally:
@@ -128,8 +134,9 @@ class Cluster:
         body: Json | None,
         content_type: str,
         read_timeout: float | None,
+        accept: str = "application/json",
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json"} | ({"Content-Type": content_type} if body is not None else {})
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if body is not None else {})
         request = self._api.param_serialize(
             method,
             path,

@@ -22,7 +22,22 @@ _PORT_NAME, _PORT = "metrics", 8080
 _TRIES: Final = 10
 """A service chooses one of its replicas at random, and only one of them knows."""
 _TIMEOUT: Final = 10.0
-Query = Sequence[tuple[str, str]]
+_LONGEST: Final = 60.0
+"""Seconds that an answer may take which the operator has to get from elsewhere."""
+
+
+class _Call(NamedTuple):
+    """What is asked; a body makes it a POST."""
+
+    path: str
+    query: Sequence[tuple[str, str]] = ()
+    body: Json | None = None
+
+    def through(self, cluster: Cluster, proxy: str) -> Json:
+        """Ask through a proxy of the API server's. Raises ServerError."""
+        if self.body is None:
+            return cluster.get(f"{proxy}{self.path}", self.query)
+        return cluster.create(f"{proxy}{self.path}", self.body, self.query)
 
 
 class _Service(NamedTuple):
@@ -32,14 +47,22 @@ class _Service(NamedTuple):
 
 def ask(flags: Flags, path: str, uids: Sequence[str], answer: type[DocumentT]) -> DocumentT:
     """The operator's answer; the uids show what the asker may read. Raises UserError."""
-    query = [("uid", uid) for uid in uids]
+    return _ask(flags, _Call(path, [("uid", uid) for uid in uids]), answer)
+
+
+def have(flags: Flags, path: str, question: Document, answer: type[DocumentT]) -> DocumentT:
+    """The operator's answer to a question that has something done. Raises UserError."""
+    return _ask(flags, _Call(path, body=question.wire()), answer)
+
+
+def _ask(flags: Flags, call: _Call, answer: type[DocumentT]) -> DocumentT:
     if flags.operator is not None and "://" in flags.operator:
-        return _read(_direct(flags.operator, path, query), answer)
+        return _read(_direct(flags.operator, call), answer)
     # Of several operators one serves the namespace; the others know nothing of it.
     unknowing: list[ServerError] = []
     for service in _services(flags):
         try:
-            return _read(_by_service(flags.cluster, service, path, query), answer)
+            return _read(_by_service(flags.cluster, service, call), answer)
         except ServerError as error:
             if error.status != 404:
                 raise
@@ -68,32 +91,35 @@ def _found(cluster: Cluster) -> list[_Service]:
     return [_Service(each["metadata"]["namespace"], each["metadata"]["name"]) for each in listed["items"]]
 
 
-def _by_service(cluster: Cluster, service: _Service, path: str, query: Query) -> Json:
-    proxy = f"{core_path('services', service.namespace, f'{service.name}:{_PORT_NAME}')}/proxy{path}"
+def _by_service(cluster: Cluster, service: _Service, call: _Call) -> Json:
+    proxy = f"{core_path('services', service.namespace, f'{service.name}:{_PORT_NAME}')}/proxy"
     for attempt in range(1, _TRIES + 1):
         try:
-            return cluster.get(proxy, query)
+            return call.through(cluster, proxy)
         except ServerError as error:
             leader = _leader(error)
             if leader is None or attempt == _TRIES:
-                raise _explained(error, service) from None
-        answer = _by_pod(cluster, service.namespace, leader, path, query) if attempt == 1 else None
+                raise _explained(error, service, call) from None
+        answer = _by_pod(cluster, service.namespace, leader, call) if attempt == 1 else None
         if answer is not None:
             return answer
     raise AssertionError("the last try returns or raises")
 
 
-def _by_pod(cluster: Cluster, namespace: str, pod: str, path: str, query: Query) -> Json | None:
+def _by_pod(cluster: Cluster, namespace: str, pod: str, call: _Call) -> Json | None:
     """None where pods' proxy is not for the asker: then the service has to choose the leader by chance."""
     try:
-        return cluster.get(f"{core_path('pods', namespace, f'{pod}:{_PORT}')}/proxy{path}", query)
+        return call.through(cluster, f"{core_path('pods', namespace, f'{pod}:{_PORT}')}/proxy")
     except ServerError:
         return None
 
 
-def _direct(address: str, path: str, query: Query) -> Json:
+def _direct(address: str, call: _Call) -> Json:
+    url = f"{address.rstrip('/')}{call.path}?{urlencode(call.query)}"
+    body = None if call.body is None else json.dumps(call.body).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {})
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}{path}?{urlencode(query)}", timeout=_TIMEOUT) as response:
+        with urllib.request.urlopen(request, timeout=_LONGEST if body else _TIMEOUT) as response:
             answer: Json = json.load(response)
             return answer
     except urllib.error.HTTPError as error:
@@ -111,12 +137,13 @@ def _leader(error: ServerError) -> str | None:
         return None
 
 
-def _explained(error: ServerError, service: _Service) -> ServerError:
+def _explained(error: ServerError, service: _Service, call: _Call) -> ServerError:
     where = f"{service.namespace}/{service.name}"
     if error.status == 403:
+        verb, whose = ("get", "askers") if call.body is None else ("create", "probers")
         message = (
-            f"{error}: to ask the operator takes `get` on services/proxy of {service.name}:{_PORT_NAME} in namespace "
-            f"{service.namespace} (the chart's operator.askers), or a port-forward and --operator URL"
+            f"{error}: to ask the operator takes `{verb}` on services/proxy of {service.name}:{_PORT_NAME} in "
+            f"namespace {service.namespace} (the chart's operator.{whose}), or a port-forward and --operator URL"
         )
         return ServerError(message, error.status)
     if error.status == 404 and not _is_operators(error):

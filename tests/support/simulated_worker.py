@@ -22,6 +22,7 @@ from aiohttp import web
 
 from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.names import WORKER_API_PORT
+from videofleet_api.probe import ProbeReport, ProbeRequest
 from videofleet_api.protocol import (
     HEARTBEAT_SECONDS,
     AssignmentAnswer,
@@ -105,6 +106,10 @@ class Scripts:
     """Epochs of each job that any worker has started, in order."""
     reports: list[JobReport] = field(default_factory=list)
     """Everything that any worker has told of any job, in order."""
+    probed: list[ProbeRequest] = field(default_factory=list)
+    """What workers were asked to look at, in order."""
+    found: ProbeReport = field(default_factory=lambda: ProbeReport(works=True, codec="h264", frames=25))
+    """What they answer to that."""
 
     def __setitem__(self, name: str, scripts: Sequence[Script]) -> None:
         self.by_name[name] = scripts
@@ -241,6 +246,7 @@ class SimulatedWorker:
         app.router.add_get("/v1/info", self._info)
         app.router.add_put("/v1/assignments", self._assign)
         app.router.add_get("/v1/events", self._events)
+        app.router.add_post("/v1/probe", self._probe)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self._tls.context(), reuse_address=True)
@@ -319,6 +325,10 @@ class SimulatedWorker:
             if self.adapts:
                 process.jobs[job.uid].applied(job.entry.settings)
         return _json(AssignmentAnswer(need=list(change.need)).wire())
+
+    async def _probe(self, request: web.Request) -> web.Response:
+        self.scripts.probed.append(ProbeRequest.model_validate_json(await request.read()))
+        return _json(self.scripts.found.wire())
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         process = self._process

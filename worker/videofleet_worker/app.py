@@ -26,6 +26,7 @@ from videofleet_worker.metrics import Measured, WorkerCollector, process_registr
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
+from videofleet_worker.probing import Prober
 from videofleet_worker.reach import cluster_addresses
 from videofleet_worker.server.api import api_app
 from videofleet_worker.server.plain import plain_app
@@ -67,9 +68,9 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         stack.push_async_callback(inference.close)
         ways = WaysOut(settings.output_policy, cluster_addresses(os.environ))
         stack.push_async_callback(ways.close)
-        supervisor = _supervisor(settings, archive, inference, secrets, ways, stack)
+        supervisor, prober = _supervisor(settings, archive, inference, secrets, ways, stack)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
-        app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments))
+        app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments), prober)
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
         readiness.set("models", None)
         _log_start(settings, inference, {"api_port": api_port, "plain_port": plain_port})
@@ -111,7 +112,7 @@ def _supervisor(
     secrets: Secrets,
     ways: WaysOut,
     stack: AsyncExitStack,
-) -> Supervisor:
+) -> tuple[Supervisor, Prober]:
     instance = randomness.token_hex(8)
     store_threads = stack.enter_context(ThreadPoolExecutor(_ARCHIVE_THREADS, "archive"))
     picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
@@ -131,7 +132,7 @@ def _supervisor(
         station=inference.station,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
-    return supervisor
+    return supervisor, Prober(tools, secrets)
 
 
 @asynccontextmanager

@@ -77,6 +77,7 @@ def _streams(running: Iterable[Running]) -> Metric:
 
 
 def _frames(running: Iterable[Running]) -> Iterator[Metric]:
+    received = CounterMetricFamily("videofleet_source_bytes", "Bytes of coded video received.", labels=_JOB)
     decoded = CounterMetricFamily("videofleet_frames_decoded", "Frames decoded.", labels=_JOB)
     processed = CounterMetricFamily("videofleet_frames_processed", "Frames analysed.", labels=_JOB)
     dropped = CounterMetricFamily("videofleet_frames_dropped", "Frames not analysed.", labels=(*_JOB, "cause"))
@@ -87,6 +88,7 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
     for one in running:
         job, run = _job(one), one.run
         counters = run.source.counters if run.source else None
+        received.add_metric(job, counters.received_bytes if counters else 0)
         decoded.add_metric(job, counters.decoded_frames if counters else 0)
         processed.add_metric(job, run.processed)
         reconnects.add_metric(job, counters.reconnects if counters else 0)
@@ -95,7 +97,7 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
         missed.add_metric(job, run.source.direct.missed if run.source else 0)
         for cause, count in {**(counters.dropped if counters else {}), **run.counters.dropped}.items():
             dropped.add_metric((*job, cause), count)
-    yield from (decoded, processed, dropped, reconnects, viewers, direct, missed)
+    yield from (received, decoded, processed, dropped, reconnects, viewers, direct, missed)
 
 
 def _health(running: Iterable[Running]) -> Metric:

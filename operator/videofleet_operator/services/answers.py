@@ -29,6 +29,12 @@ class Answers:
         self._explainer = Explainer(snapshot, waiting)
         return self._explainer
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What the last plan was made from; None while this replica does not lead."""
+        explainer = self._known()
+        return None if explainer is None else explainer.snapshot
+
     def routes(self) -> list[web.RouteDef]:
         """Routes of the operator's endpoint."""
         return [

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.kube.events import EventRecorder
 from videofleet_operator.kube.kubeconfig import CredentialsError
 from videofleet_operator.kube.lease import LeaseElector, LeaseTimes
+from videofleet_operator.kube.resources import SECRETS
 from videofleet_operator.kube.session import ApiSession
 from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
@@ -34,6 +36,7 @@ from videofleet_operator.services.gather import Gatherer
 from videofleet_operator.services.health import HealthServer
 from videofleet_operator.services.licences import LicenceKeeper
 from videofleet_operator.services.pools import PoolKeeper
+from videofleet_operator.services.probes import Probes
 from videofleet_operator.services.reconciler import Reconciler
 from videofleet_operator.services.secrets import SecretStore
 from videofleet_operator.services.statistics import StatisticsRefresher
@@ -136,6 +139,13 @@ class Application:
             wall=time.time,
             clock=time.monotonic,
         )
+        probes = Probes(
+            lambda: answers.snapshot,
+            lambda: gatherer.known,
+            fleet.session,
+            partial(api.get, SECRETS),
+            self._leader,
+        )
         self._reconciler = Reconciler(
             caches=self._caches,
             gatherer=gatherer,
@@ -157,7 +167,7 @@ class Application:
             self.metrics.registry,
             live=self._live,
             ready=self._ready,
-            routes=answers.routes(),
+            routes=[*answers.routes(), *probes.routes()],
         )
         self.port = await self._health.start()
         self._spawn("caches", self._follow())

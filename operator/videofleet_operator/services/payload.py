@@ -15,7 +15,7 @@ from videofleet_api.codes import Reason
 from videofleet_api.outputs import Mqtt, RouterOutput, Webhook
 from videofleet_api.protocol import JobOutputs, JobSource, JobSpec, MqttTarget, RouterTarget, WebhookTarget
 from videofleet_api.redaction import redact_url
-from videofleet_api.source import SecretKeyRef, SecretRef
+from videofleet_api.source import SecretKeyRef, SecretRef, Source
 from videofleet_api.videojob import Analytics, Step, StepParameters, VideoJobSpec, When
 from videofleet_operator.domain.model import Why
 
@@ -57,7 +57,7 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
     Raises MissingError with a reason when a Secret or a key in it is missing.
     """
     return JobSpec(
-        source=_source(spec, read_secret),
+        source=source_of(spec.source, read_secret),
         sampling=spec.sampling,
         range=spec.range,
         max_frames=spec.max_frames,
@@ -137,8 +137,8 @@ def shown_source(spec: VideoJobSpec) -> str:
     return f"(from Secret {ref.name})" if ref else ""
 
 
-def _source(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSource:
-    source = spec.source
+def source_of(source: Source, read_secret: ReadSecret) -> JobSource:
+    """A source with what is needed to open it. Raises MissingError."""
     credentials = source.credentials_secret_ref
     username = password = session_token = None
     if credentials is not None:

@@ -14,6 +14,7 @@ import orjson
 from pydantic import ValidationError
 
 from videofleet_api.names import WORKER_API_PORT, worker_server_name
+from videofleet_api.probe import ProbeReport, ProbeRequest
 from videofleet_api.protocol import (
     EVENT_LINE,
     AssignmentAnswer,
@@ -34,7 +35,13 @@ _SILENCE = 8.0
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=3, sock_read=_SILENCE)
 _BACKOFF = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
+_PROBE_MARGIN = 5.0
+"""Seconds that a worker may take beyond those that it was given."""
 _LONGEST_LINE = 16 * 1024 * 1024
+
+
+class BusyError(Exception):
+    """The worker cannot do it just now, and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,22 @@ class WorkerSession:
         before, self._wanted = self._wanted, wanted
         if before is None or not (before is wanted or same(before, wanted)):
             self._dirty.set()
+
+    async def probe(self, request: ProbeRequest) -> ProbeReport:
+        """Have the worker look at a source. Raises BusyError, and what goes wrong on the way."""
+        async with self._http.post(
+            f"{self.address.base}/v1/probe",
+            data=orjson.dumps(request.wire()),
+            headers={"Content-Type": "application/json"},
+            ssl=self._tls,
+            server_hostname=self.address.server_name,
+            timeout=aiohttp.ClientTimeout(total=request.timeout + _PROBE_MARGIN, connect=3),
+        ) as response:
+            content = await response.read()
+            if response.status == 429:
+                raise BusyError(orjson.loads(content)["message"])
+            response.raise_for_status()
+            return ProbeReport.model_validate_json(content)
 
     async def close(self) -> None:
         """Stop listening and assigning."""

@@ -100,6 +100,17 @@ def test_askers_reach_the_operators_endpoint_and_nothing_else() -> None:
     assert "metrics" in {port["name"] for port in ports}
 
 
+def test_probers_may_have_sources_looked_at_and_nothing_else() -> None:
+    everybody = {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}
+    rendered = render(operator={"probers": [everybody]})
+    role = rendered.one("Role", "videofleet-operator-probers")
+    assert grants(role["rules"], named=True) == {("", "services/proxy", "create")}
+    assert grants(role["rules"]) == frozenset()
+    assert role["rules"][0]["resourceNames"] == ["videofleet-operator:metrics"]
+    assert subjects_of(rendered, "Role", "videofleet-operator-probers", NAMESPACE) == [everybody]
+    assert "videofleet-operator-probers" not in {each["metadata"]["name"] for each in render().of("Role")}
+
+
 def test_without_askers_nobody_may_ask() -> None:
     assert "videofleet-operator-askers" not in {role["metadata"]["name"] for role in render().of("Role")}
 

@@ -15,8 +15,9 @@ import yaml
 
 from kubectl_videojob.errors import UserError
 from kubectl_videojob.flags import Flags
-from kubectl_videojob.operator import ask
+from kubectl_videojob.operator import ask, have
 from videofleet_api.explain import Queue
+from videofleet_api.probe import ProbeAnswer, ProbeQuestion
 
 SERVICES = "/api/v1/services"
 SERVICE = "/api/v1/namespaces/videofleet/services/videofleet-operator:metrics/proxy/v1/queue"
@@ -34,9 +35,14 @@ class Server:
     def __init__(self) -> None:
         self.answers: Answers = {SERVICES: [FORBIDDEN]}
         self.asked: list[str] = []
+        self.bodies: list[Any] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.do_GET()
+
             def do_GET(self) -> None:
                 path = urlsplit(self.path).path
                 server.asked.append(self.path)
@@ -138,3 +144,14 @@ def test_a_url_is_asked_directly(server: Server) -> None:
 def test_what_names_no_operator(flags: Flags, given: str) -> None:
     with pytest.raises(UserError, match=f"--operator {given}: give NAMESPACE/SERVICE"):
         asked(Flags(kubeconfig=flags.kubeconfig, operator=given))
+
+
+def test_a_question_that_has_something_done_is_posted(server: Server, flags: Flags) -> None:
+    probe = "/api/v1/namespaces/videofleet/services/videofleet-operator:metrics/proxy/v1/probe"
+    server.answers[probe] = [(200, {"worker": "w", "pool": "a/b", "report": {"works": True}})]
+    question = ProbeQuestion(job="u1", timeout=5)
+    assert have(flags, "/v1/probe", question, ProbeAnswer).report.works
+    assert server.bodies == [{"job": "u1", "timeout": 5.0}]
+    server.answers[probe] = [FORBIDDEN]
+    with pytest.raises(UserError, match=r"takes `create` on services/proxy .*operator\.probers"):
+        have(flags, "/v1/probe", question, ProbeAnswer)

@@ -7,10 +7,12 @@ import pytest
 from rich.console import Console
 
 from kubectl_videojob.commands.explain import show
+from kubectl_videojob.commands.probe import show as show_probe
 from kubectl_videojob.commands.tail import Lines, progress_words
 from kubectl_videojob.commands.top import jobs_table, nodes_table, pools_table, queue_table
 from kubectl_videojob.console import since, span
 from kubectl_videojob.following import Change
+from videofleet_api.codes import ErrorCode
 from videofleet_api.explain import (
     Cause,
     Explanation,
@@ -24,6 +26,7 @@ from videofleet_api.explain import (
     WorkerLoad,
 )
 from videofleet_api.phases import Phase
+from videofleet_api.probe import ProbeAnswer, ProbeReport
 
 NOW = datetime.datetime(2030, 1, 1, 12, 0, 0, tzinfo=datetime.UTC)
 FIGURES = {"slots_used": 3, "slots_total": 8, "jobs": 3, "fps": 37.25, "dropped": 4, "restarts": 1}
@@ -125,6 +128,43 @@ def test_history_is_shown() -> None:
     entry = {"time": "2030-01-01T11:00:00Z", "from": "STARTING", "to": "INPROGRESS", "reason": "Running"}
     lines = explained({"phase": "INPROGRESS", "history": [entry]}, None)
     assert lines[-1].split()[1:] == ["STARTING", "INPROGRESS", "Running"]
+
+
+def probed(report: ProbeReport) -> list[str]:
+    console = Console(width=200, color_system=None, markup=False, highlight=False)
+    with console.capture() as capture:
+        show_probe(console, ProbeAnswer(worker="w-0", pool="site/default", report=report))
+    return [" ".join(line.split()) for line in capture.get().splitlines()]
+
+
+def test_a_source_that_works() -> None:
+    figures = {"announced_fps": 25, "measured_fps": 24.97, "keyframe_interval": 2, "bit_rate": 2_400_000}
+    found = ProbeReport(
+        works=True, live=True, codec="h264", width=1920, height=1080, audio="aac", first_frame_seconds=0.42, **figures
+    )
+    assert probed(found) == [
+        "video h264, 1920x1080",
+        "frames a second 25 announced, 24.97 measured",
+        "keyframes every 2 s",
+        "bit rate 2400 kbit/s",
+        "length live",
+        "audio aac",
+        "first frame after 0.42 s",
+        "seen by w-0 of pool site/default",
+    ]
+
+
+def test_a_source_that_does_not() -> None:
+    found = ProbeReport(works=False, code=ErrorCode.AUTH, message="wrong user or password")
+    assert probed(found) == [
+        "it does not work: AUTH, wrong user or password",
+        "seen by w-0 of pool site/default",
+    ]
+    lost = {"code": ErrorCode.NETWORK, "message": "lost"}
+    late = ProbeReport(works=True, frames=9, live=False, codec="hevc", duration=9, **lost)
+    assert probed(late)[0] == "it delivered frames and then failed: NETWORK, lost"
+    assert "length recorded, 9.0 s" in probed(late)
+    assert "keyframes fewer than two came" in probed(late)
 
 
 class TestTail:

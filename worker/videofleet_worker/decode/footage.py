@@ -22,9 +22,10 @@ from videofleet_worker.decode.upright import Upright
 
 @dataclass
 class Tally:
-    """What happened since the parent was told last: packets that came, frames that were lost."""
+    """What happened since the parent was told last: packets that came and their bytes, frames that were lost."""
 
     received: int = 0
+    bytes: int = 0
     dropped: Counter[DropCause] = field(default_factory=Counter)
 
 
@@ -103,6 +104,7 @@ class ContainerFootage:
                 self._decoder.skip(arrived.skipped)
                 self.tally.dropped["stale"] += arrived.skipped
             self.tally.received += 1 + arrived.skipped
+            self.tally.bytes += arrived.packet.size
             self._end.note(arrived.packet)
             on_packet(arrived.packet)
             for decoded in self._decoder.decode(arrived.packet):

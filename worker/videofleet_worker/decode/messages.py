@@ -113,6 +113,9 @@ class Opened(Message):
     height: Annotated[int, Field(ge=0, le=MAX_SIDE)]
     codec: Annotated[str, Field(max_length=64)]
     total_frames: _Count | None
+    duration: _Seconds | None = None
+    audio: Annotated[str, Field(max_length=64)] | None = None
+    """Codec of what is to be heard with it."""
 
 
 class RingReady(Message):
@@ -190,6 +193,8 @@ class Progress(Message):
 
     type: Literal["progress"] = "progress"
     received: _Count
+    bytes: _Count = 0
+    """Of the video, as it is coded."""
     decoded: _Count
     dropped: dict[DropCause, _Count]
     still: _Seconds = 0.0

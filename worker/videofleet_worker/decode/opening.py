@@ -178,7 +178,14 @@ def _describe(request: OpenRequest, container: av.container.InputContainer, stre
         height=stream.codec_context.height,
         codec=stream.codec_context.name[:64],
         total_frames=None if live else _total_frames(container, stream),
+        duration=None if live or not container.duration else container.duration / av.time_base,
+        audio=_audio(container),
     )
+
+
+def _audio(container: av.container.InputContainer) -> str | None:
+    codecs = [stream.codec_context.name[:64] for stream in container.streams.audio if stream.codec_context is not None]
+    return codecs[0] if codecs else None
 
 
 def _is_live(request: OpenRequest, container: av.container.InputContainer) -> bool:

@@ -190,14 +190,21 @@ class Serving:
 
     def _report(self) -> None:
         self._reported_at = time.monotonic()
-        received = self._footage.tally.received
+        tally = self._footage.tally
         dropped = {cause: count for cause, count in self._dropped.items() if count}
-        if received or self._decoded or dropped:
+        if tally.received or self._decoded or dropped:
             still, black = self._seen(self._reported_at)
             self._channel.send(
-                Progress(received=received, decoded=self._decoded, dropped=dropped, still=still, black=black)
+                Progress(
+                    received=tally.received,
+                    bytes=tally.bytes,
+                    decoded=self._decoded,
+                    dropped=dropped,
+                    still=still,
+                    black=black,
+                )
             )
-        self._footage.tally.received = self._decoded = 0
+        tally.received = tally.bytes = self._decoded = 0
         self._dropped.clear()
 
     def _seen(self, now: float) -> tuple[float, float]:

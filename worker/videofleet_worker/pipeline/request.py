@@ -14,13 +14,14 @@ from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.request import SourceRequest
 
-_TURNS: Final[dict[Rotation, Literal[0, 90, 180, 270] | None]] = {
+TURNS: Final[dict[Rotation, Literal[0, 90, 180, 270] | None]] = {
     Rotation.AUTO: None,
     Rotation.NONE: 0,
     Rotation.RIGHT: 90,
     Rotation.OVER: 180,
     Rotation.LEFT: 270,
 }
+"""Degrees, None as the container says."""
 
 
 def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence[ResumePoint | None]) -> SourceRequest:
@@ -37,7 +38,7 @@ def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence
             session_token=source.session_token,
             transport=source.transport.value,
             kind=source.kind.value,
-            rotation=_TURNS[source.rotation],
+            rotation=TURNS[source.rotation],
             part=_part(spec.range),
             sampling=Sampling(spec.sampling.mode.value, spec.sampling.value),
             model_size=model_size,

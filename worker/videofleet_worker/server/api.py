@@ -7,7 +7,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from videofleet_api.names import OPERATOR_CLIENT_NAME
+from videofleet_api.probe import ProbeRequest
 from videofleet_api.protocol import AssignmentConflict, AssignmentSet, WorkerInfo
+from videofleet_worker.probing import BusyError, Prober
 from videofleet_worker.server.access import ApiError, check_access, common_name, errors_as_json
 from videofleet_worker.server.direct import DirectRoutes
 from videofleet_worker.server.results import ResultRoutes
@@ -18,11 +20,12 @@ _LARGEST_REQUEST = 64 * 1024 * 1024
 
 
 class ControlRoutes:
-    """Info, assignments, events, drain."""
+    """Info, assignments, events, drain, looks at sources."""
 
-    def __init__(self, supervisor: Supervisor, info: Callable[[], WorkerInfo]) -> None:
+    def __init__(self, supervisor: Supervisor, info: Callable[[], WorkerInfo], prober: Prober) -> None:
         self._supervisor = supervisor
         self._info = info
+        self._prober = prober
 
     def routes(self) -> list[web.RouteDef]:
         """For the application."""
@@ -31,6 +34,7 @@ class ControlRoutes:
             web.put("/v1/assignments", self.assign),
             web.get("/v1/events", self.events),
             web.post("/v1/drain", self.drain),
+            web.post("/v1/probe", self.probe),
         ]
 
     async def info(self, request: web.Request) -> web.Response:
@@ -60,11 +64,22 @@ class ControlRoutes:
         reports = await self._supervisor.drain()
         return _json({"reports": [report.wire() for report in reports]})
 
+    async def probe(self, request: web.Request) -> web.Response:
+        """Open a source for a moment and say what it is like."""
+        try:
+            asked = ProbeRequest.model_validate_json(await request.read())
+        except ValidationError as error:
+            raise ApiError(400, "BAD_REQUEST", _problems(error)) from None
+        try:
+            return _json((await self._prober.probe(asked)).wire())
+        except BusyError as error:
+            raise ApiError(429, "BUSY", str(error)) from error
 
-def api_app(supervisor: Supervisor, info: Callable[[], WorkerInfo]) -> web.Application:
+
+def api_app(supervisor: Supervisor, info: Callable[[], WorkerInfo], prober: Prober) -> web.Application:
     """The application behind mutual TLS."""
     app = web.Application(middlewares=[errors_as_json, check_access], client_max_size=_LARGEST_REQUEST)
-    app.add_routes(ControlRoutes(supervisor, info).routes())
+    app.add_routes(ControlRoutes(supervisor, info, prober).routes())
     app.add_routes(ResultRoutes(supervisor).routes())
     app.add_routes(DirectRoutes(supervisor).routes())
     return app

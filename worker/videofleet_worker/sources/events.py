@@ -12,6 +12,7 @@ class SourceInfo:
 
     fps is 0 when the source does not say; width and height are 0 until the first picture where it does not say before.
     total_frames: as the container promises, or estimated from its duration; None for live sources.
+    duration: in seconds, None for live sources; audio: the codec of what is to be heard with it.
     """
 
     live: bool
@@ -20,6 +21,8 @@ class SourceInfo:
     height: int
     codec: str
     total_frames: int | None
+    duration: float | None = None
+    audio: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,12 @@ SourceEvent = Opened | Reconnecting | Reconnected | HealthChanged
 
 @dataclass
 class Counters:
-    """Counts since the source was created. `dropped`: frames by cause (decode_error, sampling, no_slot, stale)."""
+    """Counts since the source was created. `dropped`: frames by cause (decode_error, sampling, no_slot, stale).
 
+    `received_bytes`: of the video, as it is coded.
+    """
+
+    received_bytes: int = 0
     decoded_frames: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     reconnects: int = 0

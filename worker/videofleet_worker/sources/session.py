@@ -284,6 +284,7 @@ class DecodeSession:
             self._watchdog.packets(now)
         if message.decoded:
             self._watchdog.picture(now)
+        self._context.counters.received_bytes += message.bytes
         self._context.counters.decoded_frames += message.decoded
         for cause, count in message.dropped.items():
             self._context.counters.drop(cause, count)

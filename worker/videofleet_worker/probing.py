@@ -1,0 +1,75 @@
+"""Answers what sources are like, a few at a time, beside the jobs of this worker."""
+
+import itertools
+from typing import Final
+
+from videofleet_api.codes import ErrorCode
+from videofleet_api.probe import ProbeReport, ProbeRequest
+from videofleet_worker.logs import Secrets
+from videofleet_worker.pipeline.request import TURNS
+from videofleet_worker.pipeline.tools import Tools
+from videofleet_worker.sources.probe import MODEL_SIZE, ONCE, probe
+from videofleet_worker.sources.request import SourceRequest
+from videofleet_worker.sources.stream import StreamSource
+
+AT_ONCE: Final = 2
+"""Each is a decoder more, for which nobody has left room."""
+_SLOTS: Final = 4
+
+
+class BusyError(Exception):
+    """As many are looked at as may be at once."""
+
+
+class Prober:
+    """Opens sources with the same decoders, addresses and limits as jobs have."""
+
+    def __init__(self, tools: Tools, secrets: Secrets) -> None:
+        self._tools = tools
+        self._secrets = secrets
+        self._numbers = itertools.count(1)
+        self._running = 0
+
+    async def probe(self, asked: ProbeRequest) -> ProbeReport:
+        """What the source is like. Raises BusyError."""
+        if self._running >= AT_ONCE:
+            raise BusyError(f"this worker already looks at {AT_ONCE} sources: ask again in a moment")
+        source, key = asked.source, f"probe {next(self._numbers)}"
+        self._running += 1
+        self._secrets.remember(key, (source.username, source.password, source.session_token))
+        try:
+            request = _request(asked)
+            return await probe(request, self._make_source, self._tools.clock, asked.timeout)
+        except ValueError as error:
+            return ProbeReport(works=False, code=ErrorCode.BAD_PARAMETER, message=self._secrets.redact(str(error)))
+        finally:
+            self._secrets.forget(key)
+            self._running -= 1
+
+    def _make_source(self, request: SourceRequest) -> StreamSource:
+        tools = self._tools
+        return StreamSource(
+            request,
+            reconnect=ONCE,
+            clock=tools.clock,
+            slots=_SLOTS,
+            dialer=tools.dialer,
+            file_roots=tools.media,
+            memory_limit=tools.decoder_memory,
+        )
+
+
+def _request(asked: ProbeRequest) -> SourceRequest:
+    """Raises ValueError."""
+    source = asked.source
+    return SourceRequest(
+        url=source.url,
+        images=tuple(source.images),
+        username=source.username,
+        password=source.password,
+        session_token=source.session_token,
+        transport=source.transport.value,
+        kind=source.kind.value,
+        rotation=TURNS[source.rotation],
+        model_size=MODEL_SIZE,
+    )
