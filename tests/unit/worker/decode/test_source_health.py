@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.worker.decode.conftest import MakeSource
@@ -109,6 +109,7 @@ def test_a_new_connection_is_measured_anew_and_illness_outlasts_it() -> None:
     assert story.go(30, fps=2).states == [H.LOW_FPS, H.HEALTHY]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 400), st.sampled_from(["well", "frozen", "black", "slow"])), max_size=12))
 def test_whatever_happens_it_is_told_seldom_and_ends_well(parts: Iterable[tuple[int, str]]) -> None:
     story = Story().go(40)
