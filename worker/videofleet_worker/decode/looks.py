@@ -26,6 +26,7 @@ _LUMA_FIRST: Final = frozenset(
     {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray"}
 )
 """Formats whose first plane holds luma of 8 bits and nothing else."""
+_ON_DEVICE: Final = frozenset({"cuda"})
 _SAME: Final = 0.4
 """Mean difference of two keyframes, in levels, up to which they show the same."""
 _MOVED_LEVELS: Final = 24
@@ -51,7 +52,9 @@ class Looks:
         self._black_since: float | None = None
 
     def see(self, frame: VideoFrame, index: int, keyframe: bool, now: float) -> None:
-        """Look at picture `index` of the source."""
+        """Look at picture `index` of the source; one that lies on a GPU is not fetched for it."""
+        if frame.format.name in _ON_DEVICE:
+            return
         pixels = self._pixels(frame)
         self._see_black(pixels, _BLACK_FULL if is_full_range(frame) else _BLACK_LIMITED, now)
         if self._key is None or self._key.shape != pixels.shape:

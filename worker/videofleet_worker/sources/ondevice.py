@@ -258,7 +258,8 @@ class PacketFootage:
             self._decoder.skip(described.skipped)
             self.tally.dropped["stale"] += described.skipped
         self._received += 1
-        self.tally.received += 1
+        self.tally.received += 1 + described.skipped
+        self.tally.bytes += described.size
         packet = self._packet(described, data)
         raw = None if packet.pts is None else float(packet.pts * self._time_base)
         self._clock.observe(raw, described.arrival)
