@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
@@ -77,7 +78,7 @@ async def test_what_the_asker_does_not_show_that_he_may_read_is_not_used(world: 
     pool, job = await uid(world, POOLS, world.pool_name), await uid(world, JOBS, "camera")
     source = {"url": URL, "credentialsSecretRef": {"name": "login"}}
 
-    def ask(**question: Any) -> tuple[int, str]:
+    def post(question: dict[str, Any]) -> tuple[int, str]:
         body = json.dumps(question).encode()
         try:
             address = f"http://127.0.0.1:{shared.process.port}/v1/probe"
@@ -86,17 +87,20 @@ async def test_what_the_asker_does_not_show_that_he_may_read_is_not_used(world: 
         except urllib.error.HTTPError as error:
             return error.code, str(json.load(error)["error"])
 
+    async def ask(**question: Any) -> tuple[int, str]:
+        return await asyncio.to_thread(post, question)
+
     known = await uid(world, SECRETS, "login")
     of_secret = {"pool": pool, "source": source, "namespace": world.namespace}
     unknown = f"there is no Secret {world.namespace}/login with the uid that was given"
-    assert ask(**of_secret, secret=job) == (404, unknown)
-    assert ask(**of_secret)[0] == 404
-    assert ask(pool=job, source=source, namespace=world.namespace, secret=known)[0] == 404
-    assert ask(job=pool)[0] == 404
-    assert ask(source=source, namespace=world.namespace, secret=known) == (400, "give pool, or job")
-    assert ask(pool=pool, job=job, timeout=1000)[0] == 400
+    assert await ask(**of_secret, secret=job) == (404, unknown)
+    assert (await ask(**of_secret))[0] == 404
+    assert (await ask(pool=job, source=source, namespace=world.namespace, secret=known))[0] == 404
+    assert (await ask(job=pool))[0] == 404
+    assert await ask(source=source, namespace=world.namespace, secret=known) == (400, "give pool, or job")
+    assert (await ask(pool=pool, job=job, timeout=1000))[0] == 400
     assert world.scripts.probed == []
-    assert ask(**of_secret, secret=known)[0] == 200
+    assert (await ask(**of_secret, secret=known))[0] == 200
 
 
 async def test_words_for_what_cannot_be_asked(world: World, cli: Cli) -> None:

@@ -292,6 +292,8 @@ class StreamRun:
         match event:
             case Opened(info):
                 self._opened(info)
+                if info.live and self.source is not None:
+                    self._reporter.health(self.source.health.state, self.source.health.message)
             case Reconnecting(attempt, error, delay):
                 code = error.code
                 message = f"{error.message}; attempt {attempt} in {delay:g} s"

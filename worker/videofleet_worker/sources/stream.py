@@ -202,17 +202,12 @@ class StreamSource:
         self.info = info
         if first:
             self._on_event(Opened(info))
-            self._tell_health()
 
     def _note_progress(self, progress: Progress) -> None:
         if self.info is None or not self.info.live:
             return
         now = self._clock.monotonic()
         if self.health.note(now, progress.received, self.info.fps, progress.still, progress.black):
-            self._tell_health()
-
-    def _tell_health(self) -> None:
-        if self.info is not None and self.info.live:
             self._on_event(HealthChanged(self.health.state, self.health.message))
 
     def _note_frame(self) -> None:
