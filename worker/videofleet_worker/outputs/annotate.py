@@ -1,7 +1,10 @@
-"""Pictures with the objects found drawn in: a box, and a label such as `person 12 0.83`, in the track's colour."""
+"""Pictures with what was found drawn in: a box, and a label such as `person 12 0.83`, in the track's colour.
+
+The zones and lines that are watched are drawn, too.
+"""
 
 import colorsys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,10 +13,11 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from videofleet_worker.outputs.jpeg import Plane, Planes, full_range_copy
+from videofleet_worker.outputs.outlines import Colour, Outline, draw_outlines
 
-# Y, Cb and Cr, 0 to 255.
-Colour = tuple[int, int, int]
-# Left, top, right and bottom in pixels, all even.
+# Left, top, right and bottom in pixels.
+Box = tuple[float, float, float, float]
+# The same, all even.
 Area = tuple[int, int, int, int]
 
 _UNTRACKED: Colour = (225, 128, 128)
@@ -27,7 +31,7 @@ _GOLDEN_RATIO = 0.618033988749895
 class Mark:
     """An object to draw: `box` as x1, y1, x2, y2 in pixels of the picture, `track_id` 0 where it has none."""
 
-    box: tuple[float, float, float, float]
+    box: Box
     label: str
     confidence: float
     track_id: int = 0
@@ -39,19 +43,22 @@ class Mark:
         return f"{self.label}{number} {self.confidence:.2f}"
 
 
-def annotate(planes: Planes, marks: Iterable[Mark], *, full_range: bool) -> Planes:
-    """A copy of the planes (4:2:0) with the marks drawn in, using all values from 0 to 255.
+def annotate(planes: Planes, marks: Iterable[Mark], *, full_range: bool, outlines: Sequence[Outline] = ()) -> Planes:
+    """A copy of the planes (4:2:0) with the marks and outlines drawn in, using all values from 0 to 255.
 
     `full_range` tells whether the planes given do so already. Marks that reach past the picture are cut.
     """
     picture = full_range_copy(planes, full_range=full_range)
     drawn = list(marks)
+    draw_outlines(picture, outlines, _line_width(picture))
     # All boxes first, so that no label is crossed out by another object's box.
     for mark in drawn:
         _draw_box(picture, mark)
     taken: list[Area] = []
+    for outline in outlines:
+        taken.append(_draw_label(picture, outline.text, outline.anchor(picture) * 2, outline.colour, taken))
     for mark in drawn:
-        taken.append(_draw_label(picture, mark, taken))
+        taken.append(_draw_label(picture, mark.text, mark.box, track_colour(mark.track_id), taken))
     return picture
 
 
@@ -74,19 +81,18 @@ def _draw_box(picture: Planes, mark: Mark) -> None:
     _fill(picture, (right - line, top, right, bottom), colour)
 
 
-def _draw_label(picture: Planes, mark: Mark, taken: list[Area]) -> Area:
-    """Write the label beside the box where no other label lies, if there is such a place; where it was written."""
-    mask = _text_mask(mark.text, max(12, round(picture[0].shape[0] / 46)))
-    area = _label_area(mark, mask.shape, picture[0].shape, taken)
-    colour = track_colour(mark.track_id)
+def _draw_label(picture: Planes, text: str, box: Box, colour: Colour, taken: list[Area]) -> Area:
+    """Write a text beside a box where no other label lies, if there is such a place; where it was written."""
+    mask = _text_mask(text, max(12, round(picture[0].shape[0] / 46)))
+    area = _label_area(box, mask.shape, picture[0].shape, taken)
     _fill(picture, area, colour)
     _blend(picture, area[0], area[1], mask, _BLACK if colour[0] > 110 else _WHITE)
     return area
 
 
-def _label_area(mark: Mark, size: tuple[int, ...], picture: tuple[int, ...], taken: list[Area]) -> Area:
+def _label_area(box: Box, size: tuple[int, ...], picture: tuple[int, ...], taken: list[Area]) -> Area:
     """The first free place of: above the box by its left or right side, below it likewise, inside; else the first."""
-    left, top, right, bottom = (_even(side) for side in mark.box)
+    left, top, right, bottom = (_even(side) for side in box)
     height, width = size
     corners = [(x, y) for y in (top - height, bottom, top) for x in (left, right - width)]
     areas = [_moved_inside((x, y, x + width, y + height), picture) for x, y in corners]

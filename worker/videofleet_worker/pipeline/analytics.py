@@ -21,6 +21,7 @@ from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.pipeline.region_results import (
     Document,
     line_counts,
+    outlines,
     region_events,
     region_result,
     totals_of,
@@ -125,7 +126,7 @@ class AnalyticsRun:
         await self.pictures.keep_masked(frame.masks)
         await self.shots.keep_masked(frame.masks)
         if told is not None:
-            self.pictures.offer(shared, told.objects)
+            self.pictures.offer(shared, told.objects, outlines(self.plan.watched, self._owned.watch.totals))
             await self._put_out(shared, told)
 
     async def finish(self, reason: FinishReason, counts: Counts, error: tuple[str, str] | None = None) -> None:

@@ -13,6 +13,7 @@ from videofleet_worker.decode.frame import Frame
 from videofleet_worker.outputs.annotate import annotate
 from videofleet_worker.outputs.jpeg import encode_jpeg
 from videofleet_worker.outputs.live import Viewers
+from videofleet_worker.outputs.outlines import Outline
 from videofleet_worker.pipeline.objects import FoundObject
 from videofleet_worker.sources.clock import Clock
 
@@ -44,6 +45,7 @@ class SharedFrame:
 class _Candidate:
     shared: SharedFrame
     objects: Sequence[FoundObject]
+    outlines: Sequence[Outline]
     is_snapshot: bool
 
 
@@ -71,12 +73,12 @@ class Pictures:
         self._waiting: _Candidate | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def offer(self, shared: SharedFrame, objects: Sequence[FoundObject]) -> None:
+    def offer(self, shared: SharedFrame, objects: Sequence[FoundObject], outlines: Sequence[Outline] = ()) -> None:
         """A frame was analysed. Keeps it as long as it is needed."""
         is_snapshot = self._is_snapshot(objects)
         if not is_snapshot and (not self.viewers or self._busy):
             return
-        candidate = _Candidate(shared.keep(), objects, is_snapshot)
+        candidate = _Candidate(shared.keep(), objects, outlines, is_snapshot)
         if self._busy:
             # A better snapshot must not be lost; a worse one that waits need not be drawn.
             if self._waiting is not None:
@@ -137,7 +139,7 @@ class Pictures:
     async def _draw(self, candidate: _Candidate) -> None:
         loop = asyncio.get_running_loop()
         try:
-            picture = await loop.run_in_executor(self._executor, _render, candidate.shared.frame, candidate.objects)
+            picture = await loop.run_in_executor(self._executor, _render, candidate)
         finally:
             candidate.shared.release()
         self.viewers.show(picture)
@@ -156,5 +158,6 @@ class Pictures:
             _LOGGER.warning("the archive does not take a snapshot: %s", error)
 
 
-def _render(frame: Frame, objects: Sequence[FoundObject]) -> bytes:
-    return encode_jpeg(annotate(frame.planes, [one.mark() for one in objects], full_range=frame.full_range))
+def _render(candidate: _Candidate) -> bytes:
+    frame, marks = candidate.shared.frame, [one.mark() for one in candidate.objects]
+    return encode_jpeg(annotate(frame.planes, marks, full_range=frame.full_range, outlines=candidate.outlines))

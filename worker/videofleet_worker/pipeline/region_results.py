@@ -1,4 +1,4 @@
-"""How zones and lines are told: in the result of a frame, and over restarts."""
+"""How zones and lines are told: in the result of a frame, in its picture, and over restarts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,9 @@ import numpy as np
 from videofleet_api.results import LineCount, Sidecar, ZoneCount
 from videofleet_worker.analytics.model import Event, LineTotals, Totals, ZoneEvent, ZoneTotals
 from videofleet_worker.analytics.watch import RegionWatch
+from videofleet_worker.outputs.outlines import Outline
 from videofleet_worker.pipeline.objects import FoundObject
+from videofleet_worker.pipeline.regions import Watched
 
 Document = dict[str, object]
 
@@ -31,6 +33,22 @@ def region_result(events: Sequence[Event], totals: Totals) -> Document:
             for one in totals.lines
         ],
     }
+
+
+def outlines(watched: Watched, totals: Totals) -> list[Outline]:
+    """What is drawn of them: `door 2 in, 14 entered` and `gate L>R 5, R>L 3`, left and right as seen along the line."""
+    zones = {one.name: one for one in totals.zones}
+    lines = {one.name: one for one in totals.lines}
+    drawn = []
+    for zone in watched.zones:
+        of_zone = zones.get(zone.name, ZoneTotals(zone.name))
+        text = f"{zone.name} {sum(of_zone.inside.values())} in, {sum(of_zone.entered.values())} entered"
+        drawn.append(Outline(zone.corners, text, closed=True))
+    for line in watched.lines:
+        of_line = lines.get(line.name, LineTotals(line.name))
+        there, back = sum(of_line.left_to_right.values()), sum(of_line.right_to_left.values())
+        drawn.append(Outline((line.start, line.end), f"{line.name} L>R {there}, R>L {back}", closed=False))
+    return drawn
 
 
 def region_events(events: Sequence[Event]) -> list[Document]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from videofleet_worker.outputs.annotate import Mark, annotate, track_colour
 from videofleet_worker.outputs.jpeg import Planes, encode_jpeg, full_range_copy
+from videofleet_worker.outputs.outlines import Outline
 
 
 def flat(width: int, height: int, y: int = 100) -> Planes:
@@ -71,6 +72,51 @@ def test_labels_of_neighbours_do_not_cover_each_other() -> None:
 def test_marks_that_reach_past_the_picture_are_cut(box: tuple[float, float, float, float]) -> None:
     picture = annotate(flat(321, 241), [Mark(box, "person", 0.9, 3)], full_range=True)
     assert [plane.shape for plane in picture] == [(241, 321), (121, 161), (121, 161)]
+    assert encode_jpeg(picture)[:2] == b"\xff\xd8"
+
+
+ZONE = Outline(((0.25, 0.5), (0.75, 0.5), (0.75, 0.75), (0.25, 0.75)), "door 2 in, 14 entered", closed=True)
+LINE = Outline(((0.0, 0.25), (1.0, 0.25)), "gate L>R 5, R>L 3", closed=False)
+
+
+def test_zones_are_drawn_white_and_lines_yellow() -> None:
+    original = flat(640, 480)
+    picture = annotate(original, [], full_range=True, outlines=[ZONE, LINE])
+    y, u, v = picture
+    assert 255 in y[300, 157:163], "the zone's left side"
+    assert set(u[300 // 2, 70:90]) == set(v[300 // 2, 70:90]) == {128}
+    assert 226 in y[117:123, 20]
+    assert (1 in u[58:62, 10], 149 in v[58:62, 10]) == (True, True)
+    assert (original[0] == 100).all()
+    # Inside, and below the zone.
+    assert not changed(picture, original)[250:350, 170:470].any()
+    assert not changed(picture, original)[370:].any()
+
+
+def test_counts_stand_above_a_zone_and_at_the_middle_of_a_line() -> None:
+    original = flat(640, 480)
+    few = annotate(original, [], full_range=True, outlines=[ZONE, LINE])
+    more = Outline(ZONE.corners, "door 3 in, 15 entered", closed=True)
+    rows, columns = np.nonzero(annotate(original, [], full_range=True, outlines=[more, LINE])[0] != few[0])
+    assert 220 <= rows.min() <= rows.max() < 240
+    assert columns.min() >= 160
+    crossed = Outline(LINE.corners, "gate L>R 6, R>L 3", closed=False)
+    rows, columns = np.nonzero(annotate(original, [], full_range=True, outlines=[ZONE, crossed])[0] != few[0])
+    assert 100 <= rows.min() <= rows.max() < 120
+    assert columns.min() >= 320
+
+
+def test_labels_of_objects_leave_those_of_zones_readable() -> None:
+    alone = annotate(flat(640, 480), [], full_range=True, outlines=[ZONE])
+    mark = Mark((160, 240, 220, 300), "person", 0.9, 1)
+    both = annotate(flat(640, 480), [mark], full_range=True, outlines=[ZONE])
+    assert np.array_equal(both[0][222:238, 160:280], alone[0][222:238, 160:280])
+
+
+def test_a_zone_as_large_as_a_picture_of_odd_size() -> None:
+    whole = Outline(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)), "all 0 in, 0 entered", closed=True)
+    picture = annotate(flat(321, 241), [], full_range=True, outlines=[whole])
+    assert {int(picture[0][row, column]) for row, column in [(240, 100), (100, 320), (100, 0)]} == {255}
     assert encode_jpeg(picture)[:2] == b"\xff\xd8"
 
 

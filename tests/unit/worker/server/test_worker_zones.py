@@ -1,9 +1,12 @@
 """Zones and lines on a real worker: in its results, over edits and epochs."""
 
+import io
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import yaml
+from PIL import Image
 
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import REPOSITORY, WorkerClient, file_job
@@ -65,6 +68,12 @@ async def test_events_and_counts_are_in_the_results_and_add_up(
     assert [one.model_dump() for one in summary.zones] == last["zones"]
     assert summary.lines is not None
     assert [one.model_dump() for one in summary.lines] == last["lines"]
+    snapshot = await client.get(f"/v1/jobs/{uid}/snapshot.jpg")
+    picture = np.asarray(Image.open(io.BytesIO(snapshot.body)).convert("RGB")).astype(int)
+    # The zone's left side is white over most of its height, the line yellow.
+    side, crossed = picture[200:560, 190:194].max(axis=1), picture[20:560, 382:386]
+    assert (side.min(axis=1) > 200).mean() > 0.8
+    assert ((crossed[..., 0] > 180) & (crossed[..., 1] > 180) & (crossed[..., 2] < 110)).any(axis=1).mean() > 0.8
 
 
 async def test_without_zones_and_lines_results_are_as_they_always_were(
