@@ -39,7 +39,7 @@ def open_failure(error: av.error.FFmpegError, logs: Sequence[LogLine], scheme: s
     return (
         _refused_by_server(error, logs)
         or _refused_here(error, logs)
-        or _connection(error, logs)
+        or (None if scheme == "file" else _connection(error, logs))
         or _content(error, logs, scheme)
     )
 

@@ -108,7 +108,15 @@ def _open(
     try:
         with _captured(logs):
             options = {**open_options(request), **more}
-            return av.open(target, "r", options=options, io_open=io_open, buffer_size=_buffer_size(request))
+            return av.open(
+                target,
+                "r",
+                options=options,
+                io_open=io_open,
+                buffer_size=_buffer_size(request),
+                # Nobody reads it, and damage can be anywhere.
+                metadata_errors="replace",
+            )
     except av.error.FFmpegError as error:
         failure = why(error, logs) or open_failure(error, logs, scheme_of(request.url))
     except SourceError as error:
