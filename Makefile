@@ -40,7 +40,7 @@ kubectl: ## print the path of the built kubectl
 .PHONY: venv
 venv: $(STAMP) ## make the development environment
 
-$(STAMP): $(LOCK)
+$(STAMP): $(LOCK) tools/venv.sh
 	@bash tools/venv.sh $(VENV) $(LOCK)
 	@touch $@
 
@@ -61,7 +61,7 @@ lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy api/videofleet_api operator/videofleet_operator worker/videofleet_worker
-	@$(BIN)/mypy cli/kubectl_videojob cli/videofleet_license
+	@$(BIN)/mypy cli/kubectl_videojob cli/videofleet_clip cli/videofleet_license
 	@$(BIN)/mypy localcluster examples/demo
 	@$(BIN)/lint-imports
 

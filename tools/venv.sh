@@ -31,3 +31,12 @@ if [[ ! -x $folder/bin/uv ]]; then
 fi
 # The certificates the machine trusts, as pip takes them: a company's own authority is in no bundle of uv's.
 UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$folder "$folder/bin/uv" pip sync --quiet --require-hashes "$lock"
+
+# `videofleet run` with the parts of this checkout; who installs videofleet-cli gets one of its own.
+cat >"$folder/bin/videofleet" <<'LAUNCHER'
+#!/bin/sh
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+PYTHONPATH=$root/api:$root/cli:$root/worker${PYTHONPATH:+:$PYTHONPATH} exec "$here/python" -m videofleet_clip "$@"
+LAUNCHER
+chmod +x "$folder/bin/videofleet"

@@ -4,7 +4,7 @@ import base64
 import math
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,15 +119,20 @@ def snapshot_key(prefix: str) -> str:
     return f"{prefix}/snapshot.jpg"
 
 
-def summarise(store: Store, prefix: str, model: str) -> RunResult:
-    """Fold the finished log under `prefix`. Blocking."""
-    summary = RunSummary()
+def stored_documents(store: Store, prefix: str) -> Iterator[bytes]:
+    """The chunks of the log under `prefix`, each as one line of JSON. Blocking. Raises ArchiveCorruptError."""
     for segment in scan(store, prefix).segments:
         data = store.read(log.segment_key(prefix, segment.offset))
         if data is None:
             raise ArchiveCorruptError(f"the archive lacks the segment of {prefix} at {segment.offset}")
-        for document in log.documents(data):
-            summary.add(orjson.loads(document))
+        yield from log.documents(data)
+
+
+def summarise(store: Store, prefix: str, model: str) -> RunResult:
+    """Fold the finished log under `prefix`. Blocking."""
+    summary = RunSummary()
+    for document in stored_documents(store, prefix):
+        summary.add(orjson.loads(document))
     return summary.result(model)
 
 

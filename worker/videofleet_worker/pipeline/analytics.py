@@ -15,6 +15,7 @@ from videofleet_worker.pipeline.chunks import frame_chunk, terminal_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
+from videofleet_worker.pipeline.onlooker import Onlooker
 from videofleet_worker.pipeline.outlets import Telling
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
@@ -72,6 +73,7 @@ class AnalyticsRun:
         self.pictures = pictures
         self.shots = shots
         self.telling = telling
+        self.onlooker: Onlooker | None = None
         self.processed = log.resume.sidecar.processed_frames if log.resume else 0
         self._run_id = run_id
         self._source: SourceInfo | None = None
@@ -127,6 +129,8 @@ class AnalyticsRun:
         await self.shots.keep_masked(frame.masks)
         if told is not None:
             self.pictures.offer(shared, told.objects, outlines(self.plan.watched, self._owned.watch.totals))
+            if self.onlooker is not None:
+                await self.onlooker.see(self.plan.name, shared, told.info, told.objects)
             await self._put_out(shared, told)
 
     async def finish(self, reason: FinishReason, counts: Counts, error: tuple[str, str] | None = None) -> None:

@@ -80,6 +80,7 @@ class StreamRun:
         self._last_frame: float | None = None
         self._plan: Plan | None = None
         self._refusal: RefusedError | None = None
+        self._stopped = False
         self._shop = Workshop(tools.engines, tools.picture_threads, job.uid)
         # The number of the privacy masks that the settings ask for.
         self._masks = 0
@@ -133,6 +134,12 @@ class StreamRun:
         self._plan, self._refusal = plan, None
         self.outlets.use(job.spec.outputs)
 
+    async def stop(self) -> None:
+        """End the run for good with what was analysed so far: its results say `cancelled`. `run` returns soon."""
+        self._stopped = True
+        if self.source is not None:
+            await self.source.close()
+
     def _make_plan(self) -> Plan:
         return make_plan(self.job.spec, self._tools.registry, self.job.entry.settings)
 
@@ -168,6 +175,7 @@ class StreamRun:
             telling = Telling(origin_of(self.job.entry, analytics.name), self.outlets, shots.read)
             shots.on_end = telling.shot
             one = AnalyticsRun(analytics, self._run_id, log, pictures, shots, telling)
+            one.onlooker = self._tools.onlooker
             if log.ending is None:
                 self._runs.append(one)
             else:
@@ -240,7 +248,9 @@ class StreamRun:
         self._reporter.opening()
         try:
             await self._consume(self.source)
-            await self._finish()
+            # Stopped before the first frame there is nothing to tell the end of.
+            if self._owns or not self._stopped:
+                await self._finish()
         except SourceError as error:
             await self._fail(error.code, error.message)
         except (InferenceError, EngineClosedError) as error:
@@ -253,7 +263,7 @@ class StreamRun:
                 await self._analyse(SharedFrame(frame), answers)
                 if self._has_all_frames():
                     return
-        if not any(one.processed for one in self._runs):
+        if not self._stopped and not any(one.processed for one in self._runs):
             raise SourceError(ErrorCode.EMPTY, "the source ended without a frame")
 
     async def _analyse(self, shared: SharedFrame, answers: Answers) -> None:
@@ -351,7 +361,7 @@ class StreamRun:
             await self._own_logs()
         for one in self._runs:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
-            await one.finish(reason, counts)
+            await one.finish("cancelled" if self._stopped else reason, counts)
         self._meter.measure(self._tools.clock.monotonic())
         await self.outlets.close(over=True)
         self._reporter.ended(self._progress())

@@ -9,6 +9,7 @@ from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.onlooker import Onlooker
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.errors import SourceError
@@ -21,7 +22,7 @@ class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
     operator listens; `decoder_memory` is the bytes that each decoding child may take; `dialer` is the way
     out to sources; `media` are the folders whose files may be sources; `station` is where streams are decoded whose
-    frames stay on a GPU, if there is one."""
+    frames stay on a GPU, if there is one; `onlooker` sees every frame."""
 
     registry: ModelRegistry
     engines: Engines
@@ -36,6 +37,7 @@ class Tools:
     attended: Callable[[], bool]
     ways: WaysOut
     station: DecodeStation | None = None
+    onlooker: Onlooker | None = None
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """What readers get of a job: its log, its summary, its pictures."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from aiohttp import WSCloseCode, web
@@ -9,15 +9,13 @@ from aiohttp import WSCloseCode, web
 from videofleet_worker.archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
 from videofleet_worker.archive.results import results_key, snapshot_key
 from videofleet_worker.archive.view import LogView
-from videofleet_worker.outputs.live import Viewers
 from videofleet_worker.outputs.shots import Shot
 from videofleet_worker.server.access import ApiError
-from videofleet_worker.server.streaming import WEBSOCKET_HEARTBEAT, stream, until_closed
+from videofleet_worker.server.streaming import WEBSOCKET_HEARTBEAT, stream, stream_pictures, until_closed
 from videofleet_worker.supervisor import Running, Supervisor
 
 _DEFAULT_ANALYTICS: Final = "main"
 _LONGEST_ID: Final = 18
-_BOUNDARY: Final = "picture"
 
 T = TypeVar("T")
 
@@ -110,7 +108,7 @@ class ResultRoutes:
         """The same as one answer without end, as browsers and players take it (multipart/x-mixed-replace)."""
         one, _ = self._view(request)
         viewers = one.run.pictures[_analytics(request, one)].viewers
-        return await stream(request, f"multipart/x-mixed-replace; boundary={_BOUNDARY}", _parts(viewers))
+        return await stream_pictures(request, viewers)
 
     def _view(self, request: web.Request) -> tuple[Running, LogView]:
         uid = request.match_info["uid"]
@@ -119,13 +117,6 @@ class ResultRoutes:
             raise ApiError(404, "UNKNOWN_JOB", f"no job {uid} is assigned to this worker")
         name = _analytics(request, one)
         return one, one.run.views[name]
-
-
-async def _parts(viewers: Viewers) -> AsyncGenerator[bytes, None]:
-    with viewers.enter() as viewer:
-        async for picture in viewer.pictures():
-            head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-            yield head.encode() + picture + b"\r\n"
 
 
 def _analytics(request: web.Request, one: Running) -> str:

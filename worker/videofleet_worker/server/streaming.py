@@ -7,6 +7,9 @@ from typing import Final
 
 from aiohttp import web
 
+from videofleet_worker.outputs.live import Viewers
+
+_BOUNDARY: Final = "picture"
 _VANISHED_AFTER: Final = 10_000
 """Milliseconds without an acknowledgement. The system's own limit is a quarter of an hour, in which a worker would take
 an operator whose node is gone for one that listens."""
@@ -33,6 +36,18 @@ async def until_closed(socket: web.WebSocketResponse, leave: Callable[[], None])
     async for _ in socket:
         pass
     leave()
+
+
+async def stream_pictures(request: web.Request, viewers: Viewers) -> web.StreamResponse:
+    """Moving JPEG, as browsers and players take it (multipart/x-mixed-replace), until there are no more pictures."""
+    return await stream(request, f"multipart/x-mixed-replace; boundary={_BOUNDARY}", _parts(viewers))
+
+
+async def _parts(viewers: Viewers) -> AsyncGenerator[bytes, None]:
+    with viewers.enter() as viewer:
+        async for picture in viewer.pictures():
+            head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            yield head.encode() + picture + b"\r\n"
 
 
 def notice_when_it_vanishes(request: web.Request) -> None:

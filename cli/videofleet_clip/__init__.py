@@ -1,0 +1,1 @@
+"""`videofleet`: the worker's pipeline for one clip, on this machine, without a cluster."""

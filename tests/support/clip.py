@@ -1,0 +1,56 @@
+"""`videofleet` as the process that a person starts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from tests.support.cli import REPOSITORY, Ended
+
+VIDEO = REPOSITORY / "examples" / "media" / "vtest-384x288.mp4"
+
+
+async def begin(*arguments: str | Path, cwd: Path, **further: str) -> asyncio.subprocess.Process:
+    """Start `videofleet run`; the test reads what it prints. Keywords: of its environment."""
+    path = os.pathsep.join(str(REPOSITORY / part) for part in ("api", "cli", "worker"))
+    shown = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "DISPLAY", "WAYLAND_DISPLAY")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "videofleet_clip", "run", *map(str, arguments)),
+        cwd=cwd,
+        env=shown | {"PYTHONPATH": path} | further,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def run(*arguments: str | Path, cwd: Path, **further: str) -> Ended:
+    """Run it to its end."""
+    process = await begin(*arguments, cwd=cwd, **further)
+    out, err = await asyncio.wait_for(process.communicate(), 900)
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+def frames_in(folder: Path) -> list[dict[str, Any]]:
+    """The chunks of frames in a folder of results, without the end."""
+    chunks = [json.loads(line) for line in (folder / "frames.ndjson").read_text().splitlines()]
+    return [one for one in chunks if one["finish_reason"] is None]
+
+
+def times_in(video: Path) -> list[float]:
+    """When each picture of a video is shown, and at last when it ends."""
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        assert stream.duration is not None
+        unit: Fraction = stream.time_base
+        shown = [float(frame.pts * unit) for frame in container.decode(stream) if frame.pts is not None]
+        return [round(each, 4) for each in (*shown, float(stream.duration * unit))]

@@ -1,0 +1,140 @@
+"""`videofleet run` as a process, on a real clip with the real models."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from tests.support.clip import VIDEO, begin, frames_in, run, times_in
+from videofleet_api.results import RunResult
+
+FILES = {"results.json", "frames.ndjson", "annotated.mp4", "contact-sheet.jpg", "snapshot.jpg", "shots"}
+
+
+async def test_a_clip_becomes_a_table_a_film_a_sheet_and_documents(tmp_path: Path) -> None:
+    ended = await run(VIDEO, "--classes", "person", "--range", "10-11.5", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    out = tmp_path / "vtest-384x288-results"
+    assert {each.name for each in out.iterdir()} == FILES
+    result = RunResult.model_validate_json((out / "results.json").read_bytes())
+    assert result.finish_reason == "stop"
+    assert len(result.tracks) >= 3
+    frames = frames_in(out)
+    assert [one["stream_info"]["frame_index"] for one in frames] == list(range(100, 115))
+    assert times_in(out / "annotated.mp4") == pytest.approx([each / 10 for each in range(16)], abs=1e-3)
+    rows = re.findall(r"^(\d+) +person +(0:1\d\.\d) +(0:1\d\.\d) +(\d+) +(0\.\d\d)", ended.out, re.MULTILINE)
+    assert [(int(row[0]), int(row[3])) for row in rows] == [(one.track_id, one.frames_seen) for one in result.tracks]
+    assert all(str(each) in ended.out for each in ("annotated.mp4", "contact-sheet.jpg", "results.json"))
+    with Image.open(out / "contact-sheet.jpg") as sheet:
+        assert sheet.format == "JPEG"
+
+
+async def test_results_are_not_replaced_unless_told(tmp_path: Path) -> None:
+    few = ("--max-frames", "2", "--no-film", "--out", "here")
+    assert (await run(VIDEO, *few, cwd=tmp_path)).code == 0
+    before = (tmp_path / "here" / "results.json").read_bytes()
+    refused = await run(VIDEO, *few, cwd=tmp_path)
+    assert refused.code == 2
+    assert "--force" in refused.err
+    assert (tmp_path / "here" / "results.json").read_bytes() == before
+    assert (await run(VIDEO, *few, "--force", cwd=tmp_path)).code == 0
+    assert (tmp_path / "here" / "results.json").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--steps", "detct,track"), 2, "UNKNOWN_MODEL: .*'detct' .did you mean detect.*face.*ocr.*track"),
+        (("--steps", "track"), 2, "BAD_PARAMETER: .*first step must find"),
+        (("--classes", "persn"), 2, "BAD_PARAMETER: .*persn.*person"),
+        (("--confidence", "2"), 2, "--confidence"),
+        (("--models", "none"), 2, "model folder none: there is no such folder"),
+        (("--range", "500-"), 1, "EMPTY: .*--range"),
+    ],
+    ids=["unknown step", "nothing to track", "unknown class", "confidence", "no models", "beyond the end"],
+)
+async def test_what_cannot_be_done_is_refused_in_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    ended = await run(VIDEO, *arguments, cwd=tmp_path)
+    assert ended.code == code
+    assert re.search(says, ended.err)
+    assert "Traceback" not in ended.err
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "says"),
+    [
+        ("none.mp4", 1, "NOT_FOUND: there is no file .*none.mp4"),
+        (".", 2, "is a folder"),
+        ("job.yaml", 2, "-f job.yaml"),
+        ("ftp://host/a.mp4", 1, "UNSUPPORTED: .*ftp.*rtsp"),
+        (str(Path(__file__)), 1, "UNSUPPORTED: not a video"),
+    ],
+)
+async def test_a_source_that_cannot_be_read_says_why(tmp_path: Path, source: str, code: int, says: str) -> None:
+    ended = await run(source, cwd=tmp_path)
+    assert ended.code == code
+    assert re.search(says, ended.err)
+    assert not os.listdir(tmp_path)
+
+
+async def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:
+    process = await begin("test://pattern?fps=25&objects=3", "--show", "--out", "out", cwd=tmp_path)
+    assert process.stderr is not None
+    told = (await asyncio.wait_for(process.stderr.readline(), 300)).decode()
+    address = told.split()[1]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(address) as page:
+            assert "live.mjpg" in await page.text()
+        async with session.get(f"{address}live.mjpg") as live:
+            # A picture: by then frames were analysed.
+            assert (await live.content.readline()).startswith(b"--")
+    process.send_signal(signal.SIGINT)
+    out, _ = await asyncio.wait_for(process.communicate(), 300)
+    assert process.returncode == 130
+    results = RunResult.model_validate_json((tmp_path / "out" / "results.json").read_bytes())
+    assert results.finish_reason == "cancelled"
+    assert b"results.json" in out
+    frames = frames_in(tmp_path / "out")
+    assert len(frames) == results.usage.processed_frames > 0
+    assert len(times_in(tmp_path / "out" / "annotated.mp4")) == len(frames) + 1
+
+
+async def test_a_manifest_runs_as_it_is(tmp_path: Path) -> None:
+    manifest = {
+        "apiVersion": "videofleet.io/v1alpha1",
+        "kind": "VideoJob",
+        "metadata": {"name": "two"},
+        "spec": {
+            "source": {"url": f"file://{VIDEO}"},
+            "maxFrames": 5,
+            "sampling": {"mode": "fps", "value": 2},
+            "analytics": [
+                {
+                    "name": "people",
+                    "steps": [{"model": "detect", "parameters": {"classes": ["person"]}}, {"model": "track"}],
+                },
+                {"name": "cars", "steps": [{"model": "detect", "parameters": {"classes": ["car"]}}]},
+            ],
+            "zones": [
+                {"name": "all", "polygon": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 0, "y": 1}]}
+            ],
+        },
+    }
+    (tmp_path / "job.yaml").write_text(json.dumps(manifest))
+    ended = await run("-f", "job.yaml", "--out", "out", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert "zone all: " in ended.out
+    pts = [one["stream_info"]["pts"] for one in frames_in(tmp_path / "out" / "people")]
+    assert pts == pytest.approx([0, 0.5, 1, 1.5, 2])
+    assert times_in(tmp_path / "out" / "people" / "annotated.mp4")[:5] == pytest.approx(pts, abs=1e-3)
+    assert (tmp_path / "out" / "people" / "contact-sheet.jpg").exists()
+    assert not (tmp_path / "out" / "cars" / "contact-sheet.jpg").exists()

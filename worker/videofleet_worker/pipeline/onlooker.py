@@ -1,0 +1,15 @@
+"""Whoever sees each analysed frame while its picture is at hand."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from videofleet_api.results import StreamInfo
+from videofleet_worker.pipeline.objects import FoundObject
+from videofleet_worker.pipeline.pictures import SharedFrame
+
+
+class Onlooker(Protocol):
+    """Sees the frames of every analytics, each in order, once they are in the log."""
+
+    async def see(self, analytics: str, shared: SharedFrame, info: StreamInfo, objects: Sequence[FoundObject]) -> None:
+        """The next frame; the one after it waits until this returns. Who needs the picture for longer keeps it."""
