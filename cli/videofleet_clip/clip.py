@@ -65,9 +65,9 @@ async def _watched(session: Session, watch: Watch, shown: Shown) -> JobReport:
         steps = "; ".join(", ".join(step.model for step in each.steps) for each in spec.analytics)
         notes.print(f"{shown.name}: {steps}, on {one.provider}")
 
-    def viewers() -> Viewers | None:
-        pictures = started[0].run.pictures.get(spec.analytics[0].name) if started else None
-        return pictures.viewers if pictures is not None else None
+    async def viewers() -> Viewers:
+        await watch.begun.wait()
+        return started[0].run.pictures[spec.analytics[0].name].viewers
 
     async with AsyncExitStack() as stack:
         if shown.port is not None:

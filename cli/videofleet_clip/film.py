@@ -15,7 +15,7 @@ _TICKS: Final = 90_000
 """A second, as in transport streams: pictures of any rate fall on whole numbers."""
 _USUAL_SECONDS: Final = 0.04
 # Pictures are analysed meanwhile: what the encoder takes, inference lacks.
-_OPTIONS: Final = {"preset": "superfast", "crf": "23", "bf": "0"}
+_OPTIONS: Final = {"preset": "veryfast", "crf": "23", "bf": "0"}
 
 
 class Film:

@@ -1,10 +1,9 @@
 """Watching a run: its annotated pictures as moving JPEG, on this machine's loopback address only."""
 
-import asyncio
 import os
 import secrets
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from html import escape
 from typing import Final
@@ -16,14 +15,13 @@ from videofleet_worker.outputs.live import Viewers
 from videofleet_worker.server.streaming import stream_pictures
 
 _HOST: Final = "127.0.0.1"
-_WAIT_SECONDS: Final = 0.2
 _PAGE: Final = """<!doctype html><meta charset="utf-8"><title>{name}</title>
 <style>body{{margin:0;background:#18191d;display:grid;place-items:center;min-height:100vh}}
 img{{max-width:100vw;max-height:100vh}}</style><img src="live.mjpg" alt="{name}">
 """
 
-FindViewers = Callable[[], Viewers | None]
-"""Those of the run; None while it has not begun."""
+FindViewers = Callable[[], Awaitable[Viewers]]
+"""Those of the run, once it has begun."""
 
 
 @asynccontextmanager
@@ -36,9 +34,7 @@ async def previewed(name: str, port: int, viewers: FindViewers) -> AsyncIterator
 
     async def live(request: web.Request) -> web.StreamResponse:
         # Who opens the page at once is ahead of the run.
-        while (found := viewers()) is None:
-            await asyncio.sleep(_WAIT_SECONDS)
-        return await stream_pictures(request, found)
+        return await stream_pictures(request, await viewers())
 
     app = web.Application()
     app.add_routes([web.get(f"/{key}/", page), web.get(f"/{key}/live.mjpg", live)])

@@ -35,9 +35,10 @@ class Watch:
     """Follows a run, and has its films drawn: at most one picture at a time, while the next frames are analysed."""
 
     def __init__(self, films: Mapping[str, Film], threads: Executor) -> None:
+        self.begun = asyncio.Event()
         self.frames = 0
         self.first_frame = 0
-        self._begun = self._newest = 0.0
+        self._since = self._newest = 0.0
         self.last: StreamInfo | None = None
         self.seen: dict[str, Seen] = {}
         self._films = films
@@ -48,7 +49,8 @@ class Watch:
         """See Onlooker. Raises OSError where the film before could not be written."""
         if self.last is None:
             self.first_frame = info.frame_index
-            self._begun = time.monotonic()
+            self._since = time.monotonic()
+            self.begun.set()
         if self.last is None or info.frame_index != self.last.frame_index:
             self.frames += 1
             self._newest = time.monotonic()
@@ -63,7 +65,7 @@ class Watch:
     @property
     def rate(self) -> float:
         """Frames a second since the first one; 0 while there is only that."""
-        return (self.frames - 1) / (self._newest - self._begun) if self._newest > self._begun else 0.0
+        return (self.frames - 1) / (self._newest - self._since) if self._newest > self._since else 0.0
 
     async def close(self) -> None:
         """Finish the films. Raises OSError where one cannot be written."""
