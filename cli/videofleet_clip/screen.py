@@ -81,9 +81,12 @@ class Screen:
                 await asyncio.sleep(_REFRESH_SECONDS)
 
     async def _lines(self) -> None:
+        before = self._told()
         while True:
             await asyncio.sleep(_LINE_SECONDS)
-            self._console.print(self._told())
+            if (told := self._told()) != before:
+                self._console.print(told)
+            before = told
 
     def _told(self) -> str:
         watch, last = self._watch, self._watch.last

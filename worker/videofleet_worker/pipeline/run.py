@@ -247,6 +247,8 @@ class StreamRun:
         )
         self._reporter.opening()
         try:
+            if self._stopped:
+                await self.source.close()
             await self._consume(self.source)
             # Stopped before the first frame there is nothing to tell the end of.
             if self._owns or not self._stopped:
