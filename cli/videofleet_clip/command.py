@@ -104,8 +104,8 @@ def _what(video: str | None, file: Path | None, user: str | None, wanted: Wanted
     if given is None and spec is not None:
         given = address_in(spec, user) or (spec.source.images or [""])[0]
     source = video_of(given or "", user, password)
-    if spec is not None and (spec.outputs.router or spec.outputs.webhooks):
-        print("videofleet: outputs.router and outputs.webhooks are left out: a run here posts nothing", file=sys.stderr)
+    if spec is not None and (spec.outputs.router or spec.outputs.webhooks or spec.outputs.mqtt):
+        print("videofleet: what outputs names is told nothing by a run here", file=sys.stderr)
     return source, make_job(source, wanted, spec, as_written=video is None)
 
 

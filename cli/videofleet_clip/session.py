@@ -21,7 +21,7 @@ from videofleet_worker.inference import start_inference
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.memory import container_memory, decoder_memory
-from videofleet_worker.outputs.poster import Poster
+from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.onlooker import Onlooker
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
@@ -97,8 +97,8 @@ class Session:
         async with AsyncExitStack() as stack:
             inference = await start_inference(settings)
             stack.push_async_callback(inference.close)
-            poster = Poster(OutputPolicy())
-            stack.push_async_callback(poster.close)
+            ways = WaysOut(OutputPolicy())
+            stack.push_async_callback(ways.close)
             store_threads = stack.enter_context(ThreadPoolExecutor(_STORE_THREADS, "archive"))
             yield (
                 Tools(
@@ -113,7 +113,7 @@ class Session:
                     dialer=Dialer(Reach(self._video.policy)),
                     media=self._video.roots,
                     attended=lambda: True,
-                    poster=poster,
+                    ways=ways,
                     onlooker=onlooker,
                 ),
                 inference.provider.name,
