@@ -114,6 +114,7 @@ class Session:
                     media=self._video.roots,
                     attended=lambda: True,
                     ways=ways,
+                    station=inference.station,
                     onlooker=onlooker,
                 ),
                 inference.provider.name,
