@@ -95,7 +95,8 @@ class Session:
         )
         archive = FolderArchive(setting.archive)
         async with AsyncExitStack() as stack:
-            inference = await start_inference(settings)
+            # A device that is lost ends the run with an error of its own; there is no other stream to save.
+            inference = await start_inference(settings, lambda error: None)
             stack.push_async_callback(inference.close)
             ways = WaysOut(OutputPolicy())
             stack.push_async_callback(ways.close)
