@@ -35,7 +35,8 @@ async def test_every_frame_comes_once_and_in_order(
     assert [index_of(mean) for mean in outcome.means] == list(range(30))
     assert outcome.times == [round(index / 10, 3) for index in range(30)]
     assert outcome.keyframes == [0, 10, 20]
-    assert source.info == SourceInfo(live=False, fps=10.0, width=64, height=48, codec="h264", total_frames=30)
+    told = SourceInfo(live=False, fps=10.0, width=64, height=48, codec="h264", total_frames=30, duration=3.0)
+    assert source.info == told
     assert events == [Opened(source.info)]
     assert (source.counters.decoded_frames, source.counters.dropped, source.counters.reconnects) == (30, {}, 0)
 
