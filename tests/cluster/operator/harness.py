@@ -80,6 +80,7 @@ class World:
         self._uids: dict[str, str] = {}
         self._seen: dict[str, list[Seen]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._secrets: set[str] = set()
         self._began = False
 
     async def open(self) -> None:
@@ -100,6 +101,10 @@ class World:
         for resource in (JOBS, POOLS):
             for found in (await self.api.list(resource, self.namespace))["items"]:
                 await self.delete(resource, found["metadata"]["name"])
+        for name in self._secrets:
+            # Another test may have the namespace next, and look for what is missing.
+            if await self.api.get(SECRETS, self.namespace, name) is not None:
+                await self.delete(SECRETS, name)
         for pod in await self._all_pods():
             await self._release(pod["metadata"]["name"])
         for task in self._tasks:
@@ -129,7 +134,8 @@ class World:
         return await self._create(JOBS, "VideoJob", name, given)
 
     async def secret(self, name: str, **data: str) -> Json:
-        """Create a Secret."""
+        """Create a Secret; it goes with the test."""
+        self._secrets.add(name)
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         body = {"metadata": {"name": name}, "data": encoded}
         return await self.api.create(SECRETS, self.namespace, body)
