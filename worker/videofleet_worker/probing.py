@@ -6,7 +6,7 @@ from typing import Final
 from videofleet_api.codes import ErrorCode
 from videofleet_api.probe import ProbeReport, ProbeRequest
 from videofleet_worker.logs import Secrets
-from videofleet_worker.pipeline.request import TURNS
+from videofleet_worker.pipeline.request import whole
 from videofleet_worker.pipeline.tools import Tools
 from videofleet_worker.sources.probe import MODEL_SIZE, ONCE, probe
 from videofleet_worker.sources.request import SourceRequest
@@ -38,7 +38,7 @@ class Prober:
         self._running += 1
         self._secrets.remember(key, (source.username, source.password, source.session_token))
         try:
-            request = _request(asked)
+            request = whole(asked.source, MODEL_SIZE)
             return await probe(request, self._make_source, self._tools.clock, asked.timeout)
         except ValueError as error:
             return ProbeReport(works=False, code=ErrorCode.BAD_PARAMETER, message=self._secrets.redact(str(error)))
@@ -57,19 +57,3 @@ class Prober:
             file_roots=tools.media,
             memory_limit=tools.decoder_memory,
         )
-
-
-def _request(asked: ProbeRequest) -> SourceRequest:
-    """Raises ValueError."""
-    source = asked.source
-    return SourceRequest(
-        url=source.url,
-        images=tuple(source.images),
-        username=source.username,
-        password=source.password,
-        session_token=source.session_token,
-        transport=source.transport.value,
-        kind=source.kind.value,
-        rotation=TURNS[source.rotation],
-        model_size=MODEL_SIZE,
-    )

@@ -1,10 +1,11 @@
 """From a job to the request for its source. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from videofleet_api.codes import ErrorCode
-from videofleet_api.protocol import JobSpec
+from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.source import LIVE_SCHEMES, Range, Rotation, SourceKind
 from videofleet_worker.archive.acquire import ResumePoint
 from videofleet_worker.decode.part import Part
@@ -24,24 +25,30 @@ TURNS: Final[dict[Rotation, Literal[0, 90, 180, 270] | None]] = {
 """Degrees, None as the container says."""
 
 
+def whole(source: JobSource, model_size: tuple[int, int]) -> SourceRequest:
+    """Every frame of a source, as it is. Raises ValueError."""
+    return SourceRequest(
+        url=source.url,
+        images=tuple(source.images),
+        username=source.username,
+        password=source.password,
+        session_token=source.session_token,
+        transport=source.transport.value,
+        kind=source.kind.value,
+        rotation=TURNS[source.rotation],
+        model_size=model_size,
+    )
+
+
 def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence[ResumePoint | None]) -> SourceRequest:
     """What to decode: all of it, or what follows the results that every analytics has. Raises RefusedError."""
-    source = spec.source
     resume = _resume_frame(spec, resumes)
     resumed = resume is not None or not any(resumes)
     try:
-        return SourceRequest(
-            url=source.url,
-            images=tuple(source.images),
-            username=source.username,
-            password=source.password,
-            session_token=source.session_token,
-            transport=source.transport.value,
-            kind=source.kind.value,
-            rotation=TURNS[source.rotation],
+        return replace(
+            whole(spec.source, model_size),
             part=_part(spec.range),
             sampling=Sampling(spec.sampling.mode.value, spec.sampling.value),
-            model_size=model_size,
             # Where the source begins anew, it cannot know which frames count; the run does.
             max_frames=frames_left(spec.max_frames, resumes) if resumed else None,
             resume_after_frame=resume,
