@@ -3,7 +3,6 @@
 import http.client
 import platform
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,8 @@ from localcluster.images.containerd import ImageStore
 from localcluster.images.pause import write_pause_archive
 from localcluster.layout import PAUSE_IMAGE, Layout
 from localcluster.mounts import overlay_works
-from localcluster.network import ensure_network, foreign_cluster_rules, kernel_settings
+from localcluster.neighbours import refuse_neighbours
+from localcluster.network import ensure_network, kernel_settings
 from localcluster.packages import ensure_packages
 from localcluster.parts import all_parts
 from localcluster.pki import ensure_pki
@@ -45,7 +45,7 @@ def up(layout: Layout) -> None:
         ensure_packages(layout)
         _recover_from_other_boot(layout)
         # What stands in the way is said before the long build, and looked for again after it.
-        _refuse_neighbours(layout)
+        refuse_neighbours(layout)
         ensure_built(layout, CLUSTER_PROGRAMS)
         _remember_origin(layout)
         _write_everything(layout)
@@ -77,37 +77,10 @@ def _recover_from_other_boot(layout: Layout) -> None:
 def _remember_origin(layout: Layout) -> None:
     if layout.origin.exists():
         return
-    _refuse_neighbours(layout)
+    refuse_neighbours(layout)
     layout.state.mkdir(parents=True, exist_ok=True, mode=0o755)
     chosen = "overlayfs" if overlay_works(layout.state) else "native"
     write_json(layout.origin, {"boot_id": boot_id(), "kernel_settings": kernel_settings(), "snapshotter": chosen})
-
-
-def _refuse_neighbours(layout: Layout) -> None:
-    """Another cluster's packet filter rules and ports; ours are no neighbour's."""
-    if layout.origin.exists():
-        return
-    foreign = foreign_cluster_rules()
-    if foreign:
-        raise LocalClusterError(
-            f"another Kubernetes has packet filter rules on this machine ({', '.join(sorted(foreign)[:3])}, ...): "
-            "stop it first, or use another machine"
-        )
-    _refuse_taken_ports(layout)
-
-
-def _refuse_taken_ports(layout: Layout) -> None:
-    for part in all_parts(layout):
-        address = part.probe.target.split("/")[0]
-        if part.probe.kind in ("unix", "process") or not address.startswith("127."):
-            continue
-        host, port = address.rsplit(":", 1)
-        with socket.socket() as attempt:
-            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                attempt.bind((host, int(port)))
-            except OSError as taken:
-                raise LocalClusterError(f"{part.name} needs {address}, which another process holds: {taken}") from taken
 
 
 def _write_everything(layout: Layout) -> None:

@@ -25,6 +25,7 @@ SYSCTLS_TOUCHED = (
     "net/ipv4/conf/all/route_localnet",
     "net/netfilter/nf_conntrack_tcp_be_liberal",
 )
+FORWARD_CHAIN = "VIDEOFLEET-FORWARD"
 _PROC_SYS = Path("/proc/sys")
 
 
@@ -43,9 +44,14 @@ def restore_kernel_settings(before: dict[str, str]) -> None:
 
 
 def foreign_cluster_rules() -> set[str]:
-    """Chains of kube-proxy that are there before ours runs: another Kubernetes on this machine."""
-    saved = run(["iptables-save"], check=False)
-    return {name for name in iptables.chains(saved) if name.startswith("KUBE-")}
+    """Chains of a cluster, where kube-proxy's are among them before ours runs: another Kubernetes on this machine."""
+    found = iptables.chains(run(["iptables-save"], check=False))
+    return found if any(name.startswith("KUBE-") for name in found) else set()
+
+
+def left_by_ours(rules: set[str]) -> bool:
+    """Whether a cluster of this program made them: it adds a chain of its own, which no other Kubernetes has."""
+    return FORWARD_CHAIN in rules
 
 
 def ensure_network() -> None:
@@ -59,9 +65,7 @@ def ensure_network() -> None:
         run(["modprobe", "br_netfilter"])
     for name, value in SYSCTLS_WANTED.items():
         (_PROC_SYS / name).write_text(value)
-    _ensure_chain(
-        "filter", "FORWARD", "VIDEOFLEET-FORWARD", [["-i", BRIDGE, "-j", "ACCEPT"], ["-o", BRIDGE, "-j", "ACCEPT"]]
-    )
+    _ensure_chain("filter", "FORWARD", FORWARD_CHAIN, [["-i", BRIDGE, "-j", "ACCEPT"], ["-o", BRIDGE, "-j", "ACCEPT"]])
     leaving = ["-s", POD_CIDR, "!", "-d", POD_CIDR, "!", "-o", BRIDGE, "-j", "MASQUERADE"]
     _ensure_chain("nat", "POSTROUTING", "VIDEOFLEET-POSTROUTING", [leaving])
 
