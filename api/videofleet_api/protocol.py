@@ -189,6 +189,9 @@ class WorkerInfo(Document):
     gpus: list[GpuInfo] = Field(default_factory=list)
     capacity: int = Field(ge=1, le=MAX_CAPACITY)
     isolation: dict[str, bool] = Field(default_factory=dict)
+    """What keeps decoders from each other and from all else, and whether this worker's kernel has it."""
+    decoder_memory_bytes: Count | None = None
+    """What each decoder may take of its own, and in the frames that it hands over."""
 
 
 class JobState(StrEnum):

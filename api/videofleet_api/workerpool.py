@@ -362,6 +362,11 @@ class WorkerPoolStatus(Document):
     provider: str | None = Field(None, description="Where models run: tensorrt, cuda or cpu; mixed if they differ.")
     fallback: str | None = Field(None, description="Why models run on CPU although an accelerator was asked for.")
     models: list[str] = Field(default_factory=list, description="Models that the workers have.")
+    isolation: list[str] = Field(
+        default_factory=list,
+        description="What confines decoders on every worker: decodingProcess, seccomp, and landlock where the nodes' "
+        "kernels have it.",
+    )
     conditions: list[Condition] = Field(
         default_factory=list,
         description="Ready, Reconciling, Stalled.",

@@ -303,6 +303,7 @@ class SimulatedWorker:
             provider="cpu",
             fallback_reason="it is simulated",
             capacity=self.capacity,
+            isolation={"decodingProcess": True, "seccomp": True, "landlock": False},
         )
         return _json(info.wire())
 

@@ -19,9 +19,9 @@ from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.config import Settings
 from videofleet_worker.device.health import DeviceHealth, DeviceLostError
 from videofleet_worker.inference import Inference, start_inference
-from videofleet_worker.info import describe
+from videofleet_worker.info import describe, isolation
 from videofleet_worker.logs import Secrets
-from videofleet_worker.memory import container_memory, decoder_memory
+from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory
 from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.run import StreamRun
@@ -68,12 +68,13 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         stack.push_async_callback(inference.close)
         ways = WaysOut(settings.output_policy, cluster_addresses(os.environ))
         stack.push_async_callback(ways.close)
-        supervisor, prober = _supervisor(settings, archive, inference, secrets, ways, stack)
+        memory = decoder_memory(container_memory(), settings.capacity)
+        supervisor, prober = _supervisor(settings, archive, inference, secrets, ways, memory, stack)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
-        app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments), prober)
+        app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments, memory), prober)
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
         readiness.set("models", None)
-        _log_start(settings, inference, {"api_port": api_port, "plain_port": plain_port})
+        _log_start(settings, inference, memory, {"api_port": api_port, "plain_port": plain_port})
         lost = await _stopped_or_lost(stop, health)
         readiness.set("stopping", lost or "the worker was told to stop")
         if lost:
@@ -111,6 +112,7 @@ def _supervisor(
     inference: Inference,
     secrets: Secrets,
     ways: WaysOut,
+    memory: DecoderMemory,
     stack: AsyncExitStack,
 ) -> tuple[Supervisor, Prober]:
     instance = randomness.token_hex(8)
@@ -124,7 +126,7 @@ def _supervisor(
         clock=SystemClock(),
         wall_clock=time.time,
         owner=instance,
-        decoder_memory=decoder_memory(container_memory(), settings.capacity),
+        decoder_memory=memory,
         media=settings.media,
         dialer=Dialer(Reach(settings.source_policy, cluster_addresses(os.environ))),
         attended=lambda: supervisor.hub.operators > 0,
@@ -151,14 +153,19 @@ async def _listening(
         await runner.cleanup()
 
 
-def _log_start(settings: Settings, inference: Inference, ports: dict[str, int]) -> None:
+def _log_start(settings: Settings, inference: Inference, memory: DecoderMemory, ports: dict[str, int]) -> None:
     provider = inference.provider
     if provider.fallback_reason:
         _LOGGER.warning("not on the execution provider that was asked for: %s", provider.fallback_reason)
+    confining = isolation()
+    if not confining["seccomp"]:
+        _LOGGER.warning("this kernel does not confine decoders (seccomp with user notification): no source is opened")
     fields: dict[str, object] = {
         "worker": settings.worker_id,
         "provider": provider.name,
         "models": list(inference.registry),
         "capacity": settings.capacity,
+        "isolation": sorted(name for name, there in confining.items() if there),
+        "decoder_memory_mib": (memory.own + memory.frames) // 2**20,
     }
     _LOGGER.info("ready", extra=fields | ports)

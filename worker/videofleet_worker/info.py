@@ -4,12 +4,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from videofleet_api.protocol import GpuInfo, ModelInfo, WorkerInfo
 from videofleet_worker.config import Settings
-from videofleet_worker.decode import confinement
+from videofleet_worker.decode import confinement, landlock
 from videofleet_worker.inference import Inference
 from videofleet_worker.jobs.assignments import Assignments
+from videofleet_worker.memory import DecoderMemory
 
 
-def describe(settings: Settings, inference: Inference, assignments: Assignments) -> WorkerInfo:
+def describe(settings: Settings, inference: Inference, assignments: Assignments, memory: DecoderMemory) -> WorkerInfo:
     """`GET /v1/info`."""
     registry = inference.registry
     return WorkerInfo(
@@ -23,8 +24,14 @@ def describe(settings: Settings, inference: Inference, assignments: Assignments)
         fallback_reason=inference.provider.fallback_reason,
         gpus=[GpuInfo(name=gpu.name, memory_bytes=gpu.memory) for gpu in inference.facts.gpus],
         capacity=settings.capacity,
-        isolation={"decodingProcess": True, "seccomp": confinement.available()},
+        isolation=isolation(),
+        decoder_memory_bytes=memory.own + memory.frames,
     )
+
+
+def isolation() -> dict[str, bool]:
+    """What keeps decoders from each other and from all else, and whether this kernel has it."""
+    return {"decodingProcess": True, "seccomp": confinement.available(), "landlock": landlock.version() > 0}
 
 
 def worker_version() -> str:

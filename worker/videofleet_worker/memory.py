@@ -1,5 +1,6 @@
 """How much memory each decoding child may take, from what the container may take."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ WORKER_SHARE: Final = 768 * _MIB
 # A child was measured at 65 MB with 4K of one reference picture; more of them can add a few hundred.
 LEAST: Final = 128 * _MIB
 MOST: Final = 768 * _MIB
+# To one byte of frames that are handed over a child gets so many of its own.
+_OWN_TO_FRAMES: Final = 2
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 # Version 2 first. Version 1 says "no limit" as the highest number of whole pages, 2 to the 63rd less one page or so.
 _FILES: Final = ("memory.max", "memory/memory.limit_in_bytes")
@@ -26,12 +29,26 @@ def container_memory(cgroups: Path = _CGROUPS) -> int | None:
     return None
 
 
-def decoder_memory(container: int | None, capacity: int) -> int:
+@dataclass(frozen=True)
+class DecoderMemory:
+    """Bytes that a decoding child may take: of its own, and in the frames that it hands over."""
+
+    own: int = MOST
+    frames: int = MOST // _OWN_TO_FRAMES
+
+
+USUAL: Final = DecoderMemory()
+"""Where the container has no limit."""
+
+
+def decoder_memory(container: int | None, capacity: int) -> DecoderMemory:
     """Bytes for each of `capacity` decoding children, so that one that grows is stopped before the kernel ends all.
 
     `container`: bytes that the whole container may take, None without a limit. A container too small for `LEAST`
     bytes a child is overcommitted: most children need less.
     """
     if container is None:
-        return MOST
-    return min(MOST, max(LEAST, (container - WORKER_SHARE) // capacity))
+        return USUAL
+    frames = (container - WORKER_SHARE) // capacity // (_OWN_TO_FRAMES + 1)
+    own = min(MOST, max(LEAST, _OWN_TO_FRAMES * frames))
+    return DecoderMemory(own, own // _OWN_TO_FRAMES)

@@ -55,5 +55,5 @@ class Prober:
             slots=_SLOTS,
             dialer=tools.dialer,
             file_roots=tools.media,
-            memory_limit=tools.decoder_memory,
+            memory=tools.decoder_memory,
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from videofleet_api.names import LABEL_POOL
+from videofleet_api.protocol import WorkerInfo
 from videofleet_api.workerpool import AcceleratorType, SlotCounts, WorkerCounts, WorkerPoolStatus
 from videofleet_operator.domain import demand
 from videofleet_operator.domain.conditions import PoolState, pool_conditions
@@ -273,7 +274,7 @@ class PoolKeeper:
         problem = unmade if troubled is None else troubled.problem
         failing = troubled is None or troubled.node is not None
         state = PoolState(decided.desired, len(answering), failed, problem, failing, update=decided.rollout.progress)
-        provider, fallback, models = self._what_workers_run([worker.id for worker in answering], pool)
+        provider, fallback, models = self._what_workers_run(infos := self._infos(answering), pool)
         return WorkerPoolStatus(
             observed_generation=pool.generation,
             replicas=sum(view.state is not PodState.TERMINATING for view in views),
@@ -291,19 +292,27 @@ class PoolKeeper:
             provider=provider,
             fallback=fallback,
             models=models,
+            isolation=sorted(set.intersection(*map(_confined_by, infos))) if infos else [],
             conditions=pool_conditions(state, pool.generation, known_conditions(source.status), snapshot.now),
         )
 
-    def _what_workers_run(self, uids: list[str], pool: Pool) -> tuple[str | None, str | None, list[str]]:
+    def _infos(self, workers: list[Worker]) -> list[WorkerInfo]:
+        """What they say of themselves."""
+        sessions = [session for worker in workers if (session := self._fleet.session(worker.id)) is not None]
+        return [session.state.info for session in sessions if session.state.info is not None]
+
+    def _what_workers_run(self, infos: list[WorkerInfo], pool: Pool) -> tuple[str | None, str | None, list[str]]:
         """Provider (mixed where they differ), why on CPU although a GPU was asked for, and the models."""
-        sessions = [session for uid in uids if (session := self._fleet.session(uid)) is not None]
-        infos = [session.state.info for session in sessions if session.state.info is not None]
         providers = sorted({info.provider for info in infos})
         provider = None if not providers else providers[0] if len(providers) == 1 else "mixed"
         wants_gpu = pool.spec.accelerator.type is not AcceleratorType.NONE
         reasons = sorted({info.fallback_reason for info in infos if info.fallback_reason})
         fallback = reasons[0] if wants_gpu and reasons else None
         return provider, fallback, sorted({model.name for info in infos for model in info.models})
+
+
+def _confined_by(info: WorkerInfo) -> set[str]:
+    return {name for name, there in info.isolation.items() if there}
 
 
 def _going(pods: list[PodObject], snapshot: Snapshot) -> int:

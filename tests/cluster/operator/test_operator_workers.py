@@ -55,6 +55,7 @@ async def test_the_status_of_a_pool(world: World) -> None:
     assert status["provider"] == "cpu"
     assert "fallback" not in status, "no accelerator was asked for"
     assert status["models"] == ["simulated"]
+    assert status["isolation"] == ["decodingProcess", "seccomp"]
     assert conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
 
 

@@ -4,11 +4,11 @@ import contextlib
 import select
 import socket
 import ssl
-import threading
 from typing import Final
 from urllib.parse import urlsplit
 
 from videofleet_worker.decode.dialling import Dialler
+from videofleet_worker.decode.threads import SpareThreads
 from videofleet_worker.decode.web import Tls
 from videofleet_worker.sources.errors import SourceError
 
@@ -24,9 +24,10 @@ class Camera:
     failure: why it got no sockets for those.
     """
 
-    def __init__(self, dialler: Dialler, tls: Tls, timeout: float) -> None:
+    def __init__(self, dialler: Dialler, tls: Tls, threads: SpareThreads, timeout: float) -> None:
         self._dialler = dialler
         self._tls = tls
+        self._threads = threads
         self._timeout = timeout
         self._stream: int | None = None
         self._receivers: list[int] = []
@@ -44,7 +45,7 @@ class Camera:
         sock, self._address = self._dialler.connect(scheme, host, port)
         if scheme in _SECURE:
             sock.settimeout(self._timeout)
-            sock = _pumped(self._tls.wrap(sock, host))
+            sock = self._pumped(self._tls.wrap(sock, host))
         self._stream = sock.detach()
         literal = f"[{self._address}]" if ":" in self._address else self._address
         user, at, _ = parts.netloc.rpartition("@")
@@ -63,12 +64,11 @@ class Camera:
             return None
         return self._receivers.pop(0)
 
-
-def _pumped(secure: ssl.SSLSocket) -> socket.socket:
-    """A plain socket whose bytes go through a secure one."""
-    ours, theirs = socket.socketpair()
-    threading.Thread(target=_pump, args=(secure, ours), name="tls", daemon=True).start()
-    return theirs
+    def _pumped(self, secure: ssl.SSLSocket) -> socket.socket:
+        """A plain socket whose bytes go through a secure one."""
+        ours, theirs = socket.socketpair()
+        self._threads.start(lambda: _pump(secure, ours))
+        return theirs
 
 
 def _pump(secure: ssl.SSLSocket, plain: socket.socket) -> None:

@@ -1,10 +1,12 @@
 """The child's end of the socket to its parent."""
 
-import array
 import contextlib
+import mmap
+import os
 import socket
 
 from videofleet_worker.decode.messages import MAX_PACKET, Message, OpenRequest, ParentMessage, parse_parent_message
+from videofleet_worker.decode.parcel import packets
 
 
 class ParentGone(Exception):
@@ -17,18 +19,23 @@ class ParentChannel:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
 
-    def receive_request(self) -> tuple[OpenRequest, socket.socket]:
-        """Wait for the first message, and the socket by which the parent is asked for connections."""
-        packet, descriptors, _, _ = socket.recv_fds(self._socket, MAX_PACKET, 1)
-        if not descriptors:
+    def receive_request(self) -> tuple[OpenRequest, socket.socket, mmap.mmap]:
+        """Wait for the first message, the socket by which the parent is asked for connections, and the memory for
+        frames."""
+        packet, descriptors, _, _ = socket.recv_fds(self._socket, MAX_PACKET, 2)
+        if len(descriptors) != 2:
             raise ParentGone
-        return OpenRequest.model_validate_json(packet), socket.socket(fileno=descriptors[0])
+        request = OpenRequest.model_validate_json(packet)
+        memory = mmap.mmap(descriptors[1], request.frame_memory)
+        os.close(descriptors[1])
+        return request, socket.socket(fileno=descriptors[0]), memory
 
-    def send(self, message: Message, fd: int | None = None) -> None:
-        """Send a message, with a descriptor attached when one is given. Raises ParentGone."""
-        ancillary = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+    def send(self, message: Message, data: bytes = b"") -> None:
+        """Send a message, and bytes that follow it. Raises ParentGone."""
         try:
-            self._socket.sendmsg([message.model_dump_json().encode()], ancillary)
+            self._socket.send(message.model_dump_json().encode())
+            for packet in packets(data):
+                self._socket.send(packet)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise ParentGone from error
 

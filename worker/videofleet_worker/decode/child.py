@@ -1,16 +1,24 @@
 """Entry of a decoding child: lock it down, serve one source, say how it ended."""
 
 import ctypes
+import encodings.idna
 import os
 import resource
 import signal
 import socket
+import ssl
+
+import av.subtitles.stream
+import numpy.random
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode import landlock
 from videofleet_worker.decode.channel import ParentChannel, ParentGone
-from videofleet_worker.decode.confinement import CHANNEL, ConfinementError, confine
+from videofleet_worker.decode.confinement import ConfinementError, confine
+from videofleet_worker.decode.dialling import Dialler
 from videofleet_worker.decode.footage import ContainerFootage, Footage
 from videofleet_worker.decode.images import ImageFootage
+from videofleet_worker.decode.limits import limit_memory, spare_memory
 from videofleet_worker.decode.messages import Failed, OpenRequest
 from videofleet_worker.decode.network import STREAMED, Network
 from videofleet_worker.decode.opening import open_source
@@ -18,11 +26,17 @@ from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.decode.serving import Serving
 from videofleet_worker.decode.shelf import RingShelf
 from videofleet_worker.decode.testing import open_synthetic
+from videofleet_worker.decode.threads import SpareThreads
+from videofleet_worker.decode.web import Tls
 from videofleet_worker.sources.errors import SourceError
 
+# What Python, PyAV and OpenSSL would else load when it is first needed: a decoder opens no file.
+_PRELOADED = (encodings.idna, av.subtitles.stream, numpy.random, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
+# The descriptor of the socket to the parent, behind the standard three.
+_CHANNEL = 3
 # Above any limit a container gives; the kernel closes the range in one call.
 _HIGHEST_DESCRIPTOR = 1 << 20
 
@@ -39,6 +53,7 @@ def run_child(sock: socket.socket, server_pid: int) -> int:
     except SourceError as error:
         return _say(channel, Failed(code=error.code, message=error.message[:1000]))
     except MemoryError:
+        spare_memory()
         return _say(channel, Failed(code=ErrorCode.INTERNAL, message="the decoder ran out of memory"))
     except Exception as error:  # noqa: BLE001  the last stop of the process: the parent has to hear of it
         # The type only: the text may hold the address with its credentials.
@@ -47,12 +62,11 @@ def run_child(sock: socket.socket, server_pid: int) -> int:
 
 
 def _serve(channel: ParentChannel) -> None:
-    request, dialling = channel.receive_request()
+    request, dialling, memory = channel.receive_request()
     footage = _open(request, _confined(request, dialling))
-    shelf = RingShelf(request, channel)
-    serving = Serving(request, footage, channel, shelf)
+    serving = Serving(request, footage, channel, RingShelf(request, channel, memory))
     channel.send(serving.info)
-    handed = footage.for_parent(request, channel) if isinstance(footage, ContainerFootage) else None
+    handed = footage.for_parent(request, channel, memory) if isinstance(footage, ContainerFootage) else None
     (handed or serving).run()
 
 
@@ -62,17 +76,24 @@ def _open(request: OpenRequest, network: Network) -> Footage:
     if request.images:
         return ImageFootage(network.client(request), request.images, request.rotation)
     keyframes_only = request.sampling_mode == "keyframe"
-    return ContainerFootage(open_source(request, network), keyframes_only=keyframes_only, rotation=request.rotation)
+    source = open_source(request, network)
+    return ContainerFootage(source, network.threads, keyframes_only=keyframes_only, rotation=request.rotation)
 
 
 def _confined(request: OpenRequest, dialling: socket.socket) -> Network:
-    """From here on nothing but the parent can be reached. Before that only the request was read, which is ours."""
+    """From here on nothing but the parent can be reached. Before that only the request was read, which is ours, and
+    what else is needed of files and threads was taken, since there will be no more."""
+    tls = Tls.of(request.verify_tls, request.ca_file)
+    limit_memory(request.memory)
     try:
+        # Before the threads, which inherit it.
+        landlock.renounce()
+        threads = SpareThreads()
         listener = confine(notify=scheme_of(request.url) in STREAMED)
-    except ConfinementError as error:
+    except (ConfinementError, OSError) as error:
         # A stranger's bytes are not read where they could lead anywhere.
         raise SourceError(ErrorCode.INTERNAL, f"the kernel of this node does not confine decoders: {error}") from None
-    return Network.over(dialling, listener)
+    return Network(Dialler(dialling), listener, tls, threads)
 
 
 def _say(channel: ParentChannel, message: Failed) -> int:
@@ -99,9 +120,9 @@ def _isolate(sock: socket.socket, server_pid: int) -> socket.socket:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(null, standard)
-    os.dup2(sock.detach(), CHANNEL)
-    os.closerange(CHANNEL + 1, _HIGHEST_DESCRIPTOR)
-    return socket.socket(fileno=CHANNEL)
+    os.dup2(sock.detach(), _CHANNEL)
+    os.closerange(_CHANNEL + 1, _HIGHEST_DESCRIPTOR)
+    return socket.socket(fileno=_CHANNEL)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -64,6 +64,8 @@ class Decoder:
     def _frames(self, packet: VideoPacket | None) -> list[VideoFrame]:
         try:
             return self._stream.codec_context.decode(packet)
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError:
             # Counted when its turn to be shown has passed.
             return []

@@ -8,7 +8,6 @@ from av.video.stream import VideoStream
 
 from videofleet_worker.decode.messages import MAX_PIECE, DirectBegins, DirectPiece, Message
 from videofleet_worker.decode.packets import VideoPacket
-from videofleet_worker.decode.parcel import packed
 from videofleet_worker.decode.remux import Fragment, Remux
 
 _JPEG: Final = "mjpeg"
@@ -16,7 +15,8 @@ _H264: Final = "h264"
 DIRECT_CODECS: Final = (_H264, _JPEG)
 """Codecs whose packets can be watched."""
 
-Send = Callable[[Message, int | None], None]
+Send = Callable[[Message, bytes], None]
+"""A message, and the bytes that follow it."""
 
 
 class DirectView:
@@ -81,15 +81,12 @@ class DirectView:
 
     def _begins(self, mime: str, head: bytes) -> None:
         self._begun = True
-        self._send_data(DirectBegins(watch=self._watch, mime=mime), head)
+        self._send(DirectBegins(watch=self._watch, size=len(head), mime=mime), head)
 
     def _piece(self, fragment: Fragment) -> None:
         if 0 < len(fragment.data) <= MAX_PIECE:
-            self._send_data(DirectPiece(watch=self._watch, keyframe=fragment.keyframe), fragment.data)
+            data = fragment.data
+            self._send(DirectPiece(watch=self._watch, size=len(data), keyframe=fragment.keyframe), data)
         else:
             # What follows needs it.
             self._remux = None
-
-    def _send_data(self, message: Message, data: bytes) -> None:
-        with packed(data) as parcel:
-            self._send(message, parcel)

@@ -37,7 +37,8 @@ _NOT_ALLOWED = re.compile(r"Protocol '(\w+)' not on whitelist")
 def open_failure(error: av.error.FFmpegError, logs: Sequence[LogLine], scheme: str) -> SourceError:
     """Why opening failed, from FFmpeg's error and what it logged meanwhile."""
     return (
-        _refused_by_server(error, logs)
+        _no_memory(error)
+        or _refused_by_server(error, logs)
         or _refused_here(error, logs)
         or (None if scheme == "file" else _connection(error, logs))
         or _content(error, logs, scheme)
@@ -51,6 +52,8 @@ def redirect_in(logs: Sequence[LogLine]) -> list[str]:
 
 def read_failure(error: av.error.FFmpegError, position: str) -> SourceError:
     """Why reading failed in the middle; `position` says where, for example 'at frame 312 of 795'."""
+    if (failure := _no_memory(error)) is not None:
+        return failure
     if isinstance(error, av.error.TimeoutError):
         return SourceError(ErrorCode.STALLED, f"no data came any more {position}")
     if isinstance(error, av.error.HTTPClientError | av.error.HTTPServerError):
@@ -58,6 +61,10 @@ def read_failure(error: av.error.FFmpegError, position: str) -> SourceError:
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return SourceError(ErrorCode.NETWORK, f"the connection broke {position}: {_reason(error)}")
     return SourceError(ErrorCode.CODEC, f"the stream is damaged {position}: {_reason(error)}")
+
+
+def _no_memory(error: av.error.FFmpegError) -> SourceError | None:
+    return SourceError(ErrorCode.INTERNAL, "the decoder ran out of memory") if isinstance(error, MemoryError) else None
 
 
 def _refused_by_server(error: av.error.FFmpegError, logs: Sequence[LogLine]) -> SourceError | None:

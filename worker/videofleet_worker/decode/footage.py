@@ -1,5 +1,6 @@
 """What a source delivers, whatever kind it is: frames in order, and what was lost on the way."""
 
+import mmap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from videofleet_worker.decode.handover import PacketServing, Peeked, fits_the_pa
 from videofleet_worker.decode.messages import DropCause, Opened, OpenRequest
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import LivePackets, RecordedPackets, VideoPacket
+from videofleet_worker.decode.threads import SpareThreads
 from videofleet_worker.decode.upright import Upright
 
 
@@ -60,23 +62,30 @@ class Footage(Protocol):
 class ContainerFootage:
     """Footage out of a container that FFmpeg has opened."""
 
-    def __init__(self, source: OpenSource, *, keyframes_only: bool, rotation: int | None) -> None:
+    def __init__(
+        self, source: OpenSource, threads: SpareThreads, *, keyframes_only: bool, rotation: int | None
+    ) -> None:
         self.info = source.info
         self.tally = Tally()
         self.stream: VideoStream | None = source.stream
         self._source = source
         self._clock = ArrivalClock()
-        self._packets = Peeked(LivePackets(source, self._clock) if source.info.live else RecordedPackets(source))
+        self._packets = Peeked(
+            LivePackets(source, self._clock, threads) if source.info.live else RecordedPackets(source)
+        )
         self._decoder = (KeyframeDecoder if keyframes_only else Decoder)(source.stream)
         self._upright = Upright(rotation)
         self._end = SourceEnd(source)
         self._seen_any = False
 
-    def for_parent(self, request: OpenRequest, channel: ParentChannel) -> PacketServing | None:
-        """What hands the packets to the parent instead, where it wants and can decode them. Before `frames`."""
+    def for_parent(self, request: OpenRequest, channel: ParentChannel, memory: mmap.mmap) -> PacketServing | None:
+        """What hands the packets to the parent instead, where it wants and can decode them. Before `frames`.
+
+        `memory`: what else frames would be handed over in.
+        """
         if not fits_the_parent(request, self._source, self._packets, channel):
             return None
-        return PacketServing(request, self._source, self._packets, self._clock, channel)
+        return PacketServing(request, self._source, self._packets, self._clock, channel, memory)
 
     def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
         """See Footage."""

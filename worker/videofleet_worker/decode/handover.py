@@ -1,5 +1,6 @@
 """Handing packets to the parent, which decodes them on its GPU: what may be handed over, and how."""
 
+import mmap
 from collections.abc import Iterator
 from typing import Final
 
@@ -83,6 +84,8 @@ def _first_picture(source: OpenSource, packets: Peeked, channel: ParentChannel) 
         if arrived is not None:
             try:
                 frames = source.stream.codec_context.decode(arrived.packet)
+            except av.error.MemoryError:
+                raise
             except av.error.FFmpegError:
                 frames = []
             if frames:
@@ -102,7 +105,9 @@ class PacketServing:
         packets: Peeked,
         clock: ArrivalClock,
         channel: ParentChannel,
+        memory: mmap.mmap,
     ) -> None:
+        """`memory`: where packets are handed over."""
         self._clock = clock
         self._direct = DirectView(source.stream, channel.send)
         self._direct.mask(masked=bool(request.masks.masks))
@@ -110,11 +115,11 @@ class PacketServing:
         self._packets = packets
         self._channel = channel
         self._end = SourceEnd(source)
-        self._ring = PacketWriter()
+        self._ring = PacketWriter(memory)
 
     def run(self) -> None:
         """Serve to the end. Raises SourceError, and ParentGone when the parent has closed the socket."""
-        self._channel.send(_described(self._source), fd=self._ring.fd)
+        self._channel.send(_described(self._source))
         try:
             for arrived in self._packets:
                 self._listen()

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.masks import MAX_MASKS, Mask
-from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS
+from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS, RingLayout
 
 DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
 
@@ -18,6 +18,7 @@ MAX_PIECE = 16 * 2**20
 """Bytes of the direct view that are handed over at a time."""
 
 _Count = Annotated[int, Field(ge=0, le=2**53)]
+_Piece = Annotated[int, Field(ge=0, le=MAX_PIECE)]
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 _Stamp = Annotated[int, Field(ge=-(2**62), le=2**62)]
 _Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -64,12 +65,20 @@ class OpenRequest(Message):
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
     max_frames: int | None
     resume_after_frame: int | None
+    memory: Annotated[int, Field(ge=1)]
+    """Bytes of its own that the child may take."""
+    frame_memory: Annotated[int, Field(ge=1)]
+    """Bytes of the memory that comes with this message, for frames or for packets."""
     io_timeout: float
     verify_tls: bool
     ca_file: str | None
     masks: UseMasks = UseMasks(number=0, masks=[])
     packets: list[Codec] = Field(default_factory=list)
     """Codecs of which the parent wants packets instead of frames: it decodes them on its GPU."""
+
+    def layout(self, width: int, height: int) -> RingLayout:
+        """Of the memory for frames, for pictures of this size. Raises ValueError where it holds none."""
+        return RingLayout.within(self.frame_memory, width, height, self.model_width, self.model_height, self.slots)
 
 
 class SlotFree(Message):
@@ -119,7 +128,10 @@ class Opened(Message):
 
 
 class RingReady(Message):
-    """Child to parent, with the memfd attached: the frames that follow lie in this ring."""
+    """Child to parent: the frames that follow are of this size, and lie in a ring that is laid out for it.
+
+    Sent only while the parent holds no frame of the ring before.
+    """
 
     type: Literal["ring"] = "ring"
     number: _Count
@@ -144,23 +156,26 @@ class FrameReady(Message):
 
 
 class DirectBegins(Message):
-    """Child to parent, with a file attached: the media type, and in the file what precedes the pieces that follow."""
+    """Child to parent: the media type, and `size` bytes behind this message that precede the pieces that follow."""
 
     type: Literal["direct_begins"] = "direct_begins"
     watch: _Count
+    size: _Piece
     mime: Annotated[str, Field(pattern=r'^(image/jpeg|video/mp4; codecs="avc1\.[0-9A-F]{6}")$')]
 
 
 class DirectPiece(Message):
-    """Child to parent, with a file attached: a picture as the source has it; `keyframe`: it can be begun with."""
+    """Child to parent: a picture as the source has it, in `size` bytes behind this message; `keyframe`: it can be begun
+    with."""
 
     type: Literal["direct"] = "direct"
     watch: _Count
+    size: _Piece
     keyframe: bool
 
 
 class HandOver(Message):
-    """Child to parent, with the memfd attached: packets follow instead of frames. `extradata` is in hex, `time_base` a
+    """Child to parent: packets follow instead of frames, in the memory for those. `extradata` is in hex, `time_base` a
     fraction of a second."""
 
     type: Literal["handover"] = "handover"
@@ -172,7 +187,7 @@ class HandOver(Message):
 
 
 class PacketReady(Message):
-    """Child to parent: a packet lies in the memory for packets. Stamps count by the time base, `arrival` is monotonic
+    """Child to parent: a packet lies in the memory. Stamps count by the time base, `arrival` is monotonic
     time, that of a live source cleaned of what it waited; so many packets before it were thrown away."""
 
     type: Literal["packet"] = "packet"

@@ -1,6 +1,5 @@
 """What a decoding child has of the network, by what its source needs."""
 
-import socket
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -10,6 +9,7 @@ from videofleet_worker.decode.datagrams import DatagramStream
 from videofleet_worker.decode.dialling import Dialler
 from videofleet_worker.decode.messages import OpenRequest
 from videofleet_worker.decode.substitution import Substitution
+from videofleet_worker.decode.threads import SpareThreads
 from videofleet_worker.decode.web import Tls, WebClient
 from videofleet_worker.decode.webinput import WebInput
 
@@ -23,11 +23,8 @@ class Network:
 
     dialler: Dialler
     listener: int | None
-
-    @classmethod
-    def over(cls, sock: socket.socket, listener: int | None) -> "Network":
-        """By the socket that came with the request."""
-        return cls(Dialler(sock), listener)
+    tls: Tls
+    threads: SpareThreads
 
     def web(self, request: OpenRequest) -> WebInput:
         """For HTTP and HTTPS."""
@@ -38,7 +35,7 @@ class Network:
         login = None
         if request.username is not None or request.password is not None:
             login = Login(request.username or "", request.password or "")
-        return WebClient(self.dialler, request.url, login, _tls(request), request.io_timeout, asked_as=request.asked_as)
+        return WebClient(self.dialler, request.url, login, self.tls, request.io_timeout, asked_as=request.asked_as)
 
     def datagrams(self, request: OpenRequest) -> DatagramStream:
         """For UDP. Raises SourceError."""
@@ -48,8 +45,8 @@ class Network:
     def camera(self, request: OpenRequest) -> Camera:
         """For RTSP and RTMP; FFmpeg's sockets come from it from now on."""
         assert self.listener is not None, "the filter tells of sockets for these schemes"
-        camera = Camera(self.dialler, _tls(request), request.io_timeout)
-        Substitution(self.listener, camera.give)
+        camera = Camera(self.dialler, self.tls, self.threads, request.io_timeout)
+        self.threads.start(Substitution(self.listener, camera.give).serve)
         return camera
 
 
@@ -65,7 +62,3 @@ def with_credentials(request: OpenRequest, url: str) -> str:
     password = quote(request.password or "", safe="")
     before, _, after = url.partition("://")
     return f"{before}://{user}:{password}@{after}"
-
-
-def _tls(request: OpenRequest) -> Tls:
-    return Tls(request.verify_tls, request.ca_file)

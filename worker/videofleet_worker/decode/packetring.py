@@ -1,17 +1,15 @@
-"""Compressed packets on their way from a decoding child to its parent: a memfd, used round and round."""
+"""Compressed packets on their way from a decoding child to its parent: in the memory that frames would else be handed
+over in, used round and round."""
 
-import fcntl
 import mmap
-import os
 from collections import deque
 from typing import Final
 
-import numpy as np
-
-from videofleet_worker.decode.ring import SEALS, map_sealed
+from videofleet_worker.decode.ring import Plane
 
 RING_BYTES: Final = 8 * 2**20
-"""Enough for two seconds of any usual camera, or for one picture of 4K that is nearly uncompressed."""
+"""Of that memory, if there is so much. Enough for two seconds of any usual camera, or for one picture of 4K that is
+nearly uncompressed."""
 MOST_PACKETS: Final = 256
 """Packets that may be under way at a time, however small they are."""
 
@@ -19,17 +17,15 @@ MOST_PACKETS: Final = 256
 class PacketWriter:
     """The child's end. Packets are freed in the order in which they were written."""
 
-    def __init__(self) -> None:
-        self.fd = os.memfd_create("videofleet-packets", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, RING_BYTES)
-        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, SEALS)
-        self._memory = mmap.mmap(self.fd, RING_BYTES)
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._size = min(RING_BYTES, len(memory))
         self._used: deque[tuple[int, int]] = deque()
 
     def write(self, data: bytes) -> int | None:
         """Where the packet lies now; None where there is no room yet. Raises ValueError for one that never fits."""
-        if len(data) > RING_BYTES:
-            raise ValueError(f"a packet of {len(data)} bytes is larger than {RING_BYTES}")
+        if len(data) > self._size:
+            raise ValueError(f"a packet of {len(data)} bytes is larger than {self._size}")
         start = self._room(len(data))
         if start is None or len(self._used) >= MOST_PACKETS:
             return None
@@ -47,26 +43,22 @@ class PacketWriter:
             return 0
         oldest, newest = self._used[0][0], self._used[-1][1]
         if newest > oldest:
-            if newest + size <= RING_BYTES:
+            if newest + size <= self._size:
                 return newest
             return 0 if size < oldest else None
         return newest if newest + size < oldest else None
 
 
 class PacketReader:
-    """The parent's end: a read-only mapping of a memfd that came from a process that is not trusted."""
+    """The parent's end, over memory that a process writes which is not trusted."""
 
-    def __init__(self, fd: int) -> None:
-        """Takes `fd` over. Raises ValueError when the descriptor is not a sealed memfd of exactly the right size."""
-        try:
-            self._memory = np.frombuffer(map_sealed(fd, RING_BYTES), dtype=np.uint8)
-        finally:
-            os.close(fd)
+    def __init__(self, content: Plane) -> None:
+        self._memory = content[:RING_BYTES]
         self._under_way = 0
 
     def read(self, start: int, size: int) -> bytes:
         """A copy of a packet, which nobody can change any more. Raises ValueError for one that cannot be there."""
-        if start + size > RING_BYTES:
+        if start + size > len(self._memory):
             raise ValueError("a packet beyond its memory")
         if self._under_way >= MOST_PACKETS:
             raise ValueError("more packets than were asked for")

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from videofleet_worker.decode.arrival import ArrivalClock, Pacer
 from videofleet_worker.decode.opening import OpenSource
+from videofleet_worker.decode.threads import Done, SpareThreads
 
 # A decoder this far behind the camera (seconds) goes on at the newest keyframe instead of catching up.
 _SKIP_BEHIND = 1.0
@@ -76,16 +77,17 @@ class LivePackets:
     Iterating yields None when nothing came for a moment.
     """
 
-    def __init__(self, source: OpenSource, clock: ArrivalClock) -> None:
+    def __init__(self, source: OpenSource, clock: ArrivalClock, threads: SpareThreads) -> None:
         self._source = source
         self._clock = clock
+        self._threads = threads
         self._pacer = Pacer(time.sleep) if source.pulled else None
         self._backlog = Backlog()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="demux", daemon=True)
+        self._reading: Done | None = None
 
     def __iter__(self) -> Iterator[Arrived | None]:
-        self._thread.start()
+        self._reading = self._threads.start(self._read)
         # The age of what piled up is known only when the first packet has come that did not wait.
         self._backlog.settle(_SETTLED, _SETTLE_AT_MOST)
         while True:
@@ -98,9 +100,7 @@ class LivePackets:
     def stop(self) -> bool:
         """End the reader; whether it has ended, so that nobody uses the container any more."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(0.5)
-        return not self._thread.is_alive()
+        return self._reading is None or self._reading.wait(0.5)
 
     def _read(self) -> None:
         failure: av.error.FFmpegError | None = None

@@ -1,32 +1,39 @@
-"""Bytes that are too many for a message, in a memfd that goes with it."""
+"""Bytes that are too many for a message: they follow it on the same socket, in packets of their own."""
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+_MOST = 65_536
+
+Heading = TypeVar("Heading")
 
 
-@contextmanager
-def packed(data: bytes) -> Iterator[int]:
-    """A descriptor of a memfd with the bytes."""
-    memory = os.memfd_create("parcel", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(memory, left) :]
-        yield memory
-    finally:
-        os.close(memory)
+def packets(data: bytes) -> Iterator[memoryview]:
+    """What to send behind a message that tells how many bytes there are."""
+    view = memoryview(data)
+    for start in range(0, len(data), _MOST):
+        yield view[start : start + _MOST]
 
 
-def unpacked(descriptor: int, most: int) -> bytes:
-    """The bytes of a memfd from a stranger. Raises ValueError for what is not one, or holds more than `most`."""
-    try:
-        # Only a memfd has seals. Of a file anywhere else reading might never end.
-        fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
-        size = os.fstat(descriptor).st_size
-        if size > most:
-            raise ValueError(f"{size} bytes, {most} at most")
-        return os.pread(descriptor, size, 0)
-    except OSError as error:
-        raise ValueError("not a memfd") from error
+class Parcel(Generic[Heading]):
+    """What follows a message, as it comes in. `heading`: the message."""
+
+    def __init__(self, heading: Heading, size: int) -> None:
+        self.heading = heading
+        self._size = size
+        self._data = bytearray()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it has come."""
+        return len(self._data) == self._size
+
+    def add(self, packet: bytes) -> None:
+        """The next packet. Raises ValueError for more bytes than were promised."""
+        self._data += packet
+        if len(self._data) > self._size:
+            raise ValueError(f"more than {self._size} bytes")
+
+    def take(self) -> bytes:
+        """All of it."""
+        return bytes(self._data)

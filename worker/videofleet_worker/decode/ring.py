@@ -3,7 +3,7 @@
 import fcntl
 import mmap
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ Plane = NDArray[np.uint8]
 MAX_SIDE = 8192
 MAX_SLOTS = 64
 _PAGE = 4096
-SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_MIB = 2**20
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,21 @@ class RingLayout:
         """Bytes of the whole ring."""
         return self.slots * self.slot_bytes
 
+    @classmethod
+    def within(
+        cls, size: int, width: int, height: int, model_width: int, model_height: int, slots: int
+    ) -> "RingLayout":
+        """As many of the slots as `size` bytes hold. Raises ValueError where they hold none."""
+        wanted = cls(width, height, model_width, model_height, slots)
+        fitting = size // wanted.slot_bytes
+        if fitting == 0:
+            need, there = -(-wanted.slot_bytes // _MIB), size // _MIB
+            raise ValueError(
+                f"one takes {need} MiB, and a stream of this worker has {there} MiB for them: give the pool's workers "
+                "more memory, or a smaller capacityPerWorker"
+            )
+        return replace(wanted, slots=min(slots, fitting))
+
     def shows(self, width: int, height: int) -> bool:
         """Whether the slots are for pictures of this size."""
         return (self.width, self.height) == (width, height)
@@ -93,17 +109,45 @@ class SlotViews:
         return self.y, self.u, self.v
 
 
-class RingWriter:
-    """The child's end: owns the memfd and knows which slots are free."""
+class RingMemory:
+    """The parent's end of what one child hands its frames over in: made and sealed here, so that a child can have no
+    more of it than it was given. Pages count from when they are first written."""
 
-    def __init__(self, number: int, layout: RingLayout) -> None:
-        self.number = number
-        self.layout = layout
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.fd = os.memfd_create("videofleet-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, layout.total_bytes)
-        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, SEALS)
-        self._memory = np.frombuffer(mmap.mmap(self.fd, layout.total_bytes), dtype=np.uint8)
+        try:
+            os.ftruncate(self.fd, size)
+            # A child that could shrink it would kill the parent with SIGBUS.
+            fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, _SEALS)
+            self.content: Plane = np.frombuffer(mmap.mmap(self.fd, size, prot=mmap.PROT_READ), dtype=np.uint8)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.fd)
+
+    def leave(self) -> None:
+        """No new ring is laid out in it: the mapping goes with the last frame that is held."""
+        self.content = np.empty(0, np.uint8)
+
+
+class RingWriter:
+    """The child's end: writes into the memory that it was given, and knows which slots are free."""
+
+    def __init__(self, memory: mmap.mmap, layout: RingLayout) -> None:
+        self.number = 0
+        self.layout = layout
+        self._mapping = memory
+        self._memory = np.frombuffer(memory, dtype=np.uint8)
         self._free = set(range(layout.slots))
+
+    @property
+    def unused(self) -> bool:
+        """Whether no slot is with the parent."""
+        return len(self._free) == self.layout.slots
 
     def acquire(self) -> int | None:
         """A free slot, or None. The lowest is taken, so that a fast consumer touches little memory."""
@@ -121,29 +165,34 @@ class RingWriter:
         """Writable arrays of a slot."""
         return self.layout.views(self._memory, slot)
 
-    def close(self) -> None:
-        """Give the descriptor back; the mapping goes with the last array over it."""
-        os.close(self.fd)
+    def lay_out(self, layout: RingLayout) -> None:
+        """Use the memory for pictures of another size; only while it is unused. What was written is given back."""
+        assert self.unused, "the parent still reads the pictures of the old size"
+        self._mapping.madvise(mmap.MADV_REMOVE)
+        self.number += 1
+        self.layout = layout
+        self._free = set(range(layout.slots))
 
 
 class RingReader:
-    """The parent's end: a read-only mapping of a memfd that came from a process that is not trusted."""
+    """The parent's view of a ring, whose contents come from a process that is not trusted."""
 
-    def __init__(self, number: int, layout: RingLayout, fd: int) -> None:
-        """Takes `fd` over. Raises ValueError when the descriptor is not a sealed memfd of exactly the right size."""
+    def __init__(self, number: int, layout: RingLayout, content: Plane) -> None:
         self.number = number
         self.layout = layout
         self.width, self.height = layout.width, layout.height
-        try:
-            self._memory = np.frombuffer(map_sealed(fd, layout.total_bytes), dtype=np.uint8)
-        finally:
-            os.close(fd)
+        self._memory = content
         self._taken: set[int] = set()
 
     @property
     def full(self) -> bool:
         """Whether no slot is free."""
         return len(self._taken) >= self.layout.slots
+
+    @property
+    def unused(self) -> bool:
+        """Whether all slots are free."""
+        return not self._taken
 
     def take(self, slot: int) -> SlotViews:
         """Read-only arrays of a slot the child has just filled. Raises ValueError for one that it must not touch."""
@@ -156,20 +205,6 @@ class RingReader:
     def release(self, slot: int) -> None:
         """Take note that a slot is free again."""
         self._taken.discard(slot)
-
-
-def map_sealed(fd: int, size: int) -> mmap.mmap:
-    """Without the seals the child could shrink the file, and reading it would kill the parent with SIGBUS."""
-    try:
-        seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
-    except OSError as error:
-        raise ValueError("the frame memory is not a memfd") from error
-    if seals & SEALS != SEALS:
-        raise ValueError("the size of the frame memory is not sealed")
-    actual = os.fstat(fd).st_size
-    if actual != size:
-        raise ValueError(f"the frame memory has {actual} bytes, its header promises {size}")
-    return mmap.mmap(fd, size, prot=mmap.PROT_READ)
 
 
 def _round_up(size: int, step: int) -> int:

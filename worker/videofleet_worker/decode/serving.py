@@ -40,8 +40,8 @@ _USUAL_PERIOD = 1 / 25
 class Channel(Protocol):
     """The way to those who want the frames. Each call raises ParentGone when nobody does any more."""
 
-    def send(self, message: Message, fd: int | None = None) -> None:
-        """Say something, with a descriptor attached when one is given."""
+    def send(self, message: Message, data: bytes = b"") -> None:
+        """Say something, and hand over the bytes that follow it."""
         ...
 
     def wait(self) -> ParentMessage:

@@ -1,5 +1,6 @@
 """Where decoded frames are put for those who analyse them."""
 
+import mmap
 from typing import Protocol
 
 from av.video.frame import VideoFrame
@@ -8,7 +9,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.messages import OpenRequest, RingReady, UseMasks
 from videofleet_worker.decode.picture import PictureWriter
-from videofleet_worker.decode.ring import RingLayout, RingWriter
+from videofleet_worker.decode.ring import RingWriter
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -36,31 +37,25 @@ class Shelf(Protocol):
 
 
 class RingShelf:
-    """Slots in memory that the parent reads. See Shelf."""
+    """Slots in memory that the parent has made and reads. See Shelf."""
 
-    def __init__(self, request: OpenRequest, channel: ParentChannel) -> None:
+    def __init__(self, request: OpenRequest, channel: ParentChannel, memory: mmap.mmap) -> None:
         self.number = -1
         self._request = request
         self._channel = channel
+        self._memory = memory
         self._picture = PictureWriter(request.model_width, request.model_height)
         self._ring: RingWriter | None = None
 
     def slot(self, frame: VideoFrame) -> int | None:
         """See Shelf."""
-        if self._ring is not None and self._ring.layout.shows(frame.width, frame.height):
-            return self._ring.acquire()
-        if self._ring is not None:
-            self._ring.close()
-        try:
-            layout = RingLayout(
-                frame.width, frame.height, self._request.model_width, self._request.model_height, self._request.slots
-            )
-        except ValueError as error:
-            raise SourceError(ErrorCode.UNSUPPORTED, f"pictures of {frame.width}x{frame.height}: {error}") from error
-        self.number += 1
-        self._ring = RingWriter(self.number, layout)
-        self._channel.send(RingReady(number=self.number, width=frame.width, height=frame.height), fd=self._ring.fd)
-        return self._ring.acquire()
+        ring = self._ring
+        if ring is None or not ring.layout.shows(frame.width, frame.height):
+            if ring is not None and not ring.unused:
+                # The parent still reads pictures of the size before.
+                return None
+            ring = self._lay_out(frame.width, frame.height)
+        return ring.acquire()
 
     def write(self, frame: VideoFrame, slot: int) -> None:
         """See Shelf."""
@@ -75,3 +70,17 @@ class RingShelf:
     def use(self, masks: UseMasks) -> None:
         """See Shelf."""
         self._picture.use(masks.masks)
+
+    def _lay_out(self, width: int, height: int) -> RingWriter:
+        """A ring for pictures of this size, which the parent is told of. Raises SourceError."""
+        try:
+            layout = self._request.layout(width, height)
+        except ValueError as error:
+            raise SourceError(ErrorCode.UNSUPPORTED, f"pictures of {width}x{height}: {error}") from error
+        if self._ring is None:
+            self._ring = RingWriter(self._memory, layout)
+        else:
+            self._ring.lay_out(layout)
+        self.number = self._ring.number
+        self._channel.send(RingReady(number=self.number, width=width, height=height))
+        return self._ring

@@ -8,7 +8,6 @@ anywhere else has no effect.
 import ctypes
 import errno
 import struct
-import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -28,14 +27,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Substitution:
-    """Answers every call of socket() in this process, by a thread of its own."""
+    """Answers every call of socket() in this process."""
 
     def __init__(self, listener: int, give: Give) -> None:
         self._listener = listener
         self._give = give
-        threading.Thread(target=self._serve, name="sockets", daemon=True).start()
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """For ever, by a thread of its own."""
         while True:
             asked = ctypes.create_string_buffer(_ASKED.size)
             if _libc.ioctl(self._listener, ctypes.c_ulong(_RECEIVE), asked) < 0:

@@ -40,6 +40,8 @@ class Fault(StrEnum):
     CRASH = "crash"
     HANG = "hang"
     LEAK = "leak"
+    FORK = "fork"
+    THREADS = "threads"
 
 
 _ERRORS: Final = {code.value.lower(): code for code in ErrorCode}

@@ -1,7 +1,9 @@
 """Footage that is made here: `test://`, with its faults."""
 
+import ctypes
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -20,7 +22,7 @@ from videofleet_worker.sources.errors import SourceError
 # How long the parent is left alone while the next frame is not due.
 _LONGEST_WAIT: Final = 0.2
 _SLOWED: Final = 10
-_LEAKED_BYTES: Final = 16 * 2**20
+_LEAKED_BYTES: Final = 64 * 2**20
 
 
 def open_synthetic(request: OpenRequest) -> "SyntheticFootage":
@@ -99,18 +101,32 @@ class SyntheticFootage:
             case ErrorCode():
                 raise _on_demand(fault)
             case Fault.CRASH:
-                os.kill(os.getpid(), signal.SIGSEGV)
+                ctypes.string_at(0)
             case Fault.HANG:
                 _hang()
             case Fault.LEAK:
                 # Written to, so that it is memory and not only a promise of it.
                 self._leak.append(b"\x01" * _LEAKED_BYTES)
+            case Fault.FORK:
+                _fork()
+            case Fault.THREADS:
+                _spawn()
             case Fault.FREEZE | Fault.BLACK | Fault.SLOW:
                 pass
 
 
 def _on_demand(code: ErrorCode) -> SourceError:
     return SourceError(code, "the test source fails on demand")
+
+
+def _fork() -> NoReturn:
+    while True:
+        os.fork()
+
+
+def _spawn() -> NoReturn:
+    while True:
+        threading.Thread(target=signal.pause).start()
 
 
 def _hang() -> NoReturn:

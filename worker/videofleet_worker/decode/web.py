@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -26,18 +27,29 @@ Origin = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Tls:
-    """How servers are checked. `ca_file`: authorities in PEM; None: the machine's."""
+    """How servers are checked. `authorities`: certificates in PEM; without any no server is known."""
 
     verify: bool
-    ca_file: str | None
+    authorities: str
+
+    @classmethod
+    def of(cls, verify: bool, ca_file: str | None) -> "Tls":
+        """Reads the file: a decoder can do so only at its start. Raises SourceError."""
+        try:
+            return cls(verify, Path(ca_file).read_text(encoding="utf-8", errors="replace") if ca_file else "")
+        except OSError as error:
+            said = f"the authorities of servers cannot be read: {(error.strerror or '').lower()}"
+            raise SourceError(ErrorCode.TLS, said) from None
 
     def wrap(self, sock: socket.socket, host: str) -> ssl.SSLSocket:
         """The connection made secure. Raises SourceError with TLS, or with TIMEOUT or NETWORK where it broke."""
-        context = ssl.create_default_context(cafile=self.ca_file)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         try:
+            if self.verify and self.authorities:
+                context.load_verify_locations(cadata=self.authorities)
             return context.wrap_socket(sock, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
             raise SourceError(ErrorCode.TLS, _TLS_WORDS.format(error.verify_message)) from None

@@ -242,7 +242,7 @@ class StreamRun:
             on_event=self._on_event,
             dialer=self._tools.dialer,
             file_roots=self._tools.media,
-            memory_limit=self._tools.decoder_memory,
+            memory=self._tools.decoder_memory,
             station=self._tools.station,
         )
         self._reporter.opening()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from videofleet_worker.archive.threads import StoreThreads
+from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.outputs.ways import WaysOut
@@ -20,9 +21,9 @@ from videofleet_worker.sources.reconnect import ReconnectPolicy
 @dataclass(frozen=True)
 class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
-    operator listens; `decoder_memory` is the bytes that each decoding child may take; `dialer` is the way
-    out to sources; `media` are the folders whose files may be sources; `station` is where streams are decoded whose
-    frames stay on a GPU, if there is one; `onlooker` sees every frame."""
+    operator listens; `decoder_memory` is what each decoding child may take; `dialer` is the way out to sources;
+    `media` are the folders whose files may be sources; `station` is where streams are decoded whose frames stay on a
+    GPU, if there is one; `onlooker` sees every frame."""
 
     registry: ModelRegistry
     engines: Engines
@@ -31,7 +32,7 @@ class Tools:
     clock: Clock
     wall_clock: Callable[[], float]
     owner: str
-    decoder_memory: int
+    decoder_memory: DecoderMemory
     dialer: Dialer
     media: tuple[Path, ...]
     attended: Callable[[], bool]

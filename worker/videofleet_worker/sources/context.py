@@ -8,6 +8,7 @@ from typing import Protocol
 from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.decode.frame import Views
 from videofleet_worker.decode.messages import Progress
+from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed
@@ -26,7 +27,7 @@ class SessionContext:
     position: RunPosition
     on_open: Callable[[SourceInfo], None]
     on_progress: Callable[[Progress], None]
-    memory_limit: int
+    memory: DecoderMemory
     dialer: Dialer
     file_roots: Sequence[Path]
     direct: DirectFeed

@@ -194,8 +194,8 @@ class DeviceDecoding:
         """What ended the source."""
         return self._end
 
-    def send(self, message: Message, fd: int | None = None) -> None:
-        """See serving.Channel. Nothing here has a descriptor to give."""
+    def send(self, message: Message, data: bytes = b"") -> None:
+        """See serving.Channel. No message from here has bytes that follow it: the child shows packets to viewers."""
         if self._stopped:
             raise ParentGone
         self._call(lambda: self._says.message(message))

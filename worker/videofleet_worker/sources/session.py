@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections import deque
 from dataclasses import replace
@@ -12,14 +11,14 @@ from videofleet_api.redaction import redact_text
 from videofleet_worker.decode import messages
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.packetring import PacketReader
-from videofleet_worker.decode.parcel import unpacked
-from videofleet_worker.decode.ring import RingLayout, RingReader
+from videofleet_worker.decode.ring import RingMemory, RingReader
 from videofleet_worker.sources.context import FrameRing, SessionContext
 from videofleet_worker.sources.dialling import DialService
 from videofleet_worker.sources.direct import Head, Piece
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.files import open_file
+from videofleet_worker.sources.inbox import Inbox
 from videofleet_worker.sources.ondevice import DeviceDecoding, Says
 from videofleet_worker.sources.process import ChildProcess, crash
 from videofleet_worker.sources.watchdog import Watchdog
@@ -40,7 +39,9 @@ class DecodeSession:
         self._watchdog = watchdog
         self._context = context
         self._ready: deque[tuple[Frame, float]] = deque()
+        self._memory = RingMemory(request.frame_memory)
         self._ring: FrameRing | None = None
+        self._inbox = Inbox()
         self._masks = request.masks
         self._decoding: DeviceDecoding | None = None
         self._opened: messages.Opened | None = None
@@ -55,7 +56,11 @@ class DecodeSession:
         self._dialling = DialService(
             context.dialer, request.io_timeout, lambda: open_file(request.url, context.file_roots)
         )
-        self._socket, status = context.server.fork()
+        try:
+            self._socket, status = context.server.fork()
+        except OSError:
+            self._memory.close()
+            raise
         self._process = ChildProcess(status, self._on_exit)
 
     @property
@@ -73,7 +78,8 @@ class DecodeSession:
         self._loop.add_reader(self._socket, self._on_readable)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             request = self._request.model_dump_json().encode()
-            socket.send_fds(self._socket, [request], [self._dialling.child_end.fileno()])
+            socket.send_fds(self._socket, [request], [self._dialling.child_end.fileno(), self._memory.fd])
+        self._memory.close()
         self._dialling.start()
         self._watchdog.started(self._context.clock.monotonic())
         self._watch()
@@ -123,6 +129,7 @@ class DecodeSession:
         self._stop_listening()
         # The session is in cycles (what it raised remembers it): its memory must not wait for a collector.
         self._ring = None
+        self._memory.leave()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
@@ -171,7 +178,7 @@ class DecodeSession:
         if not self._listening:
             return False
         try:
-            packet, descriptors, _, _ = socket.recv_fds(self._socket, messages.MAX_PACKET, 1, socket.MSG_CMSG_CLOEXEC)
+            packet = self._socket.recv(messages.MAX_PACKET)
         except BlockingIOError:
             return False
         except ConnectionResetError:
@@ -181,35 +188,36 @@ class DecodeSession:
             self._stop_listening()
             return False
         try:
-            self._handle(messages.parse_child_message(packet), descriptors)
+            whole = self._inbox.put(packet)
+            if whole is not None:
+                self._handle(*whole)
         except ValueError:
             # Not the text of the error: it quotes what the child sent.
             self._stop_listening()
             self._fail(ErrorCode.INTERNAL, "the decoder sent what it must not send; it was stopped")
             return False
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
         return True
 
     def _stop_listening(self) -> None:
         self._listening = False
         self._loop.remove_reader(self._socket)
 
-    def _handle(self, message: messages.ChildMessage, descriptors: list[int]) -> None:
+    def _handle(self, message: messages.ChildMessage, data: bytes) -> None:
+        if self._decoding is not None and isinstance(message, messages.RingReady | messages.FrameReady):
+            raise ValueError("frames beside packets, in the same memory")
         match message:
             case messages.Opened():
                 self._on_opened(message)
             case messages.RingReady():
-                self._on_ring(message, descriptors)
+                self._on_ring(message)
             case messages.FrameReady():
                 self._on_frame(message)
             case messages.DirectBegins() | messages.DirectPiece():
-                self._on_direct(message, descriptors)
+                self._on_direct(message, data)
             case messages.Progress():
                 self._on_progress(message)
             case messages.HandOver():
-                self._on_hand_over(message, descriptors)
+                self._on_hand_over(message)
             case messages.PacketReady():
                 self._on_packet(message)
             case messages.Ended():
@@ -224,12 +232,11 @@ class DecodeSession:
         self._watchdog.opened(self._context.clock.monotonic())
         self._tell()
 
-    def _on_ring(self, message: messages.RingReady, descriptors: list[int]) -> None:
-        if len(descriptors) != 1:
-            raise ValueError("a ring without its memory")
-        request = self._request
-        layout = RingLayout(message.width, message.height, request.model_width, request.model_height, request.slots)
-        self._use_ring(RingReader(message.number, layout, os.dup(descriptors[0])))
+    def _on_ring(self, message: messages.RingReady) -> None:
+        if isinstance(self._ring, RingReader) and not self._ring.unused:
+            raise ValueError("another ring over frames that are held")
+        layout = self._request.layout(message.width, message.height)
+        self._use_ring(RingReader(message.number, layout, self._memory.content))
 
     def _use_ring(self, ring: FrameRing) -> None:
         self._ring = ring
@@ -266,13 +273,10 @@ class DecodeSession:
         self._make_room()
         self._wake.set()
 
-    def _on_direct(self, message: messages.DirectBegins | messages.DirectPiece, descriptors: list[int]) -> None:
+    def _on_direct(self, message: messages.DirectBegins | messages.DirectPiece, data: bytes) -> None:
         feed = self._context.direct
-        if len(descriptors) != 1:
-            raise ValueError("a part of the direct view without its bytes")
         if not feed.wants(message.watch):
             return
-        data = unpacked(descriptors[0], messages.MAX_PIECE)
         if isinstance(message, messages.DirectBegins):
             feed.begins(message.watch, Head(message.mime, data))
         else:
@@ -305,17 +309,17 @@ class DecodeSession:
 
     # Packets, where this process decodes them
 
-    def _on_hand_over(self, message: messages.HandOver, descriptors: list[int]) -> None:
+    def _on_hand_over(self, message: messages.HandOver) -> None:
         station = self._context.station
         wanted = message.codec in self._request.packets and self._decoding is None and self._ring is None
-        if station is None or not wanted or self._opened is None or len(descriptors) != 1:
+        if station is None or not wanted or self._opened is None:
             raise ValueError("packets that nobody asked for")
         self._decoding = DeviceDecoding(
             self._request.model_copy(update={"masks": self._masks}),
             self._opened,
             message,
             station,
-            PacketReader(os.dup(descriptors[0])),
+            PacketReader(self._memory.content),
             Says(self._on_own, self._use_ring, self._packet_used),
         )
 
@@ -369,9 +373,9 @@ class DecodeSession:
         failure = self._watchdog.failure(now, consumer_waits=not waiting)
         if failure is not None:
             self._fail(*failure)
-        elif self._process.memory() > self._context.memory_limit:
+        elif self._process.memory() > self._context.memory.own:
             # Before the pod's own limit is reached, for that would end all streams.
-            limit = self._context.memory_limit // 2**20
+            limit = self._context.memory.own // 2**20
             self._fail(ErrorCode.INTERNAL, f"the decoder took more than {limit} MiB of memory; it was stopped")
         elif not self._over:
             self._timer = self._loop.call_later(self._watchdog.interval, self._watch)

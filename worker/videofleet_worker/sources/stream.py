@@ -11,7 +11,7 @@ from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.decode.messages import OpenRequest, Progress, UseMasks
 from videofleet_worker.decode.options import scheme_of
-from videofleet_worker.memory import MOST
+from videofleet_worker.memory import USUAL, DecoderMemory
 from videofleet_worker.sources.clock import Clock, SystemClock
 from videofleet_worker.sources.context import SessionContext
 from videofleet_worker.sources.dialer import Dialer
@@ -56,15 +56,15 @@ class StreamSource:
         slots: int = DEFAULT_SLOTS,
         dialer: Dialer | None = None,
         file_roots: Sequence[Path] = (),
-        memory_limit: int = MOST,
+        memory: DecoderMemory = USUAL,
         server: ForkServer | None = None,
         station: DecodeStation | None = None,
     ) -> None:
         """`slots`: frames that may be held at once.
 
         `dialer`: the way out, with the pool's policy. `file_roots`: file sources are allowed below these folders.
-        `memory_limit`: bytes that the decoding child may take besides the frames it hands over. `station`: where this
-        process decodes what it can; a stream that it cannot decode is left to the child.
+        `memory`: what the decoding child may take. `station`: where this process decodes what it can; a stream that it
+        cannot decode is left to the child.
         """
         self._request = request
         self._reconnect = reconnect or ReconnectPolicy()
@@ -73,7 +73,7 @@ class StreamSource:
         self._slots = slots
         self._dialer = dialer or Dialer()
         self._file_roots = file_roots
-        self._memory_limit = memory_limit
+        self._memory = memory
         self._server = server or default_forkserver()
         self._station = station
         self._masks = UseMasks(number=0, masks=list(request.masks))
@@ -150,7 +150,7 @@ class StreamSource:
             self._position,
             self._note_open,
             self._note_progress,
-            self._memory_limit,
+            self._memory,
             self._dialer,
             self._file_roots,
             self.direct,
@@ -190,6 +190,8 @@ class StreamSource:
             slots=self._slots,
             max_frames=remaining,
             resume_after_frame=request.resume_after_frame,
+            memory=self._memory.own,
+            frame_memory=self._memory.frames,
             io_timeout=max(request.connect_timeout, request.stall_timeout),
             verify_tls=request.verify_tls,
             ca_file=request.ca_file or ssl.get_default_verify_paths().cafile,

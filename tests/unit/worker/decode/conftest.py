@@ -9,7 +9,7 @@ from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.webserver import WebServer, serving
 from videofleet_api.source import SourcePolicy
 from videofleet_worker.decode.forkserver import ForkServer
-from videofleet_worker.memory import MOST
+from videofleet_worker.memory import USUAL, DecoderMemory
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.events import SourceEvent
 from videofleet_worker.sources.ondevice import DecodeStation
@@ -63,7 +63,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
         *,
         slots: int = 6,
         reconnect: ReconnectPolicy | None = None,
-        memory_limit: int = MOST,
+        memory: DecoderMemory = USUAL,
         dialer: Dialer = LOOPBACK,
         station: DecodeStation | None = None,
         **options: object,
@@ -76,7 +76,7 @@ def make_source(server: ForkServer, clips: Path, tmp_path: Path, events: list[So
             reconnect=reconnect,
             on_event=events.append,
             file_roots=[clips, tmp_path],
-            memory_limit=memory_limit,
+            memory=memory,
             dialer=dialer,
             server=server,
             station=station,

@@ -1,12 +1,11 @@
 """A child that is the test itself, so that it can say what no decoder of ours says, and when."""
 
-import array
 import json
 import socket
 from collections.abc import Callable
 
 from videofleet_worker.decode.forkserver import ForkServer
-from videofleet_worker.decode.ring import RingLayout, RingWriter
+from videofleet_worker.decode.ring import RingLayout
 
 Say = Callable[[socket.socket], None]
 
@@ -14,6 +13,7 @@ LAYOUT = RingLayout(64, 48, 32, 24, 4)
 OPENED = b'{"type":"opened","live":false,"fps":10.0,"width":64,"height":48,"codec":"x","total_frames":null}'
 OPENED_LIVE = OPENED.replace(b"false", b"true")
 RING = b'{"type":"ring","number":0,"width":64,"height":48}'
+HUGE_RING = b'{"type":"ring","number":0,"width":8192,"height":8192}'
 
 
 class Impostor(ForkServer):
@@ -62,17 +62,9 @@ def plainly(*packets: bytes) -> Say:
     return say
 
 
-def with_ring(*packets: bytes, layout: RingLayout = LAYOUT, opened: bytes = OPENED) -> Say:
-    """Says these packets after a regular opening, with memory for `layout` whatever the header says."""
-
-    def say(sock: socket.socket) -> None:
-        ring = RingWriter(0, layout)
-        sock.send(opened)
-        sock.sendmsg([RING], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [ring.fd]))])
-        ring.close()
-        plainly(*packets)(sock)
-
-    return say
+def with_ring(*packets: bytes, opened: bytes = OPENED) -> Say:
+    """Says these packets after a regular opening, for frames of LAYOUT."""
+    return plainly(opened, RING, *packets)
 
 
 def frame_packet(slot: int, index: int, pts: str, taken: float = 1.0) -> bytes:

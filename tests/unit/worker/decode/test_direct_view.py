@@ -11,7 +11,6 @@ from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.directly import numbers
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.messages import MAX_PIECE, DirectBegins, DirectPiece, Message
-from videofleet_worker.decode.parcel import unpacked
 from videofleet_worker.decode.remux import Times
 from videofleet_worker.sources.direct import DirectFeed, DirectViewer, Farewell, Head, Piece
 
@@ -23,10 +22,9 @@ class Parent:
         self.said: list[Message] = []
         self.data = b""
 
-    def take(self, message: Message, descriptor: int | None) -> None:
-        assert descriptor is not None
+    def take(self, message: Message, data: bytes) -> None:
         self.said.append(message)
-        self.data += unpacked(descriptor, MAX_PIECE)
+        self.data += data
 
 
 @pytest.fixture
@@ -58,8 +56,11 @@ def test_while_nobody_watches_nothing_is_handed_over(clip: Path, parent: Parent)
 def test_it_begins_with_a_keyframe_and_ends_at_once(clip: Path, parent: Parent) -> None:
     play(clip, parent, {5: lambda view: view.watch(7), 25: lambda view: view.watch(0)})
     head, *pieces = parent.said
-    assert head == DirectBegins(watch=7, mime='video/mp4; codecs="avc1.42C00A"')
-    assert pieces[0] == DirectPiece(watch=7, keyframe=True)
+    assert isinstance(head, DirectBegins)
+    assert (head.watch, head.mime) == (7, 'video/mp4; codecs="avc1.42C00A"')
+    assert isinstance(pieces[0], DirectPiece)
+    assert (pieces[0].watch, pieces[0].keyframe) == (7, True)
+    assert head.size + sum(piece.size for piece in pieces if isinstance(piece, DirectPiece)) == len(parent.data)
     # The last one was not complete: its length is not known before the next one.
     assert numbers(parent.data) == list(range(10, 24))
 

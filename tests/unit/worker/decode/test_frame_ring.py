@@ -1,27 +1,35 @@
 """The shared memory of frames, and what its reader refuses."""
 
-import fcntl
+import mmap
 import os
-import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from videofleet_worker.decode.ring import RingLayout, RingReader, RingWriter
+from videofleet_worker.decode.ring import RingLayout, RingMemory, RingReader, RingWriter
 
 LAYOUT = RingLayout(width=65, height=47, model_width=33, model_height=21, slots=3)
 
 
-def sealed(size: int, seals: int = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL) -> int:
-    fd = os.memfd_create("test", os.MFD_ALLOW_SEALING)
-    os.ftruncate(fd, size)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-    return fd
+@pytest.fixture
+def memory() -> Iterator[RingMemory]:
+    made = RingMemory(LAYOUT.total_bytes)
+    yield made
+    made.close()
 
 
-def test_what_is_written_is_read() -> None:
-    writer = RingWriter(0, LAYOUT)
-    reader = RingReader(0, LAYOUT, os.dup(writer.fd))
+@pytest.fixture
+def writer(memory: RingMemory) -> RingWriter:
+    return RingWriter(mmap.mmap(memory.fd, memory.size), LAYOUT)
+
+
+@pytest.fixture
+def reader(memory: RingMemory) -> RingReader:
+    return RingReader(0, LAYOUT, memory.content)
+
+
+def test_what_is_written_is_read(writer: RingWriter, reader: RingReader) -> None:
     for slot in range(3):
         views = writer.views(slot)
         for number, plane in enumerate((views.y, views.u, views.v, views.tensor)):
@@ -37,60 +45,69 @@ def test_what_is_written_is_read() -> None:
         )
         for number, plane in enumerate((views.y, views.u, views.v, views.tensor)):
             assert (plane == 10 * slot + number).all()
-    writer.close()
 
 
-def test_the_reader_cannot_write() -> None:
-    reader = RingReader(0, LAYOUT, sealed(LAYOUT.total_bytes))
-
+def test_the_reader_cannot_write(reader: RingReader) -> None:
     with pytest.raises(ValueError, match="read-only"):
         reader.take(0).y[0, 0] = 1
 
 
-def test_the_lowest_free_slot_is_taken() -> None:
-    writer = RingWriter(0, LAYOUT)
-
+def test_the_lowest_free_slot_is_taken(writer: RingWriter) -> None:
     assert [writer.acquire() for _ in range(4)] == [0, 1, 2, None]
     writer.release(2)
     writer.release(1)
     assert writer.acquire() == 1
-    writer.close()
 
 
 def test_arrays_outlive_the_reader() -> None:
-    views = RingReader(0, LAYOUT, sealed(LAYOUT.total_bytes)).take(1)
+    memory = RingMemory(LAYOUT.total_bytes)
+    views = RingReader(0, LAYOUT, memory.content).take(1)
+    memory.close()
+    del memory
 
     assert np.all(views.tensor == 0)
 
 
 @pytest.mark.parametrize("slot", [-1, 3, 2**31])
-def test_slots_outside_are_refused(slot: int) -> None:
+def test_slots_outside_are_refused(reader: RingReader, slot: int) -> None:
     with pytest.raises(ValueError, match="slot must be 0 to 2"):
-        RingReader(0, LAYOUT, sealed(LAYOUT.total_bytes)).take(slot)
+        reader.take(slot)
 
 
-def test_a_slot_sent_twice_is_refused() -> None:
-    reader = RingReader(0, LAYOUT, sealed(LAYOUT.total_bytes))
+def test_a_slot_sent_twice_is_refused(reader: RingReader) -> None:
     reader.take(1)
 
     with pytest.raises(ValueError, match="sent twice"):
         reader.take(1)
 
 
-def test_memory_that_could_shrink_is_refused() -> None:
-    with pytest.raises(ValueError, match="not sealed"):
-        RingReader(0, LAYOUT, sealed(LAYOUT.total_bytes, fcntl.F_SEAL_GROW))
+@pytest.mark.parametrize("size", [0, LAYOUT.total_bytes - 4096, LAYOUT.total_bytes + 4096])
+def test_nobody_changes_the_size_of_the_memory(memory: RingMemory, size: int) -> None:
+    with pytest.raises(PermissionError):
+        os.ftruncate(memory.fd, size)
 
 
-@pytest.mark.parametrize("difference", [-4096, 1])
-def test_memory_of_another_size_is_refused(difference: int) -> None:
-    with pytest.raises(ValueError, match="its header promises"):
-        RingReader(0, LAYOUT, sealed(LAYOUT.total_bytes + difference))
+def test_another_size_of_pictures_takes_the_same_memory(memory: RingMemory, writer: RingWriter) -> None:
+    slot = writer.acquire()
+    assert slot == 0
+    writer.views(slot).y[...] = 200
+    writer.release(slot)
+    small = RingLayout.within(memory.size, 32, 24, 33, 21, 3)
+
+    writer.lay_out(small)
+
+    assert (writer.number, writer.layout, writer.unused) == (1, small, True)
+    assert not memory.content.any(), "what was written has been given back"
 
 
-def test_a_file_is_refused() -> None:
-    with tempfile.TemporaryFile() as file, pytest.raises(ValueError, match="not a memfd"):
-        RingReader(0, LAYOUT, os.dup(file.fileno()))
+@pytest.mark.parametrize(("size", "slots"), [(LAYOUT.slot_bytes, 1), (LAYOUT.slot_bytes * 3 - 1, 2), (2**40, 3)])
+def test_there_are_as_many_slots_as_there_is_room(size: int, slots: int) -> None:
+    assert RingLayout.within(size, 65, 47, 33, 21, 3).slots == slots
+
+
+def test_a_picture_that_has_no_room_says_what_it_needs() -> None:
+    with pytest.raises(ValueError, match="one takes 97 MiB, and a stream of this worker has 64 MiB for them"):
+        RingLayout.within(64 * 2**20, 8192, 8192, 416, 416, 6)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ def request(url: str, **changes: object) -> OpenRequest:
         "slots": 4,
         "max_frames": None,
         "resume_after_frame": None,
+        "memory": 2**30,
+        "frame_memory": 2**28,
         "io_timeout": 10.0,
         "verify_tls": True,
         "ca_file": "/etc/ca.pem",

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.decode.conftest import MakeSource
-from tests.unit.worker.decode.impostor import OPENED, RING, Impostor, frame_packet, plainly, with_ring
+from tests.unit.worker.decode.impostor import HUGE_RING, OPENED, RING, Impostor, frame_packet, plainly, with_ring
 from tests.unit.worker.decode.reading import eventually, is_alive, read
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
-from videofleet_worker.decode.ring import RingLayout
+from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.stream import StreamSource
 
@@ -65,18 +65,6 @@ async def test_a_hanging_child_is_killed(make_source: MakeSource, clip: Path) ->
     await eventually(lambda: not is_alive(stopped[0]), "the child is dead")
 
 
-async def test_a_child_that_takes_too_much_memory_is_killed(make_source: MakeSource) -> None:
-    source = make_source("test://pattern?width=64&height=48", memory_limit=2**20)
-
-    outcome = await read(source)
-
-    assert outcome.failure.code is ErrorCode.INTERNAL
-    assert outcome.failure.message == "the decoder took more than 1 MiB of memory; it was stopped"
-    pid = source.pid
-    assert pid is not None
-    await eventually(lambda: not is_alive(pid), "the child is dead")
-
-
 async def test_closing_ends_the_child_and_the_frames(make_source: MakeSource, clip: Path) -> None:
     source = make_source(clip, slots=2)
     frames = source.frames()
@@ -111,9 +99,9 @@ async def test_leaving_the_loop_ends_the_child(make_source: MakeSource, clip: Pa
         pytest.param(plainly(b'{"type":"free","ring":0,"slot":0}'), id="a message of the parent"),
         pytest.param(plainly(OPENED.replace(b"64", b"1e9")), id="a size that is no number of pixels"),
         pytest.param(plainly(OPENED.replace(b"10.0", b"NaN")), id="a rate that is no number"),
-        pytest.param(plainly(OPENED, RING), id="a ring without memory"),
         pytest.param(plainly(OPENED, frame_packet(0, 0, "0.0")), id="a frame without a ring"),
-        pytest.param(with_ring(layout=RingLayout(64, 48, 32, 24, 1)), id="a ring too small for its header"),
+        pytest.param(plainly(OPENED, HUGE_RING), id="a ring larger than its memory"),
+        pytest.param(with_ring(frame_packet(0, 0, "0.0"), RING), id="a ring over frames that are held"),
         pytest.param(with_ring(frame_packet(4, 0, "0.0")), id="a slot outside"),
         pytest.param(with_ring(frame_packet(1, 0, "0.0"), frame_packet(1, 1, "0.1")), id="a slot that is taken"),
         pytest.param(with_ring(frame_packet(0, 5, "0.5"), frame_packet(1, 4, "0.6")), id="numbers that go back"),
@@ -123,7 +111,8 @@ async def test_leaving_the_loop_ends_the_child(make_source: MakeSource, clip: Pa
 )
 async def test_a_child_that_lies_is_stopped(say: Callable[[socket.socket], None]) -> None:
     impostor = Impostor(say)
-    source = StreamSource(SourceRequest("http://camera/", model_size=(32, 24)), slots=4, server=impostor)
+    request = SourceRequest("http://camera/", model_size=(32, 24))
+    source = StreamSource(request, slots=4, server=impostor, memory=DecoderMemory(frames=64 * 2**20))
 
     outcome = await read(source)
 

@@ -1,7 +1,6 @@
 """Sources watched as they are: what viewers get decodes to the very pictures of the source."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.unit.worker.decode.reading import DEADLINE, read
 from tests.unit.worker.decode.rtmpserver import rtmp_server
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.masks import Mask
-from videofleet_worker.decode.parcel import packed, unpacked
+from videofleet_worker.decode.parcel import Parcel, packets
 from videofleet_worker.sources.direct import DirectViewer, Farewell, Head, Piece
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.stream import StreamSource
@@ -217,12 +216,14 @@ async def test_rtmp(make_source: MakeSource, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        pytest.param(b'{"type":"direct","watch":1,"keyframe":true}', id="a piece without bytes"),
-        pytest.param(b'{"type":"direct_begins","watch":1,"mime":"text/html"}', id="another media type"),
+        pytest.param([b'{"type":"direct","watch":1,"keyframe":true}'], id="a piece without a size"),
+        pytest.param([b'{"type":"direct","watch":1,"size":99999999,"keyframe":true}'], id="a piece too large"),
+        pytest.param([b'{"type":"direct","watch":1,"size":3,"keyframe":true}', b"1234"], id="more than was promised"),
+        pytest.param([b'{"type":"direct_begins","watch":1,"size":0,"mime":"text/html"}'], id="another media type"),
     ],
 )
-async def test_a_child_that_lies_is_stopped(said: bytes) -> None:
-    impostor = Impostor(with_ring(said))
+async def test_a_child_that_lies_is_stopped(said: list[bytes]) -> None:
+    impostor = Impostor(with_ring(*said))
     source = StreamSource(SourceRequest("http://camera/", model_size=(32, 24)), slots=4, server=impostor)
 
     outcome = await read(source)
@@ -231,15 +232,18 @@ async def test_a_child_that_lies_is_stopped(said: bytes) -> None:
     impostor.close()
 
 
-async def test_what_is_no_memory_or_too_much_of_it_is_not_read(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    try:
-        with pytest.raises(ValueError, match="not a memfd"):
-            unpacked(reading, 100)
-    finally:
-        os.close(reading)
-        os.close(writing)
-    with packed(bytes(101)) as parcel:
-        with pytest.raises(ValueError, match="101 bytes, 100 at most"):
-            unpacked(parcel, 100)
-        assert unpacked(parcel, 101) == bytes(101)
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 200_000])
+def test_bytes_that_are_too_many_for_a_message_follow_it(size: int) -> None:
+    data = bytes(number % 251 for number in range(size))
+    parcel = Parcel("heading", size)
+    for packet in packets(data):
+        assert not parcel.complete
+        parcel.add(bytes(packet))
+
+    assert parcel.complete
+    assert parcel.take() == data
+
+
+def test_more_bytes_than_were_promised_are_refused() -> None:
+    with pytest.raises(ValueError, match="more than 3 bytes"):
+        Parcel("heading", 3).add(b"1234")

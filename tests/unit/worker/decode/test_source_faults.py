@@ -17,6 +17,7 @@ from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.events import Reconnected, SourceEvent
 
@@ -118,7 +119,7 @@ async def test_a_picture_of_16384x16384(make_source: MakeSource, web: WebServer)
 async def test_a_playlist_without_an_end(make_source: MakeSource) -> None:
     with endless(b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n", b"#EXTINF:3.0,\nx.ts\n" * 1000) as port:
         url = f"http://127.0.0.1:{port}/list.m3u8"
-        source = make_source(url, connect_timeout=2.0, memory_limit=192 * 2**20)
+        source = make_source(url, connect_timeout=2.0, memory=DecoderMemory(own=192 * 2**20))
         outcome = await read(source)
 
     # Whichever comes first: its time is over, or its memory.

@@ -14,15 +14,21 @@ from av.codec.hwaccel import HWAccel
 from tests.support.cameras import CameraSimulator
 from tests.unit.worker.decode.clips import ClipSpec, cut_in_frame, damage_frame, index_of, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
+from tests.unit.worker.decode.impostor import OPENED, RING, Impostor, frame_packet, plainly
 from tests.unit.worker.decode.reading import DEADLINE, Outcome, read
+from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.device.host import HostDevice
 from videofleet_worker.sources.ondevice import DecodeStation
+from videofleet_worker.sources.request import SourceRequest
+from videofleet_worker.sources.stream import StreamSource
 
 STATION = DecodeStation(HostDevice(), accelerator=None)
+HAND_OVER = b'{"type":"handover","codec":"h264","extradata":"","width":64,"height":48,"time_base":[1,10]}'
+BEYOND = b'{"type":"packet","start":8388608,"size":1,"pts":0,"dts":0,"keyframe":true,"arrival":1.0,"skipped":0}'
 LEFT = Mask(((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))
 
 
@@ -201,3 +207,26 @@ async def test_a_child_that_is_killed_ends_its_stream(make_source: MakeSource, c
             os.kill(source.pid, signal.SIGKILL)
 
     assert (await read(source, look)).failure.message == "decoder crashed (SIGKILL)"
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        pytest.param((HAND_OVER, RING), id="a ring in the memory of the packets"),
+        pytest.param((HAND_OVER, frame_packet(0, 0, "0.0")), id="a frame of a slot on the device"),
+        pytest.param((RING, HAND_OVER), id="packets in the memory of the frames"),
+        pytest.param((HAND_OVER, HAND_OVER), id="handed over twice"),
+        pytest.param((HAND_OVER.replace(b"h264", b"av1"),), id="a codec that was not asked for"),
+        pytest.param((HAND_OVER, BEYOND), id="a packet beyond its memory"),
+        pytest.param((BEYOND,), id="a packet without a hand-over"),
+    ],
+)
+async def test_a_child_that_lies_of_packets_is_stopped(packets: tuple[bytes, ...]) -> None:
+    impostor = Impostor(plainly(OPENED, *packets))
+    request = SourceRequest("http://camera/", model_size=(32, 24))
+
+    outcome = await read(StreamSource(request, server=impostor, station=STATION))
+
+    assert outcome.failure.code is ErrorCode.INTERNAL
+    assert outcome.failure.message == "the decoder sent what it must not send; it was stopped"
+    impostor.close()

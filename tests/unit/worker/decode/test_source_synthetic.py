@@ -9,6 +9,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_api.source import SourcePolicy
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.synthetic import Fault, Synthetic, parse
+from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Opened, Reconnected, SourceEvent
 from videofleet_worker.sources.reach import Reach, check_allowed
@@ -76,7 +77,9 @@ def test_a_seed_is_a_scene() -> None:
     ],
 )
 async def test_it_fails_on_demand(make_source: MakeSource, fault: str, code: ErrorCode, frames: int | None) -> None:
-    source = make_source(f"test://pattern?width=64&height=48&frames=100000&fail={fault}", memory_limit=200 * 2**20)
+    source = make_source(
+        f"test://pattern?width=64&height=48&frames=100000&fail={fault}", memory=DecoderMemory(own=200 * 2**20)
+    )
 
     outcome = await read(source)
 
@@ -118,7 +121,7 @@ def test_pictures_that_are_wrong(fault: Fault | None, same: bool) -> None:
         ("fps=none", "fps must be a number from 0.1 to 240, got 'none'"),
         ("objects=-1", "objects must be a whole number from 0 to 64, got '-1'"),
         ("colour=red", "colour is not known: width, height, fps, frames, objects, seed and fail are"),
-        ("fail=boredom@3", "fail=boredom is not known: freeze, black, slow, crash, hang, leak, auth"),
+        ("fail=boredom@3", "fail=boredom is not known: freeze, black, slow, crash, hang, leak, fork, threads, auth"),
         ("fail=crash@soon", "the frame in fail must be a whole number from 0 to 1000000000, got 'soon'"),
     ],
 )

@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from videofleet_worker.memory import container_memory, decoder_memory
+from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory
 
 MIB = 1024 * 1024
 
 
 @pytest.mark.parametrize(
-    ("container", "capacity", "share"),
+    ("container", "capacity", "own", "frames"),
     [
-        pytest.param(None, 16, 768, id="no limit"),
-        pytest.param(4096, 16, 208, id="the default pod"),
-        pytest.param(4096, 1, 768, id="never more than a decoder can use"),
-        pytest.param(4096, 100, 128, id="never less than a decoder needs"),
-        pytest.param(512, 1, 128, id="less than the worker itself needs"),
+        pytest.param(None, 16, 768, 384, id="no limit"),
+        pytest.param(768 + 16 * 240, 16, 160, 80, id="two parts of three are its own"),
+        pytest.param(4096, 1, 768, 384, id="never more than a decoder can use"),
+        pytest.param(4096, 100, 128, 64, id="never less than a decoder needs"),
+        pytest.param(512, 1, 128, 64, id="less than the worker itself needs"),
     ],
 )
-def test_the_share_of_a_decoder(container: int | None, capacity: int, share: int) -> None:
+def test_the_share_of_a_decoder(container: int | None, capacity: int, own: int, frames: int) -> None:
     given = None if container is None else container * MIB
-    assert decoder_memory(given, capacity) == share * MIB
+    assert decoder_memory(given, capacity) == DecoderMemory(own * MIB, frames * MIB)
 
 
 @pytest.mark.parametrize(
