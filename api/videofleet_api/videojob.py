@@ -27,6 +27,14 @@ class SamplingMode(StrEnum):
     INTERVAL = "interval"
 
 
+class SamplingDecode(StrEnum):
+    """What is decoded for the frames that are analysed."""
+
+    AUTO = "auto"
+    ALL = "all"
+    KEYFRAMES = "keyframes"
+
+
 class Sampling(Document):
     """Which frames are analysed."""
 
@@ -39,6 +47,10 @@ class Sampling(Document):
             "self.mode != 'interval' || !has(self.value) || double(int(self.value)) == double(self.value)",
             "value must be a whole number for the mode interval",
         ),
+        (
+            "self.mode in ['fps', 'interval'] || !has(self.decode) || self.decode != 'keyframes'",
+            "decode keyframes goes with the modes fps and interval; for every keyframe there is the mode keyframe",
+        ),
     )
 
     mode: SamplingMode = Field(
@@ -47,6 +59,12 @@ class Sampling(Document):
     )
     value: float | None = Field(
         None, gt=0, le=100000, description="Frames a second for fps, n for interval (every n-th frame)."
+    )
+    decode: SamplingDecode = Field(
+        SamplingDecode.AUTO,
+        description="What is decoded. auto: what the frames that are analysed need, and these are the same as with "
+        "all. all: everything. keyframes: nothing but keyframes, which is cheapest; fps then takes the first keyframe "
+        "at or after each due time, which may be late by as much as keyframes are apart.",
     )
 
 
@@ -294,7 +312,7 @@ class Statistics(Document):
 
     source_fps: float | None = Field(None, description="Frames a second of the source.")
     processed_fps: float | None = Field(None, description="Frames a second that are analysed.")
-    decoded_frames: int = Field(0, ge=0, description="Frames decoded.")
+    decoded_frames: int = Field(0, ge=0, description="Frames decoded, or passed over because nothing needs them.")
     processed_frames: int = Field(0, ge=0, description="Frames analysed.")
     dropped_frames: dict[str, int] = Field(default_factory=dict, description="Frames dropped, by cause.")
     objects_posted: int | None = Field(None, ge=0, description="Best shots that outputs.router has taken.")

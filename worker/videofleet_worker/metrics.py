@@ -42,6 +42,7 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily("videofleet_worker_capacity", "Slots offered.", value=self._measured.capacity)
         yield _streams(running)
         yield from _frames(running)
+        yield from _decoding(running)
         yield _health(running)
         yield from _archive(running)
         yield from _outputs(running)
@@ -79,6 +80,9 @@ def _streams(running: Iterable[Running]) -> Metric:
 def _frames(running: Iterable[Running]) -> Iterator[Metric]:
     received = CounterMetricFamily("videofleet_source_bytes", "Bytes of coded video received.", labels=_JOB)
     decoded = CounterMetricFamily("videofleet_frames_decoded", "Frames decoded.", labels=_JOB)
+    passed = CounterMetricFamily(
+        "videofleet_frames_passed", "Frames not decoded, since none that is analysed needs them.", labels=_JOB
+    )
     processed = CounterMetricFamily("videofleet_frames_processed", "Frames analysed.", labels=_JOB)
     dropped = CounterMetricFamily("videofleet_frames_dropped", "Frames not analysed.", labels=(*_JOB, "cause"))
     reconnects = CounterMetricFamily("videofleet_source_reconnects", "Sources reconnected.", labels=_JOB)
@@ -90,6 +94,7 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
         counters = run.source.counters if run.source else None
         received.add_metric(job, counters.received_bytes if counters else 0)
         decoded.add_metric(job, counters.decoded_frames if counters else 0)
+        passed.add_metric(job, counters.passed_frames if counters else 0)
         processed.add_metric(job, run.processed)
         reconnects.add_metric(job, counters.reconnects if counters else 0)
         viewers.add_metric(job, sum(len(pictures.viewers) for pictures in run.pictures.values()))
@@ -97,7 +102,22 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
         missed.add_metric(job, run.source.direct.missed if run.source else 0)
         for cause, count in {**(counters.dropped if counters else {}), **run.counters.dropped}.items():
             dropped.add_metric((*job, cause), count)
-    yield from (received, decoded, processed, dropped, reconnects, viewers, direct, missed)
+    yield from (received, decoded, passed, processed, dropped, reconnects, viewers, direct, missed)
+
+
+def _decoding(running: Iterable[Running]) -> Iterator[Metric]:
+    strategy = GaugeMetricFamily(
+        "videofleet_decode_strategy_info",
+        "What is decoded: all frames, those needed for the ones that are analysed, or keyframes.",
+        labels=(*_JOB, "strategy"),
+    )
+    seeks = CounterMetricFamily("videofleet_source_seeks", "Parts of files gone past unread.", labels=_JOB)
+    for one in running:
+        counters = one.run.source.counters if one.run.source else None
+        if counters is not None and counters.strategy is not None:
+            strategy.add_metric((*_job(one), counters.strategy), 1)
+        seeks.add_metric(_job(one), counters.seeks if counters else 0)
+    yield from (strategy, seeks)
 
 
 def _health(running: Iterable[Running]) -> Metric:

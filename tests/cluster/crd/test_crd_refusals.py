@@ -135,6 +135,10 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
         job(sampling={"mode": "interval", "value": 2.5}),
         ("spec.sampling", "value must be a whole number for the mode interval"),
     ),
+    "keyframes alone for every frame": (
+        job(sampling={"mode": "all", "decode": "keyframes"}),
+        ("spec.sampling", "decode keyframes goes with the modes fps and interval"),
+    ),
     "interval without a value": (job(sampling={"mode": "interval"}), ("spec.sampling", VALUE)),
     "fps without a value": (job(sampling={"mode": "fps"}), ("spec.sampling", VALUE)),
     "all with a value": (job(sampling={"mode": "all", "value": 1}), ("spec.sampling", VALUE)),

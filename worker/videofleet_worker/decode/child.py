@@ -74,10 +74,8 @@ def _open(request: OpenRequest, network: Network) -> Footage:
     if scheme_of(request.url) == "test":
         return open_synthetic(request)
     if request.images:
-        return ImageFootage(network.client(request), request.images, request.rotation)
-    keyframes_only = request.sampling_mode == "keyframe"
-    source = open_source(request, network)
-    return ContainerFootage(source, network.threads, keyframes_only=keyframes_only, rotation=request.rotation)
+        return ImageFootage(network.client(request), request)
+    return ContainerFootage(open_source(request, network), network.threads, request)
 
 
 def _confined(request: OpenRequest, dialling: socket.socket) -> Network:

@@ -9,6 +9,8 @@ import av.error
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from videofleet_worker.decode.choice import Choice, Judged
+from videofleet_worker.decode.messages import Strategy
 from videofleet_worker.decode.numbering import FrameNumbers
 from videofleet_worker.decode.packets import VideoPacket, raw_seconds
 
@@ -25,82 +27,156 @@ class PacketStream(Protocol):
 
 @dataclass(frozen=True)
 class Decoded:
-    """A frame, its number in the source, its raw timestamp in seconds, and whether it needs no other frame."""
+    """A frame, its number in the source, its raw timestamp in seconds, whether it needs no other frame, when its packet
+    came, and what was said of it."""
 
     frame: VideoFrame
     index: int
     raw: float | None
     keyframe: bool
+    arrival: float
+    judged: Judged
+
+
+@dataclass
+class DecoderCounts:
+    """Since they were taken last. passed: frames that were not decoded because nothing needs them."""
+
+    decoded: int = 0
+    passed: int = 0
+    errors: int = 0
+
+
+class FrameDecoder(Protocol):
+    """Decodes one stream."""
+
+    counts: DecoderCounts
+
+    @property
+    def next_index(self) -> int:
+        """The number of the frame that is to come."""
+        ...
+
+    @property
+    def strategy(self) -> Strategy:
+        """What it does at the moment."""
+        ...
+
+    def skip(self, packets: int) -> None:
+        """Count packets that were thrown away before they reached the decoder."""
+        ...
+
+    def decode(self, packet: VideoPacket | None, arrival: float) -> Iterator[Decoded]:
+        """The frames that a packet completes; None: those still inside at the end."""
+        ...
 
 
 class Decoder:
     """Decodes every packet. The number of a frame counts what was demuxed, damaged and skipped packets included."""
 
-    def __init__(self, stream: PacketStream) -> None:
+    strategy: Strategy = "all"
+
+    def __init__(self, stream: PacketStream, choice: Choice, counts: DecoderCounts | None = None) -> None:
+        self.counts = counts or DecoderCounts()
+        self.numbers = FrameNumbers()
         self._stream = stream
-        self._numbers = FrameNumbers()
+        self._choice = choice
         self._begun = False
-        self.errors = 0
 
     @property
     def next_index(self) -> int:
-        """The number of the frame that is to come."""
-        return self._numbers.next_index
+        """See FrameDecoder."""
+        return self.numbers.next_index
 
     def skip(self, packets: int) -> None:
-        """Count packets that were thrown away before they reached the decoder."""
-        self._numbers.skipped(packets)
+        """See FrameDecoder."""
+        self.numbers.skipped(packets)
 
-    def decode(self, packet: VideoPacket | None) -> Iterator[Decoded]:
-        """The frames that a packet completes; None: those still inside at the end."""
+    def decode(self, packet: VideoPacket | None, arrival: float) -> Iterator[Decoded]:
+        """See FrameDecoder."""
+        for frame in self.frames(packet):
+            yield from self.number(frame, arrival)
+        if packet is None:
+            self.counts.errors += self.numbers.ended()
+
+    def finish(self, arrival: float) -> Iterator[Decoded]:
+        """The frames still inside; the decoder begins anew with what follows, which is a keyframe."""
+        for frame in decoded_frames(self._stream, None):
+            yield from self.number(frame, arrival)
+        self._stream.codec_context.flush_buffers()
+        lost = self.numbers.ended()
+        self.counts.errors += lost if self._begun else 0
+
+    def frames(self, packet: VideoPacket | None) -> list[VideoFrame]:
+        """The frames that a packet completes."""
         if packet is not None:
             stamp = packet.dts if packet.pts is None else packet.pts
-            self.errors += self._numbers.received(raw_seconds(stamp, self._stream))
-        for frame in self._frames(packet):
-            yield from self._number(frame)
-        if packet is None:
-            self.errors += self._numbers.ended()
+            self.counts.errors += self.numbers.received(raw_seconds(stamp, self._stream))
+        return decoded_frames(self._stream, packet)
 
-    def _frames(self, packet: VideoPacket | None) -> list[VideoFrame]:
-        try:
-            return self._stream.codec_context.decode(packet)
-        except av.error.MemoryError:
-            raise
-        except av.error.FFmpegError:
-            # Counted when its turn to be shown has passed.
-            return []
-
-    def _number(self, frame: VideoFrame) -> Iterator[Decoded]:
+    def number(self, frame: VideoFrame, arrival: float) -> Iterator[Decoded]:
+        """The frame with its number, unless it is damaged."""
         raw = raw_seconds(frame.pts, self._stream)
-        index, lost = self._numbers.shown(raw)
+        index, lost = self.numbers.shown(raw)
+        self.counts.decoded += 1
         # Those before the first picture a camera sent to others; and two fields, in a packet each, make one picture.
         if self._begun and not frame.interlaced_frame:
-            self.errors += lost
+            self.counts.errors += lost
         self._begun = True
         if frame.is_corrupt:
-            self.errors += 1
-        else:
-            yield Decoded(frame, index, raw, bool(frame.key_frame))
+            self.counts.errors += 1
+            return
+        key = bool(frame.key_frame)
+        yield Decoded(frame, index, raw, key, arrival, self._choice.judge(index, raw, arrival, keyframe=key))
 
 
-class KeyframeDecoder(Decoder):
-    """Decodes keyframes alone, each at once: the others never reach the decoder.
+class KeyframeDecoder:
+    """Decodes keyframes alone, those that are wanted, each at once: the others never reach the decoder.
 
     The decoder is drained after each. It would else hold the picture back until the next keyframes come, which for a
     camera is many seconds.
     """
 
-    def decode(self, packet: VideoPacket | None) -> Iterator[Decoded]:
+    strategy: Strategy = "keyframes"
+
+    def __init__(self, stream: PacketStream, choice: Choice, counts: DecoderCounts | None = None) -> None:
+        self.counts = counts or DecoderCounts()
+        self.next_index = 0
+        self._stream = stream
+        self._choice = choice
+
+    def skip(self, packets: int) -> None:
+        """See FrameDecoder."""
+        self.next_index += packets
+
+    def decode(self, packet: VideoPacket | None, arrival: float) -> Iterator[Decoded]:
         """The frame of a keyframe's packet, numbered by the packet; nothing for any other."""
         if packet is None:
             return
         index = self.next_index
         self.skip(1)
         if not packet.is_keyframe:
+            self.counts.passed += 1
+            self._choice.pass_over(1)
             return
-        frames = [*self._frames(packet), *self._frames(None)]
+        raw = raw_seconds(packet.dts if packet.pts is None else packet.pts, self._stream)
+        judged = self._choice.judge(index, raw, arrival, keyframe=True)
+        if not judged.wanted:
+            self.counts.passed += 1
+            return
+        frames = [*decoded_frames(self._stream, packet), *decoded_frames(self._stream, None)]
         self._stream.codec_context.flush_buffers()
+        self.counts.decoded += len(frames)
         if not frames or frames[0].is_corrupt:
-            self.errors += 1
+            self.counts.errors += 1
         else:
-            yield Decoded(frames[0], index, raw_seconds(frames[0].pts, self._stream), True)
+            yield Decoded(frames[0], index, raw, True, arrival, judged)
+
+
+def decoded_frames(stream: PacketStream, packet: VideoPacket | None) -> list[VideoFrame]:
+    """What the decoder makes of a packet; nothing where it cannot."""
+    try:
+        return stream.codec_context.decode(packet)
+    except av.error.FFmpegError:
+        # Counted when its turn to be shown has passed.
+        return []

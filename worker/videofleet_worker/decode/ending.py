@@ -28,6 +28,10 @@ class SourceEnd:
         """A packet came."""
         self._truncation.note(packet)
 
+    def passed(self, packets: int) -> None:
+        """Packets were not read, since nothing needs them."""
+        self._truncation.passed(packets)
+
     def failure(self, error: av.error.FFmpegError, index: int) -> SourceError:
         """What to say of a read that failed; `index` is the number of the frame that was to come."""
         return read_failure(error, self._truncation.position(index))

@@ -12,22 +12,30 @@ from av.video.stream import VideoStream
 
 from videofleet_worker.decode.arrival import ArrivalClock
 from videofleet_worker.decode.channel import ParentChannel
-from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
+from videofleet_worker.decode.choice import Choice
+from videofleet_worker.decode.decoder import Decoded, Decoder, FrameDecoder, KeyframeDecoder
 from videofleet_worker.decode.ending import SourceEnd
+from videofleet_worker.decode.fileindex import FileIndex
 from videofleet_worker.decode.handover import PacketServing, Peeked, fits_the_parent
-from videofleet_worker.decode.messages import DropCause, Opened, OpenRequest
+from videofleet_worker.decode.messages import DropCause, Opened, OpenRequest, Strategy
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import LivePackets, RecordedPackets, VideoPacket
+from videofleet_worker.decode.sampling import DecodeWish
+from videofleet_worker.decode.sparse import SparseDecoder
 from videofleet_worker.decode.threads import SpareThreads
 from videofleet_worker.decode.upright import Upright
 
 
 @dataclass
 class Tally:
-    """What happened since the parent was told last: packets that came and their bytes, frames that were lost."""
+    """What happened since the parent was told last: packets that came and their bytes, frames that were decoded, frames
+    that were passed over because nothing needs them, frames that were lost, and how often reading went on elsewhere."""
 
     received: int = 0
     bytes: int = 0
+    decoded: int = 0
+    passed: int = 0
+    seeks: int = 0
     dropped: Counter[DropCause] = field(default_factory=Counter)
 
 
@@ -40,9 +48,15 @@ class Footage(Protocol):
     info: Opened
     tally: Tally
     stream: VideoStream | None
+    choice: Choice
 
-    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
-        """Frames with their monotonic arrival; None now and then, for the parent to be looked after.
+    @property
+    def strategy(self) -> Strategy:
+        """What is decoded at the moment."""
+        ...
+
+    def frames(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
+        """The frames that are wanted; None now and then, for the parent to be looked after.
 
         `on_packet` gets each packet before it is decoded.
 
@@ -62,21 +76,25 @@ class Footage(Protocol):
 class ContainerFootage:
     """Footage out of a container that FFmpeg has opened."""
 
-    def __init__(
-        self, source: OpenSource, threads: SpareThreads, *, keyframes_only: bool, rotation: int | None
-    ) -> None:
+    def __init__(self, source: OpenSource, threads: SpareThreads, request: OpenRequest) -> None:
         self.info = source.info
         self.tally = Tally()
         self.stream: VideoStream | None = source.stream
         self._source = source
+        self.choice = Choice(request, source.info)
         self._clock = ArrivalClock()
-        self._packets = Peeked(
-            LivePackets(source, self._clock, threads) if source.info.live else RecordedPackets(source)
-        )
-        self._decoder = (KeyframeDecoder if keyframes_only else Decoder)(source.stream)
-        self._upright = Upright(rotation)
+        self._reader = LivePackets(source, self._clock, threads) if source.info.live else RecordedPackets(source)
+        self._packets = Peeked(self._reader)
+        self._index = FileIndex(source)
+        self._decoder = _decoder(source, self.choice, request.sampling_decode)
+        self._upright = Upright(request.rotation)
         self._end = SourceEnd(source)
-        self._seen_any = False
+        self._seen_any = self._passed_any = self._lost_any = False
+
+    @property
+    def strategy(self) -> Strategy:
+        """See Footage."""
+        return self._decoder.strategy
 
     def for_parent(self, request: OpenRequest, channel: ParentChannel, memory: mmap.mmap) -> PacketServing | None:
         """What hands the packets to the parent instead, where it wants and can decode them. Before `frames`.
@@ -87,13 +105,15 @@ class ContainerFootage:
             return None
         return PacketServing(request, self._source, self._packets, self._clock, channel, memory)
 
-    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
+    def frames(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
         """See Footage."""
         try:
             yield from self._decode(on_packet)
         except av.error.FFmpegError as error:
             raise self._end.failure(error, self._decoder.next_index) from None
-        self._end.check(self._decoder.next_index, seen_any=self._seen_any)
+        if not self.choice.over:
+            nothing_wanted = self._passed_any and not self._lost_any
+            self._end.check(self._decoder.next_index, seen_any=self._seen_any or nothing_wanted)
 
     def taken_at(self, decoded: Decoded) -> float:
         """See Footage."""
@@ -104,7 +124,7 @@ class ContainerFootage:
         if self._packets.stop():
             self._source.container.close()
 
-    def _decode(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
+    def _decode(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
         for arrived in self._packets:
             yield None
             if arrived is None:
@@ -116,18 +136,53 @@ class ContainerFootage:
             self.tally.bytes += arrived.packet.size
             self._end.note(arrived.packet)
             on_packet(arrived.packet)
-            for decoded in self._decoder.decode(arrived.packet):
-                yield from self._seen(decoded, arrived.arrival)
-            self._count_errors()
-        for decoded in self._decoder.decode(None):
-            yield from self._seen(decoded, time.monotonic())
+            for decoded in self._decoder.decode(arrived.packet, arrived.arrival):
+                yield from self._seen(decoded)
+            self._count()
+            if self.choice.over:
+                break
+            self._go_where_it_is_due()
+        for decoded in self._decoder.decode(None, time.monotonic()):
+            yield from self._seen(decoded)
         yield from self._upright.flush()
-        self._count_errors()
+        self._count()
 
-    def _seen(self, decoded: Decoded, arrival: float) -> Iterator[tuple[Decoded, float]]:
+    def _seen(self, decoded: Decoded) -> Iterator[Decoded]:
         self._seen_any = True
-        yield from self._upright.turn(decoded, arrival)
+        for turned in self._upright.turn(decoded):
+            if turned.judged.wanted:
+                yield turned
 
-    def _count_errors(self) -> None:
-        self.tally.dropped["decode_error"] += self._decoder.errors
-        self._decoder.errors = 0
+    def _go_where_it_is_due(self) -> None:
+        """Have a file go on at the last keyframe before the next wanted frame, where that saves much reading."""
+        decoder, packets, due = self._decoder, self._reader, self.choice.due()
+        if due is None or not isinstance(decoder, SparseDecoder) or not isinstance(packets, RecordedPackets):
+            return
+        place = self._index.better_place(due, decoder.place, decoder.delay)
+        if place is None:
+            return
+        came_from = decoder.place
+        decoder.settle()
+        there = packets.go(lambda rest: self._index.go(place, came_from, due, rest))
+        if there != came_from:
+            self.tally.seeks += 1
+            self._end.passed(there - came_from)
+            self.choice.pass_over(there - came_from)
+            decoder.skip(there - came_from)
+
+    def _count(self) -> None:
+        counts = self._decoder.counts
+        self.tally.decoded += counts.decoded
+        self.tally.passed += counts.passed
+        self.tally.dropped["decode_error"] += counts.errors
+        self._passed_any, self._lost_any = self._passed_any or counts.passed > 0, self._lost_any or counts.errors > 0
+        counts.decoded = counts.passed = counts.errors = 0
+
+
+def _decoder(source: OpenSource, choice: Choice, wish: DecodeWish) -> FrameDecoder:
+    """How it is decoded: as little as possible, unless a job asks for all or there is nothing to leave out."""
+    if source.info.live and choice.keyframes_only:
+        return KeyframeDecoder(source.stream, choice)
+    if wish == "all" or choice.takes_everything:
+        return Decoder(source.stream, choice)
+    return SparseDecoder(source.stream, choice, live=source.info.live)

@@ -80,7 +80,9 @@ def _is_plain(frame: VideoFrame, rotation: int | None) -> bool:
 
 def _first_picture(source: OpenSource, packets: Peeked, channel: ParentChannel) -> VideoFrame | None:
     for count, arrived in enumerate(packets.peek()):
-        channel.send(Progress(received=int(arrived is not None), decoded=0, dropped={}))
+        channel.send(
+            Progress(received=int(arrived is not None), decoded=0, passed=0, seeks=0, strategy="all", dropped={})
+        )
         if arrived is not None:
             try:
                 frames = source.stream.codec_context.decode(arrived.packet)

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import av
@@ -11,9 +11,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.footage import OnPacket, Tally
-from videofleet_worker.decode.messages import Opened
+from videofleet_worker.decode.messages import Opened, OpenRequest, Strategy
 from videofleet_worker.decode.ring import MAX_SIDE
 from videofleet_worker.decode.upright import Upright
 from videofleet_worker.decode.web import WebClient
@@ -32,26 +33,37 @@ _OPTIONS: Final = {
 class ImageFootage:
     """Pictures of any sizes. See Footage."""
 
-    def __init__(self, client: WebClient, addresses: Sequence[str], rotation: int | None) -> None:
-        total = len(addresses)
+    strategy: Strategy = "needed"
+
+    def __init__(self, client: WebClient, request: OpenRequest) -> None:
+        total = len(request.images)
         self.info = Opened(live=False, fps=1.0, width=0, height=0, codec="image", total_frames=total)
         self.tally = Tally()
         self.stream: VideoStream | None = None
+        self.choice = Choice(request, self.info)
         self._client = client
-        self._addresses = addresses
-        self._upright = Upright(rotation)
+        self._addresses = request.images
+        self._upright = Upright(request.rotation)
 
-    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
+    def frames(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
         """See Footage."""
         for index, address in enumerate(self._addresses):
             yield None
+            arrival = time.monotonic()
+            judged = self.choice.judge(index, float(index), arrival, keyframe=True)
+            if self.choice.over:
+                return
+            self.tally.received += 1
+            if not judged.wanted:
+                self.tally.passed += 1
+                continue
             try:
                 picture = _decoded(self._fetched(address))
             except SourceError as error:
                 where = f"image {index + 1} of {len(self._addresses)}"
                 raise SourceError(error.code, f"{where}: {error.message}") from None
-            self.tally.received += 1
-            yield from self._upright.turn(Decoded(picture, index, float(index), keyframe=True), time.monotonic())
+            self.tally.decoded += 1
+            yield from self._upright.turn(Decoded(picture, index, float(index), True, arrival, judged))
 
     def taken_at(self, decoded: Decoded) -> float:
         """See Footage."""

@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.masks import MAX_MASKS, Mask
 from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS, RingLayout
+from videofleet_worker.decode.sampling import DecodeWish, SamplingMode
 
 DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
+Strategy = Literal["all", "needed", "keyframes"]
+"""What is decoded: everything, what the wanted frames need, or keyframes only."""
 
 MAX_PACKET = 65_536
 MAX_PIECE = 16 * 2**20
@@ -58,8 +61,9 @@ class OpenRequest(Message):
     part_start: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     part_end: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     part_unit: Literal["seconds", "frames"] | None = None
-    sampling_mode: Literal["all", "fps", "keyframe", "interval"]
+    sampling_mode: SamplingMode
     sampling_value: float | None
+    sampling_decode: DecodeWish = "auto"
     model_width: _Side
     model_height: _Side
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
@@ -201,8 +205,10 @@ class PacketReady(Message):
 
 
 class Progress(Message):
-    """Child to parent: what happened since the last one of these: packets that came, frames.
+    """Child to parent: what happened since the last one of these, packets that came and frames, and what is decoded at
+    the moment.
 
+    `passed`: frames that were not decoded because nothing needs them. `seeks`: how often reading went on elsewhere.
     `still`, `black`: for how many seconds the picture of a live source has not changed, has been black.
     """
 
@@ -211,6 +217,9 @@ class Progress(Message):
     bytes: _Count = 0
     """Of the video, as it is coded."""
     decoded: _Count
+    passed: _Count
+    seeks: _Count
+    strategy: Strategy
     dropped: dict[DropCause, _Count]
     still: _Seconds = 0.0
     black: _Seconds = 0.0

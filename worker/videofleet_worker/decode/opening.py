@@ -42,6 +42,11 @@ class OpenSource:
     pulled: bool
     reader: WebInput | DatagramStream | None = None
 
+    @property
+    def seekable(self) -> bool:
+        """Whether any place can be read."""
+        return self.reader.seekable if isinstance(self.reader, WebInput) else self.reader is None
+
 
 def open_source(request: OpenRequest, network: Network) -> OpenSource:
     """Open what the request names. Raises SourceError."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
@@ -59,12 +59,26 @@ class RecordedPackets:
     """Packets as the consumer asks for them. Iterating raises av.error.FFmpegError where the source breaks."""
 
     def __init__(self, source: OpenSource) -> None:
-        self._source = source
+        self._packets = source.container.demux(source.stream)
+        self._next: VideoPacket | None = None
 
     def __iter__(self) -> Iterator[Arrived]:
-        for packet in self._source.container.demux(self._source.stream):
+        for packet in self._rest():
             if packet.size:
                 yield Arrived(packet, time.monotonic())
+
+    def go(self, move: Callable[[Iterator[VideoPacket]], tuple[int, VideoPacket]]) -> int:
+        """Have reading go on elsewhere: `move` gets the packets and returns the new place, as this does, and the one
+        that is there."""
+        place, self._next = move(self._packets)
+        return place
+
+    def _rest(self) -> Iterator[VideoPacket]:
+        for packet in self._packets:
+            yield packet
+            while self._next is not None:
+                packet, self._next = self._next, None
+                yield packet
 
     def stop(self) -> bool:
         """Nothing to stop; True: the container may be closed."""

@@ -24,17 +24,13 @@ from videofleet_worker.decode.messages import (
     UseMasks,
     WatchDirect,
 )
-from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.picture import is_full_range
-from videofleet_worker.decode.sampling import Sampler, Sampling
 from videofleet_worker.decode.shelf import Shelf
-from videofleet_worker.decode.timeline import Timeline
 from videofleet_worker.sources.errors import SourceError
 
 # Frames of live sources older than this (seconds) are of no use any more.
 MAX_AGE = 0.5
 _REPORT_EVERY = 0.25
-_USUAL_PERIOD = 1 / 25
 
 
 class Channel(Protocol):
@@ -61,27 +57,21 @@ class Serving:
         self._footage = footage
         self._channel = channel
         self._live = footage.info.live
-        self._timeline = Timeline(1 / footage.info.fps if footage.info.fps else _USUAL_PERIOD, live=self._live)
-        self._part = Part(request.part_start, request.part_end, request.part_unit) if request.part_unit else None
-        if self._part is not None and self._live:
+        if footage.choice.part is not None and self._live:
             raise SourceError(ErrorCode.BAD_PARAMETER, "range is for recorded sources, and this one is live")
-        self._sampler = Sampler(Sampling(request.sampling_mode, request.sampling_value))
         self._direct = DirectView(footage.stream, channel.send)
         self._shelf = shelf
         self._use(request.masks)
         self._looks = Looks() if self._live else None
-        self._over = False
         self._sent = 0
-        self._decoded = 0
         self._dropped = footage.tally.dropped
         self._reported_at = time.monotonic()
 
     @property
     def info(self) -> Opened:
         """What the parent is told of the source: of a part how many frames are in it."""
-        if self._part is None:
-            return self._footage.info
-        return self._footage.info.model_copy(update={"total_frames": self._part.frames_of(self._footage.info)})
+        info, part = self._footage.info, self._footage.choice.part
+        return info if part is None else info.model_copy(update={"total_frames": part.frames_of(info)})
 
     def run(self) -> None:
         """Serve to the end. Raises SourceError, and ParentGone when the parent has closed the socket."""
@@ -92,13 +82,13 @@ class Serving:
             self._footage.close()
         self._channel.send(Ended())
 
-    def _serve(self, frames: Iterator[tuple[Decoded, float] | None]) -> None:
+    def _serve(self, frames: Iterator[Decoded | None]) -> None:
         try:
             for frame in frames:
                 if frame is None:
                     self._look_after_parent()
                     continue
-                self._handle(*frame)
+                self._handle(frame)
                 if self._is_enough():
                     return
         finally:
@@ -107,7 +97,7 @@ class Serving:
     def _is_enough(self) -> bool:
         # Of a live source the parent may drop what was sent, so only it can count.
         limit = None if self._live else self._request.max_frames
-        return self._over or (limit is not None and self._sent >= limit)
+        return limit is not None and self._sent >= limit
 
     def _look_after_parent(self) -> None:
         for message in self._channel.poll():
@@ -115,33 +105,16 @@ class Serving:
         if time.monotonic() - self._reported_at >= _REPORT_EVERY:
             self._report()
 
-    def _handle(self, decoded: Decoded, arrival: float) -> None:
-        self._decoded += 1
-        pts = self._timeline.place(decoded.raw, arrival)
-        if self._part is not None and self._part.begins_after(decoded.index, pts):
-            return
-        if self._part is not None and self._part.ends_before(decoded.index, pts):
-            self._over = True
-            return
-        wanted = self._sampler.wants(decoded.index, pts, decoded.keyframe)
-        if self._looks is not None and (wanted or decoded.keyframe):
-            self._looks.see(decoded.frame, decoded.index, decoded.keyframe, arrival)
-        if self._was_served_before(decoded.index):
-            return
-        if not wanted:
-            self._dropped["sampling"] += 1
-            return
+    def _handle(self, decoded: Decoded) -> None:
+        if self._looks is not None:
+            self._looks.see(decoded.frame, decoded.index, decoded.keyframe, decoded.arrival)
         taken = self._footage.taken_at(decoded)
         if self._live and time.monotonic() - taken > MAX_AGE:
             self._dropped["stale"] += 1
             return
-        self._hand_over(decoded, pts, taken)
+        self._hand_over(decoded, taken)
 
-    def _was_served_before(self, index: int) -> bool:
-        resume = self._request.resume_after_frame
-        return resume is not None and index <= resume
-
-    def _hand_over(self, decoded: Decoded, pts: float, taken: float) -> None:
+    def _hand_over(self, decoded: Decoded, taken: float) -> None:
         slot = self._slot(decoded.frame)
         if slot is None:
             self._dropped["no_slot"] += 1
@@ -153,7 +126,7 @@ class Serving:
                 ring=self._shelf.number,
                 slot=slot,
                 index=decoded.index,
-                pts=pts,
+                pts=decoded.judged.pts,
                 capture_time=time.time() - (time.monotonic() - taken),
                 taken=taken,
                 keyframe=decoded.keyframe,
@@ -190,21 +163,26 @@ class Serving:
 
     def _report(self) -> None:
         self._reported_at = time.monotonic()
-        tally = self._footage.tally
+        tally, strategy = self._footage.tally, self._footage.strategy
+        self._dropped.update(self._footage.choice.dropped)
+        self._footage.choice.dropped.clear()
         dropped = {cause: count for cause, count in self._dropped.items() if count}
-        if tally.received or self._decoded or dropped:
+        if tally.received or tally.decoded or tally.passed or dropped:
             still, black = self._seen(self._reported_at)
             self._channel.send(
                 Progress(
                     received=tally.received,
                     bytes=tally.bytes,
-                    decoded=self._decoded,
+                    decoded=tally.decoded,
+                    passed=tally.passed,
+                    seeks=tally.seeks,
+                    strategy=strategy,
                     dropped=dropped,
                     still=still,
                     black=black,
                 )
             )
-        tally.received = tally.bytes = self._decoded = 0
+        tally.received = tally.bytes = tally.decoded = tally.passed = tally.seeks = 0
         self._dropped.clear()
 
     def _seen(self, now: float) -> tuple[float, float]:

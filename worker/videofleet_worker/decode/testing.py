@@ -13,9 +13,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.footage import OnPacket, Tally
-from videofleet_worker.decode.messages import Opened, OpenRequest
+from videofleet_worker.decode.messages import Opened, OpenRequest, Strategy
 from videofleet_worker.decode.synthetic import Fault, Synthetic, parse
 from videofleet_worker.sources.errors import SourceError
 
@@ -34,13 +35,15 @@ def open_synthetic(request: OpenRequest) -> "SyntheticFootage":
     if isinstance(wanted.fault, ErrorCode) and wanted.fail_at == 0:
         raise _on_demand(wanted.fault)
     live = wanted.frames is None if request.kind == "auto" else request.kind == "live"
-    return SyntheticFootage(wanted, live=live)
+    return SyntheticFootage(wanted, request, live=live)
 
 
 class SyntheticFootage:
     """Live: at the rate it has. Recorded: as fast as it is taken. See Footage."""
 
-    def __init__(self, wanted: Synthetic, *, live: bool) -> None:
+    strategy: Strategy = "needed"
+
+    def __init__(self, wanted: Synthetic, request: OpenRequest, *, live: bool) -> None:
         self.info = Opened(
             live=live,
             fps=wanted.fps,
@@ -51,11 +54,12 @@ class SyntheticFootage:
         )
         self.tally = Tally()
         self.stream: VideoStream | None = None
+        self.choice = Choice(request, self.info)
         self._wanted = wanted
         self._keyframe_every = max(1, round(wanted.fps))
         self._leak: list[bytes] = []
 
-    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
+    def frames(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
         """See Footage."""
         due = time.monotonic()
         index = 0
@@ -64,7 +68,9 @@ class SyntheticFootage:
             yield from self._wait(index, due)
             self._fail(index)
             self.tally.received += 1
-            yield self._decoded(index), time.monotonic()
+            yield from self._made(index)
+            if self.choice.over:
+                return
             due += self._period(index)
             index += 1
         if self.info.live:
@@ -88,10 +94,17 @@ class SyntheticFootage:
             time.sleep(min(left, _LONGEST_WAIT))
             yield None
 
-    def _decoded(self, index: int) -> Decoded:
+    def _made(self, index: int) -> Iterator[Decoded]:
+        """The frame, unless nobody wants it."""
+        raw, arrival, keyframe = index / self._wanted.fps, time.monotonic(), index % self._keyframe_every == 0
+        judged = self.choice.judge(index, raw, arrival, keyframe=keyframe)
+        if not judged.wanted:
+            self.tally.passed += 1
+            return
         frame = VideoFrame.from_ndarray(self._wanted.picture(index), format="yuv420p")
         frame.pts, frame.time_base = index, 1 / Fraction(self._wanted.fps).limit_denominator(1000)
-        return Decoded(frame, index, index / self._wanted.fps, keyframe=index % self._keyframe_every == 0)
+        self.tally.decoded += 1
+        yield Decoded(frame, index, raw, keyframe, arrival, judged)
 
     def _fail(self, index: int) -> None:
         fault = self._wanted.fault

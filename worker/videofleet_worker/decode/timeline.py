@@ -21,6 +21,15 @@ class Timeline:
         self._last: float | None = None
         self._last_arrival = 0.0
 
+    @property
+    def begun(self) -> bool:
+        """Whether a frame has been placed."""
+        return self._last is not None
+
+    def raw_of(self, pts: float) -> float | None:
+        """The raw timestamp that comes to lie at `pts` if nothing jumps; None as long as no frame had one."""
+        return None if self._offset is None else pts - self._offset
+
     def place(self, raw: float | None, arrival: float) -> float:
         """Seconds of the run for a frame with the raw timestamp `raw` that arrived at the monotonic time `arrival`."""
         placed = 0.0 if self._last is None else self._next(self._last, raw, arrival - self._last_arrival)

@@ -22,6 +22,10 @@ class Truncation:
         if stamp is not None:
             self._last_end = max(self._last_end or 0, stamp + (packet.duration or 0))
 
+    def passed(self, packets: int) -> None:
+        """Count packets that were not read, since nothing needs them."""
+        self.packets += packets
+
     def position(self, index: int) -> str:
         """Where reading stands, for an error."""
         promised = self._promised()

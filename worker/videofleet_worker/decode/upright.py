@@ -20,8 +20,6 @@ _TURNS: dict[int, tuple[tuple[str, str], ...]] = {
 # Only what the stream says is interlaced, one picture for both fields.
 _WHOLE = (("bwdif", "mode=send_frame:deint=interlaced"),)
 
-Timed = tuple[Decoded, float]
-
 
 class Upright:
     """Passes frames through filters where they need any. Frames come out in order, each with what is known of it."""
@@ -32,25 +30,30 @@ class Upright:
         self._interlaced = False
         self._key: tuple[object, ...] | None = None
         self._graph: Graph | None = None
-        self._inside: deque[Timed] = deque()
+        self._inside: deque[Decoded] = deque()
 
-    def turn(self, decoded: Decoded, arrival: float) -> Iterator[Timed]:
-        """The frames that are ready: of an interlaced stream the one before, which the one that came makes whole."""
+    def turn(self, decoded: Decoded) -> Iterator[Decoded]:
+        """The frames that are ready: of an interlaced stream the one before, which the one that came makes whole.
+
+        Only there the frames that nobody wants are of use.
+        """
         frame = decoded.frame
         self._interlaced = self._interlaced or frame.interlaced_frame
+        if not self._interlaced and not decoded.judged.wanted:
+            return
         filters = (*(_WHOLE if self._interlaced else ()), *_TURNS[self._degrees(frame)])
         key = (filters, frame.width, frame.height, frame.format.name)
         if key != self._key:
             yield from self.flush()
             self._key, self._graph = key, _graph(frame, filters) if filters else None
         if self._graph is None:
-            yield decoded, arrival
+            yield decoded
             return
-        self._inside.append((decoded, arrival))
+        self._inside.append(decoded)
         self._graph.push(frame)
         yield from self._ready()
 
-    def flush(self) -> Iterator[Timed]:
+    def flush(self) -> Iterator[Decoded]:
         """What is still inside, at the end or before frames of another kind."""
         if self._graph is not None and self._inside:
             self._graph.push(None)
@@ -58,7 +61,7 @@ class Upright:
         self._graph, self._key = None, None
         self._inside.clear()
 
-    def _ready(self) -> Iterator[Timed]:
+    def _ready(self) -> Iterator[Decoded]:
         assert self._graph is not None, "called with one"
         while self._inside:
             try:
@@ -66,8 +69,7 @@ class Upright:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             assert isinstance(made, VideoFrame), "the graph is one of pictures"
-            decoded, arrival = self._inside.popleft()
-            yield replace(decoded, frame=made), arrival
+            yield replace(self._inside.popleft(), frame=made)
 
     def _degrees(self, frame: VideoFrame) -> int:
         if self._rotation is not None:

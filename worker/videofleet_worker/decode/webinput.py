@@ -28,8 +28,14 @@ class WebInput:
         self._client = client
         self._is_open = False
         self._missing = 0
+        self._main: WebStream | None = None
         self.first: SourceError | None = None
         self.last: SourceError | None = None
+
+    @property
+    def seekable(self) -> bool:
+        """Whether any place of what was opened first can be read."""
+        return self._main is not None and self._main.seekable()
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> "WebStream | io.BytesIO":
         """As `io_open` of PyAV. Raises SourceError.
@@ -42,6 +48,7 @@ class WebInput:
                 opened: WebStream | io.BytesIO = io.BytesIO(self._plain(url.removeprefix(_ENCRYPTED), options))
             else:
                 opened = WebStream(WebFile(self._client, url, _part(options)), self._note)
+                self._main = self._main or opened
         except SourceError as error:
             self._note(error)
             self._missing += 1

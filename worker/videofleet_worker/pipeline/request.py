@@ -48,7 +48,7 @@ def source_request(spec: JobSpec, model_size: tuple[int, int], resumes: Sequence
         return replace(
             whole(spec.source, model_size),
             part=_part(spec.range),
-            sampling=Sampling(spec.sampling.mode.value, spec.sampling.value),
+            sampling=Sampling(spec.sampling.mode.value, spec.sampling.value, spec.sampling.decode.value),
             # Where the source begins anew, it cannot know which frames count; the run does.
             max_frames=frames_left(spec.max_frames, resumes) if resumed else None,
             resume_after_frame=resume,

@@ -333,13 +333,13 @@ class StreamRun:
         elapsed_ms = round(1000 * (self._tools.clock.monotonic() - self._began))
         if counters is None:
             return Counts(0, dropped, elapsed_ms)
-        return Counts(counters.decoded_frames, dropped + sum(counters.dropped.values()), elapsed_ms)
+        return Counts(counters.behind, dropped + sum(counters.dropped.values()), elapsed_ms)
 
     def _progress(self) -> JobProgress:
         counters = self.source.counters if self.source else None
         info = self.source.info if self.source else None
         return JobProgress(
-            decoded_frames=counters.decoded_frames if counters else 0,
+            decoded_frames=counters.behind if counters else 0,
             processed_frames=max((one.processed for one in self._runs), default=0),
             total_frames=info.total_frames if info else None,
             dropped_frames={**(counters.dropped if counters else {}), **self.counters.dropped},
@@ -365,8 +365,15 @@ class StreamRun:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
             await one.finish("cancelled" if self._stopped else reason, counts)
         self._meter.measure(self._tools.clock.monotonic())
+        self._log_what_was_decoded()
         await self.outlets.close(over=True)
         self._reporter.ended(self._progress())
+
+    def _log_what_was_decoded(self) -> None:
+        if self.source is not None:
+            said = self.source.counters
+            what = {"decoded": said.decoded_frames, "passed": said.passed_frames, "seeks": said.seeks}
+            _LOGGER.info("ended", extra=self.fields | what | {"strategy": said.strategy or "none"})
 
     async def _fail(self, code: ErrorCode, message: str) -> None:
         """Seal, then tell. Only where nothing will follow is the end written into the results."""

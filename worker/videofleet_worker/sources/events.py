@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from videofleet_api.codes import SourceHealth
+from videofleet_worker.decode.messages import Strategy
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -63,13 +64,22 @@ SourceEvent = Opened | Reconnecting | Reconnected | HealthChanged
 class Counters:
     """Counts since the source was created. `dropped`: frames by cause (decode_error, sampling, no_slot, stale).
 
-    `received_bytes`: of the video, as it is coded.
+    received_bytes: of the video, as it is coded. passed_frames: not decoded, since no wanted frame needs them.
+    seeks: how often reading went on elsewhere. strategy: what is decoded at the moment; None before anything was.
     """
 
     received_bytes: int = 0
     decoded_frames: int = 0
+    passed_frames: int = 0
+    seeks: int = 0
+    strategy: Strategy | None = None
     dropped: dict[str, int] = field(default_factory=dict)
     reconnects: int = 0
+
+    @property
+    def behind(self) -> int:
+        """Frames that are done with, decoded or not."""
+        return self.decoded_frames + self.passed_frames
 
     def drop(self, cause: str, count: int = 1) -> None:
         """Count frames that will not be delivered."""

@@ -19,10 +19,20 @@ from av.video.stream import VideoStream
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
 from videofleet_worker.decode.channel import ParentGone
+from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
 from videofleet_worker.decode.ending import nothing_decoded
 from videofleet_worker.decode.footage import OnPacket, Tally
-from videofleet_worker.decode.messages import Failed, HandOver, Message, Opened, OpenRequest, PacketReady, ParentMessage
+from videofleet_worker.decode.messages import (
+    Failed,
+    HandOver,
+    Message,
+    Opened,
+    OpenRequest,
+    PacketReady,
+    ParentMessage,
+    Strategy,
+)
 from videofleet_worker.decode.packetring import PacketReader
 from videofleet_worker.decode.packets import VideoPacket
 from videofleet_worker.decode.ring import MAX_SIDE
@@ -143,8 +153,7 @@ class DeviceDecoding:
     def _run(self) -> None:
         try:
             shelf = DeviceShelf(self._station.device, self._request.slots, self._announce)
-            keyframes_only = self._request.sampling_mode == "keyframe"
-            footage = PacketFootage(self, self._station.open(self._handed), keyframes_only=keyframes_only)
+            footage = PacketFootage(self, self._station.open(self._handed), self._request)
             Serving(self._request, footage, self, shelf).run()
         except ParentGone:
             return
@@ -220,27 +229,34 @@ class DeviceDecoding:
 class PacketFootage:
     """Footage out of packets. See decode.footage.Footage."""
 
-    def __init__(self, source: DeviceDecoding, decoder: PacketDecoder, *, keyframes_only: bool) -> None:
+    def __init__(self, source: DeviceDecoding, decoder: PacketDecoder, request: OpenRequest) -> None:
         self.info = source.info
         self.tally = Tally()
         self.stream: VideoStream | None = None
+        self.choice = Choice(request, source.info)
         self._source = source
         self._time_base = decoder.time_base
         self._clock = ArrivalClock()
-        self._decoder = (KeyframeDecoder if keyframes_only else Decoder)(decoder)
+        self._decoder = (KeyframeDecoder if self.choice.keyframes_only else Decoder)(decoder, self.choice)
         self._received = 0
         self._seen_any = False
 
-    def frames(self, on_packet: OnPacket) -> Iterator[tuple[Decoded, float] | None]:
+    @property
+    def strategy(self) -> Strategy:
+        """See Footage."""
+        return self._decoder.strategy
+
+    def frames(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
         """See Footage. The child that reads them shows packets to those who watch."""
         while not self._source.over:
             yield None
             arrived = self._source.next_packet(_POLL)
             if arrived is not None:
                 yield from self._decode(*arrived)
-        for decoded in self._decoder.decode(None):
-            yield self._seen(decoded), time.monotonic()
-        self._count_errors()
+            if self.choice.over:
+                return
+        yield from self._wanted(self._decoder.decode(None, time.monotonic()))
+        self._count()
         if self._source.failure is not None:
             raise self._source.failure
         if not self._seen_any:
@@ -253,7 +269,7 @@ class PacketFootage:
     def close(self) -> None:
         """See Footage. The child leaves the source."""
 
-    def _decode(self, described: PacketReady, data: bytes) -> Iterator[tuple[Decoded, float]]:
+    def _decode(self, described: PacketReady, data: bytes) -> Iterator[Decoded]:
         if described.skipped:
             self._decoder.skip(described.skipped)
             self.tally.dropped["stale"] += described.skipped
@@ -263,9 +279,8 @@ class PacketFootage:
         packet = self._packet(described, data)
         raw = None if packet.pts is None else float(packet.pts * self._time_base)
         self._clock.observe(raw, described.arrival)
-        for decoded in self._decoder.decode(packet):
-            yield self._seen(decoded), described.arrival
-        self._count_errors()
+        yield from self._wanted(self._decoder.decode(packet, described.arrival))
+        self._count()
 
     def _packet(self, described: PacketReady, data: bytes) -> VideoPacket:
         packet = cast(VideoPacket, Packet(data))
@@ -273,10 +288,15 @@ class PacketFootage:
         packet.is_keyframe = described.keyframe
         return packet
 
-    def _seen(self, decoded: Decoded) -> Decoded:
-        self._seen_any = True
-        return decoded
+    def _wanted(self, frames: Iterator[Decoded]) -> Iterator[Decoded]:
+        for decoded in frames:
+            self._seen_any = True
+            if decoded.judged.wanted:
+                yield decoded
 
-    def _count_errors(self) -> None:
-        self.tally.dropped["decode_error"] += self._decoder.errors
-        self._decoder.errors = 0
+    def _count(self) -> None:
+        counts = self._decoder.counts
+        self.tally.decoded += counts.decoded
+        self.tally.passed += counts.passed
+        self.tally.dropped["decode_error"] += counts.errors
+        counts.decoded = counts.passed = counts.errors = 0

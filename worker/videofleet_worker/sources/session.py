@@ -286,10 +286,15 @@ class DecodeSession:
         now = self._context.clock.monotonic()
         if message.received:
             self._watchdog.packets(now)
-        if message.decoded:
+        if message.decoded or message.passed:
+            # What nobody needs to see is as good as seen.
             self._watchdog.picture(now)
-        self._context.counters.received_bytes += message.bytes
-        self._context.counters.decoded_frames += message.decoded
+        counters = self._context.counters
+        counters.received_bytes += message.bytes
+        counters.decoded_frames += message.decoded
+        counters.passed_frames += message.passed
+        counters.seeks += message.seeks
+        counters.strategy = message.strategy
         for cause, count in message.dropped.items():
             self._context.counters.drop(cause, count)
         # From the loop, as `_tell`.

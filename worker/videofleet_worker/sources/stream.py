@@ -185,6 +185,7 @@ class StreamSource:
             part_unit=request.part.unit if request.part else None,
             sampling_mode=request.sampling.mode,
             sampling_value=request.sampling.value,
+            sampling_decode=request.sampling.decode,
             model_width=width,
             model_height=height,
             slots=self._slots,

@@ -34,7 +34,9 @@ async def arrives(source: StreamSource, impostor: Impostor, packet: bytes) -> No
     """Send a packet and wait until the parent has it: the count that follows comes after it."""
     before = source.counters.decoded_frames
     impostor.child.send(packet)
-    impostor.child.send(b'{"type":"progress","received":1,"decoded":1,"dropped":{}}')
+    impostor.child.send(
+        b'{"type":"progress","received":1,"decoded":1,"passed":0,"seeks":0,"strategy":"all","dropped":{}}'
+    )
     await eventually(lambda: source.counters.decoded_frames > before, "the packet has come", 10)
 
 
