@@ -10,12 +10,10 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-WIDTH, HEIGHT = 64, 48
-
 
 @dataclass(frozen=True)
 class Coding:
-    """How a clip is coded. gaps: milliseconds between frames, again and again. cut: packets left out at the front.
+    """How a clip is coded. gaps: milliseconds between frames, again and again.
 
     begins: milliseconds before or after 0 at which the first frame is shown.
     """
@@ -28,6 +26,8 @@ class Coding:
     gaps: tuple[int, ...] = (40,)
     begins: int = 0
     muxing: Mapping[str, str] = field(default_factory=dict)
+    width: int = 64
+    height: int = 48
 
 
 _X264 = {"preset": "veryfast", "crf": "30", "sc_threshold": "0"}
@@ -61,18 +61,18 @@ def make(path: Path, coding: Coding) -> Path:
     with av.open(str(path), "w", format=coding.container, options=dict(coding.muxing)) as output:
         stream = output.add_stream(coding.codec, rate=25, options=dict(coding.options))
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height = WIDTH, HEIGHT
+        width, height = stream.width, stream.height = coding.width, coding.height
         stream.pix_fmt = "yuvj420p" if coding.codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = coding.keyframe_every
         even = coding.gaps == (40,)
         base = Fraction(1, 25) if even else Fraction(1, 1000)
         stream.codec_context.time_base = base
         times = accumulate((coding.gaps[n % len(coding.gaps)] for n in range(coding.frames - 1)), initial=0)
-        noise = np.random.default_rng(1).integers(30, 220, (HEIGHT * 4, WIDTH * 4), np.uint8)
+        noise = np.random.default_rng(1).integers(30, 220, (height * 4, width * 4), np.uint8)
         for index, time in enumerate(times):
-            planes = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
-            row, column = index % (3 * HEIGHT), (3 * index) % (3 * WIDTH)
-            planes[:HEIGHT] = noise[row : row + HEIGHT, column : column + WIDTH]
+            planes = np.full((height * 3 // 2, width), 128, np.uint8)
+            row, column = index % (3 * height), (3 * index) % (3 * width)
+            planes[:height] = noise[row : row + height, column : column + width]
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p").reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = (time // 40 if even else time), base
             for packet in stream.encode(frame):

@@ -177,6 +177,8 @@ def decoded_frames(stream: PacketStream, packet: VideoPacket | None) -> list[Vid
     """What the decoder makes of a packet; nothing where it cannot."""
     try:
         return stream.codec_context.decode(packet)
+    except av.error.MemoryError:
+        raise
     except av.error.FFmpegError:
         # Counted when its turn to be shown has passed.
         return []
