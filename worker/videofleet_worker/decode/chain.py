@@ -27,6 +27,8 @@ class Chain:
         self._packets: list[Coded] = []
         self._bytes = 0
         self._fed = 0
+        # How far it has ever got: after it was drained it may have to begin again.
+        self._reached = 0
         self._whole = True
         self._skips = False
 
@@ -43,7 +45,7 @@ class Chain:
     @property
     def unfed(self) -> int:
         """How many of its packets the decoder has not got."""
-        return len(self._packets) - self._fed
+        return len(self._packets) - self._reached
 
     def add(self, coded: Coded) -> None:
         """A packet, in the order of decoding."""
@@ -56,7 +58,7 @@ class Chain:
 
     def unfed_before(self, coded: Coded) -> int:
         """How many of those before a packet the decoder has not got."""
-        return max(0, self.place_of(coded) - self._fed)
+        return max(0, self.place_of(coded) - self._reached)
 
     def goes_on_to(self, coded: Coded) -> bool:
         """Whether the decoder has got all that comes before a packet."""
@@ -67,7 +69,7 @@ class Chain:
         place = self.place_of(coded)
         self._bytes -= sum(one.packet.size for one in self._packets[:place])
         del self._packets[:place]
-        self._fed = max(0, self._fed - place)
+        self._fed, self._reached = max(0, self._fed - place), max(0, self._reached - place)
         self._whole, self.repairing = True, False
 
     def find(self, pts: int) -> Coded | None:
@@ -106,7 +108,8 @@ class Chain:
 
     def clear(self) -> None:
         """What follows does not follow on this."""
-        self._packets, self._bytes, self._fed, self._whole, self.repairing = [], 0, 0, True, False
+        self._packets, self._bytes, self._fed, self._reached = [], 0, 0, 0
+        self._whole, self.repairing = True, False
 
     @property
     def is_too_long(self) -> bool:
@@ -117,7 +120,7 @@ class Chain:
         """From here on the decoder can only go on, not begin again."""
         self._bytes -= sum(one.packet.size for one in self._packets[: self._fed])
         del self._packets[: self._fed]
-        self._fed, self._whole = 0, False
+        self._fed, self._reached, self._whole = 0, 0, False
 
     def _feed(self, place: int, wanted: Container[int]) -> list[VideoFrame]:
         frames: list[VideoFrame] = []
@@ -126,6 +129,7 @@ class Chain:
             self._skip_unless_referred_to(superfluous)
             frames += decoded_frames(self._stream, coded.packet)
         self._fed = max(self._fed, place)
+        self._reached = max(self._reached, self._fed)
         self._skip_unless_referred_to(False)
         return frames
 

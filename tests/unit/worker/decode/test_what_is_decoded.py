@@ -23,7 +23,7 @@ from videofleet_worker.decode.sparse import SparseDecoder
 @pytest.fixture(scope="session")
 def a_minute(clips: Path) -> Path:
     """A minute of 5 MB or more, 25 frames and a keyframe a second."""
-    coding = Coding(frames=1500, options={**NO_B_FRAMES, "preset": "ultrafast", "qp": "1"}, width=128, height=96)
+    coding = Coding(frames=1500, options={**NO_B_FRAMES, "preset": "ultrafast", "qp": "1"}, width=256, height=192)
     return make(clips / "minute.mp4", coding)
 
 
@@ -59,14 +59,14 @@ def a_minute_on_the_web(web: WebServer, a_minute: Path) -> str:
 
 
 async def test_far_apart_frames_are_gone_to(make_source: MakeSource, a_minute: Path, a_minute_on_the_web: str) -> None:
-    sampling = Sampling("fps", 0.05)
-    everything = await read(make_source(a_minute, sampling=Sampling("fps", 0.05, "all")))
+    sampling = Sampling("fps", 0.04)
+    everything = await read(make_source(a_minute, sampling=Sampling("fps", 0.04, "all")))
     for address in (a_minute, a_minute_on_the_web):
         source = make_source(address, sampling=sampling)
 
         outcome = await read(source)
 
-        assert (outcome.error, outcome.indexes, outcome.times) == (None, [0, 500, 1000], [0.0, 20.0, 40.0])
+        assert (outcome.error, outcome.indexes, outcome.times) == (None, [0, 625, 1250], [0.0, 25.0, 50.0])
         assert (outcome.indexes, outcome.means) == (everything.indexes, everything.means)
         # To the second and to the third; from there to the end no frame is due.
         assert source.counters.seeks == 2
