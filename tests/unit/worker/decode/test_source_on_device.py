@@ -98,7 +98,8 @@ async def test_counters_are_the_same(make_source: MakeSource, clip: Path) -> Non
     by_child, by_parent = (make_source(clip, sampling=Sampling("fps", 3), station=one) for one in (None, STATION))
     await read(by_child)
     await read(by_parent)
-    assert by_parent.counters == by_child.counters
+    assert by_parent.counters.dropped == by_child.counters.dropped
+    assert by_parent.counters.behind == by_child.counters.behind
     assert by_parent.info == by_child.info
 
 
