@@ -13,10 +13,11 @@ _USUAL_PERIOD = 1 / 25
 
 
 class Judged(NamedTuple):
-    """What was said of a frame: its seconds in the run, and whether it is wanted."""
+    """What was said of a frame: its seconds in the run, whether it is wanted, and whether it follows on a keyframe."""
 
     pts: float
     wanted: bool
+    after_keyframe: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Choice:
         self._sampler = Sampler(Sampling(request.sampling_mode, request.sampling_value))
         self._resume = request.resume_after_frame
         self._passed_resume = self._resume is None
+        self._last_keyframe: int | None = None
 
     @property
     def part(self) -> Part | None:
@@ -65,19 +67,24 @@ class Choice:
 
     def judge(self, index: int, raw: float | None, arrival: float, *, keyframe: bool) -> Judged:
         """What is to become of the frame that is shown next."""
-        pts = self._timeline.place(raw, arrival)
+        pts, after_keyframe = self._timeline.place(raw, arrival), self._last_keyframe == index - 1
+        if keyframe:
+            self._last_keyframe = index
+        return Judged(pts, self._wants(index, pts, keyframe), after_keyframe)
+
+    def _wants(self, index: int, pts: float, keyframe: bool) -> bool:
         if self._part is not None and self._part.begins_after(index, pts):
-            return Judged(pts, False)
+            return False
         if self._part is not None and self._part.ends_before(index, pts):
             self.over = True
-            return Judged(pts, False)
+            return False
         wanted = (keyframe or not self.keyframes_only) and self._sampler.wants(index, pts, keyframe)
         self._passed_resume = self._resume is None or index >= self._resume
         if self._resume is not None and index <= self._resume:
-            return Judged(pts, False)
+            return False
         if not wanted:
             self.dropped["sampling"] += 1
-        return Judged(pts, wanted)
+        return wanted
 
     def due(self) -> Due | None:
         """Before which frame none needs to be judged; None where that is not known, or the next one may be wanted."""

@@ -17,6 +17,7 @@ from videofleet_worker.decode.decoder import Decoded, Decoder, FrameDecoder, Key
 from videofleet_worker.decode.ending import SourceEnd
 from videofleet_worker.decode.fileindex import FileIndex
 from videofleet_worker.decode.handover import PacketServing, Peeked, fits_the_parent
+from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import DropCause, Opened, OpenRequest, Strategy
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import LivePackets, RecordedPackets, VideoPacket
@@ -43,12 +44,14 @@ OnPacket = Callable[[VideoPacket], None]
 
 
 class Footage(Protocol):
-    """An open source. `stream`: what its packets belong to; None where it has none."""
+    """An open source. `stream`: what its packets belong to; None where it has none. `looks`: what the picture of a live
+    one looks like; None where nobody asks."""
 
     info: Opened
     tally: Tally
     stream: VideoStream | None
     choice: Choice
+    looks: Looks | None
 
     @property
     def strategy(self) -> Strategy:
@@ -82,6 +85,7 @@ class ContainerFootage:
         self.stream: VideoStream | None = source.stream
         self._source = source
         self.choice = Choice(request, source.info)
+        self.looks = Looks() if source.info.live else None
         self._clock = ArrivalClock()
         self._reader = LivePackets(source, self._clock, threads) if source.info.live else RecordedPackets(source)
         self._packets = Peeked(self._reader)
@@ -149,6 +153,7 @@ class ContainerFootage:
 
     def _seen(self, decoded: Decoded) -> Iterator[Decoded]:
         self._seen_any = True
+        look(self.looks, decoded)
         for turned in self._upright.turn(decoded):
             if turned.judged.wanted:
                 yield turned
@@ -177,6 +182,13 @@ class ContainerFootage:
         self.tally.dropped["decode_error"] += counts.errors
         self._passed_any, self._lost_any = self._passed_any or counts.passed > 0, self._lost_any or counts.errors > 0
         counts.decoded = counts.passed = counts.errors = 0
+
+
+def look(looks: Looks | None, decoded: Decoded) -> None:
+    """Look at a frame if it tells something: keyframes are compared, and wanted ones say whether something moves."""
+    if looks is not None and (decoded.judged.wanted or decoded.keyframe):
+        after_keyframe = decoded.judged.after_keyframe
+        looks.see(decoded.frame, decoded.arrival, keyframe=decoded.keyframe, after_keyframe=after_keyframe)
 
 
 def _decoder(source: OpenSource, choice: Choice, wish: DecodeWish) -> FrameDecoder:

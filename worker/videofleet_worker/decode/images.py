@@ -14,6 +14,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.footage import OnPacket, Tally
+from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import Opened, OpenRequest, Strategy
 from videofleet_worker.decode.ring import MAX_SIDE
 from videofleet_worker.decode.upright import Upright
@@ -41,6 +42,7 @@ class ImageFootage:
         self.tally = Tally()
         self.stream: VideoStream | None = None
         self.choice = Choice(request, self.info)
+        self.looks: Looks | None = None
         self._client = client
         self._addresses = request.images
         self._upright = Upright(request.rotation)

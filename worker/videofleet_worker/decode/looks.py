@@ -7,6 +7,10 @@ with keyframes: they differ by 1.1 levels on average with noise of one level, by
 less where the camera's own picture is frozen and its encoder has settled (one kept to a tight buffer never does). Where
 there are keyframes only (MJPEG), quiet blocks are encoded alike too, and nothing but the very same picture counts. What
 lies between keyframes must not move.
+
+Not every frame is decoded, and so not every one is seen. Only the time between two pictures that were seen counts: one
+alone says nothing of the time after it. And what is a stream of keyframes only is told by the stream, not by the
+pictures that were seen of it.
 """
 
 from typing import Final
@@ -41,42 +45,47 @@ _BLACK_FULL: Final = 0.1 * 255
 
 
 class Looks:
-    """Looks at pictures of one connection; times are monotonic seconds."""
+    """Looks at pictures of one connection, those that are decoded of it; times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._small = VideoReformatter()
         self._key: Pixels | None = None
-        self._key_index = 0
         self._same_keyframes = 0
         self._still_since = 0.0
         self._black_since: float | None = None
+        self._seen_at = 0.0
 
-    def see(self, frame: VideoFrame, index: int, keyframe: bool, now: float) -> None:
-        """Look at picture `index` of the source; one that lies on a GPU is not fetched for it."""
+    def see(self, frame: VideoFrame, now: float, *, keyframe: bool, after_keyframe: bool) -> None:
+        """Look at a picture; one that lies on a GPU is not fetched for it.
+
+        `after_keyframe`: the one before it in the stream, seen or not, is a keyframe.
+        """
         if frame.format.name in _ON_DEVICE:
             return
+        self._seen_at = now
         pixels = self._pixels(frame)
         self._see_black(pixels, _BLACK_FULL if is_full_range(frame) else _BLACK_LIMITED, now)
         if self._key is None or self._key.shape != pixels.shape:
             self._moves(now)
         elif keyframe:
-            apart = index - self._key_index > 1
-            if _difference(pixels, self._key).mean() > (_SAME if apart else 0):
+            if _difference(pixels, self._key).mean() > (0 if after_keyframe else _SAME):
                 self._moves(now)
             else:
                 self._same_keyframes += 1
         elif (_difference(pixels, self._key) > _MOVED_LEVELS).mean() > _MOVED_SHARE:
             self._moves(now)
         if keyframe:
-            self._key, self._key_index = pixels, index
+            self._key = pixels
 
-    def still_for(self, now: float) -> float:
-        """Seconds in which the picture has not changed; 0 while that is not sure."""
-        return max(0.0, now - self._still_since) if self._same_keyframes >= _KEYFRAMES else 0.0
+    @property
+    def still_for(self) -> float:
+        """Seconds in which no picture was seen to differ; 0 while that is not sure."""
+        return max(0.0, self._seen_at - self._still_since) if self._same_keyframes >= _KEYFRAMES else 0.0
 
-    def black_for(self, now: float) -> float:
-        """Seconds in which the picture has been black."""
-        return 0.0 if self._black_since is None else max(0.0, now - self._black_since)
+    @property
+    def black_for(self) -> float:
+        """Seconds in which every picture that was seen is black."""
+        return 0.0 if self._black_since is None else max(0.0, self._seen_at - self._black_since)
 
     def _moves(self, now: float) -> None:
         self._still_since, self._same_keyframes = now, 0

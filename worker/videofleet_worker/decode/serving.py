@@ -10,7 +10,6 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.footage import Footage
-from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import (
     Ended,
     FrameReady,
@@ -62,7 +61,6 @@ class Serving:
         self._direct = DirectView(footage.stream, channel.send)
         self._shelf = shelf
         self._use(request.masks)
-        self._looks = Looks() if self._live else None
         self._sent = 0
         self._dropped = footage.tally.dropped
         self._reported_at = time.monotonic()
@@ -106,8 +104,6 @@ class Serving:
             self._report()
 
     def _handle(self, decoded: Decoded) -> None:
-        if self._looks is not None:
-            self._looks.see(decoded.frame, decoded.index, decoded.keyframe, decoded.arrival)
         taken = self._footage.taken_at(decoded)
         if self._live and time.monotonic() - taken > MAX_AGE:
             self._dropped["stale"] += 1
@@ -163,12 +159,11 @@ class Serving:
 
     def _report(self) -> None:
         self._reported_at = time.monotonic()
-        tally, strategy = self._footage.tally, self._footage.strategy
+        tally, strategy, looks = self._footage.tally, self._footage.strategy, self._footage.looks
         self._dropped.update(self._footage.choice.dropped)
         self._footage.choice.dropped.clear()
         dropped = {cause: count for cause, count in self._dropped.items() if count}
         if tally.received or tally.decoded or tally.passed or dropped:
-            still, black = self._seen(self._reported_at)
             self._channel.send(
                 Progress(
                     received=tally.received,
@@ -178,13 +173,9 @@ class Serving:
                     seeks=tally.seeks,
                     strategy=strategy,
                     dropped=dropped,
-                    still=still,
-                    black=black,
+                    still=looks.still_for if looks else 0.0,
+                    black=looks.black_for if looks else 0.0,
                 )
             )
         tally.received = tally.bytes = tally.decoded = tally.passed = tally.seeks = 0
         self._dropped.clear()
-
-    def _seen(self, now: float) -> tuple[float, float]:
-        """For how long the picture has been still, and black."""
-        return (0.0, 0.0) if self._looks is None else (self._looks.still_for(now), self._looks.black_for(now))

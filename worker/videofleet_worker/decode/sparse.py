@@ -21,7 +21,8 @@ _BEFORE_ALL = -(2**63)
 class SparseDecoder:
     """Packets wait from a keyframe on, until one of them is wanted or the next keyframe makes them superfluous.
 
-    The frames that come out are those that would come out if everything were decoded. Where timestamps are irregular
+    The wanted frames are those that would come out if everything were decoded; with them come those of a live source's
+    keyframes that had to be decoded anyway, for who looks at the picture. Where timestamps are irregular
     everything is: of a recorded source from then on, of a live one until they have been regular between two keyframes.
 
     A recorded source's packets wait as long as they can. A live one's wait only where the next keyframe is expected
@@ -184,6 +185,8 @@ class SparseDecoder:
         if coded is None and self._lost is not None and pts > self._lost:
             found = self._chain.find(pts)
             coded = found if found is not None and self._takes_place(found) else None
+        if coded is None and self._live and frame.key_frame:
+            yield from self._by_the_way(frame, pts)
         if coded is None or coded.judged is None or pts <= self._delivered:
             return
         judged = coded.judged
@@ -191,10 +194,19 @@ class SparseDecoder:
             if self._lost is None:
                 return
             self._choice.take_after_all()
-            judged = Judged(judged.pts, True)
+            judged = judged._replace(wanted=True)
         self._delivered, self._lost = pts, None
-        raw = raw_seconds(pts, self._stream)
-        yield Decoded(frame, coded.index, raw, coded.packet.is_keyframe, coded.arrival, judged)
+        yield self._decoded(frame, coded, judged)
+
+    def _by_the_way(self, frame: VideoFrame, pts: int) -> Iterator[Decoded]:
+        """A keyframe that nobody wants, decoded for the sake of others."""
+        coded = self._chain.find(pts)
+        if coded is not None and coded.judged is not None and not coded.judged.wanted:
+            yield self._decoded(frame, coded, coded.judged)
+
+    def _decoded(self, frame: VideoFrame, coded: Coded, judged: Judged) -> Decoded:
+        raw = raw_seconds(coded.pts, self._stream)
+        return Decoded(frame, coded.index, raw, coded.packet.is_keyframe, coded.arrival, judged)
 
     def _finish(self, until: Coded | None) -> Iterator[Decoded]:
         """Get everything out of the decoder, and make good for what has not come."""

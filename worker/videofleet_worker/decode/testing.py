@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded
-from videofleet_worker.decode.footage import OnPacket, Tally
+from videofleet_worker.decode.footage import OnPacket, Tally, look
+from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import Opened, OpenRequest, Strategy
 from videofleet_worker.decode.synthetic import Fault, Synthetic, parse
 from videofleet_worker.sources.errors import SourceError
@@ -55,6 +56,7 @@ class SyntheticFootage:
         self.tally = Tally()
         self.stream: VideoStream | None = None
         self.choice = Choice(request, self.info)
+        self.looks = Looks() if live else None
         self._wanted = wanted
         self._keyframe_every = max(1, round(wanted.fps))
         self._leak: list[bytes] = []
@@ -104,7 +106,9 @@ class SyntheticFootage:
         frame = VideoFrame.from_ndarray(self._wanted.picture(index), format="yuv420p")
         frame.pts, frame.time_base = index, 1 / Fraction(self._wanted.fps).limit_denominator(1000)
         self.tally.decoded += 1
-        yield Decoded(frame, index, raw, keyframe, arrival, judged)
+        decoded = Decoded(frame, index, raw, keyframe, arrival, judged)
+        look(self.looks, decoded)
+        yield decoded
 
     def _fail(self, index: int) -> None:
         fault = self._wanted.fault

@@ -22,7 +22,8 @@ from videofleet_worker.decode.channel import ParentGone
 from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
 from videofleet_worker.decode.ending import nothing_decoded
-from videofleet_worker.decode.footage import OnPacket, Tally
+from videofleet_worker.decode.footage import OnPacket, Tally, look
+from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import (
     Failed,
     HandOver,
@@ -234,6 +235,7 @@ class PacketFootage:
         self.tally = Tally()
         self.stream: VideoStream | None = None
         self.choice = Choice(request, source.info)
+        self.looks = Looks() if source.info.live else None
         self._source = source
         self._time_base = decoder.time_base
         self._clock = ArrivalClock()
@@ -291,6 +293,7 @@ class PacketFootage:
     def _wanted(self, frames: Iterator[Decoded]) -> Iterator[Decoded]:
         for decoded in frames:
             self._seen_any = True
+            look(self.looks, decoded)
             if decoded.judged.wanted:
                 yield decoded
 

@@ -39,8 +39,8 @@ def frame(luma: Plane, form: str = "yuv420p") -> VideoFrame:
     return VideoFrame.from_ndarray(planes, format="yuv420p").reformat(format=form)
 
 
-def still_after(encoder: str, luma: Luma, seconds: int, **options: str) -> float:
-    """For how long a watcher takes the decoded pictures for still at the end."""
+def still_after(encoder: str, luma: Luma, seconds: int, every: int = 1, **options: str) -> float:
+    """For how long a watcher takes the pictures for still at the end who sees every n-th, and keyframes."""
     form = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
     encoding = av.CodecContext.create(encoder, "w")
     decoding = av.CodecContext.create("mjpeg" if encoder == "mjpeg" else "h264", "r")
@@ -49,15 +49,17 @@ def still_after(encoder: str, luma: Luma, seconds: int, **options: str) -> float
     encoding.width, encoding.height, encoding.pix_fmt = WIDTH, HEIGHT, form
     encoding.framerate, encoding.time_base, encoding.gop_size = Fraction(FPS), Fraction(1, FPS), GOP
     encoding.options = options
-    looks, seen = Looks(), 0
+    looks, seen, after = Looks(), 0, False
     for index in range(seconds * FPS):
         picture = frame(luma(index), form)
         picture.pts = index
         for packet in encoding.encode(picture):
             for decoded in decoding.decode(packet):
-                looks.see(decoded, seen, bool(decoded.key_frame), seen / FPS)
-                seen += 1
-    return looks.still_for(seen / FPS)
+                key = bool(decoded.key_frame)
+                if seen % every == 0 or (key and encoder != "mjpeg"):
+                    looks.see(decoded, seen / FPS, keyframe=key, after_keyframe=after)
+                seen, after = seen + 1, key
+    return looks.still_for
 
 
 X264 = {"preset": "veryfast", "tune": "zerolatency"}
@@ -68,15 +70,20 @@ ENCODERS = pytest.mark.parametrize(
 )
 
 
+SEEN = pytest.mark.parametrize("every", [1, 10, 25])
+
+
+@SEEN
 @ENCODERS
-def test_a_picture_that_stays_the_same_is_still(encoder: str, options: dict[str, str]) -> None:
-    assert still_after(encoder, scene(0), 20, **options) > 10
+def test_a_picture_that_stays_the_same_is_still(encoder: str, options: dict[str, str], every: int) -> None:
+    assert still_after(encoder, scene(0), 20, every, **options) > 10
 
 
+@SEEN
 @ENCODERS
 @pytest.mark.parametrize("noise", [0.5, 2.0])
-def test_a_quiet_scene_is_not(encoder: str, options: dict[str, str], noise: float) -> None:
-    assert still_after(encoder, scene(noise), 12, **options) < 4
+def test_a_quiet_scene_is_not(encoder: str, options: dict[str, str], noise: float, every: int) -> None:
+    assert still_after(encoder, scene(noise), 12, every, **options) < 4
 
 
 @ENCODERS
@@ -87,10 +94,20 @@ def test_something_small_that_moves_is_seen_without_noise_too(encoder: str, opti
 def test_one_keyframe_proves_nothing() -> None:
     looks, picture = Looks(), frame(scene(0)(0))
     for index in range(100):
-        looks.see(picture, index, keyframe=index % 50 == 0, now=index / 10)
-    assert looks.still_for(10.0) == 0, "between keyframes a quiet scene looks the same to the bit"
-    looks.see(picture, 100, keyframe=True, now=10.0)
-    assert looks.still_for(10.5) == 10.5
+        looks.see(picture, index / 10, keyframe=index % 50 == 0, after_keyframe=index % 50 == 1)
+    assert looks.still_for == 0, "between keyframes a quiet scene looks the same to the bit"
+    looks.see(picture, 10.0, keyframe=True, after_keyframe=False)
+    assert looks.still_for == 10.0
+
+
+@pytest.mark.parametrize(("after_keyframe", "still"), [(False, 6.0), (True, 0.0)], ids=["some", "nothing else"])
+def test_where_there_are_keyframes_only_the_least_difference_counts(after_keyframe: bool, still: float) -> None:
+    looks = Looks()
+    for now in (0.0, 2.0, 4.0, 6.0):
+        luma = scene(0)(0)
+        luma[int(now) :: 9] += 1
+        looks.see(frame(luma), now, keyframe=True, after_keyframe=after_keyframe)
+    assert looks.still_for == still
 
 
 @pytest.mark.parametrize("form", ["yuv420p", "yuvj420p", "nv12", "yuv420p10le", "rgb24", "gray"])
@@ -99,24 +116,31 @@ def test_black_in_every_format(form: str, level: int, black: bool) -> None:
     looks = Looks()
     luma = np.full((HEIGHT, WIDTH), float(level))
     for now in (1.0, 6.0):
-        looks.see(frame(luma, form), int(now), keyframe=True, now=now)
-    assert (looks.black_for(8.0) == 7.0) is black
-    assert (looks.black_for(8.0) == 0.0) is not black
+        looks.see(frame(luma, form), now, keyframe=True, after_keyframe=False)
+    assert looks.black_for == (5.0 if black else 0.0)
 
 
 def test_a_lamp_in_the_dark_is_not_black() -> None:
     looks, luma = Looks(), np.full((HEIGHT, WIDTH), 16.0)
-    looks.see(frame(luma), 0, keyframe=True, now=0.0)
-    assert looks.black_for(3.0) == 3.0
+    for now in (0.0, 3.0):
+        looks.see(frame(luma), now, keyframe=True, after_keyframe=False)
+    assert looks.black_for == 3.0
     luma[10:40, 20:60] = 200
-    looks.see(frame(luma), 1, keyframe=False, now=3.0)
-    assert looks.black_for(4.0) == 0.0
+    looks.see(frame(luma), 4.0, keyframe=False, after_keyframe=True)
+    assert looks.black_for == 0.0
+
+
+def test_one_picture_says_nothing_of_the_time_after_it() -> None:
+    looks, luma = Looks(), np.full((HEIGHT, WIDTH), 16.0)
+    looks.see(frame(luma), 100.0, keyframe=True, after_keyframe=False)
+    assert looks.black_for == 0.0, "the next one may be wanted a minute later only"
 
 
 def test_another_size_begins_anew() -> None:
     looks, picture = Looks(), frame(scene(0)(0))
     for index in range(5):
-        looks.see(picture, index, keyframe=True, now=float(index))
-    assert looks.still_for(5.0) == 5.0
-    looks.see(picture.reformat(WIDTH * 3, HEIGHT * 3), 5, keyframe=True, now=5.0)
-    assert looks.still_for(9.0) == 0
+        looks.see(picture, float(index), keyframe=True, after_keyframe=False)
+    assert looks.still_for == 4.0
+    for now in (5.0, 9.0):
+        looks.see(picture.reformat(WIDTH * 3, HEIGHT * 3), now, keyframe=True, after_keyframe=False)
+    assert looks.still_for == 0

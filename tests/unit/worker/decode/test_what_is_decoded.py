@@ -14,10 +14,14 @@ from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer
 from videofleet_worker.decode.choice import Choice
+from videofleet_worker.decode.decoder import Decoded
+from videofleet_worker.decode.footage import ContainerFootage
 from videofleet_worker.decode.messages import Opened, OpenRequest
+from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.decode.sparse import SparseDecoder
+from videofleet_worker.sources.errors import SourceError
 
 
 @pytest.fixture(scope="session")
@@ -92,16 +96,21 @@ class Camera:
 
     def sees(self, packets: list[av.Packet]) -> list[int]:
         """Numbers of the frames that come out by the time each packet has come."""
-        found = []
+        return [one.index for one in self.decodes(packets) if one.judged.wanted]
+
+    def decodes(self, packets: list[av.Packet]) -> list[Decoded]:
+        """What comes out by the time each packet has come, wanted or only to be looked at."""
+        found: list[Decoded] = []
         for packet in packets:
-            arrival = 100.0 + float((packet.pts or 0) * packet.time_base)
-            found += [one.index for one in self.decoder.decode(packet, arrival) if one.judged.wanted]
+            found += self.decoder.decode(packet, 100.0 + float((packet.pts or 0) * packet.time_base))
         return found
 
 
-def _camera(container: av.container.InputContainer, **sampling: object) -> tuple[Camera, list[av.Packet]]:
-    stream = container.streams.video[0]
-    request = OpenRequest.model_validate(
+INFO = Opened(live=True, fps=10.0, width=64, height=48, codec="h264", total_frames=None)
+
+
+def _request(**sampling: object) -> OpenRequest:
+    return OpenRequest.model_validate(
         {
             "url": "rtsp://camera/1",
             "transport": "auto",
@@ -117,8 +126,11 @@ def _camera(container: av.container.InputContainer, **sampling: object) -> tuple
             **sampling,
         }
     )
-    info = Opened(live=True, fps=10.0, width=64, height=48, codec="h264", total_frames=None)
-    camera = Camera(stream, SparseDecoder(stream, Choice(request, info), live=True))
+
+
+def _camera(container: av.container.InputContainer, **sampling: object) -> tuple[Camera, list[av.Packet]]:
+    stream = container.streams.video[0]
+    camera = Camera(stream, SparseDecoder(stream, Choice(_request(**sampling), INFO), live=True))
     return camera, [packet for packet in container.demux(stream) if packet.size]
 
 
@@ -159,3 +171,39 @@ def test_a_camera_whose_timestamps_go_astray(tmp_path: Path) -> None:
         seen = camera.sees([packet for packet in packets[:40] if packet.pts is not None])
 
         assert all(later - earlier <= 4 for earlier, later in itertools.pairwise(seen))
+
+
+def test_keyframes_decoded_for_others_are_there_to_be_looked_at(tmp_path: Path) -> None:
+    with av.open(str(make_clip(tmp_path / "clip.mp4", ClipSpec(frames=79)))) as container:
+        camera, packets = _camera(container, sampling_mode="interval", sampling_value=7)
+
+        found = camera.decodes(packets)
+
+        assert [one.index for one in found if one.judged.wanted] == list(range(0, 79, 7))
+        assert [one.index for one in found if one.keyframe] == list(range(0, 79, 10))
+        assert not any(one.judged.after_keyframe for one in found if one.keyframe)
+
+
+def test_a_stream_of_keyframes_is_known_for_one_by_the_few_that_are_decoded(tmp_path: Path) -> None:
+    coding = Coding("matroska", "mjpeg", frames=90)
+    with av.open(str(make(tmp_path / "clip.mkv", coding))) as container:
+        camera, packets = _camera(container, sampling_mode="interval", sampling_value=25)
+
+        found = camera.decodes(packets)
+
+        assert [one.index for one in found if one.judged.wanted] == [0, 25, 50, 75]
+        assert camera.decoder.counts.decoded < 10
+        assert all(one.judged.after_keyframe for one in found if one.index)
+
+
+def test_what_is_passed_over_has_come_all_the_same(tmp_path: Path) -> None:
+    """By what comes, and not by what is decoded, a source is called too slow."""
+    with av.open(str(make_clip(tmp_path / "clip.mp4", ClipSpec(frames=79)))) as container:
+        source = OpenSource(container, container.streams.video[0], INFO, pulled=False)
+        footage = ContainerFootage(source, _request(sampling_mode="fps", sampling_value=0.5))
+
+        with pytest.raises(SourceError, match="ended"):
+            list(footage.frames(lambda packet: None))
+
+        assert (footage.tally.received, footage.tally.decoded + footage.tally.passed) == (79, 79)
+        assert footage.tally.decoded < 40
