@@ -37,6 +37,7 @@ from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, se
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import (
+    Counters,
     HealthChanged,
     Opened,
     Reconnected,
@@ -328,21 +329,18 @@ class StreamRun:
             one.opened(info, seal_policy(self.job, live=info.live), shots_kept(self.job, live=info.live))
 
     def _counts(self) -> Counts:
-        counters = self.source.counters if self.source else None
-        dropped = sum(self.counters.dropped.values())
-        elapsed_ms = round(1000 * (self._tools.clock.monotonic() - self._began))
-        if counters is None:
-            return Counts(0, dropped, elapsed_ms)
-        return Counts(counters.behind, dropped + sum(counters.dropped.values()), elapsed_ms)
+        counters = self.source.counters if self.source else Counters()
+        dropped = sum(counters.dropped.values()) + sum(self.counters.dropped.values())
+        return Counts(counters.behind, dropped, round(1000 * (self._tools.clock.monotonic() - self._began)))
 
     def _progress(self) -> JobProgress:
-        counters = self.source.counters if self.source else None
+        counters = self.source.counters if self.source else Counters()
         info = self.source.info if self.source else None
         return JobProgress(
-            decoded_frames=counters.behind if counters else 0,
+            decoded_frames=counters.behind,
             processed_frames=max((one.processed for one in self._runs), default=0),
             total_frames=info.total_frames if info else None,
-            dropped_frames={**(counters.dropped if counters else {}), **self.counters.dropped},
+            dropped_frames={**counters.dropped, **self.counters.dropped},
             source_fps=(info.fps or None) if info else None,
             processed_fps=self._meter.rate,
             last_frame_time=self._last_frame,
@@ -365,15 +363,10 @@ class StreamRun:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
             await one.finish("cancelled" if self._stopped else reason, counts)
         self._meter.measure(self._tools.clock.monotonic())
-        self._log_what_was_decoded()
+        if self.source is not None:
+            _LOGGER.info("ended", extra=self.fields | self.source.counters.decoding)
         await self.outlets.close(over=True)
         self._reporter.ended(self._progress())
-
-    def _log_what_was_decoded(self) -> None:
-        if self.source is not None:
-            said = self.source.counters
-            what = {"decoded": said.decoded_frames, "passed": said.passed_frames, "seeks": said.seeks}
-            _LOGGER.info("ended", extra=self.fields | what | {"strategy": said.strategy or "none"})
 
     async def _fail(self, code: ErrorCode, message: str) -> None:
         """Seal, then tell. Only where nothing will follow is the end written into the results."""

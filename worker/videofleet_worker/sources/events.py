@@ -81,6 +81,12 @@ class Counters:
         """Frames that are done with, decoded or not."""
         return self.decoded_frames + self.passed_frames
 
+    @property
+    def decoding(self) -> dict[str, int | str]:
+        """How frames were decoded, for the log."""
+        counts = {"decoded": self.decoded_frames, "passed": self.passed_frames, "seeks": self.seeks}
+        return {**counts, "strategy": self.strategy or "none"}
+
     def drop(self, cause: str, count: int = 1) -> None:
         """Count frames that will not be delivered."""
         self.dropped[cause] = self.dropped.get(cause, 0) + count
