@@ -15,6 +15,7 @@ from videofleet_worker.decode import fileindex
 from videofleet_worker.decode.footage import ContainerFootage
 from videofleet_worker.decode.messages import Opened, OpenRequest
 from videofleet_worker.decode.opening import OpenSource
+from videofleet_worker.decode.threads import SpareThreads
 
 Taken = list[tuple[int, float, int]]
 
@@ -56,7 +57,7 @@ def opened(path: Path, wanted: OpenRequest) -> Iterator[ContainerFootage]:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         info = Opened(live=False, fps=25.0, width=64, height=48, codec="any", total_frames=None)
-        yield ContainerFootage(OpenSource(container, stream, info, pulled=False), wanted)
+        yield ContainerFootage(OpenSource(container, stream, info, pulled=False), SpareThreads(0), wanted)
 
 
 def taken(footage: ContainerFootage) -> Taken:

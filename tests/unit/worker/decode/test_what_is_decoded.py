@@ -21,6 +21,7 @@ from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.decode.sparse import SparseDecoder
+from videofleet_worker.decode.threads import SpareThreads
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -200,7 +201,7 @@ def test_what_is_passed_over_has_come_all_the_same(tmp_path: Path) -> None:
     """By what comes, and not by what is decoded, a source is called too slow."""
     with av.open(str(make_clip(tmp_path / "clip.mp4", ClipSpec(frames=79)))) as container:
         source = OpenSource(container, container.streams.video[0], INFO, pulled=False)
-        footage = ContainerFootage(source, _request(sampling_mode="fps", sampling_value=0.5))
+        footage = ContainerFootage(source, SpareThreads(0), _request(sampling_mode="fps", sampling_value=0.5))
 
         with pytest.raises(SourceError, match="ended"):
             list(footage.frames(lambda packet: None))
