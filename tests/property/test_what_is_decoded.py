@@ -42,6 +42,8 @@ def request(**wanted: Any) -> OpenRequest:
         "model_width": 32,
         "model_height": 24,
         "slots": 4,
+        "memory": 2**28,
+        "frame_memory": 2**28,
         "max_frames": None,
         "resume_after_frame": None,
         "io_timeout": 5.0,

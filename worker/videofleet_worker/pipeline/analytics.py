@@ -100,12 +100,11 @@ class AnalyticsRun:
         last = log.resume.sidecar if log.resume else None
         self.processed = last.processed_frames if last else 0
         finder = ObjectFinder(self.plan, next_id=(last.highest_track_id if last else 0) + 1)
-        place = Continuation(log.resume, self._source)
-        self._owned = _Owned(log.writer, place, finder, _region_watch(self.plan, totals_of(last)))
         kept, self._kept = self._kept, []
+        place = Continuation(log.resume, self._source, beside=bool(kept))
+        self._owned = _Owned(log.writer, place, finder, _region_watch(self.plan, totals_of(last)))
         for answered in _dated_alike(kept) if self._source.live else kept:
-            if not place.has(answered.facts.capture_time):
-                await self._write(self._owned, answered)
+            await self._write(self._owned, answered)
         return None
 
     def use(self, plan: AnalyticsPlan, policy: SealPolicy) -> None:
@@ -168,7 +167,7 @@ class AnalyticsRun:
     async def _write(self, owned: _Owned, answered: _Answered) -> _Told | None:
         """What there is of a frame once they are in the log; None for a frame that an earlier epoch has told about."""
         facts = answered.facts
-        if owned.place.skips(facts.index):
+        if owned.place.skips(facts.index) or owned.place.has(facts):
             return None
         info = owned.place.advance(facts, answered.counts)
         objects = owned.finder.find(answered.findings, *answered.size, info.pts)

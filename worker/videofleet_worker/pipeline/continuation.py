@@ -1,5 +1,6 @@
 """Where a run stands, over its epochs. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -11,6 +12,8 @@ from videofleet_worker.sources.events import SourceInfo
 _USUAL_PERIOD: Final = 1 / 25
 _LEAST_STEP: Final = 1e-6
 """Seconds between the times of capture of two frames."""
+_FARTHEST_BACK: Final = 10.0
+"""Seconds by which a worker is behind another at most when it takes a stream over from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,19 @@ class Continuation:
 
     A recorded source is decoded from its beginning again, so its own numbers are those of the run. A live source
     begins anew, so its numbers and times go on after those of the epochs before.
+
+    `beside`: this epoch took a live source over from one that was running, so some frames were seen by both.
     """
 
-    def __init__(self, resume: ResumePoint | None, source: SourceInfo) -> None:
+    def __init__(self, resume: ResumePoint | None, source: SourceInfo, *, beside: bool = False) -> None:
+        self._beside = beside
         self._before = resume.last.stream_info if resume else None
         self._elapsed_before = resume.sidecar.elapsed_ms if resume else 0
         self._source = source
         self._last = self._before
         self._pts_base = 0.0
         self._begun = False
+        self._least_delay = math.inf
         self._told: FrameFacts | None = None
 
     @property
@@ -66,13 +73,19 @@ class Continuation:
         """Whether an earlier epoch has told about this frame."""
         return not self._source.live and self._before is not None and index <= self._before.frame_index
 
-    def has(self, capture_time: float) -> bool:
-        """Whether an earlier epoch, which ran beside this one, has told about what a live source showed then.
+    def has(self, frame: FrameFacts) -> bool:
+        """Whether the epoch that ran beside this one has told about what a live source showed then.
 
-        Two workers date the same frame a little differently, so what is within half a frame's time is the same.
+        Two workers date the same frame a little differently, so what is within half a frame's time is the same. Asked
+        of each frame in turn until one is told about: this epoch may be behind the other one when it takes over. A
+        frame that comes late was taken when the one with the least delay says; and what seems to lie far back was
+        dated by another clock, and is new.
         """
-        told = self._before.capture_time + self._period / 2 if self._before is not None else None
-        return self._source.live and told is not None and capture_time <= told
+        if self._begun or self._before is None or not (self._beside and self._source.live):
+            return False
+        self._least_delay = min(self._least_delay, frame.capture_time - frame.pts)
+        told = self._before.capture_time + self._period / 2
+        return told - _FARTHEST_BACK < frame.pts + self._least_delay <= told
 
     def advance(self, frame: FrameFacts, counts: Counts) -> StreamInfo:
         """The place in the run of the next frame."""

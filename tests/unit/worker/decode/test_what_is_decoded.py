@@ -119,6 +119,8 @@ def _request(**sampling: object) -> OpenRequest:
             "model_width": 32,
             "model_height": 24,
             "slots": 4,
+            "memory": 2**28,
+            "frame_memory": 2**28,
             "max_frames": None,
             "resume_after_frame": None,
             "io_timeout": 5.0,
@@ -201,7 +203,7 @@ def test_what_is_passed_over_has_come_all_the_same(tmp_path: Path) -> None:
     """By what comes, and not by what is decoded, a source is called too slow."""
     with av.open(str(make_clip(tmp_path / "clip.mp4", ClipSpec(frames=79)))) as container:
         source = OpenSource(container, container.streams.video[0], INFO, pulled=False)
-        footage = ContainerFootage(source, SpareThreads(0), _request(sampling_mode="fps", sampling_value=0.5))
+        footage = ContainerFootage(source, SpareThreads(1), _request(sampling_mode="fps", sampling_value=0.5))
 
         with pytest.raises(SourceError, match="ended"):
             list(footage.frames(lambda packet: None))

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.support.archives import chunk
 from videofleet_api.results import Chunk, Sidecar
 from videofleet_worker.archive.acquire import ResumePoint
@@ -51,12 +53,36 @@ def test_a_file_keeps_its_own_numbers_and_skips_what_was_told() -> None:
 
 
 def test_two_workers_date_a_frame_a_little_differently() -> None:
-    place = Continuation(_resume(5), CAMERA)
+    place = Continuation(_resume(5), CAMERA, beside=True)
     last = _resume(5).last.stream_info.capture_time
-    assert place.has(last + 0.000_047), "the same frame, as the other worker dates it"
-    assert place.has(last - 0.1)
-    assert not place.has(last + 0.1), "the next frame"
-    assert not Continuation(_resume(5), FILE).has(last - 0.1), "a file counts by frames"
+    assert place.has(_frame(2, last - 0.1))
+    assert place.has(_frame(3, last + 0.000_047)), "the same frame, as the other worker dates it"
+    assert not place.has(_frame(4, last + 0.1)), "the next frame"
+
+
+def test_a_frame_that_comes_late_was_taken_when_it_was_due() -> None:
+    place = Continuation(_resume(5), CAMERA, beside=True)
+    last = _resume(5).last.stream_info.capture_time
+    assert place.has(_frame(2, last - 0.1))
+    assert place.has(_frame(3, last + 0.3)), "told already, and seen here after the logs changed hands"
+    assert not place.has(_frame(4, last + 0.4))
+
+
+def test_what_was_told_is_looked_for_until_something_is_new() -> None:
+    place = Continuation(_resume(5), CAMERA, beside=True)
+    last = _resume(5).last.stream_info.capture_time
+    place.advance(_frame(4, last + 0.1), Counts(decoded=1, dropped=0, elapsed_ms=10))
+    assert not place.has(_frame(5, last)), "a clock that was set back makes no frame an old one"
+
+
+@pytest.mark.parametrize(
+    ("source", "beside", "back"),
+    [(FILE, True, 0.1), (CAMERA, False, 0.1), (CAMERA, True, 3600.0)],
+    ids=["a file counts by frames", "nobody ran beside this epoch", "another worker's clock is an hour ahead"],
+)
+def test_frames_are_new_all_the_same(source: SourceInfo, beside: bool, back: float) -> None:
+    last = _resume(5).last.stream_info.capture_time
+    assert not Continuation(_resume(5), source, beside=beside).has(_frame(0, last - back))
 
 
 def test_frames_that_came_late_at_first_are_dated_by_those_that_came_in_time() -> None:
