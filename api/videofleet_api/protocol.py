@@ -174,6 +174,14 @@ class GpuInfo(Document):
     memory_bytes: int
 
 
+class CapacityHint(Document):
+    """How many usual streams a worker finds that it holds: 1080p at 30 frames a second."""
+
+    slots: int = Field(ge=1, le=MAX_CAPACITY)
+    message: Message
+    """What it was found by, in a few words for people."""
+
+
 class WorkerInfo(Document):
     """`GET /v1/info`."""
 
@@ -188,6 +196,9 @@ class WorkerInfo(Document):
     fallback_reason: str | None = None
     gpus: list[GpuInfo] = Field(default_factory=list)
     capacity: int = Field(ge=1, le=MAX_CAPACITY)
+    """Slots that it was given."""
+    hint: CapacityHint | None = None
+    """Slots that it finds it has; None: it has not looked."""
     isolation: dict[str, bool] = Field(default_factory=dict)
     """What keeps decoders from each other and from all else, and whether this worker's kernel has it."""
     decoder_memory_bytes: Count | None = None

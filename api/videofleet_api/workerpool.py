@@ -69,6 +69,14 @@ class Packing(StrEnum):
     SPREAD = "spread"
 
 
+class CapacityHints(StrEnum):
+    """When a worker takes no more slots than it finds that it holds."""
+
+    FALLBACK = "fallback"
+    ALWAYS = "always"
+    IGNORE = "ignore"
+
+
 class Isolation(StrEnum):
     """What keeps jobs apart."""
 
@@ -238,6 +246,12 @@ class WorkerPoolSpec(Document):
         default_factory=dict, description="Takes only jobs that carry all of these labels; empty: any job."
     )
     capacity_per_worker: int = Field(16, ge=1, le=1024, description="Slots of each worker.")
+    capacity_hints: CapacityHints = Field(
+        CapacityHints.FALLBACK,
+        description="When a worker takes no more slots than it has found at its start that it holds. fallback: when "
+        "its models run on the processor although an accelerator was asked for. always: also when they run on what "
+        "was asked for. ignore: never. capacityPerWorker is the most in any case.",
+    )
     min_workers: int = Field(1, ge=0, le=10000, description="Workers that are always there.")
     max_workers: int = Field(1, ge=1, le=10000, description="Most workers; more than minWorkers start by demand.")
     # The scale subresource can only be read where this has a value.
@@ -348,6 +362,9 @@ class SlotCounts(Document):
     """Capacity of the workers that answer."""
 
     total: int = Field(0, ge=0, description="Slots of all ready workers.")
+    found: int | None = Field(
+        None, ge=0, description="Slots that the ready workers find that they hold, whatever they are given."
+    )
     used: int = Field(0, ge=0, description="Slots that jobs hold.")
 
 
@@ -361,6 +378,9 @@ class WorkerPoolStatus(Document):
     slots: SlotCounts = Field(default_factory=SlotCounts, description="Capacity.")
     provider: str | None = Field(None, description="Where models run: tensorrt, cuda or cpu; mixed if they differ.")
     fallback: str | None = Field(None, description="Why models run on CPU although an accelerator was asked for.")
+    limited: str | None = Field(
+        None, description="Which workers take fewer slots than capacityPerWorker says, and why (capacityHints)."
+    )
     models: list[str] = Field(default_factory=list, description="Models that the workers have.")
     isolation: list[str] = Field(
         default_factory=list,

@@ -28,6 +28,7 @@ from videofleet_api.protocol import (
     AssignmentAnswer,
     AssignmentConflict,
     AssignmentSet,
+    CapacityHint,
     Entry,
     JobProgress,
     JobReport,
@@ -201,6 +202,8 @@ class SimulatedWorker:
         self.host = host
         self.port = port
         self.capacity = capacity
+        self.hint: CapacityHint | None = None
+        """What its next process says that it holds."""
         self.scripts = scripts or Scripts()
         self.sets: list[AssignmentSet] = []
         """Every set that came, also refused ones."""
@@ -303,6 +306,7 @@ class SimulatedWorker:
             provider="cpu",
             fallback_reason="it is simulated",
             capacity=self.capacity,
+            hint=self.hint,
             isolation={"decodingProcess": True, "seccomp": True, "landlock": False},
         )
         return _json(info.wire())

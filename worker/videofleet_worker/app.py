@@ -165,6 +165,7 @@ def _log_start(settings: Settings, inference: Inference, memory: DecoderMemory, 
         "provider": provider.name,
         "models": list(inference.registry),
         "capacity": settings.capacity,
+        "holds": inference.hint.message if inference.hint else None,
         "isolation": sorted(name for name, there in confining.items() if there),
         "decoder_memory_mib": (memory.own + memory.frames) // 2**20,
     }

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from av.codec.hwaccel import HWAccel
 
+from videofleet_api.protocol import CapacityHint
 from videofleet_worker.config import Settings
 from videofleet_worker.device.choosing import open_device
 from videofleet_worker.device.device import Device
+from videofleet_worker.device.gauges import GpuGauges, read_gauges
+from videofleet_worker.holding import GpuFacts, ProcessorFacts, on_gpu, on_processor
 from videofleet_worker.models.cpus import count_usable_cpus
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice, ProviderFacts, choose, engine_builder, probe
@@ -31,6 +34,8 @@ class Inference:
     """Where pictures are prepared; None: in the processor's memory."""
     on_failure: Callable[[Exception], None] = lambda error: None
     """Hears, in any thread, of what fails while decoding on the device."""
+    hint: CapacityHint | None = None
+    """How many streams it was found to hold at its start."""
 
     @property
     def provider(self) -> ProviderChoice:
@@ -67,6 +72,8 @@ async def start_inference(settings: Settings, on_failure: Callable[[Exception], 
     check_digests(registry, settings.model_digests)
     facts = await asyncio.to_thread(probe)
     choice = choose(settings.execution_provider, facts)
+    # What others take of it: later it is what this process takes.
+    before = None if choice.name == "cpu" else await asyncio.to_thread(_first_gpu)
     device = await asyncio.to_thread(open_device, choice)
     limits = SessionLimits(
         count_usable_cpus(), cache_folder=_cache(settings.scratch), builder=engine_builder(facts), device=device
@@ -74,7 +81,29 @@ async def start_inference(settings: Settings, on_failure: Callable[[Exception], 
     engines = Engines(registry, partial(open_session, choice=choice, limits=limits), on_failure)
     brought = [name for name, model in registry.items() if BUILTIN_FOLDER not in model.folder.parents]
     await engines.open((DEFAULT_MODELS["detect"], *brought))
-    return Inference(registry, engines, choice, facts, device, on_failure)
+    opened = Inference(registry, engines, choice, facts, device, on_failure)
+    return replace(opened, hint=await _look(opened, before))
+
+
+async def _look(opened: Inference, before: GpuGauges | None) -> CapacityHint:
+    """How many streams the worker holds. `before`: the GPU before models were loaded."""
+    on_cpu = opened.provider.name == "cpu"
+    speed = await opened.engines.measure(DEFAULT_MODELS["detect"], batch=not on_cpu)
+    if on_cpu:
+        return on_processor(ProcessorFacts(count_usable_cpus(), speed.processor))
+    engines = None if opened.device is None else await asyncio.to_thread(opened.device.engines)
+    facts = GpuFacts(1 / speed.clock, engines, memory=_free(await asyncio.to_thread(_first_gpu)))
+    return on_gpu(facts if before is None else replace(facts, busy=before.utilisation, decoding=before.decoder))
+
+
+def _first_gpu() -> GpuGauges | None:
+    return next(iter(read_gauges()), None)
+
+
+def _free(gpu: GpuGauges | None) -> int | None:
+    if gpu is None or gpu.memory_total is None or gpu.memory_used is None:
+        return None
+    return gpu.memory_total - gpu.memory_used
 
 
 def _cache(scratch: Path) -> Path:

@@ -24,6 +24,7 @@ def describe(settings: Settings, inference: Inference, assignments: Assignments,
         fallback_reason=inference.provider.fallback_reason,
         gpus=[GpuInfo(name=gpu.name, memory_bytes=gpu.memory) for gpu in inference.facts.gpus],
         capacity=settings.capacity,
+        hint=inference.hint,
         isolation=isolation(),
         decoder_memory_bytes=memory.own + memory.frames,
     )

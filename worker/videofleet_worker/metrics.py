@@ -40,6 +40,9 @@ class WorkerCollector(Collector):
         running = self._measured.supervisor.running()
         yield _provider(self._measured.inference.provider)
         yield GaugeMetricFamily("videofleet_worker_capacity", "Slots offered.", value=self._measured.capacity)
+        hint = self._measured.inference.hint
+        if hint is not None:
+            yield GaugeMetricFamily("videofleet_worker_capacity_found", "Slots it finds it has.", value=hint.slots)
         yield _streams(running)
         yield from _frames(running)
         yield from _decoding(running)

@@ -61,7 +61,9 @@ def _room(snapshot: Snapshot, tally: Tally) -> dict[str, int]:
     room = {key: pool.spec.max_workers * slots_per_worker(pool) for key, pool in snapshot.pools.items()}
     for worker in snapshot.workers.values():
         if worker.pool in room and not worker.replaced:
-            room[worker.pool] -= tally.used.get(worker.id, 0)
+            taken = tally.used.get(worker.id, 0)
+            lacking = max(0, slots_per_worker(snapshot.pools[worker.pool]) - worker.capacity) if worker.limited else 0
+            room[worker.pool] -= taken + lacking
     return room
 
 

@@ -223,7 +223,7 @@ def _worker_refusal(worker: Worker, demand: _Demand, slots: int, used: int) -> W
     if not demand.steps <= worker.steps:
         return Why(Reason.MODEL_MISSING, f"without {', '.join(sorted(demand.steps - worker.steps))}")
     if worker.spent or slots - used < demand.slots:
-        return Why(Reason.WORKERS_FULL, "full")
+        return Why(Reason.WORKERS_FULL, f"full ({worker.limited})" if worker.limited else "full")
     if demand.alone and used:
         return Why(Reason.NO_EMPTY_WORKER, "not empty, as it must be for one that crashed workers")
     return Why(Reason.WORKERS_EXCLUDED, "passed over after a failure there") if worker.id in demand.avoid else None

@@ -51,7 +51,7 @@ def _go_elsewhere(draft: Draft, capacity: Capacity, job: Job, why: Why, *, overl
 
 
 def relieve(draft: Draft, capacity: Capacity, job: Job) -> None:
-    """The job leaves its worker, which holds more than its pool's capacity: that was lowered."""
+    """The job leaves its worker, which holds more than it may: the pool's capacity was lowered, or the worker's."""
     snapshot = draft.snapshot
     worker = draft.worker(draft.record(job))
     if worker is None or draft.moved(job):
@@ -60,7 +60,8 @@ def relieve(draft: Draft, capacity: Capacity, job: Job) -> None:
     if last is not None and snapshot.now < last + RELIEF_INTERVAL:
         return
     limit = room(worker, snapshot.pools[worker.pool])
-    why = Why(Reason.SHED, f"worker {worker.name} may hold {limit} slots now, and this stream gave way")
+    because = f" (it {worker.limited})" if worker.limited else ""
+    why = Why(Reason.SHED, f"worker {worker.name} may hold {limit} slots now, and this stream gave way{because}")
     overlap = departure(job, draft.record(job), DrainMode.MAKE_BEFORE_BREAK, snapshot.now) is Departure.MOVE
     if not _go_elsewhere(draft, capacity, job, why, overlap=overlap):
         draft.apply(job, facts.Evicted(why))

@@ -176,6 +176,7 @@ class Worker:
     id: str
     node: str | None
     capacity: int
+    """Slots that it takes, unless its pool has fewer."""
     instance: str | None
     """None until it has been reached."""
     connected: bool
@@ -200,6 +201,8 @@ class Worker:
     """Why its jobs are to go elsewhere, as the end of a sentence that begins with its name; empty: they stay."""
     outdated: bool = False
     """Made from an older template than its pool's: it gets new jobs only where no other has room."""
+    limited: str = ""
+    """Why it takes fewer slots than its pool says, as the end of a sentence that begins with its name."""
     replaced: bool = False
     """It drains, or is going, and its pool makes another one for the jobs that it has."""
 

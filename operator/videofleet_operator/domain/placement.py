@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from videofleet_api.codes import Reason
 from videofleet_api.videojob import LabelSelector, VideoJobSpec
 from videofleet_operator.domain.front import Front
+from videofleet_operator.domain.hints import limited_told
 from videofleet_operator.domain.isolation import fits, isolated, slots_per_worker
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Seconds, Why, Worker
@@ -169,6 +170,8 @@ class Capacity:
             self._pool_of.append(worker.pool)
         capacity = min(worker.capacity, self._rooms[worker.pool])
         shelf.put(worker.name, worker.id, capacity, capacity if worker.spent else used)
+        if worker.limited:
+            shelf.limited.append(worker)
 
     def _kind(self, job: Job) -> _Kind:
         key = (job.namespace, id(job.spec))
@@ -254,10 +257,13 @@ def _full(kind: _Kind, slots: int) -> Why:
         sum(getattr(shelf, name) for shelf in kind.shelves) for name in ("workers", "used", "total")
     )
     where = f"{_count(workers, 'worker')} of {_count(kind.pools, 'matching pool')}"
+    limited = limited_told(worker for shelf in kind.shelves for worker in shelf.limited)
+    told = f"; {limited}" if limited else ""
     if used >= total:
         verb = "is" if workers == 1 else "are"
-        return Why(Reason.WORKERS_FULL, f"all {where} {verb} full ({used} of {total} slots)")
-    return Why(Reason.WORKERS_FULL, f"none of {where} has {_count(slots, 'free slot')} ({used} of {total} are used)")
+        return Why(Reason.WORKERS_FULL, f"all {where} {verb} full ({used} of {total} slots){told}")
+    free = _count(slots, "free slot")
+    return Why(Reason.WORKERS_FULL, f"none of {where} has {free} ({used} of {total} are used){told}")
 
 
 def _no_pool(pools: Iterable[Pool], job: Job) -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from videofleet_operator.domain.model import Seconds
+from videofleet_operator.domain.isolation import slots_per_worker
+from videofleet_operator.domain.model import Pool, Seconds
 
 
 class PodState(StrEnum):
@@ -48,5 +49,12 @@ class Pod:
     """Someone wants it emptied: it does not count, and is taken away once it has no job."""
     cordoned: bool = False
     """Its node takes no pods: what is free on it is not given away."""
+    room: int | None = None
+    """Slots that it takes where these are fewer than the pool's others have."""
     unscheduled: bool = False
     """No node has room for it."""
+
+
+def slots_of_pod(pool: Pool, pod: Pod) -> int:
+    """Slots that the worker in a pod takes, or will."""
+    return slots_per_worker(pool) if pod.room is None else pod.room

@@ -8,7 +8,7 @@ from typing import Final
 from videofleet_api.names import worker_pod_name
 from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool, Seconds
-from videofleet_operator.domain.podview import LIVE, Pod, PodState
+from videofleet_operator.domain.podview import LIVE, Pod, PodState, slots_of_pod
 from videofleet_operator.domain.rollout import NO_UPDATE, Rollout, plan_rollout, stands_in_the_way, wakes
 
 LASTING: Final[Seconds] = 600.0
@@ -67,9 +67,10 @@ def desired_workers(pool: Pool, pods: Sequence[Pod], waiting: Iterable[int]) -> 
     capacity = slots_per_worker(pool)
     asked = list(waiting)
     live = [pod for pod in pods if pod.state in LIVE and not pod.draining]
-    # What is free on a cordoned node is no help to those that wait.
-    busy = [capacity if pod.cordoned else pod.used for pod in live if pod.used > 0 or (pod.cordoned and asked)]
-    return min(spec.max_workers, max(floor, _workers_for(busy, asked, capacity)))
+    # What is free on a cordoned node is no help to those that wait, and a worker of few slots may be none to some.
+    odd = (pod for pod in live if pod.used > 0 or (asked and (pod.cordoned or pod.room is not None)))
+    free = [0 if pod.cordoned else slots_of_pod(pool, pod) - pod.used for pod in odd]
+    return min(spec.max_workers, max(floor, _workers_for(free, asked, capacity)))
 
 
 def restart_delay(failures: int) -> Seconds:
@@ -87,9 +88,12 @@ def _spent(pods: Iterable[Pod]) -> list[Pod]:
     return [pod for pod in pods if pod.state in LIVE and not pod.used and not _counts(pod)]
 
 
-def _workers_for(busy: Sequence[int], waiting: Iterable[int], capacity: int) -> int:
-    """Workers that hold what runs and what waits: the largest first, each to the emptiest that runs already."""
-    free = [used - capacity for used in busy]
+def _workers_for(left: Sequence[int], waiting: Iterable[int], capacity: int) -> int:
+    """Workers that hold what runs and what waits: the largest first, each to the emptiest that is there already.
+
+    `left`: free slots of those that are there.
+    """
+    free = [-slots for slots in left]
     heapq.heapify(free)
     count = len(free)
     for slots in sorted((each for each in waiting if each <= capacity), reverse=True):

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from videofleet_api.workerpool import DrainMode
-from videofleet_operator.domain.isolation import slots_per_worker
 from videofleet_operator.domain.model import Pool, Seconds
-from videofleet_operator.domain.podview import Pod, PodState
+from videofleet_operator.domain.podview import Pod, PodState, slots_of_pod
 
 PATIENCE: Final[Seconds] = 60.0
 """How long the additional worker may be without a node before the update goes on without it."""
@@ -72,4 +71,4 @@ def _without_node(pod: Pod, now: Seconds) -> bool:
 
 
 def _free(pool: Pool, pod: Pod) -> int:
-    return 0 if pod.spent or pod.cordoned else max(0, slots_per_worker(pool) - pod.used)
+    return 0 if pod.spent or pod.cordoned else max(0, slots_of_pod(pool, pod) - pod.used)

@@ -4,6 +4,7 @@ import bisect
 from typing import Final, NamedTuple
 
 from videofleet_api.workerpool import Packing
+from videofleet_operator.domain.model import Worker
 
 _SPREAD: Final = Packing.SPREAD
 _PACKED_FIRST: Final = {Packing.BINPACK: 0, Packing.SPREAD: 1}
@@ -55,6 +56,8 @@ class Shelf:
         self.workers = 0
         self.total = 0
         self.used = 0
+        self.limited: list[Worker] = []
+        """Those that take fewer slots than their pool says."""
 
     def put(self, name: str, worker_id: str, capacity: int, used: int) -> None:
         """Add a worker. One that has more than it can hold has no free slot."""

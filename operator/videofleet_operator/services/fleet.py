@@ -9,7 +9,8 @@ import aiohttp
 
 from videofleet_api import names
 from videofleet_api.protocol import WorkerInfo
-from videofleet_operator.domain.isolation import isolated, slots_per_worker
+from videofleet_operator.domain.hints import holding
+from videofleet_operator.domain.isolation import isolated
 from videofleet_operator.domain.model import Pool, Worker
 from videofleet_operator.domain.reports import Report
 from videofleet_operator.services.objects import NodeObject, PodObject
@@ -139,12 +140,14 @@ class Fleet:
 
 def _worker(facts: _Facts, silent: float) -> Worker:
     pod, pool, info = facts.pod, facts.pool, facts.info
+    holds = holding(pool, info)
     return Worker(
         name=pod.meta.name,
         pool=pool.key,
         id=pod.meta.uid,
         node=pod.node,
-        capacity=info.capacity if info else slots_per_worker(pool),
+        capacity=holds.slots,
+        limited=holds.limited,
         instance=info.instance if info else None,
         connected=facts.connected,
         silent_for=silent,

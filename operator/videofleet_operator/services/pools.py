@@ -8,11 +8,12 @@ from typing import Any
 
 from videofleet_api.names import LABEL_POOL
 from videofleet_api.protocol import WorkerInfo
-from videofleet_api.workerpool import AcceleratorType, SlotCounts, WorkerCounts, WorkerPoolStatus
+from videofleet_api.workerpool import SlotCounts, WorkerCounts, WorkerPoolStatus
 from videofleet_operator.domain import demand
 from videofleet_operator.domain.conditions import PoolState, pool_conditions
+from videofleet_operator.domain.hints import limited_told, wants_accelerator
 from videofleet_operator.domain.model import Pool, Snapshot, Worker
-from videofleet_operator.domain.placement import answers
+from videofleet_operator.domain.placement import answers, room
 from videofleet_operator.domain.podview import Pod, PodState
 from videofleet_operator.domain.pools import Place, PoolPlan, plan_pool
 from videofleet_operator.domain.tally import Tally
@@ -148,6 +149,7 @@ class PoolKeeper:
             outdated=self.updates.outdated(pod, pool),
             draining=meta.drain,
             cordoned=worker is not None and worker.cordoned,
+            room=worker.capacity if worker is not None and worker.limited else None,
             unscheduled=pod.unscheduled,
         )
 
@@ -286,11 +288,13 @@ class PoolKeeper:
                 failed=failed,
             ),
             slots=SlotCounts(
-                total=sum(worker.capacity for worker in answering),
+                total=sum(room(worker, pool) for worker in answering),
                 used=sum(used.get(worker.id, 0) for worker in answering),
+                found=sum(hints) if (hints := [info.hint.slots for info in infos if info.hint is not None]) else None,
             ),
             provider=provider,
             fallback=fallback,
+            limited=limited_told(answering),
             models=models,
             isolation=sorted(set.intersection(*map(_confined_by, infos))) if infos else [],
             conditions=pool_conditions(state, pool.generation, known_conditions(source.status), snapshot.now),
@@ -305,9 +309,8 @@ class PoolKeeper:
         """Provider (mixed where they differ), why on CPU although a GPU was asked for, and the models."""
         providers = sorted({info.provider for info in infos})
         provider = None if not providers else providers[0] if len(providers) == 1 else "mixed"
-        wants_gpu = pool.spec.accelerator.type is not AcceleratorType.NONE
-        reasons = sorted({info.fallback_reason for info in infos if info.fallback_reason})
-        fallback = reasons[0] if wants_gpu and reasons else None
+        reasons = sorted({info.fallback_reason or "" for info in infos if wants_accelerator(pool)} - {""})
+        fallback = reasons[0] if reasons else None
         return provider, fallback, sorted({model.name for info in infos for model in info.models})
 
 

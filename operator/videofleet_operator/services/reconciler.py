@@ -10,7 +10,7 @@ from dataclasses import replace
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.model import Bucket, Pace, Snapshot
-from videofleet_operator.domain.placement import ready
+from videofleet_operator.domain.placement import ready, room
 from videofleet_operator.domain.planner import plan_after
 from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.resting import SCRATCH
@@ -162,7 +162,9 @@ class Reconciler:
         self._metrics.workers.labels("connected").set(self._fleet.connected)
         self._metrics.workers.labels("known").set(len(snapshot.workers))
         answering = [worker for worker in snapshot.workers.values() if ready(worker)]
-        self._metrics.slots.labels("total").set(sum(worker.capacity for worker in answering))
+        pools = snapshot.pools
+        offered = (room(worker, pools[worker.pool]) for worker in answering if worker.pool in pools)
+        self._metrics.slots.labels("total").set(sum(offered))
         self._metrics.slots.labels("used").set(sum(self._tally.used[worker.id] for worker in answering))
 
 

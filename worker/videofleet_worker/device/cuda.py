@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from videofleet_worker.device.decoders import count_engines
 from videofleet_worker.device.kernel import BLOCK, NAME, grid, job, source
 from videofleet_worker.device.picture import Array, ModelPicture
 from videofleet_worker.models.manifest import ModelInput
@@ -65,6 +66,13 @@ class CudaDevice:
             # The structure goes by value.
             given = (picture.luma, picture.blue, picture.red, tensor, job(asked, wanted))
             self._kernels[tensor.itemsize](grid(asked.shape), BLOCK, given)
+
+    def engines(self) -> int | None:
+        """See Device."""
+        with self._cupy.cuda.Device(self.number):
+            # Makes the context the thread's own, which the decoder's library asks for.
+            self._cupy.cuda.runtime.free(0)
+            return count_engines()
 
     def finish(self) -> None:
         """See Device."""

@@ -46,6 +46,10 @@ class Device(Protocol):
         """Write the model's input for one image into `tensor`, [3, h, w] or [h, w, 3] as the model's layout has it."""
         ...
 
+    def engines(self) -> int | None:
+        """How many engines it has that decode video; None where that is not known."""
+        ...
+
     def finish(self) -> None:
         """Wait until all that was asked of the device is done."""
         ...

@@ -45,6 +45,10 @@ class HostDevice:
         values = np.moveaxis(picture_tensor(asked, wanted), 0, 0 if wanted.layout == "NCHW" else -1)
         np.copyto(tensor, values, casting="unsafe")
 
+    def engines(self) -> int | None:
+        """See Device."""
+        return None
+
     def finish(self) -> None:
         """See Device."""
 

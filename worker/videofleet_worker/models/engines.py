@@ -17,6 +17,7 @@ from videofleet_worker.models.providers import ProviderChoice
 from videofleet_worker.models.registry import Model, ModelRegistry
 from videofleet_worker.models.runner import Runner
 from videofleet_worker.models.session import OpenSession
+from videofleet_worker.models.speed import Speed, measure
 
 _RUNNERS: Mapping[Task, Callable[[Model, ort.InferenceSession, Device | None], Runner]] = {
     "detection": Detector,
@@ -44,6 +45,7 @@ class Engines:
         self._registry = registry
         self._open_model = open_model
         self._engines: dict[str, InferenceEngine[Any, Any]] = {}
+        self._runners: dict[str, Runner] = {}
         self._choices: list[ProviderChoice] = []
         self._opening = asyncio.Lock()
 
@@ -69,7 +71,12 @@ class Engines:
             raise ModelDoesNotRunError(f"model {model.name} does not run: {error}") from error
         self._choices.append(opened.choice)
         runner = _RUNNERS[model.manifest.task](model, opened.session, opened.device)
+        self._runners[model.name] = runner
         self._engines[model.name] = InferenceEngine(cast(Any, runner), on_failure=self._on_failure)
+
+    async def measure(self, name: str, *, batch: bool) -> Speed:
+        """How fast an open model runs; only while no stream asks it. KeyError for one that is not open."""
+        return await asyncio.to_thread(measure, self._runners[name], batch=batch)
 
     def detector(self, name: str) -> InferenceEngine[DetectionQuery, Detections]:
         """The engine of an open detection model; KeyError for one that is not open."""

@@ -23,6 +23,8 @@ async def test_the_operator_learns_who_the_worker_is(client: WorkerClient) -> No
     assert {"detect", "track", "nanodet-m-416"} <= set(info.steps)
     assert info.provider in ("cpu", "cuda", "tensorrt")
     assert info.models[0].digest.startswith("sha256:")
+    assert info.hint is not None, "it has looked how much it holds"
+    assert "streams of 1080p" in info.hint.message or info.hint.slots == 1
 
 
 async def test_a_reader_reads_and_changes_nothing(shared_worker: WorkerProcess, keys: Keys) -> None:
