@@ -10,7 +10,8 @@ from videofleet_api.model import Document
 from videofleet_api.outputs import OutputEvent
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.source import Range, Rotation, SourceKind, Transport
-from videofleet_api.videojob import Analytics, Sampling
+from videofleet_api.steps import Analytics
+from videofleet_api.videojob import Sampling
 
 MAX_COUNT: Final = 2**53
 """The largest whole number that every JSON reader takes exactly."""

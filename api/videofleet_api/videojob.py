@@ -1,7 +1,7 @@
 """VideoJob: a camera, a file or a clip to analyse."""
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.rules import rules
 from videofleet_api.schedule import ScheduleWindow
 from videofleet_api.source import LIVE_SCHEMES, Range, Source
+from videofleet_api.steps import Analytics
 
 LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=64)]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -66,80 +67,6 @@ class Sampling(Document):
         "all. all: everything. keyframes: nothing but keyframes, which is cheapest; fps then takes the first keyframe "
         "at or after each due time, which may be late by as much as keyframes are apart.",
     )
-
-
-class StepParameters(Document):
-    """Settings of a step; each has the model's own default."""
-
-    classes: list[Annotated[str, Field(min_length=1, max_length=63)]] | None = Field(
-        None, min_length=1, max_length=128, description="Detection: only these classes, by the model's labels."
-    )
-    confidence: float | None = Field(
-        None, ge=0, le=1, description="Detection, classification, text: least confidence that counts."
-    )
-    iou: float | None = Field(
-        None, ge=0, le=1, description="Detection: boxes of a class that overlap more than this are one."
-    )
-    lost_seconds: float | None = Field(
-        None, gt=0, le=60, description="Tracking: how long an unseen object keeps its track."
-    )
-    tracker: Literal["bytetrack", "ocsort"] | None = Field(
-        None, description="Tracking: the method, bytetrack (default) or ocsort; another one begins new tracks."
-    )
-
-
-class When(Document):
-    """Which objects a step looks at. What it does not look at passes through unchanged."""
-
-    model_config = rules(
-        ("has(self.classIs) || has(self.minConfidence)", "when needs classIs, minConfidence or both"),
-    )
-
-    class_is: list[Annotated[str, Field(min_length=1, max_length=63)]] | None = Field(
-        None, min_length=1, max_length=128, description="Only objects of these classes, by the labels of earlier steps."
-    )
-    min_confidence: float | None = Field(
-        None, ge=0, le=1, description="Only objects that were found with at least this confidence."
-    )
-
-
-class Step(Document):
-    """One step of an analytics."""
-
-    model: str = Field(
-        min_length=1,
-        max_length=63,
-        description="What the step does: detect (objects), face (faces), ocr (text), feature (a vector for each "
-        "object), classify (with a model that was brought), track, or the name of a model. The first step looks at "
-        "whole frames, the others at the objects that were found before them, at full resolution.",
-    )
-    parameters: StepParameters | None = Field(None, description="Settings of the step.")
-    when: When | None = Field(None, description="Which objects the step looks at; without it all.")
-
-
-class Analytics(Document):
-    """A chain of steps over the decoded frames."""
-
-    model_config = rules(
-        (
-            "self.steps.size() == 0 || !(self.steps[0].model in ['track', 'feature', 'classify'])",
-            "the first step must find something: detect, face, ocr or the name of a detection model; track, feature "
-            "and classify need the objects that a step before them found",
-        ),
-        (
-            "self.steps.size() == 0 || !has(self.steps[0].when)",
-            "the first step looks at whole frames, where nothing is found yet: leave its when out",
-        ),
-        ("self.steps.filter(s, s.model == 'track').size() <= 1", "track may be named once"),
-    )
-
-    name: str = Field(
-        "main",
-        max_length=63,
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-        description="Name of the analytics; its results lie under it.",
-    )
-    steps: list[Step] = Field(min_length=1, max_length=8, description="Steps, in order.")
 
 
 class MatchExpression(Document):

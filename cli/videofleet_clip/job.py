@@ -8,7 +8,8 @@ from typing import Final
 
 from videofleet_api.protocol import Entry, JobSource, JobSpec
 from videofleet_api.source import Range, Source
-from videofleet_api.videojob import Analytics, Sampling, SamplingMode, Step, StepParameters, VideoJobSpec
+from videofleet_api.steps import Analytics, Step, StepParameters
+from videofleet_api.videojob import Sampling, SamplingMode, VideoJobSpec
 from videofleet_clip.errors import ClipError
 from videofleet_clip.video import Video
 from videofleet_worker.jobs.assignments import Job

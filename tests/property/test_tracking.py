@@ -1,6 +1,7 @@
 """What holds of the tracker whatever it is shown."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import get_args
 
@@ -13,7 +14,7 @@ from tests.support.plain_tracking import PlainByteTrack, Seen
 from videofleet_worker.tracking.bytetrack import ByteTracker
 from videofleet_worker.tracking.choice import TrackerName, tracker_of
 from videofleet_worker.tracking.follower import Follower
-from videofleet_worker.tracking.settings import TrackerSettings
+from videofleet_worker.tracking.settings import LookSettings, TrackerSettings
 
 SETTINGS = TrackerSettings(high_score=0.5, low_score=0.2, new_track_score=0.6, lost_seconds=0.5)
 
@@ -41,6 +42,15 @@ _clip = st.lists(st.tuples(st.sampled_from([0.0, 0.04, 0.1, 0.4, 1.0]), _objects
 
 _name = st.sampled_from(get_args(TrackerName))
 
+Vectors = Sequence[npt.NDArray[np.float64] | None]
+_looks = st.builds(LookSettings, st.just("any"), st.floats(0, 1), st.floats(0.01, 1), st.floats(0, 1, exclude_max=True))
+
+
+def some_vectors(frame: Shown, random: np.random.Generator) -> Vectors:
+    """Of a few looks that objects may have; some have none."""
+    looks = random.normal(size=(3, 4))
+    return [None if one == 3 else looks[one] for one in random.integers(0, 4, len(frame.boxes))]
+
 
 def frames(clip: Clip) -> list[Shown]:
     shown, pts = [], 0.0
@@ -52,8 +62,8 @@ def frames(clip: Clip) -> list[Shown]:
     return shown
 
 
-def track(tracker: Follower, frame: Shown) -> npt.NDArray[np.int64]:
-    return tracker.update(frame.boxes, frame.scores, frame.classes, frame.pts)
+def track(tracker: Follower, frame: Shown, vectors: Vectors = ()) -> npt.NDArray[np.int64]:
+    return tracker.update(frame.boxes, frame.scores, frame.classes, frame.pts, vectors)
 
 
 @given(_name, _clip)
@@ -129,3 +139,46 @@ def test_it_is_the_tracker_of_the_paper_told_step_by_step(seed: int, period: flo
             [Seen(tuple(box), score, kind) for box, score, kind in rows], number * period
         )
     assert ours.highest_id == plain.highest
+
+
+@given(_name, _clip, _looks, st.integers(0, 2**32 - 1))
+def test_vectors_change_nothing_where_looks_do_not_count(
+    name: TrackerName, clip: Clip, looks: LookSettings, seed: int
+) -> None:
+    """Without the setting, and with it as long as nobody has a vector."""
+    random = np.random.default_rng(seed)
+    plain, unasked = tracker_of(name, SETTINGS), tracker_of(name, SETTINGS)
+    without, blind = (tracker_of(name, replace(SETTINGS, looks=looks)) for _ in range(2))
+    for frame in frames(clip):
+        ids = track(plain, frame)
+        np.testing.assert_array_equal(track(unasked, frame, some_vectors(frame, random)), ids)
+        np.testing.assert_array_equal(track(without, frame), ids)
+        np.testing.assert_array_equal(track(blind, frame, [None] * len(frame.boxes)), ids)
+
+
+@given(_name, _clip, _looks, st.integers(0, 2**32 - 1))
+def test_with_looks_no_id_is_shared_or_comes_back_as_another_class(
+    name: TrackerName, clip: Clip, looks: LookSettings, seed: int
+) -> None:
+    random, tracker = np.random.default_rng(seed), tracker_of(name, replace(SETTINGS, looks=looks))
+    classes: dict[int, int] = {}
+    for frame in frames(clip):
+        ids = track(tracker, frame, some_vectors(frame, random))
+        told = [(int(number), int(kind)) for number, kind in zip(ids, frame.classes, strict=True) if number]
+        assert len(dict(told)) == len(told)
+        assert all(classes.setdefault(number, kind) == kind for number, kind in told)
+    assert set(classes) == set(range(1, tracker.highest_id + 1))
+
+
+@given(_name, _clip, _looks, st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
+def test_the_order_of_detections_and_the_length_of_vectors_do_not_matter(
+    name: TrackerName, clip: Clip, looks: LookSettings, seed: int, length: float
+) -> None:
+    random = np.random.default_rng(seed)
+    straight, mixed = (tracker_of(name, replace(SETTINGS, looks=looks)) for _ in range(2))
+    for frame in frames(clip):
+        order, vectors = random.permutation(len(frame.boxes)), some_vectors(frame, random)
+        ids = track(straight, frame, vectors)
+        shuffled = Shown(frame.pts, frame.boxes[order], frame.scores[order], frame.classes[order])
+        longer = [None if vectors[place] is None else vectors[place] * length for place in order.tolist()]
+        np.testing.assert_array_equal(track(mixed, shuffled, longer), ids[order])

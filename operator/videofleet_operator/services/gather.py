@@ -7,7 +7,8 @@ from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED
 from videofleet_api.protocol import JobSpec
 from videofleet_api.source import Source
-from videofleet_api.videojob import Analytics, Step, VideoJobSpec
+from videofleet_api.steps import Analytics, Step
+from videofleet_api.videojob import VideoJobSpec
 from videofleet_api.workerpool import WorkerPoolSpec
 from videofleet_operator.domain.hosts import host_of
 from videofleet_operator.domain.licence import recorded

@@ -11,7 +11,8 @@ import orjson
 from videofleet_api.codes import Reason, SourceHealth
 from videofleet_api.phases import Phase
 from videofleet_api.source import Source
-from videofleet_api.videojob import Analytics, Step, VideoJobSpec
+from videofleet_api.steps import Analytics, Step
+from videofleet_api.videojob import VideoJobSpec
 from videofleet_operator.domain.model import Assigned, Job, Record
 from videofleet_operator.domain.reports import Counters
 from videofleet_operator.domain.status import Shown, to_status

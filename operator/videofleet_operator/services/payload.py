@@ -16,7 +16,8 @@ from videofleet_api.outputs import Mqtt, RouterOutput, Webhook
 from videofleet_api.protocol import JobOutputs, JobSource, JobSpec, MqttTarget, RouterTarget, WebhookTarget
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import SecretKeyRef, SecretRef, Source
-from videofleet_api.videojob import Analytics, Step, StepParameters, VideoJobSpec, When
+from videofleet_api.steps import Analytics, Step, StepParameters, When
+from videofleet_api.videojob import VideoJobSpec
 from videofleet_operator.domain.model import Why
 
 SecretData = Mapping[str, str]

@@ -28,20 +28,11 @@ IMAGES = (
 )
 VALUE = "value goes with the modes fps (frames a second) and interval (every n-th frame), and only with these"
 MODEL_PATH = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
-FIRST = (
-    "the first step must find something: detect, face, ocr or the name of a detection model; track, feature and "
-    "classify need the objects that a step before them found"
-)
 
 
 def job(**spec: Any) -> Json:
     """The spec of a job that is accepted, with some fields replaced."""
     return {"source": {"url": URL}, "analytics": [{"steps": [DETECT, TRACK]}], **spec}
-
-
-def steps(*models: str) -> Json:
-    """A job with these steps."""
-    return job(analytics=[{"steps": [{"model": model} for model in models]}])
 
 
 def parameters(**given: Any) -> Json:
@@ -72,26 +63,6 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     "a name with a space": (
         job(analytics=[{"name": "A b", "steps": [DETECT]}]),
         body("spec.analytics[0].name", '"A b"', "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"),
-    ),
-    "track first": (steps("track"), ("spec.analytics[0]", FIRST)),
-    "track twice": (steps("detect", "track", "track"), ("spec.analytics[0]", "track may be named once")),
-    "a class of nothing": (steps("classify"), ("spec.analytics[0]", FIRST)),
-    "a vector of nothing": (steps("feature", "detect"), ("spec.analytics[0]", FIRST)),
-    "when at the first step": (
-        job(analytics=[{"steps": [{**DETECT, "when": {"minConfidence": 0.5}}]}]),
-        ("spec.analytics[0]", "the first step looks at whole frames, where nothing is found yet: leave its when out"),
-    ),
-    "an empty when": (
-        job(analytics=[{"steps": [DETECT, {"model": "ocr", "when": {}}]}]),
-        ("spec.analytics[0].steps[1].when", "when needs classIs, minConfidence or both"),
-    ),
-    "when with no class": (
-        job(analytics=[{"steps": [DETECT, {"model": "ocr", "when": {"classIs": []}}]}]),
-        body("spec.analytics[0].steps[1].when.classIs", 0, "should have at least 1 items"),
-    ),
-    "when above all confidence": (
-        job(analytics=[{"steps": [DETECT, {"model": "ocr", "when": {"minConfidence": 1.5}}]}]),
-        body("spec.analytics[0].steps[1].when.minConfidence", 1.5, "should be less than or equal to 1"),
     ),
     "two sources": (
         job(source={"url": URL, "urlSecretRef": {"name": "camera", "key": "url"}}),
@@ -137,7 +108,10 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     ),
     "keyframes alone for every frame": (
         job(sampling={"mode": "all", "decode": "keyframes"}),
-        ("spec.sampling", "decode keyframes goes with the modes fps and interval"),
+        (
+            "spec.sampling",
+            "decode keyframes goes with the modes fps and interval; for every keyframe there is the mode keyframe",
+        ),
     ),
     "interval without a value": (job(sampling={"mode": "interval"}), ("spec.sampling", VALUE)),
     "fps without a value": (job(sampling={"mode": "fps"}), ("spec.sampling", VALUE)),

@@ -83,7 +83,7 @@ class ModelManifest(_Part):
     """The contents of `model.yaml`. `aliases` maps other names that a step may use for a class to its label.
 
     `outputs` names the tensor for each part that the decoder reads (layouts.py). Labels may lie in a file of their own
-    beside it, one a line (`labels_file`).
+    beside it, one a line (`labels_file`). `similarity` is, for embeddings, the least cosine of vectors of one thing.
     """
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=63)
@@ -95,6 +95,7 @@ class ModelManifest(_Part):
     decoder: str
     outputs: dict[str, Text]
     thresholds: Thresholds = Thresholds(confidence=0.0)
+    similarity: Share | None = None
     labels: tuple[Text, ...] = ()
     labels_file: FileName | None = None
     aliases: dict[str, str] = Field(default_factory=dict)
@@ -121,6 +122,8 @@ class ModelManifest(_Part):
             raise ValueError(f"outputs: the decoder {self.decoder} reads {needed}; named are {given}")
         if self.task == "detection" and "thresholds" not in self.model_fields_set:
             raise ValueError("thresholds: a detection needs confidence, and iou unless the model leaves no overlaps")
+        if self.task != "embedding" and self.similarity is not None:
+            raise ValueError(f"similarity: it is of two vectors, and belongs to the task embedding, not {self.task}")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from videofleet_worker.models.detections import Detections
+from videofleet_worker.models.detections import Detections, FloatArray
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.pipeline.stepplan import When
 
@@ -19,13 +19,15 @@ class Findings:
     """The objects of a frame; their classes are numbers of the analytics' labels, their boxes shares of the frame.
 
     `details` are by row. `parents` has, for a row that was found inside another object, that object's row. The tracker
-    sees the first `trackable` rows; None: all.
+    sees the first `trackable` rows; None: all. `looks` are vectors [d] by row, of those that were given one by the
+    model that the tracker goes by.
     """
 
     detections: Detections
     details: Mapping[int, Details] = field(default_factory=dict)
     parents: Mapping[int, int] = field(default_factory=dict)
     trackable: int | None = None
+    looks: Mapping[int, FloatArray] = field(default_factory=dict)
 
 
 def own_detections(plan: AnalyticsPlan, detections: Detections) -> Detections:

@@ -86,7 +86,8 @@ class ObjectFinder:
             followed = matching(self._plan.tracked, findings.detections)
             followed[len(boxes) if findings.trackable is None else findings.trackable :] = False
             mine = findings.detections.select(followed)
-            ids[followed] = self._tracker.update(boxes[followed], mine.scores, mine.classes, pts)
+            looks = [findings.looks.get(row) for row in np.flatnonzero(followed).tolist()] if findings.looks else ()
+            ids[followed] = self._tracker.update(boxes[followed], mine.scores, mine.classes, pts, looks)
         return ids.tolist()
 
     def _objects(self, findings: Findings, boxes: list[list[float]], ids: Sequence[int]) -> list[FoundObject]:

@@ -6,7 +6,8 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
-from videofleet_api.videojob import Analytics, Sampling, SamplingMode, StepParameters
+from videofleet_api.steps import Analytics, StepParameters
+from videofleet_api.videojob import Sampling, SamplingMode
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.models.detections import DetectionQuery
 from videofleet_worker.models.manifest import ModelManifest
@@ -48,6 +49,11 @@ class AnalyticsPlan:
         if self.tracker is None:
             return self.wanted.confidence
         return min(self.wanted.confidence, self.tracker.low_score)
+
+    @property
+    def looks(self) -> str | None:
+        """The embedding model whose vectors the tracker compares."""
+        return self.tracker.looks.model if self.tracker and self.tracker.looks else None
 
     @property
     def inference_key(self) -> tuple[str, float]:
@@ -140,7 +146,7 @@ def _plan_one(analytics: Analytics, registry: ModelRegistry, sampling: Sampling)
         steps = plan_steps(analytics.steps, registry)
     except RefusedError as error:
         raise RefusedError(error.code, f"analytics {analytics.name}: {error.message}") from error
-    tracker = None if steps.track is None else _tracker(steps.track, steps.wanted, sampling)
+    tracker = None if steps.track is None else replace(_tracker(steps.track, steps.wanted, sampling), looks=steps.looks)
     return AnalyticsPlan(
         analytics.name,
         steps.model,

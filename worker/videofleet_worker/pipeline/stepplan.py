@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from videofleet_api.codes import ErrorCode
-from videofleet_api.videojob import Step, StepParameters
-from videofleet_api.videojob import When as WantedWhen
+from videofleet_api.steps import Appearance, Step, StepParameters
+from videofleet_api.steps import When as WantedWhen
 from videofleet_worker.models.classes import class_ids
 from videofleet_worker.models.detections import DetectionQuery
 from videofleet_worker.models.registry import OCR_STEP, TEXT_READER, TRACK_STEP, Model, ModelRegistry, UnknownModelError
+from videofleet_worker.tracking.settings import LookSettings
 
 Kind = Literal["detect", "classify", "embed", "read", "ocr"]
 """What a step does with the objects it looks at: finds others inside, says what they are, gives them a vector, takes
@@ -28,7 +29,7 @@ _PARAMETERS: Final[dict[str, frozenset[str]]] = {
     "embed": frozenset(),
     "read": frozenset({"confidence"}),
     "ocr": frozenset({"confidence"}),
-    TRACK_STEP: frozenset({"lost_seconds", "tracker"}),
+    TRACK_STEP: frozenset({"lost_seconds", "tracker", "appearance"}),
 }
 
 
@@ -74,7 +75,8 @@ class LaterStep:
 class StepPlan:
     """The steps of an analytics: what is found in whole frames, what follows, and where the tracking stands.
 
-    `track` has the parameters of a track step, and `tracked` what it follows; it comes behind `track_at` later steps.
+    `track` has the parameters of a track step, and `tracked` what it follows; it comes behind `track_at` later steps,
+    of which one gives the vectors that are compared where objects are followed by their `looks` as well.
     """
 
     model: Model
@@ -84,6 +86,7 @@ class StepPlan:
     track: StepParameters | None
     tracked: When
     track_at: int
+    looks: LookSettings | None = None
 
 
 @dataclass
@@ -146,15 +149,40 @@ def _plan_steps(steps: Sequence[Step], registry: ModelRegistry) -> StepPlan:
     else:
         _check_parameters(first, "detect")
         wanted = _query(model, first.parameters)
-    track, tracked, track_at = None, When(), 0
+    track, tracked, track_at, looks = None, When(), 0, None
     for step in steps[1:]:
         when = labels.when(step)
         if step.model == TRACK_STEP:
             _check_parameters(step, TRACK_STEP)
             track, tracked, track_at = step.parameters or StepParameters(), when, len(later)
+            looks = _looks(track.appearance, registry, later)
         else:
             later.append(_later(step, registry, labels, when))
-    return StepPlan(model, wanted, tuple(labels.names), tuple(later), track, tracked, track_at)
+    return StepPlan(model, wanted, tuple(labels.names), tuple(later), track, tracked, track_at, looks)
+
+
+def _looks(wanted: Appearance | None, registry: ModelRegistry, earlier: Sequence[LaterStep]) -> LookSettings | None:
+    """How a track step compares vectors. Raises ValueError where no step before it gives any."""
+    if wanted is None:
+        return None
+    model = registry.model_of(wanted.step)
+    if model.manifest.task != "embedding":
+        raise ValueError(
+            f"the step {TRACK_STEP}: appearance.step: {wanted.step} is for {model.manifest.task} and gives objects no "
+            "vector; name a step that does, as feature"
+        )
+    if not any(step.model is model for step in earlier):
+        raise ValueError(
+            f"the step {TRACK_STEP}: appearance.step: no step {wanted.step} comes before it; put one there"
+        )
+    usual = LookSettings(model.name)
+    own = usual.similarity if model.manifest.similarity is None else model.manifest.similarity
+    return LookSettings(
+        model.name,
+        own if wanted.min_similarity is None else wanted.min_similarity,
+        wanted.min_overlap or usual.overlap,
+        usual.memory if wanted.memory is None else wanted.memory,
+    )
 
 
 def _later(step: Step, registry: ModelRegistry, labels: _Labels, when: When) -> LaterStep:

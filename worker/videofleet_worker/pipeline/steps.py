@@ -61,13 +61,13 @@ async def look_closer(shop: Workshop, frame: Frame, plan: AnalyticsPlan, found: 
 
     Raises InferenceError and EngineClosedError.
     """
-    scene = _Scene(frame, own_detections(plan, found), plan.wanted.confidence)
+    scene = _Scene(frame, own_detections(plan, found), plan.wanted.confidence, plan.looks)
     trackable: int | None = None
     for number, step in enumerate(plan.later):
         if number == plan.track_at:
             trackable = len(scene.detections)
         await _TAKEN[step.kind](shop, scene, step)
-    return Findings(scene.detections, scene.details, scene.parents, trackable)
+    return Findings(scene.detections, scene.details, scene.parents, trackable, scene.looks)
 
 
 @dataclass
@@ -77,6 +77,9 @@ class _Scene:
     frame: Frame
     detections: Detections
     least: float
+    looks_by: str | None
+    """The embedding model whose vectors the tracker compares."""
+    looks: dict[int, FloatArray] = field(default_factory=dict)
     details: dict[int, dict[str, object]] = field(default_factory=dict)
     parents: dict[int, int] = field(default_factory=dict)
     found_by_first: int = field(init=False)
@@ -145,6 +148,8 @@ async def _embed(shop: Workshop, scene: _Scene, step: LaterStep) -> None:
     rows, crops = await _crops(shop, scene, step)
     for row, vector in zip(rows, await shop.ask(shop.engines.embedder(step.model.name), crops, None), strict=True):
         scene.tell(row, feature=written_vector(vector))
+        if step.model.name == scene.looks_by:
+            scene.looks[row] = vector
 
 
 def written_vector(vector: FloatArray) -> str:

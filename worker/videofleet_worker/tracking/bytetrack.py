@@ -19,10 +19,11 @@ class ByteTracker(Follower):
     def _associate(self, frame: Frame, pairs: Sequence[Pair]) -> dict[int, int]:
         settings, states, scores = self._settings, self._tracks.states, frame.scores
         high, low = settings.high_score, settings.low_score
+        alike = self._by_looks(frame, pairs)
         # 1. Confident detections with all tracks that have an id, the lost ones too.
         least = settings.high_overlap
-        found = assign([p for p in pairs if p[2] >= least and states[p[0]] != NEW and scores[p[1]] >= high], least)
-        left = free(pairs, found)
+        found = assign([p for p in alike if p[2] >= least and states[p[0]] != NEW and scores[p[1]] >= high], least)
+        left = free(alike, found)
         # 2. Low detections with what was seen in the last frame and is missed now.
         least = settings.low_overlap
         weak = [p for p in left if p[2] >= least and states[p[0]] == SEEN and low <= scores[p[1]] < high]

@@ -11,6 +11,7 @@ from videofleet_worker.boxes import grown, overlapping
 from videofleet_worker.tracking import kalman
 from videofleet_worker.tracking.assignment import Pair
 from videofleet_worker.tracking.frame import Frame, IntArray, frame_of
+from videofleet_worker.tracking.looks import with_looks
 from videofleet_worker.tracking.settings import TrackerSettings
 from videofleet_worker.tracking.tracks import LOST, NEW, NOT_TRACKED, SEEN, Tracks
 
@@ -50,18 +51,30 @@ class Follower(ABC):
         return self._next_id - 1
 
     def use(self, settings: TrackerSettings) -> None:
-        """Go on with other settings from the next frame on."""
-        self._settings = settings
+        """Go on with other settings from the next frame on. Vectors of another model are learnt anew."""
+        before, self._settings = self._settings.looks, settings
+        if before is not None and (settings.looks is None or settings.looks.model != before.model):
+            self._tracks.looks = [None] * len(self._tracks)
 
-    def update(self, boxes: npt.ArrayLike, scores: npt.ArrayLike, classes: npt.ArrayLike, pts: float) -> IntArray:
+    def update(
+        self,
+        boxes: npt.ArrayLike,
+        scores: npt.ArrayLike,
+        classes: npt.ArrayLike,
+        pts: float,
+        vectors: Sequence[npt.ArrayLike | None] = (),
+    ) -> IntArray:
         """The id of each detection of the next frame, [n] as given, 0 where it belongs to no track.
 
         `boxes` [n, 4] are x1, y1, x2, y2 in any unit that is the same across and down (pixels, not shares of width
         and height) and stays the same over the stream; `scores` [n] are 0..1; `classes` [n] are whole numbers, and a
         track never changes its own; `pts` is the frame's time in seconds. Time that goes back counts as none passed.
+        `vectors`, where looks count, are what a model makes of each, [d], None where it was not asked.
         Raises ValueError, and learns nothing, where a number is not finite or a box has no area.
         """
         frame = frame_of(boxes, scores, classes)
+        if self._settings.looks is not None and len(vectors):
+            frame = frame.with_looks(vectors, self._settings.high_score)
         # 1. Time passes: every track moves on, and those lost for too long end.
         passed = self._pass_time(pts)
         # 2. What could be what: tracks beside detections of their class that lie where they should be.
@@ -115,6 +128,12 @@ class Follower(ABC):
         classes, kinds = self._tracks.classes, frame.classes
         return [pair for pair in pairs if classes[pair[0]] == kinds[pair[1]]]
 
+    def _by_looks(self, frame: Frame, pairs: Sequence[Pair]) -> Sequence[Pair]:
+        """The pairs with the looks counted in, where they count."""
+        if self._settings.looks is None or not frame.looks:
+            return pairs
+        return with_looks(pairs, self._tracks.looks, frame.looks, self._settings.looks)
+
     def _settle(self, frame: Frame, found: dict[int, int], pairs: Sequence[Pair]) -> list[int]:
         """Take over what each track was found as; the ids of the frame's detections."""
         tracks = self._tracks
@@ -122,6 +141,8 @@ class Follower(ABC):
         rows = sorted(found)
         if rows:
             tracks.match(rows, frame, [found[row] for row in rows], self._now)
+        if self._settings.looks is not None and frame.looks:
+            tracks.remember(frame, found, self._settings.looks.memory)
         for row in rows:
             if tracks.ids[row] == NOT_TRACKED:
                 tracks.ids[row] = self._number()

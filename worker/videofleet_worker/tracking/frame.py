@@ -1,13 +1,15 @@
 """What a tracker is shown: the detections of one frame."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from videofleet_worker.tracking import kalman
 from videofleet_worker.tracking.kalman import FloatArray
+from videofleet_worker.tracking.looks import Look, look_of
 
 IntArray = npt.NDArray[np.int64]
 
@@ -16,7 +18,8 @@ IntArray = npt.NDArray[np.int64]
 class Frame:
     """Detections by falling score; `order` are the places they were given at, None where they came so.
 
-    `measured` and `boxes` are arrays [n, 4] of x, y, a, h and x1, y1, x2, y2.
+    `measured` and `boxes` are arrays [n, 4] of x, y, a, h and x1, y1, x2, y2. `looks` is empty where nobody goes by
+    them.
     """
 
     measured: FloatArray
@@ -24,6 +27,7 @@ class Frame:
     scores: list[float]
     classes: list[int]
     order: list[int] | None
+    looks: Sequence[Look | None] = ()
 
     def as_given(self, ids: list[int]) -> IntArray:
         """Numbers of the detections in the order that these were given in."""
@@ -32,6 +36,18 @@ class Frame:
         given = np.empty(len(ids), np.int64)
         given[self.order] = ids
         return given
+
+    def with_looks(self, vectors: Sequence[npt.ArrayLike | None], least: float) -> "Frame":
+        """The same frame with the looks of those detections that have at least this score.
+
+        One of low score is often half hidden, and looks like what hides it. `vectors` are in the order in which the
+        detections were given; ValueError where there are more or fewer.
+        """
+        if len(vectors) != len(self.scores):
+            raise ValueError(f"{len(vectors)} vectors and {len(self.scores)} boxes do not belong together")
+        ordered = vectors if self.order is None else [vectors[place] for place in self.order]
+        looks = [look_of(one) if score >= least else None for one, score in zip(ordered, self.scores, strict=True)]
+        return replace(self, looks=looks)
 
 
 def frame_of(boxes: npt.ArrayLike, scores: npt.ArrayLike, classes: npt.ArrayLike) -> Frame:

@@ -109,7 +109,7 @@ class OcSortTracker(Follower):
         settings, states, scores = self._settings, self._observed.states, frame.scores
         high, low = settings.high_score, settings.low_score
         # 1. Confident detections with all tracks, by overlap and direction.
-        found = self._by_direction(frame, [pair for pair in pairs if scores[pair[1]] >= high])
+        found = self._by_direction(frame, [pair for pair in self._by_looks(frame, pairs) if scores[pair[1]] >= high])
         # 2. Low detections with what was seen in the last frame and is missed now.
         least = settings.low_overlap
         weak = [p for p in pairs if p[2] >= least and states[p[0]] == SEEN and low <= scores[p[1]] < high]

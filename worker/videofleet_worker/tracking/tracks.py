@@ -1,6 +1,6 @@
 """The tracks of one stream, as columns of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,6 +9,7 @@ import numpy as np
 from videofleet_worker.tracking import kalman
 from videofleet_worker.tracking.frame import Frame
 from videofleet_worker.tracking.kalman import FloatArray
+from videofleet_worker.tracking.looks import Look, blended
 
 NOT_TRACKED: Final = 0
 
@@ -21,7 +22,10 @@ LOST: Final = 2
 
 @dataclass(eq=False)
 class Tracks:
-    """One row a track, oldest first. `seen_at` and `begun_at` are the tracker's times of the last and first match."""
+    """One row a track, oldest first. `seen_at` and `begun_at` are the tracker's times of the last and first match.
+
+    `looks` are None where nothing is known of them.
+    """
 
     filters: FloatArray = field(default_factory=lambda: kalman.initiate(np.zeros((0, 4))))
     ids: list[int] = field(default_factory=list)
@@ -29,6 +33,7 @@ class Tracks:
     states: list[int] = field(default_factory=list)
     seen_at: list[float] = field(default_factory=list)
     begun_at: list[float] = field(default_factory=list)
+    looks: list[Look | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,6 +50,7 @@ class Tracks:
         self.states = [self.states[row] for row in rows]
         self.seen_at = [self.seen_at[row] for row in rows]
         self.begun_at = [self.begun_at[row] for row in rows]
+        self.looks = [self.looks[row] for row in rows]
 
     def begin(self, frame: Frame, columns: Sequence[int], now: float) -> None:
         """New rows for these detections, seen once."""
@@ -55,6 +61,7 @@ class Tracks:
         self.states += [NEW] * count
         self.seen_at += [now] * count
         self.begun_at += [now] * count
+        self.looks += [frame.looks[column] for column in columns] if frame.looks else [None] * count
 
     def match(self, rows: Sequence[int], frame: Frame, columns: Sequence[int], now: float) -> None:
         """These rows, in their order, were found as these detections."""
@@ -67,6 +74,13 @@ class Tracks:
         for row in rows:
             self.states[row] = SEEN
             self.seen_at[row] = now
+
+    def remember(self, frame: Frame, found: Mapping[int, int], memory: float) -> None:
+        """Learn what these rows, each found as a detection of the frame, look like."""
+        for row, column in found.items():
+            look = frame.looks[column]
+            if look is not None:
+                self.looks[row] = blended(self.looks[row], look, memory)
 
     def lose(self, rows: Sequence[int]) -> None:
         """These were not found in this frame."""

@@ -8,7 +8,7 @@ import pytest
 from tests.support.domain import assigned, job, record, worker
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobSource, JobSpec
-from videofleet_api.videojob import Analytics, Step
+from videofleet_api.steps import Analytics, Step
 from videofleet_operator.domain.model import Job
 from videofleet_operator.services.assignments import Assignments
 from videofleet_operator.services.gather import KnownJob

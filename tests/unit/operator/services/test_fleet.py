@@ -13,7 +13,7 @@ from tests.support.simulated_worker import SimulatedWorker
 from tests.unit.operator.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW, Payload, StartWorker
 from videofleet_api.protocol import JobSource, JobSpec
-from videofleet_api.videojob import Analytics, Step
+from videofleet_api.steps import Analytics, Step
 from videofleet_operator.services import pki
 from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.fleet import Fleet

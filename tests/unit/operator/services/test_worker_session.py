@@ -14,7 +14,7 @@ from tests.support.simulated_worker import Scripts, SimulatedWorker, end, first_
 from tests.unit.operator.kube.helpers import eventually
 from tests.unit.operator.services.conftest import NOW, Payload, StartWorker
 from videofleet_api.protocol import AssignmentSet, JobProgress, JobSource, JobSpec, JobState
-from videofleet_api.videojob import Analytics, Step
+from videofleet_api.steps import Analytics, Step
 from videofleet_operator.services import pki, worker_session
 from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.wanted import Wanted

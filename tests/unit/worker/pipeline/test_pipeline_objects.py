@@ -83,6 +83,24 @@ def test_another_tracker_begins_new_tracks_whose_numbers_were_never_used() -> No
     assert finder.highest_id == 2
 
 
+def test_the_tracker_gets_the_vectors_of_what_it_follows() -> None:
+    """Two cars that change places between two frames; a person whom the tracker does not follow lies before them."""
+    track = {"when": {"classIs": ["car"]}, "parameters": {"appearance": {"step": "feature", "minOverlap": 0.05}}}
+    steps = [{"model": "detect"}, {"model": "feature"}, {"model": "track"} | track]
+    document = {"source": {"url": "http://host/a"}, "analytics": [{"name": "main", "steps": steps}]}
+    plan = make_plan(JobSpec.model_validate(document), ModelRegistry.load()).analytics[0]
+    red, blue, nobody = np.eye(3, dtype=np.float32)
+    finder, told = ObjectFinder(plan, 1), []
+    for pts, looks in enumerate([(nobody, red, blue), (nobody, red, blue), (nobody, blue, red)]):
+        left = 0.05 if pts == 2 else 0.0
+        rows = _detections(
+            (0, 0, 0.5, 0.5, 0.95, PERSON), (left, 0, 0.3, 0.5, 0.9, CAR), (0.3 + left, 0, 0.6, 0.5, 0.8, CAR)
+        )
+        found = finder.find(Findings(rows, looks=dict(enumerate(looks))), 100, 100, float(pts))
+        told.append([one.track_id for one in found])
+    assert told == [[0, 1, 2], [0, 1, 2], [0, 2, 1]]
+
+
 def test_a_box_without_area_is_no_object() -> None:
     plan = _plan(track=True)
     assert _find(ObjectFinder(plan, 1), plan, _detections((0.5, 0.5, 0.5, 0.9, 0.9, PERSON)), 100, 100, 0.0) == []

@@ -14,6 +14,7 @@ from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.pipeline.plan import Plan, make_plan
 from videofleet_worker.pipeline.regions import outside
 from videofleet_worker.pipeline.stepplan import RefusedError
+from videofleet_worker.tracking.settings import LookSettings
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,22 @@ def test_the_tracker_is_bytetrack_unless_another_is_named(registry: ModelRegistr
         assert make_plan(_spec(_steps(_detect(), _track(**parameters))), registry).analytics[0].tracker_name == name
 
 
+def test_looks_are_compared_by_the_limits_given_or_else_by_the_models_own(registry: ModelRegistry) -> None:
+    def looks(**given: Any) -> LookSettings | None:
+        steps = _steps(_detect(), {"model": "feature"}, _track(**given))
+        (one,) = make_plan(_spec(steps), registry).analytics
+        assert one.tracker is not None
+        return one.tracker.looks
+
+    own = registry["face-resnet-128"].manifest.similarity
+    assert own == 0.92
+    assert looks() is None
+    assert looks(appearance={"step": "feature"}) == LookSettings("face-resnet-128", own)
+    assert looks(appearance={"step": "face-resnet-128"}) == LookSettings("face-resnet-128", own)
+    given = {"step": "feature", "minSimilarity": 0, "minOverlap": 0.4, "memory": 0}
+    assert looks(appearance=given) == LookSettings("face-resnet-128", 0.0, 0.4, 0.0)
+
+
 def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry: ModelRegistry) -> None:
     plan = make_plan(
         _spec(
@@ -112,6 +129,22 @@ def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry:
         ([_steps(_detect(), _track(), _track())], ErrorCode.BAD_PARAMETER, ["track", "once"]),
         ([_steps(_detect(tracker="ocsort"))], ErrorCode.BAD_PARAMETER, ["detect", "tracker", "track"]),
         ([_steps(_detect(lostSeconds=3))], ErrorCode.BAD_PARAMETER, ["detect", "lost_seconds", "track"]),
+        (
+            [_steps(_detect(), _track(appearance={"step": "feature"}), {"model": "feature"})],
+            ErrorCode.BAD_PARAMETER,
+            ["main", "track", "appearance.step", "feature", "before"],
+        ),
+        (
+            [_steps(_detect(), {"model": "feature"}, _track(appearance={"step": "nanodet-m-416"}))],
+            ErrorCode.BAD_PARAMETER,
+            ["appearance.step", "nanodet-m-416", "detection", "feature"],
+        ),
+        (
+            [_steps(_detect(), {"model": "feature"}, _track(appearance={"step": "featur"}))],
+            ErrorCode.UNKNOWN_MODEL,
+            ["main", "featur", "face-resnet-128"],
+        ),
+        ([_steps(_detect(appearance={"step": "feature"}))], ErrorCode.BAD_PARAMETER, ["detect", "appearance", "track"]),
         ([_steps(_detect(), _track(classes=["car"]))], ErrorCode.BAD_PARAMETER, ["track", "classes", "detection"]),
         ([_steps(_detect()), _steps(_detect())], ErrorCode.BAD_PARAMETER, ["main, main"]),
         ([], ErrorCode.BAD_PARAMETER, ["analytics"]),
@@ -128,6 +161,10 @@ def test_analytics_of_one_model_share_an_inference_wide_enough_for_all(registry:
         "two tracks",
         "a tracker at a detection",
         "tracking parameter at a detection",
+        "looks of a step behind",
+        "looks of a detection",
+        "looks of an unknown model",
+        "looks at a detection",
         "detection parameter at the tracking",
         "two of one name",
         "none",
