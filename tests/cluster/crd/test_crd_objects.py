@@ -126,6 +126,7 @@ def test_defaults_of_a_job(server: Server) -> None:
 def test_defaults_of_a_pool(server: Server) -> None:
     assert server.create("WorkerPool", {})["spec"] == {
         "capacityPerWorker": 16,
+        "capacityHints": "fallback",
         "minWorkers": 1,
         "maxWorkers": 1,
         "scaleDownDelay": 300,
