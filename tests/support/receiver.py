@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +15,12 @@ from aiohttp import web
 
 @dataclass(frozen=True)
 class Post:
-    """A post that came."""
+    """A post that came, and at which Unix time."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    received: float = field(default_factory=time.time)
 
     @property
     def json(self) -> Any:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.control.rows import DATA, Table, head
-from tests.bench.data import decoding, faults, files, tracking
+from tests.bench.data import archiving, decoding, faults, files, latency, overload, sampling, streams, tracking
 from tests.bench.data.setup import Setup
 
 REPOSITORY = Path(__file__).parents[3]
@@ -19,7 +19,12 @@ RESULTS = REPOSITORY / "docs/bench/data.json"
 PAGE = REPOSITORY / "docs/benchmarks.md"
 PARTS = {
     "decode": decoding.decode_rows,
+    "sampling": sampling.sampling_rows,
+    "streams": streams.stream_rows,
     "files": files.file_rows,
+    "latency": latency.latency_rows,
+    "overload": overload.overload_rows,
+    "archive": archiving.archive_rows,
     "faults": faults.fault_rows,
     "speed": tracking.speed_rows,
     "quality": tracking.quality_rows,
@@ -35,6 +40,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300, help="how many of a clip")
     parser.add_argument("--seconds", type=float, default=20, help="how long cameras are watched")
     parser.add_argument("--reconnects", type=int, default=300, help="how often cameras are lost")
+    parser.add_argument("--overload-seconds", type=float, default=600, help="how long there is too much to do")
     options = parser.parse_args()
     table = Table(head())
     with tempfile.TemporaryDirectory(prefix="videofleet-bench-") as folder:
@@ -48,6 +54,7 @@ def main() -> None:
                     options.frames,
                     options.seconds,
                     options.reconnects,
+                    options.overload_seconds,
                 )
             )
     table.head["load"] += f", {os.getloadavg()[1]:.1f} at the end"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import time
@@ -18,7 +17,6 @@ from tests.bench.data.setup import Setup
 from tests.bench.data.soak import GONE_SECONDS, note
 from tests.support.cameras import CameraSimulator
 from videofleet_api.protocol import JobState
-from videofleet_worker.archive import log
 
 STREAMS = 8
 RATE = 1.0
@@ -59,7 +57,7 @@ async def _one_killed(plant: Plant, seconds: float) -> list[Row]:
     after = await _rates(plant, seconds)
     killed = min(UIDS, key=lambda uid: after[uid])
     others = [uid for uid in UIDS if uid != killed]
-    logs = {uid: await _log_so_far(plant, uid) for uid in others}
+    logs = {uid: await plant.log_so_far(uid) for uid in others}
     wrong = 0
     for uid in others:
         tally = Identities(LOST_SECONDS)
@@ -107,16 +105,3 @@ async def _rates(plant: Plant, seconds: float) -> dict[str, float]:
     await asyncio.sleep(seconds)
     last, passed = plant.counts()["frames_processed"], time.monotonic() - began
     return {uid: (last[uid] - first[uid]) / passed for uid in UIDS}
-
-
-async def _log_so_far(plant: Plant, uid: str) -> list[dict[str, Any]]:
-    """What is sealed of a job's log now."""
-    data = b""
-    try:
-        async with asyncio.timeout(3):
-            async for part in plant.client.chunks(uid, "?offset=oldest"):
-                data += part
-    except TimeoutError:
-        # It has no end as long as the camera runs.
-        pass
-    return [json.loads(document) for document in log.documents(data.rpartition(b"\n\n")[0])]

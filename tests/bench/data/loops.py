@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +41,24 @@ class Ran:
 def run_loop(setup: Setup, how: str, source: str, frames: int, results: Path) -> Ran:
     """One pass of peers/loop.py."""
     return Ran(**json.loads(setup.run("loop.py", how, model_path(), source, frames, results, peer="cv2")))
+
+
+@contextmanager
+def watching(setup: Setup, sources: Sequence[str], every: int) -> Iterator[list[tuple[int, Path]]]:
+    """A process of peers/loop.py for each camera: their ids, and where they write a line for each frame. They look at
+    one of every so many frames."""
+    environment = {**setup.environment, "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp"}
+    with ExitStack() as stack:
+        started = []
+        for number, source in enumerate(sources):
+            results = setup.folder / f"watched-{number}.jsonl"
+            command = setup.command("loop.py", "watch", model_path(), source, every, results, peer="cv2")
+            process = stack.enter_context(
+                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            )
+            stack.callback(process.kill)
+            started.append((process.pid, results))
+        yield started
 
 
 def told_by_loop(results: Path) -> list[Found]:

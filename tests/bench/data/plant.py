@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.data import processes
-from tests.bench.data.peers import metering
+from tests.bench.data.peers import counted_store, metering
 from tests.bench.data.setup import PEERS
 from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import Entry
+from videofleet_worker.archive import log
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Plant:
     client: WorkerClient
     meter: Path
     """Where its sessions are counted."""
+    store: Path
+    """Where the calls of its archive are counted."""
 
     @property
     def pid(self) -> int:
@@ -38,9 +43,24 @@ class Plant:
         """Of these, what was spent inside the models' sessions."""
         return metering.read(self.meter)[0]
 
+    def stored(self) -> dict[str, float]:
+        """Calls of its archive so far, and under `bytes` what was written."""
+        return counted_store.read(self.store)
+
     def memory(self) -> float:
         """MiB of all its processes."""
         return processes.memory(self.pid)
+
+    def batches(self) -> tuple[float, float]:
+        """Seconds in the models' sessions and batches run so far, by the clock."""
+        lines = [line.rpartition(" ") for line in self.worker.plain("/metrics")[1].splitlines()]
+        found = ("videofleet_inference_seconds_total{", "videofleet_inference_batches_total{")
+        seconds, batches = (sum(float(value) for name, _, value in lines if name.startswith(one)) for one in found)
+        return seconds, batches
+
+    def analysed(self) -> float:
+        """Frames of all streams so far."""
+        return sum(self.counts().get("frames_processed", {}).values())
 
     def counts(self) -> dict[str, dict[str, float]]:
         """What it counts, by the metric and then by the job's uid; drops as `dropped:CAUSE`."""
@@ -57,28 +77,53 @@ class Plant:
             found.setdefault(key, {})[fields["uid"].strip('"')] = float(value)
         return found
 
+    async def log_so_far(self, uid: str, seconds: float = 3.0) -> list[dict[str, Any]]:
+        """What is sealed of a job's log now, or comes within so long."""
+        data = b""
+        try:
+            async with asyncio.timeout(seconds):
+                async for part in self.client.chunks(uid, "?offset=oldest"):
+                    data += part
+        except TimeoutError:
+            # It has no end as long as the camera runs.
+            pass
+        return [json.loads(document) for document in log.documents(data.rpartition(b"\n\n")[0])]
+
 
 @asynccontextmanager
 async def running(folder: Path, capacity: int = 16, **settings: str) -> AsyncIterator[Plant]:
-    """A worker with its archive and certificates in the folder, whose sessions are counted."""
+    """A worker with its archive and certificates in the folder, whose sessions and archive are counted."""
     authority = Authority()
     server = authority.issue(folder / "server", "worker", SERVER_NAME)
     operator = authority.issue(folder / "operator", OPERATOR_CLIENT_NAME)
     meter = folder / "meter"
-    program = str(PEERS / "metered_worker.py"), str(meter)
+    store = folder / "store"
+    program = str(PEERS / "metered_worker.py"), str(meter), str(store)
     with WorkerProcess(folder / "archive", server, program=program, capacity=str(capacity), **settings) as worker:
         async with WorkerClient(worker, operator) as client:
-            yield Plant(worker, client, meter)
+            yield Plant(worker, client, meter, store)
 
 
 def camera_job(
-    url: str, uid: str, rate: float | None = None, *, least: float | None = None, track: dict[str, Any] | None = None
+    url: str,
+    uid: str,
+    rate: float | None = None,
+    *,
+    least: float | None = None,
+    track: dict[str, Any] | None = None,
+    **spec: Any,
 ) -> Entry:
     """Find (with at least that confidence) and follow people in a live source, so many frames a second of it; all where
-    no rate is named."""
+    no rate is named. `spec`: what else the job has."""
     sampling = {"mode": "fps", "value": rate} if rate else {"mode": "all"}
     found = {"classes": ["person"]} | ({"confidence": least} if least is not None else {})
     steps = [{"model": "detect", "parameters": found}, {"model": "track", "parameters": track or {}}]
     return file_job(
-        url, uid, singlePass=False, sampling=sampling, analytics=[{"name": "main", "steps": steps}], reconnectWindow=600
+        url,
+        uid,
+        singlePass=False,
+        sampling=sampling,
+        analytics=[{"name": "main", "steps": steps}],
+        reconnectWindow=600,
+        **spec,
     )

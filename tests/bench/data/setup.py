@@ -15,7 +15,8 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Setup:
-    """`frames` of a clip, `seconds` of a camera, `reconnects`: how much a part that needs them measures."""
+    """`frames` of a clip, `seconds` of a camera, `reconnects`, `overload_seconds`: how much a part that needs
+    them measures."""
 
     repository: Path
     folder: Path
@@ -24,6 +25,7 @@ class Setup:
     frames: int = 300
     seconds: float = 20.0
     reconnects: int = 300
+    overload_seconds: float = 600.0
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ | _ONE_THREAD)
 
     def command(self, script: str, *arguments: object, peer: str | None = None) -> list[str]:

@@ -2,8 +2,9 @@
 
 `python loop.py HOW MODEL SOURCE FRAMES RESULTS [THREADS]`: a line of JSON a frame goes to RESULTS; printed are the
 frames, the seconds, the processor seconds, and those of them inside the session, from the open source to the last one.
-HOW is serial, threaded (a thread reads and scales, four frames ahead) or raw (the session alone, on tensors that are
-there before). Thresholds and suppression are those of a usual job; so are the session's threads.
+HOW is serial, threaded (a thread reads and scales, four frames ahead), raw (the session alone, on tensors that are
+there before) or watch (a live source until it is killed; FRAMES is then of how many one is looked at). Thresholds and
+suppression are those of a usual job; so are the session's threads.
 """
 
 from __future__ import annotations
@@ -45,6 +46,13 @@ def pictures(capture: cv2.VideoCapture, frames: int) -> Iterator[tuple[int, int,
         if not there:
             return
         blue, green, red = cv2.split(cv2.resize(picture, (SIDE, SIDE)))
+        yield picture.shape[1], picture.shape[0], np.stack((red, green, blue))[None]
+
+
+def watched(capture: cv2.VideoCapture, every: int) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Of every so many frames one, of a camera that does not end."""
+    while all(capture.grab() for _ in range(every)):
+        blue, green, red = cv2.split(cv2.resize(picture := capture.retrieve()[1], (SIDE, SIDE)))
         yield picture.shape[1], picture.shape[0], np.stack((red, green, blue))[None]
 
 
@@ -124,11 +132,13 @@ def main(how: str, model: str, source: str, frames: str, results: str, threads: 
     else:
         began, spent = time.monotonic(), time.process_time()
         capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-        shown = pictures(capture, int(frames))
+        rate = capture.get(cv2.CAP_PROP_FPS) or 25
+        if how == "watch":
+            shown, rate = watched(capture, int(frames)), rate / int(frames)
+        else:
+            shown = pictures(capture, int(frames))
         with Path(results).open("w", encoding="utf-8") as file:
-            count = follow(
-                session, ahead(shown) if how == "threaded" else shown, capture.get(cv2.CAP_PROP_FPS) or 25, file
-            )
+            count = follow(session, ahead(shown) if how == "threaded" else shown, rate, file)
         found = report(count, began, spent)
     found["inference"] = metering.read(meter)[0] - before
     meter.unlink()
