@@ -25,7 +25,7 @@ MOST = 8
 MOST_4K = 4
 CAMERA_RATE = 10
 """Pictures a second, of which one is analysed."""
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 SETTLE_SECONDS = 5.0
 ALIKE = 0.15
 """Cameras are at other places of the clip when each is looked at: so far the people found in a frame may differ."""
