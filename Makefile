@@ -95,6 +95,10 @@ $(BENCH_NORFAIR): locks/bench-norfair.txt $(STAMP)
 bench-data: $(STAMP) $(BENCH) $(BENCH_NORFAIR) ## measure the data plane beside its peers; one part: PART=decode, speed, ...
 	@$(BIN)/python -m tests.bench.data $(if $(PART),--part $(PART))
 
+.PHONY: bench-gpu
+bench-gpu: $(STAMP) ## measure the data plane on an NVIDIA GPU, where there is one; DRY=1: try its code on the processor
+	@$(BIN)/python -m tests.bench.gpu $(if $(DRY),--dry-run)
+
 .PHONY: soak
 soak: $(STAMP) ## cameras on one worker for an hour, one of them lost every minute; MINUTES=60 STREAMS=8
 	@$(BIN)/python -m tests.bench.data.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(STREAMS),--streams $(STREAMS))

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from av.codec.hwaccel import HWAccel
-
 from videofleet_api.protocol import CapacityHint
 from videofleet_worker.config import Settings
 from videofleet_worker.device.choosing import open_device
@@ -19,7 +17,7 @@ from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice, ProviderFacts, choose, engine_builder, probe
 from videofleet_worker.models.registry import BUILTIN_FOLDER, DEFAULT_MODELS, ModelRegistry, check_digests
 from videofleet_worker.models.session import SessionLimits, open_session
-from videofleet_worker.sources.ondevice import DecodeStation
+from videofleet_worker.sources.ondevice import DecodeStation, station_on
 
 
 @dataclass(frozen=True)
@@ -47,12 +45,7 @@ class Inference:
         """Where streams are decoded whose frames stay on the GPU; None where a model needs them elsewhere."""
         if self.device is None or self.provider.name == "cpu":
             return None
-        # In the context that models run in, and with no way back to the processor: a stranger's stream is decoded
-        # there in confined children alone.
-        accelerator = HWAccel(
-            self.device.kind, str(self.device.number), allow_software_fallback=False, is_hw_owned=True
-        )
-        return DecodeStation(self.device, accelerator, on_failure=self.on_failure)
+        return station_on(self.device, self.on_failure)
 
     async def close(self) -> None:
         """End every engine."""

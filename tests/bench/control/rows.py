@@ -27,6 +27,7 @@ class Section:
 CONTROL = Section(
     "Control plane", "<!-- bench-control: written by `make bench-control` -->", "<!-- bench-control: end -->"
 )
+GPU = Section("Data plane on a GPU", "<!-- bench-gpu: written by `make bench-gpu` -->", "<!-- bench-gpu: end -->")
 DATA = Section("Data plane on CPU", "<!-- bench-data: written by `make bench-data` -->", "<!-- bench-data: end -->")
 
 

@@ -73,6 +73,13 @@ class DecodeStation:
         return PacketDecoder(context, Fraction(*handed.time_base))
 
 
+def station_on(device: Device, on_failure: Callable[[Exception], None] = lambda error: None) -> DecodeStation:
+    """Where a GPU decodes: in the context that models run in, and with no way back to the processor, since a
+    stranger's stream is decoded there in confined children alone."""
+    accelerator = HWAccel(device.kind, str(device.number), allow_software_fallback=False, is_hw_owned=True)
+    return DecodeStation(device, accelerator, on_failure=on_failure)
+
+
 @dataclass(frozen=True)
 class PacketDecoder:
     """Takes packets and gives frames, those of a GPU on the device. See decode.decoder.PacketStream."""
