@@ -195,6 +195,8 @@ class WorkerInfo(Document):
     """Names that a job's steps may use on this worker."""
     provider: Literal["tensorrt", "cuda", "cpu"]
     fallback_reason: str | None = None
+    picture_encoder: Literal["nvjpeg", "processor"] = "processor"
+    """What makes JPEG of frames that stay on the GPU."""
     gpus: list[GpuInfo] = Field(default_factory=list)
     capacity: int = Field(ge=1, le=MAX_CAPACITY)
     """Slots that it was given."""

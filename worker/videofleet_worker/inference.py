@@ -11,6 +11,7 @@ from videofleet_worker.config import Settings
 from videofleet_worker.device.choosing import open_device
 from videofleet_worker.device.device import Device
 from videofleet_worker.device.gauges import GpuGauges, read_gauges
+from videofleet_worker.device.jpeg import PictureEncoder, open_encoder
 from videofleet_worker.holding import GpuFacts, ProcessorFacts, on_gpu, on_processor
 from videofleet_worker.models.cpus import count_usable_cpus
 from videofleet_worker.models.engines import Engines
@@ -32,6 +33,8 @@ class Inference:
     """Where pictures are prepared; None: in the processor's memory."""
     on_failure: Callable[[Exception], None] = lambda error: None
     """Hears, in any thread, of what fails while decoding on the device."""
+    encoder: PictureEncoder | None = None
+    """Makes JPEG of pictures on the device; None: the processor does."""
     hint: CapacityHint | None = None
     """How many streams it was found to hold at its start."""
 
@@ -45,7 +48,7 @@ class Inference:
         """Where streams are decoded whose frames stay on the GPU; None where a model needs them elsewhere."""
         if self.device is None or self.provider.name == "cpu":
             return None
-        return station_on(self.device, self.on_failure)
+        return station_on(self.device, self.on_failure, self.encoder)
 
     async def close(self) -> None:
         """End every engine."""
@@ -74,7 +77,8 @@ async def start_inference(settings: Settings, on_failure: Callable[[Exception], 
     engines = Engines(registry, partial(open_session, choice=choice, limits=limits), on_failure)
     brought = [name for name, model in registry.items() if BUILTIN_FOLDER not in model.folder.parents]
     await engines.open((DEFAULT_MODELS["detect"], *brought))
-    opened = Inference(registry, engines, choice, facts, device, on_failure)
+    encoder = None if device is None else await asyncio.to_thread(open_encoder, device)
+    opened = Inference(registry, engines, choice, facts, device, on_failure, encoder)
     return replace(opened, hint=await _look(opened, before))
 
 

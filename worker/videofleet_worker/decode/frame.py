@@ -36,6 +36,8 @@ class Views(Protocol):
     @property
     def picture(self) -> Picture | None: ...
 
+    def jpeg(self, area: tuple[int, int, int, int]) -> bytes | None: ...
+
 
 class Frame:
     """A frame in memory that is used again: its arrays are valid until `release()`, which gives the slot back to the
@@ -74,6 +76,10 @@ class Frame:
     def picture(self) -> Picture | None:
         """The picture on its device."""
         return self._views.picture
+
+    def jpeg(self, area: tuple[int, int, int, int]) -> bytes | None:
+        """A part of the picture (left, top, right, bottom) as its device encodes it; None: its planes are to be."""
+        return self._views.jpeg(area)
 
     @property
     def index(self) -> int:

@@ -108,6 +108,9 @@ class SlotViews:
         """Y, U and V."""
         return self.y, self.u, self.v
 
+    def jpeg(self, area: tuple[int, int, int, int]) -> None:
+        """See Views: the processor has to encode it."""
+
 
 class RingMemory:
     """The parent's end of what one child hands its frames over in: made and sealed here, so that a child can have no

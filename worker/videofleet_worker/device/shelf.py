@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from videofleet_worker.decode.messages import UseMasks
 from videofleet_worker.decode.picture import is_full_range
 from videofleet_worker.decode.ring import Plane
 from videofleet_worker.device.device import Device
+from videofleet_worker.device.jpeg import Area, PictureEncoder
 from videofleet_worker.device.picture import Array, Matrix, Picture
 from videofleet_worker.sources.errors import SourceError
 
@@ -29,8 +31,9 @@ class DeviceViews:
     picture: Picture
     shown: Planes | None = None
     tensor: None = None
+    encoder: PictureEncoder | None = None
 
-    @property
+    @cached_property
     def planes(self) -> tuple[Plane, Plane, Plane]:
         """The planes, in the processor's memory."""
         if self.shown is not None:
@@ -38,6 +41,11 @@ class DeviceViews:
         picture = self.picture
         luma, blue, red = (self.device.to_host(plane) for plane in (picture.luma, picture.blue, picture.red))
         return luma, blue, red
+
+    def jpeg(self, area: Area) -> bytes | None:
+        """A part of the picture; None where the processor has to encode it."""
+        # What people may see lies in the processor's memory then.
+        return None if self.encoder is None or self.shown is not None else self.encoder.encode(self.picture, area)
 
 
 class DeviceRing:
@@ -71,8 +79,15 @@ class DeviceRing:
 class DeviceShelf:
     """See decode.shelf.Shelf. `announce` is told of each new ring before a frame lies in it."""
 
-    def __init__(self, device: Device, slots: int, announce: Callable[[DeviceRing], None]) -> None:
+    def __init__(
+        self,
+        device: Device,
+        slots: int,
+        announce: Callable[[DeviceRing], None],
+        encoder: PictureEncoder | None = None,
+    ) -> None:
         self.number = -1
+        self._encoder = encoder
         self._device = device
         self._slots = slots
         self._announce = announce
@@ -108,7 +123,7 @@ class DeviceShelf:
         shown = self._burn(picture, (frame.width, frame.height)) if self._masks.masks else None
         # Once this is done the decoder may have its surface back.
         self._device.finish()
-        self._ring.written[slot] = DeviceViews(self._device, picture, shown)
+        self._ring.written[slot] = DeviceViews(self._device, picture, shown, encoder=self._encoder)
 
     def free(self, ring: int, slot: int) -> None:
         """See Shelf."""

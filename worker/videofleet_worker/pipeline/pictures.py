@@ -160,4 +160,6 @@ class Pictures:
 
 def _render(candidate: _Candidate) -> bytes:
     frame, marks = candidate.shared.frame, [one.mark() for one in candidate.objects]
-    return encode_jpeg(annotate(frame.planes, marks, full_range=frame.full_range, outlines=candidate.outlines))
+    # What is drawn is drawn in the processor's memory.
+    plain = None if marks or candidate.outlines else frame.jpeg((0, 0, frame.width, frame.height))
+    return plain or encode_jpeg(annotate(frame.planes, marks, full_range=frame.full_range, outlines=candidate.outlines))

@@ -177,6 +177,6 @@ def _shots(shared: SharedFrame, wanted: Sequence[Candidate], moment: Moment) -> 
     shots = []
     for one in wanted:
         area = area_around(one.box, size)
-        jpeg = cut_out(frame.planes, area, full_range=frame.full_range)
+        jpeg = frame.jpeg(area) or cut_out(frame.planes, area, full_range=frame.full_range)
         shots.append(Shot(one.track_id, one.label, one.confidence, one.quality, one.box, area, size, moment, jpeg))
     return shots

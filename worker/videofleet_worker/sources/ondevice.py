@@ -39,6 +39,7 @@ from videofleet_worker.decode.packets import VideoPacket
 from videofleet_worker.decode.ring import MAX_SIDE
 from videofleet_worker.decode.serving import Serving
 from videofleet_worker.device.device import Device
+from videofleet_worker.device.jpeg import PictureEncoder
 from videofleet_worker.device.shelf import DeviceRing, DeviceShelf
 from videofleet_worker.sources.errors import SourceError
 
@@ -49,7 +50,8 @@ _PATIENCE: Final = 5.0
 
 @dataclass(frozen=True)
 class DecodeStation:
-    """Where packets are decoded: the device that frames stay on, FFmpeg's way to its decoder, and what that takes.
+    """Where packets are decoded: the device that frames stay on, FFmpeg's way to its decoder, what that takes, and what
+    makes JPEG of the frames there.
 
     Without `accelerator` FFmpeg decodes on the processor. `on_failure` hears, in any thread, of what nobody foresaw.
     """
@@ -57,6 +59,7 @@ class DecodeStation:
     device: Device
     accelerator: HWAccel | None
     codecs: tuple[str, ...] = ("h264", "hevc", "vp9")
+    encoder: PictureEncoder | None = None
     on_failure: Callable[[Exception], None] = lambda error: None
 
     def open(self, handed: HandOver) -> "PacketDecoder":
@@ -73,11 +76,15 @@ class DecodeStation:
         return PacketDecoder(context, Fraction(*handed.time_base))
 
 
-def station_on(device: Device, on_failure: Callable[[Exception], None] = lambda error: None) -> DecodeStation:
+def station_on(
+    device: Device,
+    on_failure: Callable[[Exception], None] = lambda error: None,
+    encoder: PictureEncoder | None = None,
+) -> DecodeStation:
     """Where a GPU decodes: in the context that models run in, and with no way back to the processor, since a
     stranger's stream is decoded there in confined children alone."""
     accelerator = HWAccel(device.kind, str(device.number), allow_software_fallback=False, is_hw_owned=True)
-    return DecodeStation(device, accelerator, on_failure=on_failure)
+    return DecodeStation(device, accelerator, on_failure=on_failure, encoder=encoder)
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ class DeviceDecoding:
 
     def _run(self) -> None:
         try:
-            shelf = DeviceShelf(self._station.device, self._request.slots, self._announce)
+            shelf = DeviceShelf(self._station.device, self._request.slots, self._announce, self._station.encoder)
             footage = PacketFootage(self, self._station.open(self._handed), self._request)
             Serving(self._request, footage, self, shelf).run()
         except ParentGone:

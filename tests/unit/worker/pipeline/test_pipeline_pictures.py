@@ -41,6 +41,7 @@ class _Stage:
         self.clock = _Clock()
         self.pictures = Pictures(threads, KEY, executor, self.clock)
         self.held: set[int] = set()
+        self.views = SlotViews
         self._next = 0
 
     def offer(self, grey: int, tracks: int = 0, masks: int = 0) -> None:
@@ -48,7 +49,7 @@ class _Stage:
         number, self._next = self._next, self._next + 1
         self.held.add(number)
         chroma = np.full((24, 32), 128, np.uint8)
-        views = SlotViews(np.full((48, 64), grey, np.uint8), chroma, chroma, np.zeros((3, 1, 1), np.uint8))
+        views = self.views(np.full((48, 64), grey, np.uint8), chroma, chroma, np.zeros((3, 1, 1), np.uint8))
         header = FrameHeader(number, 0.0, 0.0, 64, 48, True, True, masks)
         shared = SharedFrame(Frame(header, views, lambda: self.held.discard(number)))
         objects = [FoundObject(one + 1, "person", 0.9, (2, 2, 6, 6)) for one in range(tracks)]
@@ -83,6 +84,24 @@ async def test_after_a_change_of_masks_no_picture_from_before_is_kept_or_shown(
         assert abs(_brightness(await anext(viewer.pictures())) - 200) <= 2
     await stage.pictures.finish()
     assert abs(_brightness(store.read(KEY)) - 200) <= 2, "no better one from before is in its way"
+
+
+class _OnDevice(SlotViews):
+    """A frame whose device makes pictures of it."""
+
+    def jpeg(self, area: tuple[int, int, int, int]) -> bytes:  # type: ignore[override]  # as on a device
+        return b"%d of %d by %d of %d" % (area[2] - area[0], 64, area[3] - area[1], 48)
+
+
+async def test_where_nothing_is_drawn_the_picture_is_made_where_its_frame_lies(
+    stage: _Stage, store: FaultyStore
+) -> None:
+    stage.views = _OnDevice
+    stage.offer(50)
+    await becomes(lambda: store.read(KEY) == b"64 of 64 by 48 of 48", "the snapshot of the device is stored")
+    stage.offer(100, tracks=1)
+    await stage.pictures.finish()
+    assert abs(_brightness(store.read(KEY)) - 100) <= 2, "what is drawn is drawn in the processor's memory"
 
 
 async def test_masks_that_are_as_they_were_cost_no_picture(stage: _Stage, store: FaultyStore) -> None:

@@ -31,12 +31,13 @@ class _Stage:
         self.shots = Shots(threads, "p", executor)
         self.shots.on_end = self.ended.append
         self.held: set[float] = set()
+        self.views = SlotViews
 
     async def frame(self, pts: float, grey: int, boxes: dict[int, int]) -> None:
         """A frame with tracked objects, each a square of so many pixels' side."""
         self.held.add(pts)
         chroma = np.full((60, 80), 128, np.uint8)
-        views = SlotViews(np.full((120, 160), grey, np.uint8), chroma, chroma, np.zeros((3, 1, 1), np.uint8))
+        views = self.views(np.full((120, 160), grey, np.uint8), chroma, chroma, np.zeros((3, 1, 1), np.uint8))
         header = FrameHeader(round(10 * pts), pts, pts, 160, 120, True, True)
         shared = SharedFrame(Frame(header, views, lambda: self.held.discard(pts)))
         objects = [FoundObject(one, "person", 0.9, (20, 20, 20 + side, 20 + side)) for one, side in boxes.items()]
@@ -84,6 +85,20 @@ async def test_of_a_file_the_best_picture_of_a_track_is_stored_when_it_ends(stag
     await becomes(lambda: stored_shots(store, "p") == [7], "the shot is stored")
     assert [(one.track_id, one.moment.frame_index) for one in stage.ended] == [(7, 1)]
     assert abs(_grey(await stage.shots.read(7)) - 100) <= 2
+
+
+class _OnDevice(SlotViews):
+    """A frame whose device makes pictures of it."""
+
+    def jpeg(self, area: tuple[int, int, int, int]) -> bytes:  # type: ignore[override]  # as on a device
+        return b"a picture of %d to %d" % (area[0], area[2])
+
+
+async def test_a_picture_is_made_where_its_frame_lies(stage: _Stage) -> None:
+    stage.views = _OnDevice
+    await stage.frame(0.0, 50, {1: 20})
+    await stage.drawn()
+    assert await stage.shots.read(1) == b"a picture of 18 to 42"
 
 
 async def test_at_the_end_all_are_stored(stage: _Stage, store: FaultyStore) -> None:
