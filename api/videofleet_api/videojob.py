@@ -112,7 +112,7 @@ class Restart(Document):
     max_delay: float = Field(300, ge=0.1, le=86400, description="Most seconds between retries.")
     stable_after: float = Field(60, ge=0, le=86400, description="Seconds of running after which attempts count anew.")
     reconnect_window: float = Field(
-        30, ge=0, le=86400, description="Seconds for which a worker reconnects a lost live source by itself."
+        30, ge=0, le=86400, description="Seconds for which a worker itself makes up for a lost live source or decoder."
     )
     start_timeout: float = Field(120, ge=1, le=86400, description="Seconds until the first frame must be there.")
 

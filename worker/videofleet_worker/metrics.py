@@ -14,6 +14,7 @@ from videofleet_worker.device.gauges import GpuGauges, read_gauges
 from videofleet_worker.inference import Inference
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice
+from videofleet_worker.sources.errors import Lost
 from videofleet_worker.supervisor import Running, Supervisor
 
 _JOB = ("uid", "namespace", "name")
@@ -115,12 +116,17 @@ def _decoding(running: Iterable[Running]) -> Iterator[Metric]:
         labels=(*_JOB, "strategy"),
     )
     seeks = CounterMetricFamily("videofleet_source_seeks", "Parts of files gone past unread.", labels=_JOB)
+    lost = CounterMetricFamily(
+        "videofleet_decoders_lost", "Decoders that crashed, hung, or took too much memory.", labels=(*_JOB, "how")
+    )
     for one in running:
         counters = one.run.source.counters if one.run.source else None
         if counters is not None and counters.strategy is not None:
             strategy.add_metric((*_job(one), counters.strategy), 1)
         seeks.add_metric(_job(one), counters.seeks if counters else 0)
-    yield from (strategy, seeks)
+        for how in Lost:
+            lost.add_metric((*_job(one), how.value), counters.decoders_lost[how] if counters else 0)
+    yield from (strategy, seeks, lost)
 
 
 def _health(running: Iterable[Running]) -> Metric:

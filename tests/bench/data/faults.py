@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from tests.bench.control.rows import Row
@@ -16,7 +16,7 @@ from tests.bench.data.processes import family
 from tests.bench.data.setup import Setup
 from tests.bench.data.soak import GONE_SECONDS, note
 from tests.support.cameras import CameraSimulator
-from videofleet_api.protocol import JobState
+from videofleet_api.protocol import Inventory, JobEvent, JobState
 
 STREAMS = 8
 RATE = 1.0
@@ -50,12 +50,10 @@ def _job(cameras: CameraSimulator, number: int) -> Any:
 
 
 async def _one_killed(plant: Plant, seconds: float) -> list[Row]:
-    """Kill the decoder of a stream; what becomes of the others. Its own job fails, and is the operator's to restart."""
-    before = await _rates(plant, seconds)
-    # The worker and its fork server were there first.
-    os.kill(max(family(plant.pid)), signal.SIGKILL)
+    """Kill the decoder of a stream: when it is back, and what becomes of the others."""
+    before, killing = await _rates(plant, seconds), asyncio.create_task(_kill(plant))
     after = await _rates(plant, seconds)
-    killed = min(UIDS, key=lambda uid: after[uid])
+    killed, away = await killing
     others = [uid for uid in UIDS if uid != killed]
     logs = {uid: await plant.log_so_far(uid) for uid in others}
     wrong = 0
@@ -65,12 +63,29 @@ async def _one_killed(plant: Plant, seconds: float) -> list[Row]:
             note(tally, chunk)
         wrong += tally.shared + tally.reused
     share = sum(after[uid] for uid in others) / sum(before[uid] for uid in others)
-    kept = f"{seconds:g} s before and after; the job whose decoder was killed fails and is the operator's to restart"
+    kept = f"{seconds:g} s before and after"
     what = "1 of 8 decoders killed"
     return [
+        Row(f"{what}: until its next frame, in the same epoch", "", [away], (), 2.0, "s"),
         Row(f"{what}: frames of the other 7", "", [share], (), 0.97, "of before", True, kept),
         Row(f"{what}: ids of the other 7 that mean two objects", "", [wrong], (), 0, "ids"),
     ]
+
+
+async def _kill(plant: Plant) -> tuple[str, float]:
+    """Kill a decoder; the job that it was of, and the seconds until that has a frame again."""
+    killed, began = "", 0.0
+    async with asyncio.timeout(60), aclosing(plant.client.events()) as events:
+        async for event in events:
+            if isinstance(event, Inventory):
+                began = time.monotonic()
+                # The worker and its fork server were there first.
+                os.kill(max(family(plant.pid)), signal.SIGKILL)
+            elif isinstance(event, JobEvent) and event.report.state is JobState.RECONNECTING:
+                killed = event.report.uid
+            elif isinstance(event, JobEvent) and (event.report.uid, event.report.state) == (killed, JobState.RUNNING):
+                return killed, time.monotonic() - began
+    raise AssertionError("the event stream ended")
 
 
 async def _reconnects(plant: Plant, cameras: CameraSimulator, setup: Setup) -> list[Row]:

@@ -28,7 +28,7 @@ from videofleet_worker.decode.shelf import RingShelf
 from videofleet_worker.decode.testing import open_synthetic
 from videofleet_worker.decode.threads import SpareThreads
 from videofleet_worker.decode.web import Tls
-from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.errors import DecoderLostError, Lost, SourceError, out_of_memory
 
 # What Python, PyAV and OpenSSL would else load when it is first needed: a decoder opens no file.
 _PRELOADED = (encodings.idna, av.subtitles.stream, numpy.random, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
@@ -51,13 +51,13 @@ def run_child(sock: socket.socket, server_pid: int) -> int:
     except ParentGone:
         return 0
     except SourceError as error:
-        return _say(channel, Failed(code=error.code, message=error.message[:1000]))
+        return _say(channel, error)
     except MemoryError:
         spare_memory()
-        return _say(channel, Failed(code=ErrorCode.INTERNAL, message="the decoder ran out of memory"))
+        return _say(channel, out_of_memory())
     except Exception as error:  # noqa: BLE001  the last stop of the process: the parent has to hear of it
         # The type only: the text may hold the address with its credentials.
-        return _say(channel, Failed(code=ErrorCode.INTERNAL, message=f"the decoder failed ({type(error).__name__})"))
+        return _say(channel, DecoderLostError(Lost.CRASH, f"the decoder failed ({type(error).__name__})"))
     return 0
 
 
@@ -94,9 +94,10 @@ def _confined(request: OpenRequest, dialling: socket.socket) -> Network:
     return Network(Dialler(dialling), listener, tls, threads)
 
 
-def _say(channel: ParentChannel, message: Failed) -> int:
+def _say(channel: ParentChannel, error: SourceError) -> int:
+    lost = error.how if isinstance(error, DecoderLostError) else None
     try:
-        channel.send(message)
+        channel.send(Failed(code=error.code, lost=lost, message=error.message[:1000]))
     except ParentGone:
         return 0
     return 1

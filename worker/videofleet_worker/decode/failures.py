@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import av.error
 
 from videofleet_api.codes import ErrorCode
-from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.errors import SourceError, out_of_memory
 
 # (level, component, text), as PyAV captures it.
 LogLine = tuple[int, str, str]
@@ -64,7 +64,7 @@ def read_failure(error: av.error.FFmpegError, position: str) -> SourceError:
 
 
 def _no_memory(error: av.error.FFmpegError) -> SourceError | None:
-    return SourceError(ErrorCode.INTERNAL, "the decoder ran out of memory") if isinstance(error, MemoryError) else None
+    return out_of_memory() if isinstance(error, MemoryError) else None
 
 
 def _refused_by_server(error: av.error.FFmpegError, logs: Sequence[LogLine]) -> SourceError | None:

@@ -13,6 +13,7 @@ from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.ending import SourceEnd
 from videofleet_worker.decode.messages import (
+    Alive,
     Ended,
     HandOver,
     OpenRequest,
@@ -125,7 +126,9 @@ class PacketServing:
         try:
             for arrived in self._packets:
                 self._listen()
-                if arrived is not None:
+                if arrived is None:
+                    self._channel.send(Alive())
+                else:
                     self._hand_over(arrived)
         except av.error.FFmpegError as error:
             raise self._end.failure(error, self._end.packets) from None

@@ -11,6 +11,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.masks import MAX_MASKS, Mask
 from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS, RingLayout
 from videofleet_worker.decode.sampling import DecodeWish, SamplingMode
+from videofleet_worker.sources.errors import Lost
 
 DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
 Strategy = Literal["all", "needed", "keyframes"]
@@ -225,6 +226,12 @@ class Progress(Message):
     black: _Seconds = 0.0
 
 
+class Alive(Message):
+    """Child to parent: nothing came, and it waits for more. Who says nothing at all is taken for hung."""
+
+    type: Literal["alive"] = "alive"
+
+
 class Ended(Message):
     """Child to parent, last: the source came to its regular end."""
 
@@ -232,15 +239,26 @@ class Ended(Message):
 
 
 class Failed(Message):
-    """Child to parent, last: the source failed."""
+    """Child to parent, last: the source failed, or (`lost`) the child itself."""
 
     type: Literal["failed"] = "failed"
     code: ErrorCode
+    lost: Lost | None = None
     message: Annotated[str, Field(max_length=1000)]
 
 
 ChildMessage = Annotated[
-    Opened | RingReady | FrameReady | HandOver | PacketReady | DirectBegins | DirectPiece | Progress | Ended | Failed,
+    Opened
+    | RingReady
+    | FrameReady
+    | HandOver
+    | PacketReady
+    | DirectBegins
+    | DirectPiece
+    | Progress
+    | Alive
+    | Ended
+    | Failed,
     Field(discriminator="type"),
 ]
 

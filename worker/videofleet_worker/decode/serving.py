@@ -11,6 +11,7 @@ from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.footage import Footage
 from videofleet_worker.decode.messages import (
+    Alive,
     Ended,
     FrameReady,
     Message,
@@ -100,8 +101,8 @@ class Serving:
     def _look_after_parent(self) -> None:
         for message in self._channel.poll():
             self._obey(message)
-        if time.monotonic() - self._reported_at >= _REPORT_EVERY:
-            self._report()
+        if time.monotonic() - self._reported_at >= _REPORT_EVERY and not self._report():
+            self._channel.send(Alive())
 
     def _handle(self, decoded: Decoded) -> None:
         taken = self._footage.taken_at(decoded)
@@ -157,13 +158,15 @@ class Serving:
         self._shelf.use(masks)
         self._direct.mask(masked=bool(masks.masks))
 
-    def _report(self) -> None:
+    def _report(self) -> bool:
+        """Tell what was done since the last time; whether there was anything."""
         self._reported_at = time.monotonic()
         tally, strategy, looks = self._footage.tally, self._footage.strategy, self._footage.looks
         self._dropped.update(self._footage.choice.dropped)
         self._footage.choice.dropped.clear()
         dropped = {cause: count for cause, count in self._dropped.items() if count}
-        if tally.received or tally.decoded or tally.passed or dropped:
+        anything = bool(tally.received or tally.decoded or tally.passed or dropped)
+        if anything:
             self._channel.send(
                 Progress(
                     received=tally.received,
@@ -179,3 +182,4 @@ class Serving:
             )
         tally.received = tally.bytes = tally.decoded = tally.passed = tally.seeks = 0
         self._dropped.clear()
+        return anything

@@ -35,9 +35,9 @@ from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.pipeline.steps import Workshop
 from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, shots_kept, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
+from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import (
-    Counters,
     HealthChanged,
     Opened,
     Reconnected,
@@ -307,13 +307,12 @@ class StreamRun:
                 self._opened(info)
                 if info.live and self.source is not None:
                     self._reporter.health(self.source.health.state, self.source.health.message)
-            case Reconnecting(attempt, error, delay):
-                code = error.code
-                message = f"{error.message}; attempt {attempt} in {delay:g} s"
+            case Reconnecting(error=error):
+                code, message = error.code, event.message
                 _LOGGER.warning("reconnecting: %s", message, extra=self.fields | {"code": code.value})
                 self._reporter.reconnecting(code, message)
-            case Reconnected(gap):
-                _LOGGER.info("reconnected after %.1f s", gap, extra=self.fields)
+            case Reconnected(gap, error):
+                _LOGGER.info("reconnected after %.1f s: %s", gap, error.message, extra=self.fields)
                 if self._owns:
                     self._reporter.running(self._tools.wall_clock())
                 else:

@@ -13,9 +13,8 @@ from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.onlooker import Onlooker
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
-from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.ondevice import DecodeStation
-from videofleet_worker.sources.reconnect import ReconnectPolicy
+from videofleet_worker.sources.reconnect import Loss, ReconnectPolicy
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,6 @@ class AttendedPolicy(ReconnectPolicy):
 
     attended: Callable[[], bool] = lambda: True
 
-    def delay(self, attempt: int, error: SourceError, since_loss: float) -> float | None:
+    def delay(self, loss: Loss) -> float | None:
         """See ReconnectPolicy."""
-        policy = ReconnectPolicy(self.window if self.attended() else None, self.stable_after)
-        return policy.delay(attempt, error, since_loss)
+        return ReconnectPolicy(self.window if self.attended() else None, self.stable_after).delay(loss)

@@ -10,9 +10,10 @@ from videofleet_worker.decode.frame import Views
 from videofleet_worker.decode.messages import Progress
 from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.sources.clock import Clock
+from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed
-from videofleet_worker.sources.events import Counters, SourceInfo
+from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.ondevice import DecodeStation
 from videofleet_worker.sources.position import RunPosition
 

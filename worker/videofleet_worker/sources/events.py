@@ -1,9 +1,8 @@
 """What a source tells about itself while it runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from videofleet_api.codes import SourceHealth
-from videofleet_worker.decode.messages import Strategy
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -35,18 +34,25 @@ class Opened:
 
 @dataclass(frozen=True)
 class Reconnecting:
-    """The connection was lost; the `attempt`-th attempt begins in `delay` seconds."""
+    """The connection or its decoder was lost; the `attempt`-th attempt begins in `delay` seconds."""
 
     attempt: int
     error: SourceError
     delay: float
 
+    @property
+    def message(self) -> str:
+        """What was lost, and what is done about it."""
+        when = f"in {self.delay:g} s" if self.delay else "at once"
+        return f"{self.error.message}; attempt {self.attempt} {when}"
+
 
 @dataclass(frozen=True)
 class Reconnected:
-    """Frames come again, `gap_seconds` after the last one before."""
+    """Frames come again, `gap_seconds` after the last one before; `error`: what was lost last."""
 
     gap_seconds: float
+    error: SourceError
 
 
 @dataclass(frozen=True)
@@ -58,35 +64,3 @@ class HealthChanged:
 
 
 SourceEvent = Opened | Reconnecting | Reconnected | HealthChanged
-
-
-@dataclass
-class Counters:
-    """Counts since the source was created. `dropped`: frames by cause (decode_error, sampling, no_slot, stale).
-
-    received_bytes: of the video, as it is coded. passed_frames: not decoded, since no wanted frame needs them.
-    seeks: how often reading went on elsewhere. strategy: what is decoded at the moment; None before anything was.
-    """
-
-    received_bytes: int = 0
-    decoded_frames: int = 0
-    passed_frames: int = 0
-    seeks: int = 0
-    strategy: Strategy | None = None
-    dropped: dict[str, int] = field(default_factory=dict)
-    reconnects: int = 0
-
-    @property
-    def behind(self) -> int:
-        """Frames that are done with, decoded or not."""
-        return self.decoded_frames + self.passed_frames
-
-    @property
-    def decoding(self) -> dict[str, int | str]:
-        """How frames were decoded, for the log."""
-        counts = {"decoded": self.decoded_frames, "passed": self.passed_frames, "seeks": self.seeks}
-        return {**counts, "strategy": self.strategy or "none"}
-
-    def drop(self, cause: str, count: int = 1) -> None:
-        """Count frames that will not be delivered."""
-        self.dropped[cause] = self.dropped.get(cause, 0) + count

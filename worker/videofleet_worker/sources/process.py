@@ -9,9 +9,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.forkserver import receive_exit, receive_pid
-from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.errors import DecoderLostError, Lost
 
 
 class ChildProcess:
@@ -84,10 +83,10 @@ class ChildProcess:
         self._on_exit(code)
 
 
-def crash(code: int | None) -> SourceError:
+def crash(code: int | None) -> DecoderLostError:
     """What to say of a child that ended without saying why."""
     if code is None:
-        return SourceError(ErrorCode.INTERNAL, "the decoder is gone: its fork server ended")
+        return DecoderLostError(Lost.CRASH, "the decoder is gone: its fork server ended")
     if code < 0:
-        return SourceError(ErrorCode.INTERNAL, f"decoder crashed ({signal.Signals(-code).name})")
-    return SourceError(ErrorCode.INTERNAL, f"the decoder ended without a word (exit code {code})")
+        return DecoderLostError(Lost.CRASH, f"decoder crashed ({signal.Signals(-code).name})")
+    return DecoderLostError(Lost.CRASH, f"the decoder ended without a word (exit code {code})")

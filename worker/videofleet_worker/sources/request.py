@@ -51,6 +51,11 @@ class SourceRequest:
     ca_file: str | None = None
     masks: tuple[Mask, ...] = ()
 
+    @property
+    def io_timeout(self) -> float:
+        """Seconds within which whatever the decoder reads from or writes to has to answer."""
+        return max(self.connect_timeout, self.stall_timeout)
+
     def __post_init__(self) -> None:
         if "@" in urlsplit(self.url).netloc:
             raise ValueError(

@@ -15,7 +15,7 @@ from videofleet_worker.decode.ring import RingMemory, RingReader
 from videofleet_worker.sources.context import FrameRing, SessionContext
 from videofleet_worker.sources.dialling import DialService
 from videofleet_worker.sources.direct import Head, Piece
-from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.errors import DecoderLostError, Lost, SourceError
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.files import open_file
 from videofleet_worker.sources.inbox import Inbox
@@ -98,7 +98,7 @@ class DecodeSession:
             return
         except OSError as error:
             message = f"privacyMasks cannot be handed to the decoder ({error.strerror}); it was stopped"
-            self._fail(ErrorCode.INTERNAL, message)
+            self._fail(SourceError(ErrorCode.INTERNAL, message))
 
     def watch(self, number: int) -> None:
         """Have the child hand its packets over, under this number; 0: no more. See DirectFeed."""
@@ -187,6 +187,7 @@ class DecodeSession:
         if not packet:
             self._stop_listening()
             return False
+        self._watchdog.heard(self._context.clock.monotonic())
         try:
             whole = self._inbox.put(packet)
             if whole is not None:
@@ -194,7 +195,7 @@ class DecodeSession:
         except ValueError:
             # Not the text of the error: it quotes what the child sent.
             self._stop_listening()
-            self._fail(ErrorCode.INTERNAL, "the decoder sent what it must not send; it was stopped")
+            self._fail(SourceError(ErrorCode.INTERNAL, "the decoder sent what it must not send; it was stopped"))
             return False
         return True
 
@@ -222,14 +223,17 @@ class DecodeSession:
                 self._on_packet(message)
             case messages.Ended():
                 self._on_end(None)
-            case messages.Failed():
-                secrets = (self._request.password, self._request.username)
-                self._on_end(SourceError(message.code, redact_text(message.message, *secrets)))
+            case messages.Failed(code=code, lost=lost):
+                text = redact_text(message.message, self._request.password, self._request.username)
+                self._on_end(SourceError(code, text) if lost is None else DecoderLostError(lost, text, code))
+            case messages.Alive():
+                # That it was heard is all there is to it.
+                pass
 
     def _on_opened(self, message: messages.Opened) -> None:
         self._opened = message
         self._info = SourceInfo(**message.model_dump(exclude={"type"}))
-        self._watchdog.opened(self._context.clock.monotonic())
+        self._watchdog.opened(self._context.clock.monotonic(), live=message.live)
         self._tell()
 
     def _on_ring(self, message: messages.RingReady) -> None:
@@ -289,14 +293,7 @@ class DecodeSession:
         if message.decoded or message.passed:
             # What nobody needs to see is as good as seen.
             self._watchdog.picture(now)
-        counters = self._context.counters
-        counters.received_bytes += message.bytes
-        counters.decoded_frames += message.decoded
-        counters.passed_frames += message.passed
-        counters.seeks += message.seeks
-        counters.strategy = message.strategy
-        for cause, count in message.dropped.items():
-            self._context.counters.drop(cause, count)
+        self._context.counters.note(message)
         # From the loop, as `_tell`.
         self._loop.call_soon(self._context.on_progress, message)
 
@@ -342,7 +339,8 @@ class DecodeSession:
         try:
             self._handle_own(message)
         except ValueError as error:
-            self._fail(ErrorCode.INTERNAL, f"the decoder sent what it must not send ({error}); it was stopped")
+            said = f"the decoder sent what it must not send ({error}); it was stopped"
+            self._fail(SourceError(ErrorCode.INTERNAL, said))
 
     def _handle_own(self, message: messages.Message) -> None:
         """What the decoder in this process says."""
@@ -377,16 +375,17 @@ class DecodeSession:
         waiting = self._ring is not None and self._ring.full and not self._is_live()
         failure = self._watchdog.failure(now, consumer_waits=not waiting)
         if failure is not None:
-            self._fail(*failure)
+            self._fail(failure)
         elif self._process.memory() > self._context.memory.own:
             # Before the pod's own limit is reached, for that would end all streams.
             limit = self._context.memory.own // 2**20
-            self._fail(ErrorCode.INTERNAL, f"the decoder took more than {limit} MiB of memory; it was stopped")
+            message = f"the decoder took more than {limit} MiB of memory; it was stopped"
+            self._fail(DecoderLostError(Lost.MEMORY, message))
         elif not self._over:
             self._timer = self._loop.call_later(self._watchdog.interval, self._watch)
 
-    def _fail(self, code: ErrorCode, message: str) -> None:
-        self._finish(SourceError(code, message))
+    def _fail(self, failure: SourceError) -> None:
+        self._finish(failure)
         self._process.kill()
 
     def _finish(self, outcome: SourceError | None) -> None:

@@ -14,11 +14,11 @@ from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.memory import USUAL, DecoderMemory
 from videofleet_worker.sources.clock import Clock, SystemClock
 from videofleet_worker.sources.context import SessionContext
+from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed, Farewell
-from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.errors import DecoderLostError, SourceError
 from videofleet_worker.sources.events import (
-    Counters,
     HealthChanged,
     Opened,
     Reconnected,
@@ -31,7 +31,7 @@ from videofleet_worker.sources.objects import web_address
 from videofleet_worker.sources.ondevice import DecodeStation
 from videofleet_worker.sources.position import RunPosition
 from videofleet_worker.sources.reach import check_allowed
-from videofleet_worker.sources.reconnect import ReconnectPolicy
+from videofleet_worker.sources.reconnect import MOST_DECODERS, REMEMBERED, Losses, ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.session import DecodeSession
 from videofleet_worker.sources.watchdog import Watchdog
@@ -40,7 +40,8 @@ DEFAULT_SLOTS = 6
 
 
 class StreamSource:
-    """Frames of one source. Owns the decoding child; a live source is reconnected inside the epoch.
+    """Frames of one source. Owns the decoding child, and has another one where it is lost; a live source is reconnected
+    inside the epoch.
 
     info: what is known of the source, None until it is open. counters: grow over all connections. direct: those who
     watch it as it is. health: of a live source, kept over connections.
@@ -80,8 +81,9 @@ class StreamSource:
         self._position = RunPosition()
         self._session: DecodeSession | None = None
         self._closed = asyncio.Event()
-        self._losses = _Losses()
+        self._losses = Losses()
         self._delivered = 0
+        self._last_index: int | None = None
         self.info: SourceInfo | None = None
         self.counters = Counters()
         self.direct = DirectFeed()
@@ -101,7 +103,7 @@ class StreamSource:
             failure: SourceError | None = None
             try:
                 while (frame := await session.next_frame()) is not None:
-                    self._note_frame()
+                    self._note_frame(frame)
                     yield frame
                     if self._delivered == self._request.max_frames:
                         return
@@ -141,8 +143,12 @@ class StreamSource:
     def _connect(self) -> DecodeSession:
         request = self._request
         watchdog = Watchdog(
-            request.connect_timeout, request.stall_timeout, keyframes_only=request.sampling.mode == "keyframe"
+            request.connect_timeout,
+            request.stall_timeout,
+            request.io_timeout,
+            keyframes_only=request.sampling.mode == "keyframe",
         )
+        self._begin_connection()
         context = SessionContext(
             self._server,
             self._clock,
@@ -156,7 +162,6 @@ class StreamSource:
             self.direct,
             self._station,
         )
-        self._position.begin_connection()
         self.health.connect()
         try:
             session = DecodeSession(self._open_request(), watchdog, context)
@@ -165,6 +170,22 @@ class StreamSource:
         session.start()
         self.direct.connected(session.watch)
         return session
+
+    def _begin_connection(self) -> None:
+        """A live source goes on with what it has now; a recorded one is gone through again, up to where it was."""
+        if self._last_index is None or self._is_live:
+            self._position.begin_connection()
+        else:
+            self._position = RunPosition()
+            self.counters.begin_again()
+
+    @property
+    def _is_live(self) -> bool:
+        return self.info is not None and self.info.live
+
+    @property
+    def _resume_after(self) -> int | None:
+        return self._request.resume_after_frame if self._last_index is None or self._is_live else self._last_index
 
     def _open_request(self) -> OpenRequest:
         request = self._request
@@ -190,10 +211,10 @@ class StreamSource:
             model_height=height,
             slots=self._slots,
             max_frames=remaining,
-            resume_after_frame=request.resume_after_frame,
+            resume_after_frame=self._resume_after,
             memory=self._memory.own,
             frame_memory=self._memory.frames,
-            io_timeout=max(request.connect_timeout, request.stall_timeout),
+            io_timeout=request.io_timeout,
             verify_tls=request.verify_tls,
             ca_file=request.ca_file or ssl.get_default_verify_paths().cafile,
             masks=self._masks,
@@ -213,24 +234,31 @@ class StreamSource:
         if self.health.note(now, progress.received, self.info.fps, progress.still, progress.black):
             self._on_event(HealthChanged(self.health.state, self.health.message))
 
-    def _note_frame(self) -> None:
+    def _note_frame(self, frame: Frame) -> None:
         self._delivered += 1
+        self._last_index = frame.index
         now = self._clock.monotonic()
-        if self._losses.open:
+        if self._losses.last is not None:
             self.counters.reconnects += 1
-            self._on_event(Reconnected(now - self._losses.last_frame))
+            self._on_event(Reconnected(now - self._losses.last_frame, self._losses.last))
         self._losses.delivered(now)
 
     async def _wait_to_reconnect(self, failure: SourceError) -> None:
         """Raises the failure when it is the last one."""
-        if self._delivered == 0 or self.info is None or not self.info.live:
+        if isinstance(failure, DecoderLostError):
+            self.counters.decoders_lost[failure.how] += 1
+        elif not self._is_live:
             raise failure
-        now = self._clock.monotonic()
-        attempt, since_loss = self._losses.lost(now, self._reconnect.stable_after)
-        delay = self._reconnect.delay(attempt, failure, since_loss)
+        if self._delivered == 0:
+            raise failure
+        loss = self._losses.lost(self._clock.monotonic(), self._reconnect.stable_after, failure)
+        delay = self._reconnect.delay(loss)
+        if delay is None and loss.decoders > MOST_DECODERS:
+            lost = f"{loss.decoders} decoders were lost within {REMEMBERED / 60:g} minutes"
+            raise SourceError(failure.code, f"{failure.message}; {lost}")
         if delay is None:
             raise failure
-        self._on_event(Reconnecting(attempt, failure, delay))
+        self._on_event(Reconnecting(loss.attempt, failure, delay))
         await self._sleep(delay)
 
     async def _sleep(self, seconds: float) -> None:
@@ -241,30 +269,3 @@ class StreamSource:
         finally:
             sleeping.cancel()
             closing.cancel()
-
-
-class _Losses:
-    """Counts the attempts since the connection was lost."""
-
-    def __init__(self) -> None:
-        self.open = False
-        self.last_frame = 0.0
-        self._since = 0.0
-        self._attempt = 0
-        self._first_frame = 0.0
-
-    def delivered(self, now: float) -> None:
-        """A frame came."""
-        if self.open or self.last_frame == 0.0:
-            self._first_frame = now
-        self.open = False
-        self.last_frame = now
-
-    def lost(self, now: float, stable_after: float) -> tuple[int, float]:
-        """The connection failed: the number of the attempt to make, and the seconds since the loss."""
-        if not self.open:
-            self.open, self._since = True, now
-            if self.last_frame - self._first_frame >= stable_after:
-                self._attempt = 0
-        self._attempt += 1
-        return self._attempt, now - self._since

@@ -8,36 +8,179 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.impostor import HUGE_RING, OPENED, RING, Impostor, frame_packet, plainly, with_ring
 from tests.unit.worker.decode.reading import eventually, is_alive, read
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.forkserver import ForkServer
 from videofleet_worker.decode.frame import Frame
+from videofleet_worker.decode.part import Part
+from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.memory import DecoderMemory
+from videofleet_worker.sources.errors import Lost
+from videofleet_worker.sources.events import Reconnected, Reconnecting, SourceEvent
+from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.stream import StreamSource
 
+TOO_MUCH = ["the decoder took more than 160 MiB of memory; it was stopped", "the decoder ran out of memory"]
+ONCE = ReconnectPolicy(window=0)
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
-async def test_a_crash_ends_the_stream_with_its_signal(
-    make_source: MakeSource, clip: Path, number: signal.Signals
-) -> None:
-    source = make_source(clip, slots=2)
 
-    def crash(frame: Frame) -> None:
-        if frame.index == 5:
+def hit(source: StreamSource, number: signal.Signals, *indexes: int) -> Callable[[Frame], None]:
+    """Sends its decoder a signal when these frames are there."""
+
+    def strike(frame: Frame) -> None:
+        if frame.index in indexes:
             assert source.pid is not None
             os.kill(source.pid, number)
 
-    outcome = await read(source, crash)
+    return strike
+
+
+def story(events: list[SourceEvent]) -> list[str]:
+    """What was told of losses, without the times."""
+    told = [event for event in events if isinstance(event, Reconnecting | Reconnected)]
+    return [event.message if isinstance(event, Reconnecting) else f"back: {event.error.message}" for event in told]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+async def test_a_crash_ends_a_stream_that_is_not_to_be_tried_again_with_its_signal(
+    make_source: MakeSource, clip: Path, number: signal.Signals
+) -> None:
+    source = make_source(clip, slots=2, reconnect=ONCE)
+
+    outcome = await read(source, hit(source, number, 5))
 
     assert outcome.failure.code is ErrorCode.INTERNAL
     assert outcome.failure.message == f"decoder crashed ({number.name})"
     assert 6 <= len(outcome.indexes) <= 8
 
 
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+async def test_a_file_goes_on_after_the_last_frame_that_a_crashed_decoder_delivered(
+    make_source: MakeSource, clip: Path, events: list[SourceEvent], number: signal.Signals
+) -> None:
+    undisturbed = await read(make_source(clip))
+    plain = make_source(clip)
+    await read(plain)
+    events.clear()
+    source = make_source(clip, slots=2)
+
+    outcome = await read(source, hit(source, number, 5, 17))
+
+    assert outcome.error is None
+    assert (outcome.indexes, outcome.times, outcome.means) == (list(range(30)), undisturbed.times, undisturbed.means)
+    lost = f"decoder crashed ({number.name})"
+    assert story(events) == [
+        f"{lost}; attempt 1 at once",
+        f"back: {lost}",
+        f"{lost}; attempt 2 in 0.5 s",
+        f"back: {lost}",
+    ]
+    assert (source.counters.behind, source.counters.dropped) == (plain.counters.behind, plain.counters.dropped)
+    assert source.counters.decoders_lost == {Lost.CRASH: 2}
+
+
+async def test_a_sample_of_a_part_is_the_same_with_another_decoder_in_its_middle(
+    make_source: MakeSource, clips: Path
+) -> None:
+    long = make_clip(clips / "long.mp4", ClipSpec(frames=60))
+    options = {"sampling": Sampling("fps", 2.5), "part": Part(1.0, 5.5, "seconds"), "max_frames": 10}
+    undisturbed = await read(make_source(long, **options))
+    source = make_source(long, slots=2, **options)
+
+    outcome = await read(source, hit(source, signal.SIGSEGV, undisturbed.indexes[4]))
+
+    assert outcome.error is None
+    assert len(undisturbed.indexes) == 10
+    assert (outcome.indexes, outcome.times, outcome.means) == (
+        undisturbed.indexes,
+        undisturbed.times,
+        undisturbed.means,
+    )
+
+
+async def test_a_file_that_hangs_its_decoder_goes_on_with_another(
+    make_source: MakeSource, clip: Path, events: list[SourceEvent]
+) -> None:
+    source = make_source(clip, slots=2, stall_timeout=0.5, connect_timeout=4.0)
+    stopped: list[int] = []
+
+    def note(frame: Frame) -> None:
+        if frame.index == 5 and source.pid is not None:
+            stopped.append(source.pid)
+        hit(source, signal.SIGSTOP, 5)(frame)
+
+    outcome = await read(source, note)
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+    assert story(events)[0] == "the decoder said nothing for 6 s; it was stopped; attempt 1 at once"
+    assert source.counters.decoders_lost == {Lost.HANG: 1}
+    await eventually(lambda: not is_alive(stopped[0]), "the child is dead")
+
+
+@pytest.mark.parametrize(
+    ("fault", "how", "said"),
+    [
+        pytest.param("crash@8", Lost.CRASH, ["decoder crashed (SIGSEGV)"], id="a null pointer"),
+        pytest.param("hang@8", Lost.HANG, ["the decoder said nothing for 1 s; it was stopped"], id="a hang"),
+        pytest.param("leak@8", Lost.MEMORY, TOO_MUCH, id="a leak"),
+    ],
+)
+async def test_a_live_source_gets_another_decoder_at_once(
+    make_source: MakeSource, events: list[SourceEvent], fault: str, how: Lost, said: list[str]
+) -> None:
+    address = f"test://pattern?width=64&height=48&fps=20&fail={fault}"
+    source = make_source(address, memory=DecoderMemory(own=160 * 2**20, frames=16 * 2**20), stall_timeout=1.0)
+
+    outcome = await read(source, enough=12)
+
+    assert outcome.error is None
+    lost, back, *_ = (event for event in events if isinstance(event, Reconnecting | Reconnected))
+    assert isinstance(lost, Reconnecting)
+    assert isinstance(back, Reconnected)
+    assert (lost.delay, back.error) == (0, lost.error)
+    assert lost.error.message in said
+    assert source.counters.decoders_lost[how] >= 1
+    assert outcome.indexes == sorted(set(outcome.indexes))
+    assert outcome.times == sorted(outcome.times)
+
+
+@pytest.mark.parametrize("length", ["", "&frames=100"], ids=["live", "recorded"])
+async def test_a_source_that_kills_every_decoder_ends_with_its_reason(
+    make_source: MakeSource, events: list[SourceEvent], length: str
+) -> None:
+    source = make_source(f"test://pattern?width=64&height=48&fps=100{length}&fail=crash@3")
+
+    outcome = await read(source)
+
+    assert outcome.failure.code is ErrorCode.INTERNAL
+    assert outcome.failure.message == "decoder crashed (SIGSEGV); 6 decoders were lost within 10 minutes"
+    tried = [event.delay for event in events if isinstance(event, Reconnecting)]
+    assert tried == [0, 0.5, 1, 2, 4]
+    if length:
+        assert outcome.indexes == [0, 1, 2], "no frame was told twice"
+
+
+async def test_a_fork_server_that_dies_costs_no_stream_its_end(
+    make_source: MakeSource, server: ForkServer, clip: Path
+) -> None:
+    source = make_source(clip, slots=2)
+
+    def strike(frame: Frame) -> None:
+        if frame.index == 5:
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGKILL)
+
+    outcome = await read(source, strike)
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+
+
 async def test_a_crash_is_not_the_neighbours(make_source: MakeSource, clip: Path) -> None:
-    crashing, other = make_source(clip, slots=2), make_source(clip, slots=2)
+    crashing, other = make_source(clip, slots=2, reconnect=ONCE), make_source(clip, slots=2)
     indexes: list[int] = []
     async for frame in other.frames():
         with frame:
@@ -47,22 +190,6 @@ async def test_a_crash_is_not_the_neighbours(make_source: MakeSource, clip: Path
             assert outcome.failure.code is ErrorCode.INTERNAL
 
     assert indexes == list(range(30))
-
-
-async def test_a_hanging_child_is_killed(make_source: MakeSource, clip: Path) -> None:
-    source = make_source(clip, slots=2, stall_timeout=0.5)
-    stopped: list[int] = []
-
-    def hang(frame: Frame) -> None:
-        if frame.index == 5:
-            assert source.pid is not None
-            stopped.append(source.pid)
-            os.kill(source.pid, signal.SIGSTOP)
-
-    outcome = await read(source, hang)
-
-    assert outcome.failure.code is ErrorCode.STALLED
-    await eventually(lambda: not is_alive(stopped[0]), "the child is dead")
 
 
 async def test_closing_ends_the_child_and_the_frames(make_source: MakeSource, clip: Path) -> None:

@@ -13,6 +13,7 @@ from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import Opened, Reconnected, SourceEvent
 from videofleet_worker.sources.reach import Reach, check_allowed
+from videofleet_worker.sources.reconnect import ReconnectPolicy
 
 SMALL = "test://pattern?width=64&height=48&fps=10&frames=30"
 
@@ -78,7 +79,9 @@ def test_a_seed_is_a_scene() -> None:
 )
 async def test_it_fails_on_demand(make_source: MakeSource, fault: str, code: ErrorCode, frames: int | None) -> None:
     source = make_source(
-        f"test://pattern?width=64&height=48&frames=100000&fail={fault}", memory=DecoderMemory(own=200 * 2**20)
+        f"test://pattern?width=64&height=48&frames=100000&fail={fault}",
+        memory=DecoderMemory(own=200 * 2**20),
+        reconnect=ReconnectPolicy(window=0),
     )
 
     outcome = await read(source)
@@ -88,7 +91,9 @@ async def test_it_fails_on_demand(make_source: MakeSource, fault: str, code: Err
 
 
 async def test_a_hang_is_noticed(make_source: MakeSource) -> None:
-    outcome = await read(make_source(f"{SMALL}&fail=hang@4", stall_timeout=0.3))
+    outcome = await read(
+        make_source(f"{SMALL}&fail=hang@4", stall_timeout=0.3, connect_timeout=3.0, reconnect=ReconnectPolicy(window=0))
+    )
 
     assert (outcome.failure.code, outcome.indexes) == (ErrorCode.STALLED, [0, 1, 2, 3])
 

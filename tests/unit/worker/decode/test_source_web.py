@@ -105,7 +105,7 @@ async def test_a_server_that_falls_silent_in_the_middle(
 ) -> None:
     web.pages["/hang.mp4"] = Page(content, hang_after=len(content) * 7 // 10)
 
-    outcome = await read(make_source(web.url("/hang.mp4"), stall_timeout=1.0))
+    outcome = await read(make_source(web.url("/hang.mp4"), stall_timeout=1.0, connect_timeout=3.0))
 
     assert outcome.failure.code is ErrorCode.STALLED
     assert len(outcome.indexes) > 3
