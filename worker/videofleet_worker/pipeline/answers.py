@@ -49,10 +49,10 @@ async def answered_frames(
         return Answers(asked, await _look(shop, frame, asked))
 
     delivered = aiter(source.frames())
-    first = await anext(delivered, None)
-    if first is None:
+    try:
+        frames = _chained([await anext(delivered)], delivered)
+    except StopAsyncIteration:
         return
-    frames = _chained(first, delivered)
     # Only an open source knows whether it is live.
     live = source.info is not None and source.info.live
     answered = newest_frame(frames, ask, dropped) if live else every_frame(frames, ask, _WINDOW)
@@ -61,8 +61,9 @@ async def answered_frames(
             yield pair
 
 
-async def _chained(first: Frame, following: AsyncIterator[Frame]) -> AsyncGenerator[Frame, None]:
-    yield first
+async def _chained(first: list[Frame], following: AsyncIterator[Frame]) -> AsyncGenerator[Frame, None]:
+    # Taken out, so that nothing here remembers it: a frame keeps the memory of its whole connection.
+    yield first.pop()
     async for frame in following:
         yield frame
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of, frames_of
@@ -27,6 +28,20 @@ def decoders(worker: WorkerProcess) -> set[int]:
 
 def _children(pid: int) -> list[int]:
     return [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()]
+
+
+def rings(worker: WorkerProcess) -> int:
+    """Memories for frames that the worker holds."""
+    folder = f"/proc/{worker.process.pid}/fd"
+    return sum(_target(f"{folder}/{name}").startswith("/memfd:videofleet-frames") for name in os.listdir(folder))
+
+
+def _target(descriptor: str) -> str:
+    try:
+        return os.readlink(descriptor)
+    except FileNotFoundError:
+        # Closed since it was listed.
+        return ""
 
 
 def lost(worker: WorkerProcess, uid: str, how: Lost) -> float:
@@ -59,6 +74,7 @@ async def test_a_camera_whose_decoder_is_killed_goes_on_in_its_epoch_with_its_tr
         assert (back.epoch, back.code) == (1, None)
         after = await _until_tracked(client, hit.uid, later_than=before)
         assert not neighbour.done()
+        await becomes(lambda: rings(worker) == 2, "the memory of the connection that was lost is given back")
         neighbour.cancel()
     assert lost(worker, hit.uid, Lost.CRASH) == 1
     assert lost(worker, other.uid, Lost.CRASH) == 0
