@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import onnxruntime as ort
 
@@ -18,6 +18,7 @@ from videofleet_worker.models.registry import Model, ModelRegistry
 from videofleet_worker.models.runner import Runner
 from videofleet_worker.models.session import OpenSession
 from videofleet_worker.models.speed import Speed, measure
+from videofleet_worker.models.turns import Turns
 
 _RUNNERS: Mapping[Task, Callable[[Model, ort.InferenceSession, Device | None], Runner]] = {
     "detection": Detector,
@@ -26,13 +27,19 @@ _RUNNERS: Mapping[Task, Callable[[Model, ort.InferenceSession, Device | None], R
     "text": TextReader,
 }
 
+_BATCHES: Final = 3.5
+"""One at work, and one of twice the size, which is the next that is tried; of larger ones also some on the way."""
+
 
 class ModelDoesNotRunError(RuntimeError):
     """A session for a model could not be opened. The message names the model and says why."""
 
 
 class Engines:
-    """A model takes memory from when a job first needs it. For one event loop."""
+    """A model takes memory from when a job first needs it. For one event loop.
+
+    turns: who has a frame looked at waits for one, so that live streams are asked for their newest.
+    """
 
     def __init__(
         self,
@@ -48,11 +55,16 @@ class Engines:
         self._runners: dict[str, Runner] = {}
         self._choices: list[ProviderChoice] = []
         self._opening = asyncio.Lock()
+        self.turns = Turns(self._room)
 
     @property
     def choices(self) -> tuple[ProviderChoice, ...]:
         """What the open models run on."""
         return tuple(self._choices)
+
+    def _room(self) -> int:
+        """So many frames may be looked at at a time, over all streams, that no engine waits for one."""
+        return int(_BATCHES * max((engine.sizes.settled for engine in self._engines.values()), default=1))
 
     async def open(self, names: Iterable[str]) -> None:
         """Have these models open. Raises ModelDoesNotRunError, ModelFolderError."""

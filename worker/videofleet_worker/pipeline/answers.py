@@ -55,7 +55,8 @@ async def answered_frames(
         return
     # Only an open source knows whether it is live.
     live = source.info is not None and source.info.live
-    answered = newest_frame(frames, ask, dropped) if live else every_frame(frames, ask, _WINDOW)
+    turns = shop.engines.turns
+    answered = newest_frame(frames, ask, dropped, turns) if live else every_frame(frames, ask, _WINDOW, turns)
     async with aclosing(frames), aclosing(answered):
         async for pair in answered:
             yield pair

@@ -6,15 +6,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from videofleet_worker.decode.frame import Frame
+from videofleet_worker.models.turns import Turns
 
 T = TypeVar("T")
 Infer = Callable[[Frame], Awaitable[T]]
 
 
 async def every_frame(
-    frames: AsyncIterator[Frame], infer: Infer[T], window: int
+    frames: AsyncIterator[Frame], infer: Infer[T], window: int, turns: Turns
 ) -> AsyncGenerator[tuple[Frame, T], None]:
-    """Each frame with its answer, in order, `window` frames at work at a time, so that decoding and inference overlap.
+    """Each frame with its answer, in order, `window` frames at work at a time, so that decoding and inference overlap;
+    they take their turns one by one with those of other streams.
 
     The receiver releases the frames. When the source fails, what it delivered before still comes, then the error.
     """
@@ -28,7 +30,7 @@ async def every_frame(
                 except Exception as error:  # noqa: BLE001 - raised again below, after the frames before it
                     failure = error
                 else:
-                    pending.append((frame, asyncio.create_task(_ask(infer, frame))))
+                    pending.append((frame, asyncio.create_task(_ask(infer, frame, turns))))
             if pending:
                 frame, task = pending[0]
                 answer = await task
@@ -41,21 +43,24 @@ async def every_frame(
 
 
 async def newest_frame(
-    frames: AsyncIterator[Frame], infer: Infer[T], dropped: Callable[[], None]
+    frames: AsyncIterator[Frame], infer: Infer[T], dropped: Callable[[], None], turns: Turns
 ) -> AsyncGenerator[tuple[Frame, T], None]:
-    """One frame at a time, always the newest; those that come while another is at work are dropped.
+    """One frame at a time, the newest when its turn has come; those that come while another is at work, or waits for
+    its turn, are dropped.
 
     The receiver releases the frames.
     """
     latest = _Latest(dropped)
     feeder = asyncio.create_task(_feed(frames, latest))
     try:
-        while (frame := await latest.take()) is not None:
-            try:
-                answer = await infer(frame)
-            except BaseException:
-                frame.release()
-                raise
+        while await latest.comes():
+            async with turns:
+                frame = latest.take()
+                try:
+                    answer = await infer(frame)
+                except BaseException:
+                    frame.release()
+                    raise
             yield frame, answer
         await feeder
     finally:
@@ -64,8 +69,9 @@ async def newest_frame(
         latest.close()
 
 
-async def _ask(infer: Infer[T], frame: Frame) -> T:
-    return await infer(frame)
+async def _ask(infer: Infer[T], frame: Frame, turns: Turns) -> T:
+    async with turns:
+        return await infer(frame)
 
 
 async def _discard(pending: deque[tuple[Frame, asyncio.Task[T]]]) -> None:
@@ -107,12 +113,17 @@ class _Latest:
         self._ended = True
         self._changed.set()
 
-    async def take(self) -> Frame | None:
-        """The frame that is there, or the next one; None after the last."""
+    async def comes(self) -> bool:
+        """Wait for a frame; False after the last one."""
         while self._frame is None and not self._ended:
             self._changed.clear()
             await self._changed.wait()
+        return self._frame is not None
+
+    def take(self) -> Frame:
+        """The frame that has come."""
         frame, self._frame = self._frame, None
+        assert frame is not None, "comes() has said that there is one"
         return frame
 
     def close(self) -> None:

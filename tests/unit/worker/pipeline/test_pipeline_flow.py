@@ -10,6 +10,7 @@ import pytest
 
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
+from videofleet_worker.models.turns import Turns
 from videofleet_worker.pipeline.flow import every_frame, newest_frame
 
 _EMPTY = np.zeros((2, 2), np.uint8)
@@ -41,6 +42,10 @@ class _Frames:
             raise self.failure
 
 
+def _turns(room: int = 8) -> Turns:
+    return Turns(lambda: room)
+
+
 async def _answer(frame: Frame) -> int:
     # The later a frame, the sooner its answer.
     await asyncio.sleep(0.001 * (10 - frame.index % 10))
@@ -56,7 +61,7 @@ async def _consume(answered: AsyncGenerator[tuple[Frame, Any], None], found: lis
 async def test_every_frame_comes_in_order_with_its_answer() -> None:
     frames = _Frames(20)
     found = []
-    async for frame, answer in every_frame(frames(), _answer, 3):
+    async for frame, answer in every_frame(frames(), _answer, 3, _turns()):
         found.append((frame.index, answer))
         frame.release()
     assert found == [(index, index * 100) for index in range(20)]
@@ -74,7 +79,7 @@ async def test_several_are_asked_at_a_time() -> None:
         await asyncio.sleep(0.002)
         at_work -= 1
 
-    async for frame, _ in every_frame(frames(), ask, 3):
+    async for frame, _ in every_frame(frames(), ask, 3, _turns()):
         frame.release()
     assert most == 3
 
@@ -84,13 +89,13 @@ async def test_what_came_before_a_failure_is_told_before_it() -> None:
     frames.failure = RuntimeError("the camera has gone")
     found: list[int] = []
     with pytest.raises(RuntimeError, match="gone"):
-        await _consume(every_frame(frames(), _answer, 3), found)
+        await _consume(every_frame(frames(), _answer, 3, _turns()), found)
     assert found == [0, 1, 2, 3]
 
 
 async def test_who_stops_early_leaves_no_frame_behind() -> None:
     frames = _Frames(20)
-    async with aclosing(every_frame(frames(), _answer, 3)) as answered:
+    async with aclosing(every_frame(frames(), _answer, 3, _turns())) as answered:
         frame, _ = await anext(answered)
         frame.release()
     assert frames.held == set()
@@ -104,7 +109,7 @@ async def test_a_failed_answer_leaves_no_frame_behind() -> None:
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await _consume(every_frame(frames(), ask, 3), [])
+        await _consume(every_frame(frames(), ask, 3, _turns()), [])
     assert frames.held == set()
 
 
@@ -125,7 +130,7 @@ async def test_the_newest_frame_is_taken_and_the_others_are_dropped_and_counted(
         await busy.wait()
 
     found = []
-    async for frame, _ in newest_frame(frames(), ask, drop):
+    async for frame, _ in newest_frame(frames(), ask, drop, _turns()):
         found.append(frame.index)
         frame.release()
     assert (found, dropped) == ([0, 9], 8)
@@ -136,7 +141,7 @@ async def test_the_failure_of_a_live_source_is_told() -> None:
     frames = _Frames(1)
     frames.failure = RuntimeError("the camera has gone")
     with pytest.raises(RuntimeError, match="gone"):
-        await _consume(newest_frame(frames(), _answer, lambda: None), [])
+        await _consume(newest_frame(frames(), _answer, lambda: None, _turns()), [])
     assert frames.held == set()
 
 
@@ -144,7 +149,33 @@ async def test_who_stops_watching_a_live_source_leaves_no_frame_behind() -> None
     frames = _Frames(50)
     never = asyncio.Event()
     frames.gate = lambda index: never if index == 5 else None
-    async with aclosing(newest_frame(frames(), _answer, lambda: None)) as answered:
+    async with aclosing(newest_frame(frames(), _answer, lambda: None, _turns())) as answered:
         frame, _ = await anext(answered)
         frame.release()
+    assert frames.held == set()
+
+
+async def test_a_live_stream_that_waited_for_its_turn_takes_the_frame_that_is_newest_then() -> None:
+    frames, turns, found = _Frames(6), _turns(1), []
+    come, over = asyncio.Event(), asyncio.Event()
+    frames.gate = lambda index: over if index == 5 else None
+    dropped = 0
+
+    def drop() -> None:
+        nonlocal dropped
+        dropped += 1
+        if dropped == 4:
+            come.set()
+
+    async def watch() -> None:
+        async for frame, _ in newest_frame(frames(), _answer, drop, turns):
+            found.append(frame.index)
+            frame.release()
+            over.set()
+
+    async with turns:
+        watching = asyncio.create_task(watch())
+        await come.wait()
+    await watching
+    assert (found, dropped) == ([4, 5], 4)
     assert frames.held == set()
