@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnxruntime as ort
 from av.codec.hwaccel import hwdevices_available
 
 from videofleet_worker.device.choosing import open_device
@@ -53,6 +54,8 @@ def on_gpu(facts: ProviderFacts) -> Bench:
     """As a worker opens it. Raises NoGpuError."""
     if lacking := missing(facts):
         raise NoGpuError("; ".join(lacking))
+    # The worker's image names CUDA's libraries to the linker; an environment of Python packages does not.
+    ort.preload_dlls(directory="")
     choice = choose("auto", facts)
     device = open_device(choice)
     if device is None:

@@ -46,6 +46,10 @@ from videofleet_worker.sources.errors import SourceError
 # How long the decoder waits for a packet before it looks after what it is told.
 _POLL: Final = 0.2
 _PATIENCE: Final = 5.0
+# Packets from a keyframe on after which a decoder that has made no picture is taken to be unable to. What NVDEC refuses
+# shows only as errors of packets; reordering holds back 16 at the most, and nothing of keyframes alone.
+_FRUITLESS: Final = 32
+_FRUITLESS_KEYFRAMES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class DecodeStation:
             context = cast(VideoCodecContext, CodecContext.create(handed.codec, "r", self.accelerator))
         except (av.error.FFmpegError, RuntimeError, NotImplementedError) as error:
             raise SourceError(ErrorCode.CODEC, f"the GPU has no decoder for {handed.codec}: {error}") from error
+        if self.accelerator is not None and not context.is_hwaccel:
+            # PyAV then takes FFmpeg's own decoder, without a word.
+            raise SourceError(ErrorCode.CODEC, f"this FFmpeg has no decoder on a GPU for {handed.codec}")
         if handed.extradata:
             context.extradata = bytes.fromhex(handed.extradata)
         context.width, context.height = handed.width, handed.height
@@ -256,6 +263,8 @@ class PacketFootage:
         self._decoder = (KeyframeDecoder if self.choice.keyframes_only else Decoder)(decoder, self.choice)
         self._received = 0
         self._seen_any = False
+        self._makes_any = False
+        self._fruitless = 0
 
     @property
     def strategy(self) -> Strategy:
@@ -296,7 +305,19 @@ class PacketFootage:
         raw = None if packet.pts is None else float(packet.pts * self._time_base)
         self._clock.observe(raw, described.arrival)
         yield from self._wanted(self._decoder.decode(packet, described.arrival))
+        self._check(described)
         self._count()
+
+    def _check(self, described: PacketReady) -> None:
+        """Raises SourceError for a stream that its decoder makes nothing of. The child has made a picture of it."""
+        counts = self._decoder.counts
+        self._makes_any = self._makes_any or counts.decoded > 0
+        if self._makes_any or counts.passed or not (described.keyframe or self._fruitless):
+            return
+        self._fruitless += 1
+        if self._fruitless >= (_FRUITLESS_KEYFRAMES if self.choice.keyframes_only else _FRUITLESS):
+            message = f"the decoder on the GPU made no picture of {self._fruitless} packets"
+            raise SourceError(ErrorCode.CODEC, message)
 
     def _packet(self, described: PacketReady, data: bytes) -> VideoPacket:
         packet = cast(VideoPacket, Packet(data))

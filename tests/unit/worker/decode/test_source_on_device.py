@@ -19,11 +19,12 @@ from tests.unit.worker.decode.reading import DEADLINE, Outcome, read
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.masks import Mask
+from videofleet_worker.decode.messages import HandOver
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.device.host import HostDevice
 from videofleet_worker.sources.errors import Lost
-from videofleet_worker.sources.ondevice import DecodeStation
+from videofleet_worker.sources.ondevice import DecodeStation, PacketDecoder
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.stream import StreamSource
 
@@ -184,10 +185,52 @@ async def test_without_the_gpus_decoder_the_child_decodes(make_source: MakeSourc
     assert outcome.indexes == list(range(30))
 
 
+async def test_a_codec_that_no_gpu_knows_is_never_decoded_here_instead(make_source: MakeSource, clip: Path) -> None:
+    """PyAV takes FFmpeg's own decoder where the accelerator has none, which is for confined children alone."""
+    other = DecodeStation(HostDevice(), HWAccel("drm", allow_software_fallback=False, is_hw_owned=True))
+    outcome, _ = await pixels(make_source(clip, station=other), on_device=False)
+    assert outcome.error is None
+    assert outcome.indexes == list(range(30))
+
+
+class Refusing(DecodeStation):
+    """One whose decoder takes a stream and makes an error of each packet, as NVDEC of what it does not support."""
+
+    def open(self, handed: HandOver) -> PacketDecoder:
+        return super().open(handed.model_copy(update={"codec": "hevc", "extradata": ""}))
+
+
+REFUSING = Refusing(HostDevice(), accelerator=None)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling("keyframe")], ids=["all", "keyframes"])
+async def test_what_the_gpus_decoder_makes_nothing_of_is_left_to_the_child(
+    make_source: MakeSource, tmp_path: Path, sampling: Sampling
+) -> None:
+    path = make_clip(tmp_path / "clip.mp4", ClipSpec(frames=60))
+    child, _ = await pixels(make_source(path, sampling=sampling), on_device=False)
+    outcome, _ = await pixels(make_source(path, sampling=sampling, station=REFUSING), on_device=False)
+    assert outcome.error is None
+    assert outcome.indexes == child.indexes
+
+
 @pytest.fixture(scope="module")
 def camera() -> Iterator[str]:
     with CameraSimulator(["--cameras", "1"]) as simulator:
         yield simulator.rtsp("/cam1")
+
+
+async def test_a_camera_that_the_gpus_decoder_makes_nothing_of_is_left_to_the_child(
+    make_source: MakeSource, camera: str
+) -> None:
+    """It has no end at which that would show."""
+
+    def look(frame: Frame) -> None:
+        assert frame.picture is None
+
+    outcome = await read(make_source(camera, station=REFUSING), look, enough=5)
+    assert outcome.error is None
+    assert len(outcome.indexes) == 5
 
 
 async def test_a_camera_is_decoded_as_it_comes(make_source: MakeSource, camera: str) -> None:
