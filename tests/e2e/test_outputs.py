@@ -1,0 +1,59 @@
+"""Results that leave the pod: examples/outputs.yaml, as it is but for the namespace and the image."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples.demo import tools
+from tests.e2e.conftest import Deployment
+from tests.support.kubectl import JOBS, await_phase, eventually, status
+
+EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "outputs.yaml"
+
+
+@pytest.fixture
+def example(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
+    """The example, as long as a test runs."""
+    text = EXAMPLE.read_text().replace("videofleet-demo", deployment.namespace)
+    manifests = tmp_path / "outputs.yaml"
+    manifests.write_text(re.sub(r"localhost/videofleet-cameras:\S+", deployment.images.cameras, text))
+    tools.must("kubectl", "apply", "-f", str(manifests))
+    try:
+        tools.must("kubectl", "-n", deployment.namespace, "rollout", "status", "deployment/receiver", "--timeout=60s")
+        yield
+    finally:
+        tools.must("kubectl", "delete", "-f", str(manifests), "--ignore-not-found", "--wait=true")
+
+
+def _received(deployment: Deployment) -> list[list[str]]:
+    """Path, key and the rest of each post, as the receiver prints them."""
+    log = tools.must("kubectl", "-n", deployment.namespace, "logs", "deployment/receiver")
+    return [line.split(maxsplit=2) for line in log.splitlines() if line.startswith("/")]
+
+
+def _came_to(deployment: Deployment, *paths: str) -> bool:
+    return set(paths) <= {path for path, _, _ in _received(deployment)}
+
+
+def test_best_shots_and_signed_events_reach_a_service(deployment: Deployment, example: None) -> None:
+    await_phase("outputs", deployment.namespace, "INPROGRESS", 120)
+    eventually(lambda: _came_to(deployment, "/shots", "/events"), 120, "a best shot and an event have come")
+
+    posts = _received(deployment)
+    assert {rest.partition(", ")[2] for path, _, rest in posts if path == "/events"} == {"signed well"}
+    assert {rest.partition(", ")[2] for path, _, rest in posts if path == "/shots"} == {"not signed"}
+    assert len({(path, key) for path, key, _ in posts}) == len(posts), "each message came once"
+
+
+def test_who_is_told_is_changed_while_the_job_runs(deployment: Deployment, example: None) -> None:
+    before = await_phase("outputs", deployment.namespace, "INPROGRESS", 120)
+    webhook = {"url": f"http://receiver.{deployment.namespace}.svc.cluster.local:8080/others"}
+    patch = json.dumps({"spec": {"outputs": {"webhooks": [webhook]}}})
+    tools.must("kubectl", "-n", deployment.namespace, "patch", JOBS, "outputs", "--type=merge", "-p", patch)
+
+    eventually(lambda: _came_to(deployment, "/others"), 120, "the new receiver is told")
+    after = status("outputs", deployment.namespace)
+    assert (after["phase"], after["epoch"]) == ("INPROGRESS", before["epoch"])
