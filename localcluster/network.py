@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from localcluster import iptables
-from localcluster.layout import BRIDGE, BRIDGE_IP, POD_CIDR
+from localcluster.layout import BRIDGE, BRIDGE_IP, POD_CIDR, SERVICE_CIDR
 from localcluster.shell import run, succeeds
 
 # A fixed address: the bridge would otherwise take the lowest one of its ports and change it as pods come and go.
@@ -65,7 +65,12 @@ def ensure_network() -> None:
         run(["modprobe", "br_netfilter"])
     for name, value in SYSCTLS_WANTED.items():
         (_PROC_SYS / name).write_text(value)
-    _ensure_chain("filter", "FORWARD", FORWARD_CHAIN, [["-i", BRIDGE, "-j", "ACCEPT"], ["-o", BRIDGE, "-j", "ACCEPT"]])
+    # What is still addressed to a Service once kube-proxy has had its turn is addressed to one that is gone. It would
+    # leave the machine by the default route, and whoever is there would answer.
+    unclaimed = ["-d", SERVICE_CIDR, "-j", "REJECT"]
+    _ensure_chain("filter", "OUTPUT", "VIDEOFLEET-OUTPUT", [unclaimed])
+    passing = [["-i", BRIDGE, "-j", "ACCEPT"], ["-o", BRIDGE, "-j", "ACCEPT"]]
+    _ensure_chain("filter", "FORWARD", FORWARD_CHAIN, [unclaimed, *passing])
     leaving = ["-s", POD_CIDR, "!", "-d", POD_CIDR, "!", "-o", BRIDGE, "-j", "MASQUERADE"]
     _ensure_chain("nat", "POSTROUTING", "VIDEOFLEET-POSTROUTING", [leaving])
 

@@ -1,8 +1,8 @@
 """What ``up`` does about the packet filter rules and ports that it finds, each time in a network of its own."""
 
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.ownnetwork import in_own_network
 
 OURS = "iptables -N KUBE-FORWARD; iptables -A FORWARD -j KUBE-FORWARD; iptables -N VIDEOFLEET-FORWARD"
 ANOTHERS = "iptables -N KUBE-FORWARD; iptables -A FORWARD -j KUBE-FORWARD"
@@ -22,17 +22,7 @@ try:
 except LocalClusterError as refused:
     print("refused:", refused)
 """
-    script = f"""
-set -e
-mount -t sysfs sysfs /sys
-ip link set lo up
-{before}
-"$0" -c "$1" 2>&1
-iptables-save | grep -o "^:[A-Z]*-[A-Z]*" || true
-"""
-    own = ["unshare", "--net", "--mount", "sh", "-c", script, sys.executable, program]
-    ran = subprocess.run(own, check=True, stdout=subprocess.PIPE, text=True)
-    return ran.stdout
+    return in_own_network(program, before=before, after='iptables-save | grep -o "^:[A-Z]*-[A-Z]*" || true')
 
 
 def test_an_empty_machine_is_taken_as_it_is(tmp_path: Path) -> None:
