@@ -20,6 +20,8 @@ class Post:
     path: str
     headers: dict[str, str]
     body: bytes
+    sender: int = 0
+    """The port that it came from, which tells connections apart."""
     received: float = field(default_factory=time.time)
 
     @property
@@ -59,7 +61,8 @@ class Receiver:
 
     async def take(self, request: web.Request) -> web.Response:
         """Remember a post and answer."""
-        self.posts.append(Post(request.path, dict(request.headers), await request.read()))
+        sender = request.transport.get_extra_info("peername")[1] if request.transport else 0
+        self.posts.append(Post(request.path, dict(request.headers), await request.read(), sender))
         if request.path == "/hang":
             await asyncio.Event().wait()
         status = self.statuses.pop(0) if self.statuses else 200

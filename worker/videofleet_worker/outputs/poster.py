@@ -16,6 +16,8 @@ class Poster:
     def __init__(self, reach: OutputReach) -> None:
         self._reach = reach
         self._session: aiohttp.ClientSession | None = None
+        # Who answered the last post with an error.
+        self._refused: set[URL] = set()
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float, verify_tls: bool = True
@@ -25,9 +27,16 @@ class Poster:
         target = URL(url)
         self._reach.check(target.scheme, target.host or "")
         limit = aiohttp.ClientTimeout(total=timeout)
+        if target.origin() in self._refused:
+            headers = {**headers, "Connection": "close"}
         async with self._opened().post(
             target, data=body, headers=headers, timeout=limit, ssl=verify_tls, allow_redirects=False
         ) as response:
+            if response.status >= 400:
+                # It may be another one who answers by now: after one more post the name is looked up anew.
+                self._refused.add(target.origin())
+            else:
+                self._refused.discard(target.origin())
             return response.status
 
     async def close(self) -> None:

@@ -53,6 +53,17 @@ async def test_messages_arrive_in_order_with_their_keys(receiver: Receiver, post
     assert (outlet.posted, outlet.lost.total(), outlet.waiting) == (5, 0, 0)
 
 
+async def test_a_connection_lasts_until_posts_are_refused(receiver: Receiver, poster: Poster) -> None:
+    """Who refuses may have got the address of the one that was meant."""
+    receiver.statuses = [200, 404, 404]
+    for _ in range(5):
+        await poster.post(receiver.url(), b"", {}, timeout=10)
+    *before, after, afterwards = (post.sender for post in receiver.posts)
+    assert len(set(before)) == 1
+    assert after not in before
+    assert after != afterwards, "the post after a refusal is the last one of its connection, whatever it is answered"
+
+
 async def test_a_post_is_signed_over_the_time_and_the_very_bytes(receiver: Receiver, poster: Poster) -> None:
     outlet = Outlet("webhook-0", PostSender(PostTarget(receiver.url(), secret="s3cret"), poster))
     outlet.offer(_message(7))
