@@ -37,7 +37,7 @@ from tests.faults.proxy.faults import (
     Stale,
     Where,
 )
-from tests.faults.workloads import ALL, ENDLESS, FULL, LICENSED, MIXED, MOVING
+from tests.faults.workloads import ALL, ENDLESS, FULL, LICENSED, MIXED, MOVING, ROOMY
 
 _STRIDE = 8
 _KILLS = 6
@@ -94,7 +94,7 @@ WATCHES = [
     Plan("superseded-events-dropped-of-endless", ENDLESS, (DropSuperseded(0.3),)),
     Plan("dropped-then-gone", MIXED, tuple(DropThenGone(3, (kind,), skip=2, times=4) for kind in WATCHED), short=True),
     Plan("dropped-then-gone-when-licensed", LICENSED, (DropThenGone(2, ("videojobs",), skip=1, times=5),)),
-    Plan("watches-gone-at-once", MIXED, (Refuse(410, Where(WATCHED, ("WATCH",)), skip=3, times=6),)),
+    Plan("watches-gone-at-once", MIXED, (Refuse(410, Where(WATCHED, ("WATCH",)), times=6),)),
     Plan("watches-refused", MIXED, (CutLine(times=5), Refuse(500, Where(WATCHED, ("WATCH",)), skip=3, times=6))),
     Plan("lines-cut", MIXED, tuple(CutLine((kind,), skip=2, times=5) for kind in WATCHED), short=True),
     Plan("jobs-silent", MIXED, (Silence(6.0, kinds=("videojobs",), skip=4, times=2),)),
@@ -134,7 +134,7 @@ WORKERS = [
     Plan("pods-lost", MIXED, stage=(LosePod(10), LosePod(22))),
     Plan("pods-lost-when-full", FULL, stage=(LosePod(12),)),
     Plan("pods-lost-when-licensed", LICENSED, stage=(LosePod(8), LosePod(14))),
-    Plan("workers-crash", MIXED, stage=(CrashWorker(10), CrashWorker(20))),
+    Plan("workers-crash", ROOMY, stage=(CrashWorker(10), CrashWorker(20))),
     Plan("workers-crash-while-the-operator-dies", MIXED, (Kill(12, True),), stage=(CrashWorker(12),), short=True),
     Plan("pods-lost-while-the-operator-dies", MIXED, (Kill(12, False),), stage=(LosePod(12),)),
     Plan("worker-silent-for-a-while", MIXED, stage=(SilenceWorker(14, 13.0),)),
@@ -175,7 +175,7 @@ MOVES = [
 ]
 
 HASTY = [Plan(f"hasty-{workload.name}", workload, hasty=True) for workload in (MIXED, FULL)]
-UNDISTURBED = [Plan(f"undisturbed-{workload.name}", workload) for workload in ALL]
+UNDISTURBED = [Plan(f"undisturbed-{workload.name}", workload) for workload in (*ALL, ROOMY)]
 
 PLANS = {
     "requests": REQUESTS,

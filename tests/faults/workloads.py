@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support.simulated_worker import Script, end, fail, first_frame, refuse
@@ -132,6 +132,18 @@ MIXED = Workload(
     ),
 )
 """Streams, a file, errors, edits: a little of everything."""
+
+ROOMY = Workload(
+    "roomy",
+    (
+        replace(
+            MIXED.acts[0],
+            changes=(Workers({"minWorkers": 3, "maxWorkers": 3, "capacityPerWorker": 4}), *MIXED.acts[0].changes[1:]),
+        ),
+        *MIXED.acts[1:],
+    ),
+)
+"""The same with a worker to spare, which jobs need that two crashes have made suspicious: they start alone."""
 
 FULL = Workload(
     "full",

@@ -274,6 +274,8 @@ class Snapshot:
     """By source host, as the last plan left them; a host that is not here has a full one."""
     starts: int | None = None
     """How many jobs may be given to workers by this plan; None: any number. A decision is to be written soon."""
+    led_since: Seconds = 0.0
+    """When this leader began: what was begun before was dated by another one's clock, which may go differently."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from videofleet_operator.domain import exclusion, facts, suspicion
 from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.matching import refusal
-from videofleet_operator.domain.model import Assigned, Job, Move, Pool, Record, Seconds, Why, Worker
+from videofleet_operator.domain.model import Assigned, Job, Pool, Record, Seconds, Why, Worker
 from videofleet_operator.domain.moves import times_too_far_ahead
 from videofleet_operator.domain.placement import SILENT_AFTER
 from videofleet_operator.domain.reports import Report
@@ -60,7 +60,7 @@ def _crash_of(held: Assigned, worker: Worker) -> Fact | None:
     return None
 
 
-def move_fact(job: Job, record: Record, target: Worker | None, now: Seconds) -> Fact | None:
+def move_fact(job: Job, record: Record, target: Worker | None, now: Seconds, led_since: Seconds = 0.0) -> Fact | None:
     """What has become of the job's move. `target`: the worker that takes it over; None: its pod is gone."""
     move = record.move
     if move is None:
@@ -72,20 +72,19 @@ def move_fact(job: Job, record: Record, target: Worker | None, now: Seconds) -> 
     begun = None if report is None or report.state is JobState.SUPERSEDED else _first_frame_of(report, now)
     if begun is not None and record.phase is Phase.INPROGRESS:
         return facts.FirstFrame(move.epoch, begun)
-    if begun is None and _will_not_take(job, move, target, report, now):
+    since = max(move.since, led_since)
+    if begun is None and (_is_lost(move.worker, target) or _will_not_take(job, since, report, now)):
         return facts.MoveFailed(blamed=report is not None and report.code is not None and exclusion.blames(report.code))
     lost = record.phase is Phase.DISCONNECTED and not suspicion.convicted(record)
     return facts.MoveTakesOver() if lost else None
 
 
-def _will_not_take(job: Job, move: Move, target: Worker | None, report: Report | None, now: Seconds) -> bool:
-    if _is_lost(move.worker, target):
-        return True
+def _will_not_take(job: Job, since: Seconds, report: Report | None, now: Seconds) -> bool:
     if report is not None and report.state in TERMINAL:
         return True
     preparing = report is not None and report.state is JobState.PREPARING
     limit = max(job.spec.restart.start_timeout, PREPARING_LIMIT) if preparing else job.spec.restart.start_timeout
-    return now >= move.since + limit
+    return now >= since + limit
 
 
 def _is_lost(assigned: Assigned, worker: Worker | None) -> bool:
@@ -151,8 +150,8 @@ def being_applied(job: Job, record: Record) -> bool:
     )
 
 
-def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:
-    """What the time alone brings about."""
+def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds, led_since: Seconds = 0.0) -> Fact | None:
+    """What the time alone brings about. A start has its time again under a new leader (`led_since`)."""
     restart = job.spec.restart
     if _too_far_ahead(job, record, now):
         return facts.ClockWentBack()
@@ -160,7 +159,7 @@ def time_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> 
         return None
     match record.phase:
         case Phase.STARTING:
-            return _start_fact(job, record, worker, now)
+            return _start_fact(job, record, worker, now, max(record.since, led_since))
         case Phase.INPROGRESS if record.attempt and now >= record.since + restart.stable_after:
             return facts.StableRunning()
         case Phase.INPROGRESS:
@@ -181,15 +180,17 @@ def _over(record: Record) -> bool:
     return record.finished or suspicion.given_up(record)
 
 
-def next_time(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Seconds | None:
-    """When the record will be due for something by itself, its schedule apart; None: never."""
+def next_time(
+    job: Job, record: Record, worker: Worker | None, now: Seconds, led_since: Seconds = 0.0
+) -> Seconds | None:
+    """When the record will be due for something by itself, its schedule apart; None: never. See `time_fact`."""
     if record.phase in _UNTIMED:
         return exclusion.ends(record) if exclusion.waits_elsewhere(record) else None
     match record.phase:
         case Phase.STARTING:
-            return _start_deadline(job, record.since, now)
+            return _start_deadline(job, max(record.since, led_since), now)
         case Phase.INPROGRESS:
-            return _running_time(job, record, now)
+            return _running_time(job, record, now, led_since)
         case Phase.DISCONNECTED:
             return record.since + REASSIGN_AFTER
         case _:
@@ -252,15 +253,15 @@ def _first_frame_of(report: Report, now: Seconds) -> Seconds | None:
     return now if report.first_frame else None
 
 
-def _start_fact(job: Job, record: Record, worker: Worker | None, now: Seconds) -> Fact | None:
+def _start_fact(job: Job, record: Record, worker: Worker | None, now: Seconds, since: Seconds) -> Fact | None:
     timeout = job.spec.restart.start_timeout
-    if now < record.since + timeout:
+    if now < since + timeout:
         return None
     report = current_report(job, record, worker)
     preparing = report is not None and report.state is JobState.PREPARING
-    if preparing and now < record.since + max(timeout, PREPARING_LIMIT):
+    if preparing and now < since + max(timeout, PREPARING_LIMIT):
         return facts.Preparing(record.epoch)
-    return facts.StartTimedOut(f"no first frame within {max(timeout, now - record.since):.0f} seconds")
+    return facts.StartTimedOut(f"no first frame within {max(timeout, now - since):.0f} seconds")
 
 
 def _start_deadline(job: Job, since: Seconds, now: Seconds) -> Seconds:
@@ -269,10 +270,10 @@ def _start_deadline(job: Job, since: Seconds, now: Seconds) -> Seconds:
     return first if now < first else since + max(timeout, PREPARING_LIMIT)
 
 
-def _running_time(job: Job, record: Record, now: Seconds) -> Seconds | None:
+def _running_time(job: Job, record: Record, now: Seconds, led_since: Seconds) -> Seconds | None:
     times = [record.since + job.spec.restart.stable_after if record.attempt else None, suspicion.trusted_at(record)]
     if record.move is not None:
-        times.append(_start_deadline(job, record.move.since, now))
+        times.append(_start_deadline(job, max(record.move.since, led_since), now))
     return min((time for time in times if time is not None and time > now), default=None)
 
 

@@ -94,7 +94,7 @@ def _observe(draft: Draft, job: Job) -> None:
         draft.apply(job, fact)
         if draft.moved(job):
             return
-    fact = observation.time_fact(job, record, worker, draft.snapshot.now)
+    fact = observation.time_fact(job, record, worker, draft.snapshot.now, draft.snapshot.led_since)
     if fact is not None:
         draft.apply(job, fact)
 
@@ -115,7 +115,7 @@ def _observe_worker(draft: Draft, job: Job, worker: Worker | None) -> None:
 def _observe_move(draft: Draft, job: Job, move: Move) -> bool:
     """Whether the job is the other worker's now: then its own has nothing more to say of it."""
     target = draft.snapshot.workers.get(move.worker.id)
-    fact = observation.move_fact(job, job.record, target, draft.snapshot.now)
+    fact = observation.move_fact(job, job.record, target, draft.snapshot.now, draft.snapshot.led_since)
     if fact is not None:
         draft.apply(job, fact)
     return draft.record(job).epoch == move.epoch

@@ -87,7 +87,7 @@ class Split:
     def _lay(self, job: Job, snapshot: Snapshot) -> None:
         held = _held(job)
         self.used[held.id] += held_slots(job, snapshot.pools.get(held.pool))
-        change = observation.next_time(job, job.record, snapshot.workers[held.id], snapshot.now)
+        change = observation.next_time(job, job.record, snapshot.workers[held.id], snapshot.now, snapshot.led_since)
         dues = [due for due in (change, observation.schedule_time(job, job.record)) if due is not None]
         if dues:
             self.due[job.uid] = min(dues)

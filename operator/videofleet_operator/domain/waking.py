@@ -36,7 +36,7 @@ def wake_time(draft: Draft, parts: Split, records: Mapping[str, Record], *, reli
 def _dues(job: Job, record: Record, snapshot: Snapshot) -> tuple[Seconds | None, ...]:
     worker = None if record.worker is None else snapshot.workers.get(record.worker.id)
     return (
-        observation.next_time(job, record, worker, snapshot.now),
+        observation.next_time(job, record, worker, snapshot.now, snapshot.led_since),
         observation.schedule_time(job, record),
         expires_at(job, record),
         record.next_move,

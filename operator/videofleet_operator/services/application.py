@@ -229,7 +229,7 @@ class Application:
         # What has been listed stays. A full collection would look at all of it, and nothing else would run meanwhile.
         gc.freeze()
         self._ready_term = term
-        self._dirty.set()
+        self._reconciler.begin()
 
     def _stopped_leading(self) -> None:
         self._ready_term = None

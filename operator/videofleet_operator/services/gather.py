@@ -71,6 +71,8 @@ class Gatherer:
         self._secrets_seen = -1
         self._build = self._built
         """One bound method for all jobs."""
+        self.led_since = 0.0
+        """When this replica began to lead, by its own clock; see Snapshot."""
 
     def snapshot(self, now: float, licence: Licence, assumed: Mapping[str, Record]) -> Snapshot:
         """Everything as it is now. `assumed`: records that are being written.
@@ -83,7 +85,14 @@ class Gatherer:
         self._fleet.follow(pods)
         workers = self._workers(pods)
         self.jobs(now)
-        found = Snapshot(now=now, jobs=self._jobs.copy(), pools=pools, workers=workers, licence=licence)
+        found = Snapshot(
+            now=now,
+            jobs=self._jobs.copy(),
+            pools=pools,
+            workers=workers,
+            licence=licence,
+            led_since=self.led_since,
+        )
         return with_taken(found, assumed)
 
     def jobs(self, now: float) -> Mapping[str, KnownJob]:

@@ -87,6 +87,11 @@ class Reconciler:
         self.beat = time.monotonic()
         """Monotonic time at which the loop was last seen alive."""
 
+    def begin(self) -> None:
+        """This replica leads from now on, and its caches are up to date."""
+        self._gatherer.led_since = self._wall()
+        self._dirty.set()
+
     async def run(self) -> None:
         """Reconcile until cancelled."""
         while True:

@@ -116,6 +116,12 @@ STORIES: dict[str, list[Step]] = {
         Step(nothing, 119, MOVES),
         Step(nothing, 1, STILL),
     ],
+    "a move has its time again under a leader whose clock is ahead": [
+        BEGUN,
+        Step(lambda now: replace(now, led_since=now.now + 7200), 7200, MOVES),
+        Step(nothing, 119, MOVES),
+        Step(nothing, 1, STILL),
+    ],
     "the other worker builds an engine": [
         BEGUN,
         Step(says("w2", 4, JobState.PREPARING), 1000, MOVES),

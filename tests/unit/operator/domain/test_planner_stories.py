@@ -95,6 +95,15 @@ STORIES: dict[str, tuple[Snapshot, list[Step]]] = {
             Step(nothing, [P.AWAITING, P.STARTING], Reason.ASSIGNED, after=1.0),
         ],
     ),
+    "a start has its time again under a leader whose clock is ahead": (
+        snapshot([job()], [worker()]),
+        [
+            Step(nothing, [P.STARTING], Reason.ASSIGNED),
+            Step(lambda now: replace(now, led_since=now.now + 7200), [], after=7200),
+            Step(nothing, [], after=119),
+            Step(nothing, [P.NOT_STARTED], Reason.START_TIMEOUT, after=1),
+        ],
+    ),
     "a single pass ends": (
         snapshot([SINGLE], [worker()]),
         [
