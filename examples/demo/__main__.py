@@ -10,7 +10,8 @@ from examples.demo.tools import ROOT, Json
 
 NAMESPACE = "videofleet-demo"
 RELEASE = "videofleet"
-POOL: Json = {"minWorkers": 1, "maxWorkers": 2, "capacityPerWorker": 8}
+# On a machine that is busy with other things, too, two small streams are no reason to wait.
+POOL: Json = {"minWorkers": 1, "maxWorkers": 2, "capacityPerWorker": 8, "capacityHints": "ignore"}
 
 
 def main(arguments: list[str]) -> int:
