@@ -10,10 +10,12 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.plain_ocsort import PlainOcSort
 from tests.support.plain_tracking import PlainByteTrack, Seen
 from videofleet_worker.tracking.bytetrack import ByteTracker
 from videofleet_worker.tracking.choice import TrackerName, tracker_of
 from videofleet_worker.tracking.follower import Follower
+from videofleet_worker.tracking.ocsort import OcSortTracker
 from videofleet_worker.tracking.settings import LookSettings, TrackerSettings
 
 SETTINGS = TrackerSettings(high_score=0.5, low_score=0.2, new_track_score=0.6, lost_seconds=0.5)
@@ -123,13 +125,29 @@ def test_the_unit_of_length_does_not_matter(name: TrackerName, clip: Clip, scale
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.04, 1 / 30, 0.1]))
 def test_it_is_the_tracker_of_the_paper_told_step_by_step(seed: int, period: float) -> None:
+    agree_on_a_drawn_scene(ByteTracker(SETTINGS), PlainByteTrack(SETTINGS), seed, period)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.04, 1 / 30, 0.1]))
+def test_oc_sort_is_that_of_its_paper_told_step_by_step(seed: int, period: float) -> None:
+    agree_on_a_drawn_scene(OcSortTracker(SETTINGS), PlainOcSort(SETTINGS), seed, period, crowded=True)
+
+
+def agree_on_a_drawn_scene(
+    ours: Follower, plain: PlainByteTrack, seed: int, period: float, *, crowded: bool = False
+) -> None:
+    """Five that cross each other, are missed, and seen badly; where it is crowded, all alike, who turn and hide."""
     random = np.random.default_rng(seed)
-    ours, plain = ByteTracker(SETTINGS), PlainByteTrack(SETTINGS)
-    corners, speeds = random.uniform(0, 200, (5, 2)), random.normal(0, 4, (5, 2))
-    sizes, kinds = random.uniform(40, 90, (5, 2)), random.integers(0, 2, 5)
-    for number in range(25):
+    corners, speeds = random.uniform(0, 80 if crowded else 200, (5, 2)), random.normal(0, 4, (5, 2))
+    sizes, kinds = random.uniform(40, 55 if crowded else 90, (5, 2)), random.integers(0, 1 if crowded else 2, 5)
+    hidden = np.zeros(5)
+    for number in range(40 if crowded else 25):
         corners += speeds
         shown = random.permutation(5)[: random.integers(0, 6)]
+        if crowded:
+            speeds[random.random(5) < 0.1] *= -1
+            hidden = np.where((hidden == 0) & (random.random(5) < 0.08), random.integers(2, 12, 5), hidden - 1).clip(0)
+            shown = np.flatnonzero(hidden == 0)
         left_top = corners[shown] + random.normal(0, 3, (len(shown), 2))
         boxes = np.concatenate((left_top, left_top + sizes[shown]), axis=1)
         scores = np.where(random.random(len(shown)) < 0.25, 0.3, 0.7) + random.uniform(-0.15, 0.2, len(shown))

@@ -101,14 +101,18 @@ class PlainByteTrack:
         order = sorted(range(len(detections)), key=lambda place: -detections[place].score)
         for place in order:
             if place not in taken and detections[place].score >= self.settings.new_track_score:
-                self.tracks.append(
-                    Followed(EightStates(detections[place].measured()), detections[place].kind, pts, pts)
-                )
+                self.tracks.append(self._begun(detections[place], pts))
                 if first:
                     self.highest += 1
                     self.tracks[-1].state, self.tracks[-1].number = "seen", self.highest
                     numbers[place] = self.highest
         return numbers
+
+    def _begun(self, seen: Seen, pts: float) -> Followed:
+        return Followed(EightStates(seen.measured()), seen.kind, pts, pts)
+
+    def _learn(self, track: Followed, seen: Seen) -> None:
+        track.filter.correct(seen.measured())
 
     def _associate(self, detections: list[Seen], expected: list[Box]) -> dict[int, int]:
         settings, found = self.settings, dict[int, int]()
@@ -135,7 +139,7 @@ class PlainByteTrack:
         numbers = [0] * len(detections)
         for row, column in sorted(found.items()):
             track = self.tracks[row]
-            track.filter.correct(detections[column].measured())
+            self._learn(track, detections[column])
             track.state, track.seen_at = "seen", self.last or 0.0
             if track.number == 0:
                 self.highest += 1
@@ -165,15 +169,13 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def best_choice(rows: list[int], gains: dict[tuple[int, int], float]) -> tuple[float, dict[int, int]]:
-    """The pairs that together gain most, every possibility tried."""
-    if not rows:
-        return 0.0, {}
-    row, *rest = rows
-    best = best_choice(rest, gains)
-    for (of_row, column), gain in gains.items():
-        if of_row == row:
-            others = {pair: other for pair, other in gains.items() if pair[1] != column}
-            total, choice = best_choice(rest, others)
-            if total + gain > best[0]:
-                best = total + gain, {row: column, **choice}
-    return best
+    """The pairs that together gain most: row by row, the best way to have used each set of columns."""
+    best: dict[frozenset[int], tuple[float, dict[int, int]]] = {frozenset(): (0.0, {})}
+    for row in rows:
+        for used, (total, choice) in list(best.items()):
+            for (of_row, column), gain in gains.items():
+                if of_row == row and column not in used:
+                    more = used | {column}
+                    if more not in best or total + gain > best[more][0]:
+                        best[more] = total + gain, {**choice, row: column}
+    return max(best.values(), key=lambda one: one[0])

@@ -42,7 +42,7 @@ class Observed(Tracks):
     """Tracks that remember what was seen of them.
 
     `anchors` are the filters as they were after the last match, `measured` and `boxes` [n, 4] what that was; `path` are
-    the centres of the last observations.
+    the centres of the last observations, one more than a direction is taken over.
     """
 
     anchors: FloatArray = field(default_factory=lambda: kalman.initiate(np.zeros((0, 4))))
@@ -129,7 +129,8 @@ class OcSortTracker(Follower):
     def _momentum(self, frame: Frame, row: int, column: int, direction: Point | None) -> float:
         """From nothing for straight back to the full weight for straight on; half of it where no way is known."""
         x, y = frame.measured[column, :2].tolist()
-        towards = None if direction is None else _direction(self._observed.path[row][0], (x, y))
+        # Over as many observations as the direction, this one being the last of them.
+        towards = None if direction is None else _direction(self._observed.path[row][-_SPAN:][0], (x, y))
         share = 0.5
         if direction is not None and towards is not None:
             cosine = direction[0] * towards[0] + direction[1] * towards[1]
@@ -137,7 +138,8 @@ class OcSortTracker(Follower):
         return _MOMENTUM * share * frame.scores[column]
 
     def _where_last_seen(self, frame: Frame, found: dict[int, int]) -> dict[int, int]:
-        tracks, least, taken = self._observed, self._settings.second_overlap, set(found.values())
+        # More is asked for than of a place expected: who passes where another vanished is not the other.
+        tracks, least, taken = self._observed, self._settings.low_overlap, set(found.values())
         rows = [row for row in range(len(tracks)) if row not in found]
         high = self._settings.high_score
         columns = [column for column, score in enumerate(frame.scores) if score >= high and column not in taken]
