@@ -161,13 +161,15 @@ class Follower(ABC):
 
         `pairs` are without a margin.
         """
-        tracks, owners = self._tracks, {column: row for row, column in found.items()}
-        double: set[int] = set()
-        for row, column, overlap in pairs:
-            owner = owners.get(column)
-            if overlap > self._settings.duplicate_overlap and tracks.states[row] == LOST and owner is not None:
-                double.add(row if tracks.followed(owner) >= tracks.followed(row) else owner)
-        return double
+        tracks, states, least = self._tracks, self._tracks.states, self._settings.duplicate_overlap
+        # Of many pairs hardly any: who owns a detection is looked up for these alone.
+        close = [(row, column) for row, column, overlap in pairs if overlap > least and states[row] == LOST]
+        owners = {column: row for row, column in found.items()} if close else {}
+        return {
+            row if tracks.followed(owners[column]) >= tracks.followed(row) else owners[column]
+            for row, column in close
+            if column in owners
+        }
 
     def _begin(self, frame: Frame, found: dict[int, int], ids: list[int], *, at_once: bool) -> None:
         """Begin a track with each free detection that is good enough; with an id where `at_once`, written to `ids`."""
