@@ -103,6 +103,10 @@ REFUSED: dict[str, tuple[Json, tuple[str, str]]] = {
         {"accelerator": {"type": "none", "resourceClaimTemplateName": "c"}},
         ("spec.accelerator", CLAIMED_NONE),
     ),
+    "capacity hints that do not exist": (
+        {"capacityHints": "never"},
+        ("spec.capacityHints", 'Unsupported value: "never": supported values: "fallback", "always", "ignore"'),
+    ),
     "an isolation that does not exist": (
         {"isolation": "vm"},
         ("spec.isolation", 'Unsupported value: "vm": supported values: "process", "pod"'),
