@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+# Stamps are told to the millionth: what is unseen for exactly as long as it may be, as happens at one frame a second,
+# must not count as longer because a difference of them is never quite a round number.
+_ROUNDING = 2e-6
+
 
 @dataclass
 class Identities:
@@ -30,7 +34,7 @@ class Identities:
         self.shared += len(set(ids)) < len(ids)
         for one in ids:
             # Numbers only rise: one that is new and not above all before it has been given before.
-            since = pts - self._seen[one] if one in self._seen else 0.0
+            since = pts - self._seen[one] - _ROUNDING if one in self._seen else 0.0
             self.reused += since > self.longest or (one not in self._seen and one <= self.highest)
         self._seen |= dict.fromkeys(ids, pts)
         self.highest = max([self.highest, *ids])

@@ -33,14 +33,15 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory(pid: int) -> float:
-    """MiB of the family: what is shared among processes counts in parts (PSS)."""
+    """MiB of the family: what is shared among processes counts in parts (PSS). Without what is mapped of files on disk:
+    of libraries a process has the larger part, the fewer others of the machine happen to use them."""
     total = 0
     for member in family(pid):
         try:
             lines = (_PROC / str(member) / "smaps_rollup").read_text(encoding="ascii").splitlines()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
     return total / 1024
 
 

@@ -23,3 +23,11 @@ def test_what_is_wrong_with_ids(frames: Frames, found: tuple[int, int, int]) -> 
         identities.frame(*frame)
     assert (identities.shared, identities.reused, identities.backwards) == found
     assert identities.frames == len(frames)
+
+
+@pytest.mark.parametrize(("before", "now"), [(14.901299, 17.901299), (127.995584, 130.995584), (0.7, 3.7)])
+def test_a_track_that_was_unseen_for_exactly_as_long_as_it_may_be_is_the_same(before: float, now: float) -> None:
+    tally = Identities(3.0)
+    tally.frame(0, before, [1])
+    tally.frame(1, now, [1])
+    assert tally.reused == 0
