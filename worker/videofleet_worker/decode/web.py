@@ -21,8 +21,14 @@ _MOST_HOPS: Final = 8
 _USER_AGENT: Final = "videofleet"
 _TLS_WORDS: Final = "no secure connection: {}"
 
+_THROTTLED: Final = frozenset({429, 503})
+
 Origin = tuple[str, str, int]
 """Scheme, host, port."""
+
+
+class ThrottledError(SourceError):
+    """The server asks to be asked again later."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,8 @@ def refused(status: int, reason: str) -> SourceError:
             return SourceError(ErrorCode.NOT_FOUND, f"the server has nothing at this path ({said})")
         case 416:
             return SourceError(ErrorCode.EMPTY, "the source is empty")
-    return SourceError(ErrorCode.NETWORK, f"the server answered {said}")
+    kind = ThrottledError if status in _THROTTLED else SourceError
+    return kind(ErrorCode.NETWORK, f"the server answered {said}")
 
 
 def _followed(url: str, location: str) -> str:

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from videofleet_api.codes import ErrorCode
-from videofleet_worker.decode.web import Reply, WebClient
+from videofleet_worker.decode.web import Reply, ThrottledError, WebClient
 from videofleet_worker.sources.errors import SourceError
 
 _RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -36,11 +36,14 @@ class WebFile:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes, none at the end."""
+        said = SourceError(ErrorCode.NETWORK, "the connection broke")
         for delay in (*_RESUMED_AFTER, None):
             try:
                 data = self._read(size)
             except (http.client.HTTPException, ConnectionError):
                 data = b""
+            except ThrottledError as error:
+                data, said = b"", error
             except TimeoutError:
                 raise SourceError(ErrorCode.STALLED, "no data came any more") from None
             if data or self._at_end:
@@ -49,7 +52,7 @@ class WebFile:
                 break
             self._stop()
             time.sleep(delay)
-        raise SourceError(ErrorCode.NETWORK, "the connection broke")
+        raise said
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """The new position. Raises OSError where the server does not serve parts."""

@@ -17,7 +17,7 @@ from videofleet_worker.sources.context import SessionContext
 from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed, Farewell
-from videofleet_worker.sources.errors import DecoderLostError, SourceError
+from videofleet_worker.sources.errors import DecoderLostError, Lost, SourceError
 from videofleet_worker.sources.events import (
     HealthChanged,
     Opened,
@@ -99,7 +99,11 @@ class StreamSource:
         for url in self._request.images or (self._request.url,):
             check_allowed(url, self._dialer.reach)
         while not self._closed.is_set():
-            session = self._session = self._connect()
+            try:
+                session = self._session = self._connect()
+            except DecoderLostError as error:
+                await self._wait_to_reconnect(error)
+                continue
             failure: SourceError | None = None
             try:
                 while (frame := await session.next_frame()) is not None:
@@ -166,7 +170,7 @@ class StreamSource:
         try:
             session = DecodeSession(self._open_request(), watchdog, context)
         except OSError as error:
-            raise SourceError(ErrorCode.INTERNAL, f"no decoder could be started: {error.strerror}") from error
+            raise DecoderLostError(Lost.CRASH, f"no decoder could be started: {error.strerror}") from error
         session.start()
         self.direct.connected(session.watch)
         return session

@@ -1,9 +1,11 @@
 """Children that crash, hang, or send what they must not."""
 
 import os
+import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,61 @@ async def test_a_crash_ends_a_stream_that_is_not_to_be_tried_again_with_its_sign
     assert outcome.failure.code is ErrorCode.INTERNAL
     assert outcome.failure.message == f"decoder crashed ({number.name})"
     assert 6 <= len(outcome.indexes) <= 8
+
+
+@contextmanager
+def no_more(kind: int, most: int) -> Iterator[None]:
+    """Nothing more of this kind is to be had by the worker's process."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+async def test_a_worker_without_memory_to_share_starts_no_decoder(make_source: MakeSource, clip: Path) -> None:
+    neighbour = make_source(clip, slots=2)
+    indexes: list[int] = []
+    async for frame in neighbour.frames():
+        with frame:
+            indexes.append(frame.index)
+        if frame.index == 3:
+            with no_more(resource.RLIMIT_FSIZE, 4096):
+                refused = await read(make_source(clip))
+
+    assert refused.failure.code is ErrorCode.INTERNAL
+    assert refused.failure.message == "no decoder could be started: File too large"
+    assert (refused.indexes, indexes) == ([], list(range(30)))
+
+
+async def test_a_decoder_that_finds_no_page_for_its_frames_is_replaced_once_there_is_memory(
+    make_source: MakeSource, clip: Path, events: list[SourceEvent]
+) -> None:
+    source = make_source(clip, slots=2)
+    # What the kernel sends where a page of shared memory is written and there is none.
+    strike = hit(source, signal.SIGBUS, 5)
+    with ExitStack() as shortage:
+
+        def use_up(frame: Frame) -> None:
+            strike(frame)
+            if frame.index == 5:
+                shortage.enter_context(no_more(resource.RLIMIT_FSIZE, 4096))
+
+        def relieve(event: SourceEvent) -> None:
+            events.append(event)
+            if isinstance(event, Reconnecting) and event.attempt == 2:
+                shortage.close()
+
+        source._on_event = relieve
+        outcome = await read(source, use_up)
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+    assert story(events) == [
+        "decoder crashed (SIGBUS); attempt 1 at once",
+        "no decoder could be started: File too large; attempt 2 in 0.5 s",
+        "back: no decoder could be started: File too large",
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])

@@ -1,5 +1,6 @@
 """Objects in a store that checks signatures."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,47 @@ async def test_other_keys_read_nothing(make_source: MakeSource, url: str, web: W
 
     assert outcome.failure.code is ErrorCode.AUTH
     assert KEYS[0] not in str(outcome.failure)
+
+
+@pytest.mark.parametrize("status", [503, 429])
+async def test_a_store_that_throttles_for_a_while_in_mid_file_loses_nothing(
+    make_source: MakeSource, url: str, web: WebServer, status: int
+) -> None:
+    content = web.pages["/objects/by%20day/clip.mp4"].body
+    page = Page(content, give_up_after=len(content) * 6 // 10, later=[status, status])
+    web.pages["/objects/by%20day/clip.mp4"] = page
+
+    outcome = await read(make_source(url, username=KEYS[0], password=KEYS[1]))
+
+    assert (outcome.error, outcome.indexes, page.later) == (None, list(range(30)), [])
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        pytest.param([503] * 100, ErrorCode.NETWORK, id="slow down, and never faster again"),
+        pytest.param([403], ErrorCode.AUTH, id="borrowed keys that have expired"),
+    ],
+)
+async def test_a_store_that_refuses_the_rest_of_an_object_is_not_its_neighbours_end(
+    make_source: MakeSource, url: str, web: WebServer, statuses: list[int], code: ErrorCode
+) -> None:
+    content = web.pages["/objects/by%20day/clip.mp4"].body
+    web.pages["/objects/other.mp4"] = Page(content)
+    web.pages["/objects/by%20day/clip.mp4"] = Page(content, give_up_after=len(content) * 7 // 10, later=statuses)
+    keys = {"username": KEYS[0], "password": KEYS[1]}
+
+    refused, neighbour = await asyncio.gather(
+        read(make_source(url, session_token="borrowed", **keys)),
+        read(make_source(url.replace("by%20day/clip", "other"), **keys)),
+    )
+
+    assert refused.failure.code is code
+    assert len(refused.indexes) > 3
+    assert refused.indexes == list(range(len(refused.indexes)))
+    assert (neighbour.error, neighbour.indexes) == (None, list(range(30)))
+    assert KEYS[0] not in str(refused.failure)
+    assert "borrowed" not in str(refused.failure)
 
 
 async def test_an_object_that_is_not_there(make_source: MakeSource, url: str) -> None:

@@ -12,6 +12,7 @@ from tests.support.cameras import CameraSimulator
 from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import Outcome, eventually, read
+from tests.unit.worker.decode.rtspgate import gate
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.sampling import Sampling
@@ -31,6 +32,23 @@ def cameras(running_cameras: CameraSimulator) -> Iterator[CameraSimulator]:
     """The simulator, healed afterwards."""
     yield running_cameras
     running_cameras.fault("*", "none")
+
+
+@pytest.mark.parametrize(("password", "frames"), [("secret", 5), ("another", 0)])
+async def test_a_camera_whose_nonces_are_good_for_one_request(
+    make_source: MakeSource, cameras: CameraSimulator, password: str, frames: int
+) -> None:
+    async with gate(cameras.port("rtsp"), "admin", "secret") as opened:
+        url = f"rtsp://127.0.0.1:{opened.port}/cam1"
+        source = make_source(url, transport="tcp", username="admin", password=password)
+        outcome = await read(source, enough=5)
+
+    assert len(outcome.indexes) == frames
+    if frames:
+        assert {"DESCRIBE", "SETUP", "PLAY"} <= set(opened.let)
+        assert opened.expired >= 2, "each request after the first was answered to an old one"
+    else:
+        assert (outcome.failure.code, opened.let) == (ErrorCode.AUTH, [])
 
 
 async def start(source: StreamSource, outcome: Outcome, release: asyncio.Event) -> "asyncio.Task[Outcome]":

@@ -54,6 +54,21 @@ async def test_a_server_that_loses_patience_is_asked_for_the_rest(
     assert (outcome.error, outcome.indexes) == (None, list(range(30)))
 
 
+async def test_a_server_whose_nonces_expire_in_mid_file_is_answered_anew(
+    make_source: MakeSource, web: WebServer, content: bytes
+) -> None:
+    page = Page(content, login="admin:secret", digest=True, expires=True, give_up_after=len(content) * 3 // 10)
+    web.pages["/locked.mp4"] = page
+    url = web.url("/locked.mp4")
+
+    outcome = await read(make_source(url, username="admin", password="secret"))
+    refused = await read(make_source(url, username="admin", password="another"))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+    assert page.nonces >= 4, "each part had a nonce of its own"
+    assert refused.failure.code is ErrorCode.AUTH
+
+
 async def test_credentials_are_sent_and_never_shown(make_source: MakeSource, web: WebServer, content: bytes) -> None:
     web.pages["/locked.mp4"] = Page(content, login="adm in:p@ss/w:d")
     url = web.url("/locked.mp4")

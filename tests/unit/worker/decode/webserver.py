@@ -16,7 +16,6 @@ from urllib.request import parse_http_list, parse_keqv_list
 KEYS = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 """Id and secret of those who may read objects."""
 NONCE = "dcd98b7102dd"
-DIGEST = f'Digest realm="camera", nonce="{NONCE}", qop="auth,auth-int", opaque="x", algorithm=MD5'
 
 
 @dataclass
@@ -26,6 +25,8 @@ class Page:
     status: refuse with this one. login: user:password to ask for. cut_after: close the connection after so many bytes
     of the body. hang_after: send no more after so many bytes, and keep the connection. give_up_after: close each
     connection after so many bytes that it sent. moved: send the client there. digest: ask for the login by Digest.
+    expires: each nonce of Digest is good for one answer. later: what requests for a later part are refused with, in
+    turn; then they are served.
     """
 
     body: bytes = b""
@@ -36,6 +37,15 @@ class Page:
     give_up_after: int | None = None
     moved: str | None = None
     digest: bool = False
+    expires: bool = False
+    later: list[int] = field(default_factory=list)
+    nonces: int = 0
+    """How many have expired."""
+
+    @property
+    def nonce(self) -> str:
+        """The one that is good now."""
+        return f"{NONCE}{self.nonces:x}"
 
 
 @dataclass
@@ -91,10 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404)
         elif page.moved is not None:
             self._move(page.moved)
-        elif page.login is not None and not self._knows(page.login, page.digest):
-            self._refuse(401, DIGEST if page.digest else 'Basic realm="camera"')
+        elif page.login is not None and (challenge := self._challenge(page, page.login)) is not None:
+            self._refuse(401, challenge)
         elif page.status != 200:
             self._refuse(page.status)
+        elif page.later and self._first_byte():
+            self._refuse(page.later.pop(0))
         else:
             self._send(page, web.stopping)
 
@@ -103,12 +115,23 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         return path if signed(self.headers["Host"], path, query) else "/AccessDenied"
 
-    def _knows(self, login: str, digest: bool) -> bool:
+    def _challenge(self, page: Page, login: str) -> str | None:
+        """What is asked of whoever is not known; None for who is."""
         given = self.headers.get("Authorization", "")
-        if not digest:
-            return given == _basic(login)
+        if not page.digest:
+            return None if given == _basic(login) else 'Basic realm="camera"'
         scheme, _, rest = given.partition(" ")
-        return scheme == "Digest" and _answers(parse_keqv_list(parse_http_list(rest)), login, self.path)
+        answer = parse_keqv_list(parse_http_list(rest)) if scheme == "Digest" else {}
+        knows = _answers(answer, login, self.path)
+        if knows and answer["nonce"] == page.nonce:
+            page.nonces += page.expires
+            return None
+        stale = ", stale=true" if knows else ""
+        return f'Digest realm="camera", nonce="{page.nonce}", qop="auth,auth-int", opaque="x", algorithm=MD5{stale}'
+
+    def _first_byte(self) -> int:
+        """Of the part that is asked for."""
+        return int(match[1]) if (match := re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))) else 0
 
     def _move(self, location: str) -> None:
         self.send_response(302)
@@ -125,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, page: Page, stopping: threading.Event) -> None:
         size = len(page.body)
-        start = int(match[1]) if (match := re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))) else 0
+        start = self._first_byte()
         self.send_response(206 if start else 200)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(size - start))
@@ -164,7 +187,7 @@ def _answers(given: dict[str, str], login: str, path: str) -> bool:
     user, _, password = login.partition(":")
     who = _md5(f"{user}:camera:{password}")
     what = _md5(f"GET:{path}")
-    expected = _md5(f"{who}:{NONCE}:{given.get('nc')}:{given.get('cnonce')}:auth:{what}")
+    expected = _md5(f"{who}:{given.get('nonce')}:{given.get('nc')}:{given.get('cnonce')}:auth:{what}")
     return (given.get("response"), given.get("uri"), given.get("opaque")) == (expected, path, "x")
 
 
