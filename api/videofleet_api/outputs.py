@@ -86,17 +86,9 @@ class OutputEvent(StrEnum):
     LINE_CROSS = "lineCross"
 
 
-class Webhook(Document):
-    """Who is told of events, with a signature."""
+class _Told(Document):
+    """What a receiver of events is told."""
 
-    model_config = rules(*_address("url"))
-
-    url: str = Field(max_length=MAX_URL, description="Events are posted here one by one, as JSON.")
-    secret_ref: SecretKeyRef | None = Field(
-        None,
-        description="Key of a Secret that posts are signed with: Videofleet-Signature is t=TIME,v1=HEX, the "
-        "HMAC-SHA256 of TIME, a full stop and the body. Without it posts are not signed.",
-    )
     interval: float | None = Field(
         None,
         ge=1,
@@ -111,11 +103,24 @@ class Webhook(Document):
     )
 
 
+class Webhook(_Told):
+    """Who is told of events, with a signature."""
+
+    model_config = rules(*_address("url"))
+
+    url: str = Field(max_length=MAX_URL, description="Events are posted here one by one, as JSON.")
+    secret_ref: SecretKeyRef | None = Field(
+        None,
+        description="Key of a Secret that posts are signed with: Videofleet-Signature is t=TIME,v1=HEX, the "
+        "HMAC-SHA256 of TIME, a full stop and the body. Without it posts are not signed.",
+    )
+
+
 _NAMES = "|".join(TOPIC_FIELDS)
 _BRACED = ", ".join(f"{{{name}}}" for name in TOPIC_FIELDS)
 
 
-class Mqtt(Document):
+class Mqtt(_Told):
     """A broker of MQTT 3.1.1 that events are published to."""
 
     model_config = rules(
@@ -153,18 +158,6 @@ class Mqtt(Document):
     )
     qos: int = Field(
         1, ge=0, le=1, description="1: the broker acknowledges each message, else it is sent again; 0: it does not."
-    )
-    interval: float | None = Field(
-        None,
-        ge=1,
-        le=86400,
-        description="Tell every so many seconds which tracks are there, while any are; without it that is not told.",
-    )
-    include_best_shots: bool = Field(
-        False, description="Whether the best shot, as base64, goes along with the event trackEnd."
-    )
-    events: list[OutputEvent] = Field(
-        default_factory=list, max_length=len(OutputEvent), description="Only these events; empty: all."
     )
 
 
