@@ -27,6 +27,7 @@ class RegionWatch:
         before: Totals | None = None,
     ) -> None:
         before = before or Totals()
+        self._watching = bool(zones or lines)
         self._zones = ZoneWatch(zones, before.zones)
         self._lines = LineWatch(lines, before.lines)
         self._forget_after = forget_after
@@ -43,6 +44,7 @@ class RegionWatch:
 
     def use(self, zones: Sequence[ZoneSettings], lines: Sequence[LineSettings], forget_after: float) -> None:
         """Go on with other zones and lines from the next frame on. Counts stay with their names."""
+        self._watching = bool(zones or lines)
         self._zones.use(zones)
         self._lines.use(lines)
         self._forget_after = forget_after
@@ -58,6 +60,8 @@ class RegionWatch:
         events: list[Event] = [*self._forget(pts)]
         rows = self._rows_of(ids, labels)
         self._last_seen[rows] = pts
+        if not self._watching:
+            return events
         found = np.asarray(boxes, np.float64).reshape(-1, 4)
         own = [self._labels[row] for row in rows.tolist()]
         seen = Sighting(rows, ids, own, standing_places(found), margins(found), size, pts)

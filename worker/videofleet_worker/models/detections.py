@@ -1,13 +1,15 @@
 """What a detection model found in one image, and what a step asks it for."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+_FEW_CLASSES: Final = 8
 Mask = npt.NDArray[np.bool_] | IntArray
 
 
@@ -60,6 +62,23 @@ class Detections:
         """Those that a mask or an index picks, in its order."""
         return Detections(self.boxes[which], self.scores[which], self.classes[which])
 
+    def with_area(self) -> "Detections":
+        """Those whose box has one."""
+        size = self.boxes[:, 2:] - self.boxes[:, :2]
+        if np.minimum.reduce(size, axis=None, initial=1) > 0:
+            return self
+        return self.select((size[:, 0] > 0) & (size[:, 1] > 0))
+
     def scaled(self, width: float, height: float) -> FloatArray:
         """The boxes [n, 4] for an image of the given size: its pixels, or any other unit."""
         return self.boxes * np.array([width, height, width, height], np.float32)
+
+
+def one_of(classes: IntArray, wanted: Collection[int]) -> npt.NDArray[np.bool_]:
+    """Which of the classes [n] are wanted. Few are compared one by one: `np.isin` takes several times as long."""
+    if len(wanted) > _FEW_CLASSES:
+        return np.isin(classes, list(wanted))
+    mask: npt.NDArray[np.bool_] = np.zeros(len(classes), np.bool_)
+    for one in wanted:
+        mask |= classes == one
+    return mask

@@ -21,10 +21,11 @@ def suppress(boxes: FloatArray, scores: FloatArray, classes: IntArray, iou: floa
     order = np.argsort(-scores, kind="stable")
     boxes, classes = boxes[order], classes[order]
     overlaps = np.triu(iou_matrix(boxes, boxes) > iou, k=1)
-    overlaps &= classes[:, None] == classes[None, :]
+    if (classes != classes[:1]).any():
+        overlaps &= classes[:, None] == classes[None, :]
     kept: BoolArray = np.ones(len(order), np.bool_)
     while True:
-        still_kept: BoolArray = ~np.any(overlaps & kept[:, None], axis=0)
-        if np.array_equal(still_kept, kept):
+        still_kept: BoolArray = ~np.any(overlaps[kept], axis=0)
+        if (still_kept == kept).all():
             return order[kept]
         kept = still_kept

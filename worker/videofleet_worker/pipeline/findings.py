@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from videofleet_worker.models.detections import Detections, FloatArray
+from videofleet_worker.models.detections import Detections, FloatArray, one_of
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.pipeline.stepplan import When
 
@@ -34,10 +34,9 @@ def own_detections(plan: AnalyticsPlan, detections: Detections) -> Detections:
     """Those of a model's detections that concern an analytics, also such as only its tracker sees."""
     mask = detections.scores >= plan.weakest
     if plan.wanted.class_ids is not None:
-        mask &= np.isin(detections.classes, plan.wanted.class_ids)
+        mask &= one_of(detections.classes, plan.wanted.class_ids)
     # A box that the model squeezed to nothing at the picture's edge is no object.
-    boxes = detections.boxes
-    return detections.select(mask & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+    return (detections if mask.all() else detections.select(mask)).with_area()
 
 
 def matching(when: When, detections: Detections) -> npt.NDArray[np.bool_]:
@@ -45,5 +44,5 @@ def matching(when: When, detections: Detections) -> npt.NDArray[np.bool_]:
     # float32, as the scores are: 0.7 of a spec is a little more than the nearest such number.
     mask: npt.NDArray[np.bool_] = detections.scores >= np.float32(when.confidence)
     if when.classes is not None:
-        mask &= np.isin(detections.classes, list(when.classes))
+        mask &= one_of(detections.classes, when.classes)
     return mask
