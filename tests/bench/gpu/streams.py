@@ -24,7 +24,7 @@ from videofleet_worker.decode.messages import (
     Message,
     OpenRequest,
     PacketReady,
-    SlotFree,
+    SlotsFree,
 )
 from videofleet_worker.decode.packetring import RING_BYTES, PacketReader, PacketWriter
 from videofleet_worker.device.shelf import DeviceRing
@@ -222,7 +222,7 @@ class _Camera:
     def _free(self, frame: FrameReady) -> None:
         if self._ring is not None:
             self._ring.release(frame.slot)
-            self._decoding.say(SlotFree(ring=frame.ring, slot=frame.slot))
+            self._decoding.say(SlotsFree(ring=frame.ring, slots=[frame.slot]))
 
 
 def _request(footage: Footage) -> OpenRequest:

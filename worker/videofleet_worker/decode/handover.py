@@ -21,7 +21,7 @@ from videofleet_worker.decode.messages import (
     PacketsTaken,
     ParentMessage,
     Progress,
-    SlotFree,
+    SlotsFree,
     UseMasks,
     WatchDirect,
 )
@@ -187,7 +187,7 @@ class PacketServing:
             case UseMasks():
                 # The parent burns them in. The packets show what is under them.
                 self._direct.mask(masked=bool(message.masks))
-            case SlotFree():
+            case SlotsFree():
                 # The parent has slots of its own.
                 pass
 

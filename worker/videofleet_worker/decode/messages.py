@@ -86,12 +86,12 @@ class OpenRequest(Message):
         return RingLayout.within(self.frame_memory, width, height, self.model_width, self.model_height, self.slots)
 
 
-class SlotFree(Message):
-    """Parent to child: a slot may be written again."""
+class SlotsFree(Message):
+    """Parent to child: these slots may be written again."""
 
     type: Literal["free"] = "free"
     ring: int
-    slot: int
+    slots: list[int]
 
 
 class WatchDirect(Message):
@@ -108,7 +108,7 @@ class PacketsTaken(Message):
     count: int
 
 
-ParentMessage = Annotated[SlotFree | UseMasks | WatchDirect | PacketsTaken, Field(discriminator="type")]
+ParentMessage = Annotated[SlotsFree | UseMasks | WatchDirect | PacketsTaken, Field(discriminator="type")]
 _PARENT_MESSAGES: TypeAdapter[ParentMessage] = TypeAdapter(ParentMessage)
 
 

@@ -20,7 +20,7 @@ from videofleet_worker.decode.messages import (
     PacketsTaken,
     ParentMessage,
     Progress,
-    SlotFree,
+    SlotsFree,
     UseMasks,
     WatchDirect,
 )
@@ -101,8 +101,7 @@ class Serving:
     def _look_after_parent(self) -> None:
         for message in self._channel.poll():
             self._obey(message)
-        if time.monotonic() - self._reported_at >= _REPORT_EVERY and not self._report():
-            self._channel.send(Alive())
+        self._report_if_due()
 
     def _handle(self, decoded: Decoded) -> None:
         taken = self._footage.taken_at(decoded)
@@ -136,7 +135,7 @@ class Serving:
         """Recorded sources wait for a slot: nothing of a file is lost, however slow its consumer is."""
         slot = self._shelf.slot(frame)
         while slot is None and not self._live:
-            self._report()
+            self._report_if_due()
             self._obey(self._channel.wait())
             slot = self._shelf.slot(frame)
         return slot
@@ -145,8 +144,9 @@ class Serving:
         match message:
             case UseMasks():
                 self._use(message)
-            case SlotFree():
-                self._shelf.free(message.ring, message.slot)
+            case SlotsFree():
+                for slot in message.slots:
+                    self._shelf.free(message.ring, slot)
             case WatchDirect():
                 self._direct.watch(message.number)
             case PacketsTaken():
@@ -157,6 +157,10 @@ class Serving:
         self._masks = masks.number
         self._shelf.use(masks)
         self._direct.mask(masked=bool(masks.masks))
+
+    def _report_if_due(self) -> None:
+        if time.monotonic() - self._reported_at >= _REPORT_EVERY and not self._report():
+            self._channel.send(Alive())
 
     def _report(self) -> bool:
         """Tell what was done since the last time; whether there was anything."""

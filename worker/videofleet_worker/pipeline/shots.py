@@ -60,7 +60,7 @@ class Shots:
         """A frame was analysed. Keeps it as long as it is needed. A track ends when unseen for `lost_seconds`."""
         size = shared.frame.width, shared.frame.height
         found = [_candidate(one, size) for one in objects if one.track_id]
-        if self._cutting is not None and not self.live:
+        if self._cutting is not None and not self._cutting.done() and not self.live:
             # What is wanted now depends on what it gives.
             await asyncio.wait([self._cutting])
         wanted = self._best.see(found, info.pts)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from videofleet_worker.decode.messages import DirectBegins, DirectPiece
+
 _MOST_WAITING: Final = 256
 _MOST_BYTES: Final = 8 * 2**20
 
@@ -144,6 +146,13 @@ class DirectFeed:
         if self._viewers:
             self._ask()
 
+    def heard(self, message: DirectBegins | DirectPiece, data: bytes) -> None:
+        """What the connection hands over."""
+        if isinstance(message, DirectBegins):
+            self.begins(message.watch, Head(message.mime, data))
+        else:
+            self.piece(message.watch, Piece(data, message.keyframe))
+
     def begins(self, number: int, head: Head) -> None:
         """The connection says what is to come."""
         if number == self._number and self._viewers:
@@ -155,10 +164,6 @@ class DirectFeed:
         """The connection hands one over."""
         if number == self._number and self._head is not None:
             self.missed += sum(viewer.offer(piece) for viewer in self._viewers)
-
-    def wants(self, number: int) -> bool:
-        """Whether somebody watches what comes under this number."""
-        return number == self._number and bool(self._viewers)
 
     def send_home(self, farewell: Farewell) -> None:
         """Those who watch now are done; others may come."""

@@ -14,13 +14,13 @@ from videofleet_worker.decode.packetring import PacketReader
 from videofleet_worker.decode.ring import RingMemory, RingReader
 from videofleet_worker.sources.context import FrameRing, SessionContext
 from videofleet_worker.sources.dialling import DialService
-from videofleet_worker.sources.direct import Head, Piece
 from videofleet_worker.sources.errors import DecoderLostError, Lost, SourceError
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.files import open_file
 from videofleet_worker.sources.inbox import Inbox
 from videofleet_worker.sources.ondevice import DeviceDecoding, Says
 from videofleet_worker.sources.process import ChildProcess, crash
+from videofleet_worker.sources.returned import ReturnedSlots
 from videofleet_worker.sources.watchdog import Watchdog
 
 # Live frames older than this are not handed over.
@@ -42,6 +42,7 @@ class DecodeSession:
         self._memory = RingMemory(request.frame_memory)
         self._ring: FrameRing | None = None
         self._inbox = Inbox()
+        self._returned = ReturnedSlots(self._say_free)
         self._masks = request.masks
         self._decoding: DeviceDecoding | None = None
         self._opened: messages.Opened | None = None
@@ -117,7 +118,10 @@ class DecodeSession:
                     raise self._outcome
                 return None
             self._wake.clear()
+            self._returned.hurry()
             await self._wake.wait()
+            if not self._is_live():
+                self._returned.gather()
 
     async def close(self) -> None:
         """End the child: politely, so that it can leave its camera, then by force."""
@@ -126,6 +130,8 @@ class DecodeSession:
         self._closed = True
         self._finish(None)
         self._drop_ready()
+        # What is held for later would hold the memory, too.
+        self._returned.hurry()
         self._stop_listening()
         # The session is in cycles (what it raised remembers it): its memory must not wait for a collector.
         self._ring = None
@@ -214,7 +220,7 @@ class DecodeSession:
             case messages.FrameReady():
                 self._on_frame(message)
             case messages.DirectBegins() | messages.DirectPiece():
-                self._on_direct(message, data)
+                self._context.direct.heard(message, data)
             case messages.Progress():
                 self._on_progress(message)
             case messages.HandOver():
@@ -273,18 +279,9 @@ class DecodeSession:
             message.masks,
         )
         self._watchdog.picture(now)
-        self._ready.append((Frame(header, views, lambda: self._free(ring, message.slot)), taken))
+        self._ready.append((Frame(header, views, lambda: self._returned.put(ring, message.slot)), taken))
         self._make_room()
         self._wake.set()
-
-    def _on_direct(self, message: messages.DirectBegins | messages.DirectPiece, data: bytes) -> None:
-        feed = self._context.direct
-        if not feed.wants(message.watch):
-            return
-        if isinstance(message, messages.DirectBegins):
-            feed.begins(message.watch, Head(message.mime, data))
-        else:
-            feed.piece(message.watch, Piece(data, message.keyframe))
 
     def _on_progress(self, message: messages.Progress) -> None:
         now = self._context.clock.monotonic()
@@ -297,17 +294,16 @@ class DecodeSession:
         # From the loop, as `_tell`.
         self._loop.call_soon(self._context.on_progress, message)
 
-    def _free(self, ring: FrameRing, slot: int) -> None:
-        """A consumer has released a frame; called from any thread, also after the session is over."""
-        if ring.full:
+    def _say_free(self, free: messages.SlotsFree, *, unblocks: bool) -> None:
+        """Consumers have released frames; from any thread, also after the session is over."""
+        if unblocks:
             self._watchdog.unblocked(self._context.clock.monotonic())
-        ring.release(slot)
         if self._decoding is not None:
-            self._decoding.say(messages.SlotFree(ring=ring.number, slot=slot))
+            self._decoding.say(free)
             return
         with contextlib.suppress(OSError):
             # An old ring's slots are nobody's; a closed socket's child is gone.
-            self._socket.send(messages.SlotFree(ring=ring.number, slot=slot).model_dump_json().encode())
+            self._socket.send(free.model_dump_json().encode())
 
     # Packets, where this process decodes them
 

@@ -49,7 +49,7 @@ class Impostor(ForkServer):
             except BlockingIOError:
                 return slots
             if message["type"] == "free":
-                slots.append(message["slot"])
+                slots += message["slots"]
 
 
 def plainly(*packets: bytes) -> Say:
