@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from videofleet_worker.decode.ring import Plane
+import numpy as np
+
+from videofleet_worker.decode.ring import Plane, SlotViews
 from videofleet_worker.device.picture import Picture
 
 
@@ -120,6 +122,12 @@ class Frame:
     def masks(self) -> int:
         """Number of the privacy masks that are burnt in."""
         return self.header.masks
+
+    def copy(self) -> "Frame":
+        """The picture at full resolution in memory of its own, which needs no release."""
+        y, u, v = self.planes
+        views = SlotViews(y.copy(), u.copy(), v.copy(), tensor=np.empty((3, 0, 0), np.uint8))
+        return Frame(self.header, views, lambda: None)
 
     def release(self) -> None:
         """Give the slot back. May be called more than once and from any thread; the arrays must not be read after."""

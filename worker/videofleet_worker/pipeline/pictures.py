@@ -47,10 +47,12 @@ class _Candidate:
     objects: Sequence[FoundObject]
     outlines: Sequence[Outline]
     is_snapshot: bool
+    is_late: bool = False
+    """Drawn for the snapshot alone: who watches has seen later frames."""
 
 
 class Pictures:
-    """Draws at most one picture at a time, and only when somebody watches or the snapshot is due.
+    """Draws at most one picture at a time, and only when somebody watches or the snapshot is due or asked for.
 
     Of a recorded source the snapshot is the frame with the most tracked objects (of equals: the most objects), of a
     live one the current frame. When the privacy masks change, all pictures of frames from before are forgotten.
@@ -68,16 +70,25 @@ class Pictures:
         self._due = clock.monotonic()
         self._save_due = clock.monotonic()
         self._unsaved: bytes | None = None
-        self.latest: bytes | None = None
-        """The snapshot of this epoch, as JPEG."""
+        self._drawn: bytes | None = None
+        # A better snapshot than the one that is drawn, until it is worth while to draw one again.
+        self._better: _Candidate | None = None
         self._waiting: _Candidate | None = None
         self._task: asyncio.Task[None] | None = None
 
     def offer(self, shared: SharedFrame, objects: Sequence[FoundObject], outlines: Sequence[Outline] = ()) -> None:
         """A frame was analysed. Keeps it as long as it is needed."""
         is_snapshot = self._is_snapshot(objects)
-        if not is_snapshot and (not self.viewers or self._busy):
-            return
+        if is_snapshot:
+            self._better = None
+            if not self.viewers and self._may_wait(shared.frame):
+                copy = SharedFrame(shared.frame.copy())
+                self._better = _Candidate(copy, objects, outlines, is_snapshot, is_late=True)
+                return
+        else:
+            self._draw_better()
+            if not self.viewers or self._busy:
+                return
         candidate = _Candidate(shared.keep(), objects, outlines, is_snapshot)
         if self._busy:
             # A better snapshot must not be lost; a worse one that waits need not be drawn.
@@ -85,7 +96,15 @@ class Pictures:
                 self._waiting.shared.release()
             self._waiting = candidate
             return
-        self._task = asyncio.create_task(self._work(candidate), name=f"picture {self._key}")
+        self._begin(candidate)
+
+    async def snapshot(self) -> bytes | None:
+        """The snapshot of this epoch as it is now, as JPEG."""
+        while self._better is not None or (self._drawn is None and self._busy):
+            if self._better is not None and not self._busy:
+                self._begin(self._better)
+            await self._idle()
+        return self._drawn
 
     async def keep_masked(self, masks: int) -> None:
         """Of frames with privacy masks of an earlier number nothing is shown or kept from here on."""
@@ -95,9 +114,9 @@ class Pictures:
         if self._waiting is not None:
             self._waiting.shared.release()
             self._waiting = None
-        if self._task is not None:
-            await asyncio.wait([self._task])
-        self._best, self.latest, self._unsaved = _NONE, None, None
+        self._better = None
+        await self._idle()
+        self._best, self._drawn, self._unsaved = _NONE, None, None
         self._due = self._save_due = self._clock.monotonic()
         self.viewers.forget()
         try:
@@ -107,14 +126,32 @@ class Pictures:
 
     async def finish(self) -> None:
         """Draw and store what is due, then send the viewers home."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        await self._idle()
+        await self.snapshot()
         await self._save()
         self.viewers.close()
+
+    async def _idle(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     @property
     def _busy(self) -> bool:
         return self._task is not None and not self._task.done()
+
+    def _may_wait(self, frame: Frame) -> bool:
+        """Whether a better snapshot is not yet drawn: of the first seconds of a file nearly each frame would be one."""
+        return not self.live and frame.picture is None and self._clock.monotonic() < self._due
+
+    def _draw_better(self) -> None:
+        if self._better is not None and not self._busy and self._clock.monotonic() >= self._due:
+            self._begin(self._better)
+
+    def _begin(self, candidate: _Candidate) -> None:
+        if candidate.is_snapshot:
+            self._better = None
+            self._due = self._clock.monotonic() + SNAPSHOT_SECONDS
+        self._task = asyncio.create_task(self._work(candidate), name=f"picture {self._key}")
 
     def _is_snapshot(self, objects: Sequence[FoundObject]) -> bool:
         if self.live:
@@ -142,9 +179,10 @@ class Pictures:
             picture = await loop.run_in_executor(self._executor, _render, candidate)
         finally:
             candidate.shared.release()
-        self.viewers.show(picture)
+        if not candidate.is_late:
+            self.viewers.show(picture)
         if candidate.is_snapshot:
-            self.latest = self._unsaved = picture
+            self._drawn = self._unsaved = picture
 
     async def _save(self) -> None:
         picture, self._unsaved = self._unsaved, None

@@ -61,7 +61,9 @@ class ResultRoutes:
     async def snapshot(self, request: web.Request) -> web.Response:
         """The annotated picture."""
         one, view = self._view(request)
-        picture = one.run.pictures[_analytics(request, one)].latest or await _read(one, snapshot_key(view.prefix))
+        picture = await one.run.pictures[_analytics(request, one)].snapshot()
+        if picture is None:
+            picture = await _read(one, snapshot_key(view.prefix))
         if picture is None:
             raise ApiError(404, "NO_PICTURE", "there is no picture yet")
         return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})

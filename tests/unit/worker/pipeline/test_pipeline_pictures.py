@@ -79,7 +79,7 @@ async def test_after_a_change_of_masks_no_picture_from_before_is_kept_or_shown(
         stage.offer(60, tracks=4)
         stage.offer(70, tracks=5)
         await stage.pictures.keep_masked(1)
-        assert (stage.pictures.latest, store.read(KEY), stage.held) == (None, None, set())
+        assert (await stage.pictures.snapshot(), store.read(KEY), stage.held) == (None, None, set())
         stage.offer(200, tracks=1, masks=1)
         assert abs(_brightness(await anext(viewer.pictures())) - 200) <= 2
     await stage.pictures.finish()
@@ -123,7 +123,7 @@ async def test_of_a_file_the_frame_with_the_most_tracked_objects_is_kept(stage: 
         stage.offer(grey, tracks)
     await stage.pictures.finish()
     assert abs(_brightness(store.read(KEY)) - 100) <= 2
-    assert stage.pictures.latest == store.read(KEY)
+    assert await stage.pictures.snapshot() == store.read(KEY)
     assert stage.held == set()
 
 
@@ -139,8 +139,7 @@ async def test_of_a_camera_the_current_frame_is_kept_every_two_seconds(stage: _S
 
 async def test_nothing_is_drawn_while_nobody_needs_it(stage: _Stage) -> None:
     stage.offer(50, tracks=2)
-    await becomes(lambda: stage.pictures.latest is not None, "the first frame is drawn")
-    first = stage.pictures.latest
+    first = await stage.pictures.snapshot()
     stage.offer(100, tracks=1)
     assert stage.held == set()
     with stage.pictures.viewers.enter() as viewer:
@@ -153,7 +152,7 @@ async def test_nothing_is_drawn_while_nobody_needs_it(stage: _Stage) -> None:
 
         await becomes(is_seen, "a picture comes")
     assert abs(_brightness(await seeing) - 100) <= 2
-    assert stage.pictures.latest == first, "what a viewer sees is no better snapshot"
+    assert await stage.pictures.snapshot() == first, "what a viewer sees is no better snapshot"
 
 
 async def test_a_store_that_is_away_gets_the_snapshot_later(stage: _Stage, store: FaultyStore) -> None:
@@ -195,3 +194,16 @@ async def _collect(viewers: Viewers, pictures: AsyncIterator[bytes]) -> list[byt
         seen.append(picture)
         viewers.close()
     return seen
+
+
+async def test_of_better_snapshots_in_quick_succession_the_last_is_drawn(stage: _Stage, store: FaultyStore) -> None:
+    for tracks in range(1, 6):
+        stage.offer(40 * tracks, tracks)
+        await becomes(lambda: not stage.held, "the frame was given back")
+    assert abs(_brightness(await stage.pictures.snapshot()) - 200) <= 2, "drawn when somebody asks"
+    stage.offer(10, tracks=6)
+    stage.clock.now += 2.0
+    stage.offer(200, tracks=1)
+    await becomes(lambda: abs(_brightness(store.read(KEY)) - 10) <= 2, "and when its time has come")
+    await stage.pictures.finish()
+    assert abs(_brightness(store.read(KEY)) - 10) <= 2
