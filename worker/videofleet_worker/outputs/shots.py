@@ -45,13 +45,29 @@ def area_around(box: Box, size: tuple[int, int]) -> Area:
     )
 
 
-def cut_out(planes: Planes, area: Area, *, full_range: bool) -> bytes:
-    """The part of a frame (4:2:0) as JPEG, at full resolution."""
+class Picture:
+    """A picture that is compressed when it is first needed: of most that are cut out a better one comes soon."""
+
+    def __init__(self, planes: Planes | None = None, *, jpeg: bytes = b"") -> None:
+        """The planes must use all values from 0 to 255; or a picture that is compressed already."""
+        self._planes = planes
+        self._jpeg = jpeg
+
+    def jpeg(self) -> bytes:
+        """The picture as JPEG. From any thread."""
+        planes = self._planes
+        if planes is not None:
+            self._jpeg, self._planes = encode_jpeg(planes), None
+        return self._jpeg
+
+
+def cut_out(planes: Planes, area: Area, *, full_range: bool) -> Picture:
+    """The part of a frame (4:2:0) at full resolution."""
     left, top, right, bottom = area
     y, u, v = planes
     chroma = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
     part = y[top:bottom, left:right], u[chroma], v[chroma]
-    return encode_jpeg(full_range_copy(part, full_range=full_range))
+    return Picture(full_range_copy(part, full_range=full_range))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +92,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture of a track. `area` is what of the frame of this `size` is in it; `jpeg` None: it is in the archive."""
+    """A picture of a track. `area` is what of the frame of this `size` is in it; `picture` None: it is in the
+    archive."""
 
     track_id: int
     label: str
@@ -86,7 +103,7 @@ class Shot:
     area: Area
     size: tuple[int, int]
     moment: Moment
-    jpeg: bytes | None
+    picture: Picture | None
 
 
 @dataclass(slots=True)
@@ -115,10 +132,10 @@ class BestShots:
             return []
         # Again at the end: the picture that was renewed longest ago is the first to go.
         self._tracks[shot.track_id] = _Kept(kept.last_seen, shot)
-        pictured = [one.shot for one in self._tracks.values() if one.shot is not None and one.shot.jpeg is not None]
+        pictured = [one.shot for one in self._tracks.values() if one.shot is not None and one.shot.picture is not None]
         surplus = pictured[: max(0, len(pictured) - self._most)]
         for one in surplus:
-            self._tracks[one.track_id].shot = replace(one, jpeg=None)
+            self._tracks[one.track_id].shot = replace(one, picture=None)
         return surplus
 
     def ended(self, pts: float, lost_seconds: float) -> list[Shot]:

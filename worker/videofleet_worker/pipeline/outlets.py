@@ -203,8 +203,8 @@ class Telling:
         return form_payload(meta, picture, target.body) if picture is not None else None
 
     async def _picture(self, shot: Shot) -> bytes | None:
-        if shot.jpeg is not None:
-            return shot.jpeg
+        if shot.picture is not None:
+            return await asyncio.to_thread(shot.picture.jpeg)
         try:
             return await self._read_shot(shot.track_id)
         except ArchiveError:

@@ -11,19 +11,35 @@ from videofleet_api.results import StreamInfo
 from videofleet_worker.archive.errors import ArchiveError
 from videofleet_worker.archive.shots import shot_key, stored_shots
 from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.outputs.shots import MOST, BestShots, Candidate, Moment, Shot, area_around, cut_out, quality
+from videofleet_worker.outputs.shots import (
+    MOST,
+    Area,
+    BestShots,
+    Candidate,
+    Moment,
+    Picture,
+    Shot,
+    area_around,
+    cut_out,
+    quality,
+)
 from videofleet_worker.pipeline.objects import FoundObject
 from videofleet_worker.pipeline.pictures import SharedFrame
 
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = 2.0
+_SMALL: Final = 65_536
+"""Pixels that are copied at once. More are left to a thread, which compresses them, so that they take little memory."""
+_Work = tuple[Candidate, Area]
+"""A track, and what is cut out for it."""
 
 
 class Shots:
     """Cuts pictures out of frames while they are at hand, and stores the best one of a track when the track ends.
 
-    At most one frame is being cut at a time. For a recorded source the next one waits for that; of a live one it is
-    passed over, and the object gets its picture from a later frame.
+    Small pictures are copied at once and compressed when they are needed. Of those that take longer at most one frame's
+    are being cut at a time: for a recorded source the next one waits for that; of a live one it is passed over, and the
+    object gets its picture from a later frame.
     """
 
     def __init__(
@@ -66,7 +82,13 @@ class Shots:
         wanted = self._best.see(found, info.pts)
         if wanted and (self._cutting is None or self._cutting.done()):
             moment = Moment(info.frame_index, info.pts, info.capture_time)
-            self._cutting = asyncio.create_task(self._cut(shared.keep(), wanted, moment), name=f"shots {self._prefix}")
+            work = [(one, area_around(one.box, size)) for one in wanted]
+            if shared.frame.picture is None and sum(map(_pixels, work)) <= _SMALL:
+                self._keep(_shots(shared, work, moment))
+            else:
+                self._cutting = asyncio.create_task(
+                    self._cut(shared.keep(), work, moment), name=f"shots {self._prefix}"
+                )
         for shot in self._best.ended(info.pts, lost_seconds):
             self._end(shot)
 
@@ -83,8 +105,8 @@ class Shots:
     async def read(self, track_id: int) -> bytes | None:
         """The picture of a track, None where there is none. Raises ArchiveError."""
         shot = self._best.of(track_id) or next((one for one in self._waiting if one.track_id == track_id), None)
-        if shot is not None and shot.jpeg is not None:
-            return shot.jpeg
+        if shot is not None and shot.picture is not None:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, shot.picture.jpeg)
         return await self._threads.call(self._threads.store.read, shot_key(self._prefix, track_id))
 
     async def numbers(self) -> list[int]:
@@ -110,19 +132,22 @@ class Shots:
         if self._storing is not None:
             self._storing.cancel()
 
-    async def _cut(self, shared: SharedFrame, wanted: Sequence[Candidate], moment: Moment) -> None:
+    async def _cut(self, shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> None:
         loop = asyncio.get_running_loop()
         try:
-            shots = await loop.run_in_executor(self._executor, _shots, shared, wanted, moment)
+            shots = await loop.run_in_executor(self._executor, _compressed, shared, work, moment)
         finally:
             shared.release()
+        self._keep(shots)
+
+    def _keep(self, shots: Sequence[Shot]) -> None:
         for shot in shots:
             for surplus in self._best.keep(shot):
                 self._store(surplus)
 
     def _end(self, shot: Shot) -> None:
         self.on_end(shot)
-        if shot.jpeg is not None:
+        if shot.picture is not None:
             self._store(shot)
 
     def _store(self, shot: Shot) -> None:
@@ -144,8 +169,8 @@ class Shots:
         try:
             while self._waiting:
                 shot = self._waiting[0]
-                assert shot.jpeg is not None, "only pictures wait"
-                await self._threads.call(self._threads.store.replace, shot_key(self._prefix, shot.track_id), shot.jpeg)
+                assert shot.picture is not None, "only pictures wait"
+                await self._threads.call(self._replace, shot_key(self._prefix, shot.track_id), shot.picture)
                 # Meanwhile a full queue may have dropped it.
                 if self._waiting and self._waiting[0] is shot:
                     self._waiting.popleft()
@@ -154,6 +179,9 @@ class Shots:
             _LOGGER.warning("the archive does not take a best shot: %s", error)
             return False
         return True
+
+    def _replace(self, key: str, picture: Picture) -> None:
+        self._threads.store.replace(key, picture.jpeg())
 
     async def _drop_oldest(self, newest: int) -> None:
         if self.keep is None:
@@ -171,12 +199,25 @@ def _candidate(one: FoundObject, size: tuple[int, int]) -> Candidate:
     return Candidate(one.track_id, one.label, one.confidence, one.box, quality(one.box, one.confidence, size))
 
 
-def _shots(shared: SharedFrame, wanted: Sequence[Candidate], moment: Moment) -> list[Shot]:
+def _pixels(work: _Work) -> int:
+    left, top, right, bottom = work[1]
+    return (right - left) * (bottom - top)
+
+
+def _compressed(shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> list[Shot]:
+    shots = _shots(shared, work, moment)
+    for shot in shots:
+        assert shot.picture is not None, "it was cut out just now"
+        shot.picture.jpeg()
+    return shots
+
+
+def _shots(shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> list[Shot]:
     frame = shared.frame
     size = frame.width, frame.height
     shots = []
-    for one in wanted:
-        area = area_around(one.box, size)
-        jpeg = frame.jpeg(area) or cut_out(frame.planes, area, full_range=frame.full_range)
-        shots.append(Shot(one.track_id, one.label, one.confidence, one.quality, one.box, area, size, moment, jpeg))
+    for one, area in work:
+        done = frame.jpeg(area)
+        picture = cut_out(frame.planes, area, full_range=frame.full_range) if done is None else Picture(jpeg=done)
+        shots.append(Shot(one.track_id, one.label, one.confidence, one.quality, one.box, area, size, moment, picture))
     return shots

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from videofleet_worker.outputs.shots import BestShots, Candidate, Moment, Shot, area_around, cut_out, quality
+from videofleet_worker.outputs.shots import BestShots, Candidate, Moment, Picture, Shot, area_around, cut_out, quality
 
 SIZE = (640, 480)
+PICTURE = Picture((np.zeros((14, 14), np.uint8), np.zeros((7, 7), np.uint8), np.zeros((7, 7), np.uint8)))
 
 
 def _candidate(track_id: int, good: float) -> Candidate:
@@ -19,7 +20,7 @@ def _candidate(track_id: int, good: float) -> Candidate:
 
 def _shot(one: Candidate, pts: float = 0.0) -> Shot:
     moment = Moment(0, pts, pts)
-    return Shot(one.track_id, one.label, one.confidence, one.quality, one.box, (8, 8, 22, 22), SIZE, moment, b"jpeg")
+    return Shot(one.track_id, one.label, one.confidence, one.quality, one.box, (8, 8, 22, 22), SIZE, moment, PICTURE)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_what_is_cut_out_lies_in_the_frame_and_holds_the_box(
 def test_the_picture_shows_the_part_of_the_frame() -> None:
     y = np.tile(np.arange(64, dtype=np.uint8) * 3, (49, 1))
     chroma = np.full((25, 32), 128, np.uint8)
-    jpeg = cut_out((y, chroma, chroma), (20, 10, 51, 49), full_range=True)
+    jpeg = cut_out((y, chroma, chroma), (20, 10, 51, 49), full_range=True).jpeg()
     seen = np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))
     assert seen.shape == (39, 31)
     assert np.abs(seen.astype(int) - y[10:49, 20:51]).max() <= 6
@@ -97,6 +98,6 @@ def test_of_too_many_pictures_the_one_renewed_longest_ago_is_stored_early_and_it
     assert [shots.keep(_shot(one)) for one in three[:2]] == [[], []]
     assert shots.keep(_shot(_candidate(1, 12.0))) == []
     assert [one.track_id for one in shots.keep(_shot(three[2]))] == [2]
-    assert [(one.track_id, one.jpeg) for one in shots.all()] == [(2, None), (1, b"jpeg"), (3, b"jpeg")]
+    assert [(one.track_id, one.picture) for one in shots.all()] == [(2, None), (1, PICTURE), (3, PICTURE)]
     assert shots.see([_candidate(2, 10.1)], 0.1) == []
     assert shots.see([_candidate(2, 11.0)], 0.2) != []

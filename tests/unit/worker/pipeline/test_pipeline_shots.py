@@ -63,8 +63,11 @@ def store() -> FaultyStore:
     return FaultyStore(ObjectArchive.in_memory())
 
 
-@pytest.fixture
-async def stage(store: FaultyStore) -> AsyncIterator[_Stage]:
+@pytest.fixture(params=[65_536, 0], ids=["copied at once", "cut by a thread"])
+async def stage(
+    store: FaultyStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[_Stage]:
+    monkeypatch.setattr("videofleet_worker.pipeline.shots._SMALL", request.param)
     with ThreadPoolExecutor(1) as executor:
         async with threads_over(store) as threads:
             yield _Stage(threads, executor)
