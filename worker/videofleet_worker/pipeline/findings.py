@@ -35,8 +35,10 @@ def own_detections(plan: AnalyticsPlan, detections: Detections) -> Detections:
     mask = detections.scores >= plan.weakest
     if plan.wanted.class_ids is not None:
         mask &= one_of(detections.classes, plan.wanted.class_ids)
+    # Most models are asked for just these.
+    mine = detections if np.count_nonzero(mask) == len(mask) else detections.select(mask)
     # A box that the model squeezed to nothing at the picture's edge is no object.
-    return (detections if mask.all() else detections.select(mask)).with_area()
+    return mine.with_area()
 
 
 def matching(when: When, detections: Detections) -> npt.NDArray[np.bool_]:

@@ -16,7 +16,7 @@ _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
 
 T = TypeVar("T")
 
-_RECORDED_SECONDS: Final = 0.25
+_RECORDED_SECONDS: Final = 0.5
 _LIVE_SECONDS: Final = 1.0
 OVERLAP_SECONDS: Final = 2 * _LIVE_SECONDS
 """For so long an epoch that takes a live source over from another worker keeps results back before it owns the log:
