@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.bench.control.rows import Row, Table
+from tests.bench.data.__main__ import by_itself
 from tests.bench.data.agreement import DisagreementError
 from tests.bench.data.archiving import a_day, lost_and_doubled
 from tests.bench.data.heard import Told, frames_of, picture_ages
@@ -55,6 +57,16 @@ def test_a_day_is_as_the_seconds_were() -> None:
         "create": 172_800.0,
         "bytes": 0.0,
     }
+
+
+def test_rows_of_one_part_tell_their_own_load() -> None:
+    table = Table({"date": "today", "load": "9"}, [Row("m", "p", [1.0], remark="why"), Row("n", "", [2.0])])
+    found = by_itself(table, {"date": "before", "load": "3"})
+    assert found.head == {"date": "before", "load": "3"}
+    assert [row.remark for row in found.rows] == [
+        "why; measured by itself, today, load 9",
+        "measured by itself, today, load 9",
+    ]
 
 
 def test_frames_that_one_side_alone_took_are_no_result() -> None:
