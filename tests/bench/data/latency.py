@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.control.rows import Row, percentile
 from tests.bench.data.heard import Reader, listen, picture_ages
-from tests.bench.data.plant import Plant, camera_job, running
+from tests.bench.data.plant import Plant, camera_job, crowding, running
 from tests.bench.data.setup import Setup
 from tests.support.cameras import CameraSimulator
 from tests.support.receiver import Receiver, receiving
@@ -26,6 +26,8 @@ CAMERAS = 8
 CAMERA_PERIOD = 0.1
 LOAD = 0.7
 MARGIN = 0.010
+# Where the goal is missed on a machine that has nothing else to do: what it leaves out.
+HELD_BACK = "a frame that comes while those of other cameras are looked at waits for them, for which this has no room"
 SEAL_SECONDS = 1.0
 """A live source's results are sealed so often; architecture.md tells users so."""
 SETTLE_SECONDS = 3.0
@@ -71,21 +73,23 @@ async def _measured(setup: Setup) -> list[Row]:
         receiver = await stack.enter_async_context(receiving())
         plant = await stack.enter_async_context(running(setup.folder / "latency"))
         for number in range(min(setup.rounds, ROUNDS)):
+            before = plant.crowding()
             rate = LOAD * await capacity(plant, cameras, setup.seconds / 2) / STREAMS
             loads.append(rate)
             await _alone(plant, cameras, f"alone-{number}", heard)
             await _live(plant, cameras, receiver, f"live-{number}", rate, setup, heard)
             await _durable(plant, cameras, f"durable-{number}", rate, setup, heard)
-    return _rows(heard, loads)
+            crowded = crowding(before, plant.crowding())
+    return _rows(heard, loads, crowded)
 
 
-def _rows(heard: Heard, rates: Sequence[float]) -> list[Row]:
-    load = f"{STREAMS} cameras, {statistics.median(rates):.1f} frames a second of each"
+def _rows(heard: Heard, rates: Sequence[float], crowded: str) -> list[Row]:
+    load = f"{STREAMS} cameras, {statistics.median(rates):.1f} frames a second of each; {crowded}"
     live = "arrival to live"
-    budget = "frame period + inference + 10 ms, batches of what waits"
+    budget = "frame period + inference + 10 ms"
     return [
-        Row(f"{live} SSE event, p95, 70 % load", budget, heard.live, heard.goal, 1.0, "s", remark=load),
-        Row(f"{live} WebSocket picture, p95, 70 % load", budget, heard.pictures, heard.goal, 1.0, "s"),
+        Row(f"{live} SSE event, p95, 70 % load", budget, heard.live, heard.goal, 1.0, remark=f"{load}; {HELD_BACK}"),
+        Row(f"{live} WebSocket picture, p95, 70 % load", budget, heard.pictures, heard.goal, 1.0, remark=load),
         Row(
             "arrival to durable SSE event, p95, 70 % load", "that + seal + put", heard.durable, heard.durable_goal, 1.0
         ),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tests.bench.control.rows import Row, percentile
 from tests.bench.data.files import run_job
 from tests.bench.data.heard import Reader, Told, frames_of, listen
-from tests.bench.data.plant import Plant, camera_job, running
+from tests.bench.data.plant import Plant, camera_job, crowding, running
 from tests.bench.data.setup import Setup
 from tests.support.cameras import CLIP, CameraSimulator
 from tests.support.worker_client import file_job
@@ -96,11 +96,13 @@ async def _measured(setup: Setup) -> list[Row]:
         for job in jobs:
             await plant.client.until(job.uid, {JobState.RUNNING}, seconds=300)
         await asyncio.sleep(SETTLE_SECONDS)
+        before = plant.crowding()
         recorded, told, fates, passed = await _overloaded(plant, jobs, setup.overload_seconds)
+        crowded = crowding(before, plant.crowding())
         await plant.client.assign()
         able.append((await run_job(plant, "able-after", CAPACITY_FRAMES))[0].rate)
     served = (sum(fates.served.values()) + recorded.served) / passed
-    about = f"{passed:.0f} s, {CAMERAS} cameras with {rate:.1f} frames a second each, and a file"
+    about = f"{passed:.0f} s, {CAMERAS} cameras with {rate:.1f} frames a second each, and a file; {crowded}"
     return _rows(fates, recorded, [one.age for one in told], served, able, about)
 
 
@@ -108,7 +110,9 @@ def _rows(
     fates: Fates, recorded: Recorded, ages: Sequence[float], served: float, able: Sequence[float], about: str
 ) -> list[Row]:
     what = "200 % overload"
-    late = f"median {percentile(ages, 0.5):.2f} s, 99th percentile {percentile(ages, 0.99):.2f} s"
+    period = CAMERAS / (OVERLOAD * able[0])
+    newest = f"a camera's newest frame is up to {period:.2f} s old when its turn comes"
+    late = f"{newest}; median {percentile(ages, 0.5):.2f} s, 99th percentile {percentile(ages, 0.99):.2f} s"
     causes = ", ".join(f"{count:.0f} {cause}" for cause, count in sorted(fates.dropped.items()))
     told = f"{about}; offered {fates.offered:.0f}, served {sum(fates.served.values()):.0f}, dropped {causes or 0}"
     beside = f"{recorded.served:.0f} of its frames served, in {recorded.runs} runs"

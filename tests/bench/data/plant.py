@@ -39,6 +39,10 @@ class Plant:
         """Processor seconds of all its processes so far."""
         return processes.cpu_seconds(self.pid)
 
+    def crowding(self) -> tuple[float, float]:
+        """Processor seconds so far, and seconds that threads of it waited for a processor that others had."""
+        return self.cpu_seconds(), processes.waited(self.pid)
+
     def inference_seconds(self) -> float:
         """Of these, what was spent inside the models' sessions."""
         return metering.read(self.meter)[0]
@@ -88,6 +92,12 @@ class Plant:
             # It has no end as long as the camera runs.
             pass
         return [json.loads(document) for document in log.documents(data.rpartition(b"\n\n")[0])]
+
+
+def crowding(before: tuple[float, float], after: tuple[float, float]) -> str:
+    """How much a worker was held up by what else the machine had to do, and by its own threads, in words."""
+    cpu, waited = (now - then for now, then in zip(after, before, strict=True))
+    return f"for each second of work its threads waited {waited / cpu:.1f} s for a processor"
 
 
 @asynccontextmanager

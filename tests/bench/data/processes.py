@@ -45,6 +45,18 @@ def memory(pid: int) -> float:
     return total / 1024
 
 
+def waited(pid: int) -> float:
+    """Seconds that the family's living threads have been ready to run while others had the processors."""
+    total = 0
+    for member in family(pid):
+        for file in (_PROC / str(member) / "task").glob("*/schedstat"):
+            try:
+                total += int(file.read_text(encoding="ascii").split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return total / 1e9
+
+
 def _stat(pid: int) -> list[str] | None:
     """The fields after the name: state first, then the parent."""
     try:
