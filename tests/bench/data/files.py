@@ -22,8 +22,9 @@ ENOUGH_OF_A_FILE = 0.9
 """Our boxes are told in whole pixels, which moves a few below an IoU of 0.9."""
 
 HELD_BACK = (
-    "a frame goes from the decoder's process to the worker's loop, to the thread of the model and back, pictures are "
-    "drawn and cut out for snapshot and best shots, and the log is written: the loop does nothing of that"
+    "a third is decoding, scaling and copying in the decoder's process, another third the worker's loop, of which the "
+    "tracker is a fifth; the rest are the model's thread, syncing the log twice a second, which weighs more the slower "
+    "the machine is, and the snapshot: the loop does nothing of that"
 )
 
 
