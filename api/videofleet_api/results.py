@@ -178,5 +178,7 @@ class Sidecar(ResultDocument):
     highest_track_id: int
     processed_frames: int
     elapsed_ms: int
+    arrival: float | None = None
+    """Unix time at which the last frame of a live source came: what workers agree on, however each of them dates it."""
     zones: tuple[ZoneCount, ...] = ()
     lines: tuple[LineCount, ...] = ()

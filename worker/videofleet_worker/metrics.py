@@ -48,6 +48,7 @@ class WorkerCollector(Collector):
         yield from _frames(running)
         yield from _decoding(running)
         yield _health(running)
+        yield from _capture(running)
         yield from _archive(running)
         yield from _outputs(running)
         yield from _inference(self._measured.inference.engines)
@@ -138,6 +139,24 @@ def _health(running: Iterable[Running]) -> Metric:
             state = one.run.source.health.state
             family.add_metric((*_job(one), state.value), state is SourceHealth.HEALTHY)
     return family
+
+
+def _capture(running: Iterable[Running]) -> Iterator[Metric]:
+    clock = GaugeMetricFamily(
+        "videofleet_capture_clock_info",
+        "What frames of a live source are dated by: its clock, or their arrival, as where that is implausible.",
+        labels=(*_JOB, "clock"),
+    )
+    delay = GaugeMetricFamily(
+        "videofleet_capture_delay_seconds", "From capture, by the camera's clock, to arrival.", labels=_JOB
+    )
+    for one in running:
+        if one.run.is_live and one.run.source is not None:
+            counters = one.run.source.counters
+            clock.add_metric((*_job(one), counters.clock), 1)
+            if counters.clock != "arrival":
+                delay.add_metric(_job(one), counters.delay)
+    yield from (clock, delay)
 
 
 def _archive(running: Iterable[Running]) -> Iterator[Metric]:

@@ -44,6 +44,7 @@ class Mark:
     elapsed_ms: int
     zones: tuple[ZoneCount, ...] = ()
     lines: tuple[LineCount, ...] = ()
+    arrival: float | None = None
 
 
 class Counters(Protocol):
@@ -209,6 +210,7 @@ class LogWriter:
             elapsed_ms=mark.elapsed_ms,
             zones=mark.zones,
             lines=mark.lines,
+            arrival=mark.arrival,
         )
         return sidecar.model_dump_json().encode()
 

@@ -11,6 +11,7 @@ import av.error
 from av.video.stream import VideoStream
 
 from videofleet_worker.decode.arrival import ArrivalClock
+from videofleet_worker.decode.capture import CameraClock
 from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded, Decoder, FrameDecoder, KeyframeDecoder
@@ -68,7 +69,11 @@ class Footage(Protocol):
         ...
 
     def taken_at(self, decoded: Decoded) -> float:
-        """The monotonic time at which a frame was taken."""
+        """The monotonic time at which a frame was taken, as far as that can be told from when it came."""
+        ...
+
+    def captured_at(self, decoded: Decoded) -> float | None:
+        """The Unix time at which a frame was taken by the clock of its camera; None where that tells nothing."""
         ...
 
     def close(self) -> None:
@@ -86,8 +91,9 @@ class ContainerFootage:
         self._source = source
         self.choice = Choice(request, source.info)
         self.looks = Looks() if source.info.live else None
-        self._clock = ArrivalClock()
-        self._reader = LivePackets(source, self._clock, threads) if source.info.live else RecordedPackets(source)
+        self._clock, self._camera = ArrivalClock(), CameraClock()
+        live = source.info.live
+        self._reader = LivePackets(source, self._clock, self._camera, threads) if live else RecordedPackets(source)
         self._packets = Peeked(self._reader)
         self._index = FileIndex(source)
         self._decoder = _decoder(source, self.choice, request.sampling_decode)
@@ -107,7 +113,7 @@ class ContainerFootage:
         """
         if not fits_the_parent(request, self._source, self._packets, channel):
             return None
-        return PacketServing(request, self._source, self._packets, self._clock, channel, memory)
+        return PacketServing(request, self._source, self._packets, self._clock, self._camera, channel, memory)
 
     def frames(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
         """See Footage."""
@@ -122,6 +128,10 @@ class ContainerFootage:
     def taken_at(self, decoded: Decoded) -> float:
         """See Footage."""
         return self._clock.taken_at(decoded.raw) if self.info.live else time.monotonic()
+
+    def captured_at(self, decoded: Decoded) -> float | None:
+        """See Footage."""
+        return self._camera.captured_at(decoded.raw)
 
     def close(self) -> None:
         """Closing says goodbye to the camera, which else keeps the session among its few until a timeout."""

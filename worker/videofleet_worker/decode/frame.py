@@ -24,6 +24,7 @@ class FrameHeader:
     keyframe: bool
     full_range: bool
     masks: int = 0
+    arrival: float | None = None
 
 
 class Views(Protocol):
@@ -46,7 +47,8 @@ class Frame:
     decoder.
 
     index: number of the frame in the source, counted over all frames decoded, never decreasing, over reconnects too.
-    pts: seconds since the first frame of the run. capture_time: Unix time.
+    pts: seconds since the first frame of the run. capture_time: Unix time. arrival: Unix time too; the capture time
+    differs from it where the camera itself tells that.
     tensor: uint8 [3, height, width] RGB, the whole picture stretched to the size of the model; None where it is not
     made, as for a frame on a device.
     planes: Y [H, W], U and V [H/2, W/2] (rounded up), uint8, at full resolution; those of a frame on a device are
@@ -97,6 +99,11 @@ class Frame:
     def capture_time(self) -> float:
         """Unix time at which the picture was taken, as far as is known."""
         return self.header.capture_time
+
+    @property
+    def arrival(self) -> float:
+        """Unix time at which the picture came, or would have come had it not had to wait."""
+        return self.header.capture_time if self.header.arrival is None else self.header.arrival
 
     @property
     def width(self) -> int:

@@ -9,6 +9,7 @@ from av.video.frame import VideoFrame
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
+from videofleet_worker.decode.capture import CameraClock
 from videofleet_worker.decode.channel import ParentChannel
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.ending import SourceEnd
@@ -107,11 +108,13 @@ class PacketServing:
         source: OpenSource,
         packets: Peeked,
         clock: ArrivalClock,
+        camera: CameraClock,
         channel: ParentChannel,
         memory: mmap.mmap,
     ) -> None:
         """`memory`: where packets are handed over."""
         self._clock = clock
+        self._camera = camera
         self._direct = DirectView(source.stream, channel.send)
         self._direct.mask(masked=bool(request.masks.masks))
         self._source = source
@@ -152,6 +155,7 @@ class PacketServing:
                 dts=packet.dts,
                 keyframe=bool(packet.is_keyframe),
                 arrival=self._sent_at(arrived),
+                captured=self._camera.captured_at(raw_seconds(packet.pts, self._source.stream)),
                 skipped=arrived.skipped,
             )
         )

@@ -71,6 +71,10 @@ class ImageFootage:
         """See Footage."""
         return time.monotonic()
 
+    def captured_at(self, decoded: Decoded) -> float | None:
+        """See Footage."""
+        return None
+
     def close(self) -> None:
         """Nothing to leave."""
 

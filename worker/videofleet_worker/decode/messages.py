@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.capture import CaptureClock
 from videofleet_worker.decode.masks import MAX_MASKS, Mask
 from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS, RingLayout
 from videofleet_worker.decode.sampling import DecodeWish, SamplingMode
@@ -145,8 +146,8 @@ class RingReady(Message):
 
 
 class FrameReady(Message):
-    """Child to parent: a slot holds a frame. `taken` is monotonic, `capture_time` Unix time; `masks` is the number of
-    those that are burnt in."""
+    """Child to parent: a slot holds a frame. `taken` is monotonic time, `arrival` the same as Unix time, from which
+    `capture_time` differs where the camera tells it; `masks` is the number of those that are burnt in."""
 
     type: Literal["frame"] = "frame"
     ring: _Count
@@ -154,6 +155,7 @@ class FrameReady(Message):
     index: _Count
     pts: _Seconds
     capture_time: _Seconds
+    arrival: _Seconds
     taken: _Seconds
     keyframe: bool
     full_range: bool
@@ -193,7 +195,8 @@ class HandOver(Message):
 
 class PacketReady(Message):
     """Child to parent: a packet lies in the memory. Stamps count by the time base, `arrival` is monotonic
-    time, that of a live source cleaned of what it waited; so many packets before it were thrown away."""
+    time, that of a live source cleaned of what it waited, `captured` Unix time by the clock of its camera; so many
+    packets before it were thrown away."""
 
     type: Literal["packet"] = "packet"
     start: _Count
@@ -202,6 +205,7 @@ class PacketReady(Message):
     dts: _Stamp | None
     keyframe: bool
     arrival: _Seconds
+    captured: _Seconds | None
     skipped: _Count
 
 
@@ -210,7 +214,8 @@ class Progress(Message):
     the moment.
 
     `passed`: frames that were not decoded because nothing needs them. `seeks`: how often reading went on elsewhere.
-    `still`, `black`: for how many seconds the picture of a live source has not changed, has been black.
+    `still`, `black`: for how many seconds the picture of a live source has not changed, has been black. `clock`,
+    `delay`: see Dating.
     """
 
     type: Literal["progress"] = "progress"
@@ -224,6 +229,8 @@ class Progress(Message):
     dropped: dict[DropCause, _Count]
     still: _Seconds = 0.0
     black: _Seconds = 0.0
+    clock: CaptureClock = "arrival"
+    delay: Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)] = 0.0
 
 
 class Alive(Message):

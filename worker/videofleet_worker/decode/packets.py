@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from videofleet_worker.decode.arrival import ArrivalClock, Pacer
+from videofleet_worker.decode.capture import CameraClock, captured_of
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.threads import Done, SpareThreads
 
@@ -91,9 +92,10 @@ class LivePackets:
     Iterating yields None when nothing came for a moment.
     """
 
-    def __init__(self, source: OpenSource, clock: ArrivalClock, threads: SpareThreads) -> None:
+    def __init__(self, source: OpenSource, clock: ArrivalClock, camera: CameraClock, threads: SpareThreads) -> None:
         self._source = source
         self._clock = clock
+        self._camera = camera
         self._threads = threads
         self._pacer = Pacer(time.sleep) if source.pulled else None
         self._backlog = Backlog()
@@ -133,6 +135,8 @@ class LivePackets:
         arrival = time.monotonic()
         if self._pacer is not None:
             arrival = self._pacer.wait(raw, arrival)
+        else:
+            self._camera.observe(raw, captured_of(packet))
         self._clock.observe(raw, arrival)
         self._backlog.put(packet, arrival, steady=self._clock.steady)
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from av.video.frame import VideoFrame
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.capture import Dating
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.footage import Footage
@@ -63,6 +64,7 @@ class Serving:
         self._shelf = shelf
         self._use(request.masks)
         self._sent = 0
+        self._dating = Dating()
         self._dropped = footage.tally.dropped
         self._reported_at = time.monotonic()
 
@@ -117,13 +119,15 @@ class Serving:
             return
         self._shelf.write(decoded.frame, slot)
         self._sent += 1
+        arrival = time.time() - (time.monotonic() - taken)
         self._channel.send(
             FrameReady(
                 ring=self._shelf.number,
                 slot=slot,
                 index=decoded.index,
                 pts=decoded.judged.pts,
-                capture_time=time.time() - (time.monotonic() - taken),
+                capture_time=self._dating.date(self._footage.captured_at(decoded), arrival),
+                arrival=arrival,
                 taken=taken,
                 keyframe=decoded.keyframe,
                 full_range=is_full_range(decoded.frame),
@@ -182,6 +186,8 @@ class Serving:
                     dropped=dropped,
                     still=looks.still_for if looks else 0.0,
                     black=looks.black_for if looks else 0.0,
+                    clock=self._dating.clock,
+                    delay=self._dating.delay,
                 )
             )
         tally.received = tally.bytes = tally.decoded = tally.passed = tally.seeks = 0

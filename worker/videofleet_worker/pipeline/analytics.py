@@ -118,7 +118,7 @@ class AnalyticsRun:
     async def add(self, shared: SharedFrame, findings: Findings, counts: Counts) -> None:
         """The next frame and what the models say of it. Raises FencedError when another epoch owns the log."""
         frame = shared.frame
-        facts = FrameFacts(frame.index, frame.pts, frame.capture_time)
+        facts = FrameFacts(frame.index, frame.pts, frame.capture_time, frame.arrival)
         answered = _Answered(facts, (frame.width, frame.height), findings, counts)
         if self._owned is None:
             self._kept.append(answered)
@@ -200,6 +200,7 @@ class AnalyticsRun:
             info.elapsed_ms,
             zone_counts(totals),
             line_counts(totals),
+            owned.place.arrival,
         )
 
 

@@ -18,21 +18,26 @@ _FARTHEST_BACK: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class FrameFacts:
-    """A frame as its source numbers it: index and pts (seconds) in this epoch, Unix time of capture."""
+    """A frame as its source numbers it: index and pts (seconds) in this epoch, Unix times of capture and arrival.
+
+    They differ where the camera itself tells when it took a picture.
+    """
 
     index: int
     pts: float
     capture_time: float
+    arrival: float
 
 
 def dated_alike(frames: Sequence[FrameFacts]) -> list[FrameFacts]:
-    """The frames of a live source with times of capture that follow from their pts.
+    """The frames of a live source with times of capture and arrival that follow from their pts.
 
     A source that was just opened delivers what it had in store, and delivers it late; when a picture was taken is
-    known best by the one that came with the least delay.
+    known best by the one that came with the least delay, or of which the camera told it.
     """
-    least = min((frame.capture_time - frame.pts for frame in frames), default=0.0)
-    return [replace(frame, capture_time=frame.pts + least) for frame in frames]
+    taken = min((frame.capture_time - frame.pts for frame in frames), default=0.0)
+    came = min((frame.arrival - frame.pts for frame in frames), default=0.0)
+    return [replace(frame, capture_time=frame.pts + taken, arrival=frame.pts + came) for frame in frames]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Continuation:
     def __init__(self, resume: ResumePoint | None, source: SourceInfo, *, beside: bool = False) -> None:
         self._beside = beside
         self._before = resume.last.stream_info if resume else None
+        self._came_before = _arrival(resume) if resume else 0.0
         self._elapsed_before = resume.sidecar.elapsed_ms if resume else 0
         self._source = source
         self._last = self._before
@@ -63,11 +69,17 @@ class Continuation:
         self._begun = False
         self._least_delay = math.inf
         self._told: FrameFacts | None = None
+        self._arrival: float | None = None
 
     @property
     def last(self) -> StreamInfo | None:
         """The last frame of the run so far."""
         return self._last
+
+    @property
+    def arrival(self) -> float | None:
+        """Unix time at which the last frame of a live source came in this epoch."""
+        return self._arrival
 
     def skips(self, index: int) -> bool:
         """Whether an earlier epoch has told about this frame."""
@@ -76,15 +88,16 @@ class Continuation:
     def has(self, frame: FrameFacts) -> bool:
         """Whether the epoch that ran beside this one has told about what a live source showed then.
 
-        Two workers date the same frame a little differently, so what is within half a frame's time is the same. Asked
-        of each frame in turn until one is told about: this epoch may be behind the other one when it takes over. A
-        frame that comes late was taken when the one with the least delay says; and what seems to lie far back was
-        dated by another clock, and is new.
+        The same frame comes to two workers at nearly the same time, so what is within half a frame's time is the same.
+        Asked of each frame in turn until one is told about: this epoch may be behind the other one when it takes over.
+        A frame that comes late is as old as the one with the least delay says; and what seems to lie far back was
+        dated by another clock, and is new. When it was taken is no measure: one of them may know that from the camera
+        already.
         """
         if self._begun or self._before is None or not (self._beside and self._source.live):
             return False
-        self._least_delay = min(self._least_delay, frame.capture_time - frame.pts)
-        told = self._before.capture_time + self._period / 2
+        self._least_delay = min(self._least_delay, frame.arrival - frame.pts)
+        told = self._came_before + self._period / 2
         return told - _FARTHEST_BACK < frame.pts + self._least_delay <= told
 
     def advance(self, frame: FrameFacts, counts: Counts) -> StreamInfo:
@@ -93,13 +106,14 @@ class Continuation:
             self._begun = True
             self._pts_base = self._first_pts_base(frame)
         self._last = self._info(frame, counts)
-        self._told = FrameFacts(self._last.frame_index, frame.pts, self._last.capture_time)
+        self._told = replace(frame, capture_time=self._last.capture_time)
+        self._arrival = frame.arrival if self._source.live else None
         return self._last
 
     def end(self, counts: Counts) -> StreamInfo:
         """The place in the run after its last frame."""
         if self._last is None:
-            return self._info(FrameFacts(0, 0.0, 0.0), counts)
+            return self._info(FrameFacts(0, 0.0, 0.0, 0.0), counts)
         return self._last.model_copy(
             update={
                 "decoded_frames": self._decoded(counts, 0),
@@ -125,8 +139,8 @@ class Continuation:
     def _dated(self, frame: FrameFacts) -> float:
         """The frame's time of capture, later than that of the frame before.
 
-        When it turns out that what a live source sent came late, frames date back; those that follow are then told at
-        half the pace until they are at their own times again.
+        When it turns out that what a live source sent came late, or its camera begins to tell when that was taken,
+        frames date back; those that follow are then told at half the pace until they are at their own times again.
         """
         if self._told is None or not self._source.live:
             return frame.capture_time
@@ -136,7 +150,7 @@ class Continuation:
         before = self._before
         if before is None or not self._source.live:
             return 0.0
-        return before.pts + max(frame.capture_time - before.capture_time, self._period) - frame.pts
+        return before.pts + max(frame.arrival - self._came_before, self._period) - frame.pts
 
     @property
     def _period(self) -> float:
@@ -152,3 +166,9 @@ class Continuation:
 
     def _elapsed(self, counts: Counts) -> int:
         return counts.elapsed_ms + self._elapsed_before
+
+
+def _arrival(resume: ResumePoint) -> float:
+    """Unix time at which the last frame before came."""
+    arrival = resume.sidecar.arrival
+    return resume.last.stream_info.capture_time if arrival is None else arrival

@@ -38,6 +38,7 @@ from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Too
 from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.events import (
+    ClockChanged,
     HealthChanged,
     Opened,
     Reconnected,
@@ -171,8 +172,7 @@ class StreamRun:
             self.views[analytics.name] = log.view
             pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
             self.pictures[analytics.name] = pictures
-            shots = Shots(self._threads, prefix, self._tools.picture_threads)
-            self.shots[analytics.name] = shots
+            shots = self.shots[analytics.name] = Shots(self._threads, prefix, self._tools.picture_threads)
             telling = Telling(origin_of(self.job.entry, analytics.name), self.outlets, shots.read)
             shots.on_end = telling.shot
             one = AnalyticsRun(analytics, self._run_id, log, pictures, shots, telling)
@@ -235,10 +235,9 @@ class StreamRun:
             await self._finish()
             return
         request = source_request(self.job.spec, plan.model_size, resumes)
-        policy = AttendedPolicy(window=self.job.spec.reconnect_window, attended=self._tools.attended)
         self.source = StreamSource(
             request,
-            reconnect=policy,
+            reconnect=AttendedPolicy(window=self.job.spec.reconnect_window, attended=self._tools.attended),
             clock=self._tools.clock,
             on_event=self._on_event,
             dialer=self._tools.dialer,
@@ -317,6 +316,9 @@ class StreamRun:
                     self._reporter.running(self._tools.wall_clock())
                 else:
                     self._reporter.opening()
+            case ClockChanged():
+                level = logging.WARNING if event.clock == "implausible" else logging.INFO
+                _LOGGER.log(level, event.message, extra=self.fields)
             case HealthChanged(health, message):
                 if health is not SourceHealth.HEALTHY:
                     _LOGGER.warning("source ill: %s", message, extra=self.fields | {"health": health.value})
@@ -333,8 +335,7 @@ class StreamRun:
         return Counts(counters.behind, dropped, round(1000 * (self._tools.clock.monotonic() - self._began)))
 
     def _progress(self) -> JobProgress:
-        counters = self.source.counters if self.source else Counters()
-        info = self.source.info if self.source else None
+        counters, info = (self.source.counters, self.source.info) if self.source else (Counters(), None)
         return JobProgress(
             decoded_frames=counters.behind,
             processed_frames=max((one.processed for one in self._runs), default=0),

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from videofleet_worker.decode.capture import CaptureClock
 from videofleet_worker.decode.messages import Progress, Strategy
 from videofleet_worker.sources.errors import Lost
 
@@ -13,7 +14,7 @@ class Counters:
 
     received_bytes: of the video, as it is coded. passed_frames: not decoded, since no wanted frame needs them.
     seeks: how often reading went on elsewhere. strategy: what is decoded at the moment; None before anything was.
-    reconnects: how often frames came again. decoders_lost: by how they were.
+    reconnects: how often frames came again. decoders_lost: by how they were. clock, delay: see Dating.
     """
 
     received_bytes: int = 0
@@ -21,6 +22,8 @@ class Counters:
     passed_frames: int = 0
     seeks: int = 0
     strategy: Strategy | None = None
+    clock: CaptureClock = "arrival"
+    delay: float = 0.0
     dropped: dict[str, int] = field(default_factory=dict)
     reconnects: int = 0
     decoders_lost: Counter[Lost] = field(default_factory=Counter)

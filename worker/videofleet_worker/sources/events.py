@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from videofleet_api.codes import SourceHealth
+from videofleet_worker.decode.capture import MOST_AHEAD, MOST_DELAY, CaptureClock
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -63,4 +64,23 @@ class HealthChanged:
     message: str
 
 
-SourceEvent = Opened | Reconnecting | Reconnected | HealthChanged
+@dataclass(frozen=True)
+class ClockChanged:
+    """From here on frames are dated by another clock than before; `delay` as in Dating."""
+
+    clock: CaptureClock
+    delay: float
+
+    @property
+    def message(self) -> str:
+        """What is so now, and why."""
+        if self.clock == "camera":
+            return f"frames are dated by the camera's clock; they come {self.delay:.2f} s after that"
+        if self.clock == "arrival":
+            return "frames are dated by when they come: the camera tells no time in RTCP"
+        off = f"{abs(self.delay):.1f} s {'behind' if self.delay > 0 else 'ahead of'} when they come"
+        bounds = f"at most {MOST_DELAY:g} s behind or {MOST_AHEAD:g} s ahead is believed"
+        return f"frames are dated by when they come: the camera's clock dates them {off}, and {bounds}"
+
+
+SourceEvent = Opened | Reconnecting | Reconnected | HealthChanged | ClockChanged

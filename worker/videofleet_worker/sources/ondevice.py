@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
+from videofleet_worker.decode.capture import CameraClock
 from videofleet_worker.decode.channel import ParentGone
 from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded, Decoder, KeyframeDecoder
@@ -259,7 +260,7 @@ class PacketFootage:
         self.looks = Looks() if source.info.live else None
         self._source = source
         self._time_base = decoder.time_base
-        self._clock = ArrivalClock()
+        self._clock, self._camera = ArrivalClock(), CameraClock()
         self._decoder = (KeyframeDecoder if self.choice.keyframes_only else Decoder)(decoder, self.choice)
         self._received = 0
         self._seen_any = False
@@ -291,6 +292,10 @@ class PacketFootage:
         """See Footage."""
         return self._clock.taken_at(decoded.raw) if self.info.live else time.monotonic()
 
+    def captured_at(self, decoded: Decoded) -> float | None:
+        """See Footage."""
+        return self._camera.captured_at(decoded.raw)
+
     def close(self) -> None:
         """See Footage. The child leaves the source."""
 
@@ -304,6 +309,7 @@ class PacketFootage:
         packet = self._packet(described, data)
         raw = None if packet.pts is None else float(packet.pts * self._time_base)
         self._clock.observe(raw, described.arrival)
+        self._camera.observe(raw, described.captured)
         yield from self._wanted(self._decoder.decode(packet, described.arrival))
         self._check(described)
         self._count()

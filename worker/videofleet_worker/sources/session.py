@@ -277,6 +277,7 @@ class DecodeSession:
             message.keyframe,
             message.full_range,
             message.masks,
+            message.arrival,
         )
         self._watchdog.picture(now)
         self._ready.append((Frame(header, views, lambda: self._returned.put(ring, message.slot)), taken))

@@ -19,6 +19,7 @@ from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.direct import DirectFeed, Farewell
 from videofleet_worker.sources.errors import DecoderLostError, Lost, SourceError
 from videofleet_worker.sources.events import (
+    ClockChanged,
     HealthChanged,
     Opened,
     Reconnected,
@@ -234,6 +235,9 @@ class StreamSource:
     def _note_progress(self, progress: Progress) -> None:
         if self.info is None or not self.info.live:
             return
+        if progress.clock != self.counters.clock:
+            self._on_event(ClockChanged(progress.clock, progress.delay))
+        self.counters.clock, self.counters.delay = progress.clock, progress.delay
         now = self._clock.monotonic()
         if self.health.note(now, progress.received, self.info.fps, progress.still, progress.black):
             self._on_event(HealthChanged(self.health.state, self.health.message))

@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,16 @@ import pytest
 from tests.support.cameras import CameraSimulator
 from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.conftest import MakeSource
-from tests.unit.worker.decode.reading import Outcome, eventually, read
+from tests.unit.worker.decode.reading import DEADLINE, Outcome, eventually, read
 from tests.unit.worker.decode.rtspgate import gate
+from tests.unit.worker.decode.wrongclock import clock_set
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.capture import MOST_DELAY
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.sampling import Sampling
-from videofleet_worker.sources.events import Opened, Reconnected, Reconnecting, SourceEvent
+from videofleet_worker.device.host import HostDevice
+from videofleet_worker.sources.events import ClockChanged, Opened, Reconnected, Reconnecting, SourceEvent
+from videofleet_worker.sources.ondevice import DecodeStation
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 from videofleet_worker.sources.stream import StreamSource
 
@@ -86,6 +90,55 @@ async def test_frames_come_as_they_are_taken(make_source: MakeSource, cameras: C
     assert (source.info.live, source.info.fps, source.info.total_frames) == (True, 10.0, None)
     # What piled up while the source was opened is not taken for new.
     assert taken[-1] - taken[0] == pytest.approx(outcome.times[-1] - outcome.times[0], abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("transport", "station"),
+    [("tcp", None), ("udp", None), ("tcp", DecodeStation(HostDevice(), None))],
+    ids=["tcp", "udp", "decoded in this process"],
+)
+async def test_frames_are_dated_by_the_clock_of_the_camera(
+    make_source: MakeSource,
+    cameras: CameraSimulator,
+    events: list[SourceEvent],
+    transport: str,
+    station: DecodeStation | None,
+) -> None:
+    source = make_source(cameras.rtsp("/cam1"), transport=transport, station=station)
+    delays: list[float] = []
+
+    await read_until(source, lambda: source.counters.clock == "camera" and len(delays) > 12, delays)
+
+    (changed,) = [event for event in events if isinstance(event, ClockChanged)]
+    assert changed.message.startswith("frames are dated by the camera's clock")
+    assert source.counters.delay == pytest.approx(delays[-1], abs=0.5)
+    assert 0 < delays[-1] < MOST_DELAY, "taken a while before it came"
+
+
+@pytest.mark.parametrize("ahead", [-86_400, 30])
+async def test_a_camera_with_a_wrong_clock_dates_nothing(
+    make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent], ahead: int
+) -> None:
+    async with clock_set(cameras.port("rtsp"), ahead) as port:
+        source = make_source(f"rtsp://127.0.0.1:{port}/cam1", transport="tcp")
+        delays: list[float] = []
+        await read_until(source, lambda: source.counters.clock == "implausible" and len(delays) > 12, delays)
+
+    assert set(delays) == {0.0}
+    assert source.counters.delay == pytest.approx(-ahead, abs=2)
+    (changed,) = [event for event in events if isinstance(event, ClockChanged)]
+    assert ("ahead of" if ahead > 0 else "behind") in changed.message
+
+
+async def read_until(source: StreamSource, enough: Callable[[], bool], delays: list[float]) -> None:
+    """Note how long after it was taken each frame came."""
+    async with asyncio.timeout(DEADLINE), aclosing(source.frames()) as frames:
+        async for frame in frames:
+            with frame:
+                delays.append(frame.arrival - frame.capture_time)
+            if enough():
+                break
+    await source.close()
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ def _resume(frame: int, dropped: int = 0) -> ResumePoint:
 
 
 def _frame(index: int, capture_time: float = 0.0) -> FrameFacts:
-    return FrameFacts(index, index / 10, capture_time)
+    return FrameFacts(index, index / 10, capture_time, capture_time)
 
 
 def test_a_first_epoch_tells_what_the_source_tells() -> None:
@@ -66,6 +66,32 @@ def test_a_frame_that_comes_late_was_taken_when_it_was_due() -> None:
     assert place.has(_frame(2, last - 0.1))
     assert place.has(_frame(3, last + 0.3)), "told already, and seen here after the logs changed hands"
     assert not place.has(_frame(4, last + 0.4))
+
+
+def test_one_worker_knows_from_the_camera_when_a_frame_was_taken_and_the_other_does_not() -> None:
+    """The camera says that its frames are half a second old when they come."""
+    before = _resume(5)
+    last = before.last.stream_info.capture_time
+    by_camera = ResumePoint(before.sidecar.model_copy(update={"arrival": last + 0.5}), before.last)
+
+    by_arrival = Continuation(by_camera, CAMERA, beside=True)
+    assert by_arrival.has(_frame(3, last + 0.5)), "the frame that was told last"
+    assert not by_arrival.has(_frame(4, last + 0.6))
+
+    knows = Continuation(before, CAMERA, beside=True)
+    assert knows.has(FrameFacts(3, 0.3, last - 0.5, last))
+    assert not knows.has(FrameFacts(4, 0.4, last - 0.4, last + 0.1))
+
+
+def test_when_the_camera_begins_to_tell_the_time_frames_stay_in_order() -> None:
+    place, counts = Continuation(None, CAMERA), Counts(0, 0, 0)
+    frames = [FrameFacts(n, n / 10, 100 + n / 10 - (0.5 if n > 2 else 0), 100 + n / 10) for n in range(15)]
+    infos = [place.advance(frame, counts) for frame in frames]
+    told = [info.capture_time for info in infos]
+    assert told == sorted(set(told))
+    assert told[-1] == frames[-1].capture_time
+    assert place.arrival == frames[-1].arrival
+    assert [info.pts for info in infos] == [frame.pts for frame in frames]
 
 
 def test_what_was_told_is_looked_for_until_something_is_new() -> None:

@@ -13,6 +13,7 @@ from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, chunks_of, frames_of
 from videofleet_api.codes import SourceHealth
 from videofleet_api.protocol import Entry, JobReport, JobState
+from videofleet_worker.decode.capture import MOST_AHEAD, MOST_DELAY
 
 
 async def test_viewers_see_annotated_pictures_only_while_they_watch(
@@ -83,6 +84,19 @@ async def test_a_camera_that_comes_back_goes_on_in_its_epoch(
     assert (back.epoch, back.code) == (1, None)
     snapshot = await client.get(f"/v1/jobs/{uid}/snapshot.jpg")
     assert snapshot.status == 200
+
+
+async def test_what_frames_are_dated_by_is_told(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    entry = file_job(simulator.rtsp("/cam1"), uid, singlePass=False)
+    await client.assign(entry)
+    labels = f'name="{entry.name}",namespace="default",uid="{entry.uid}"'
+    clock = f'videofleet_capture_clock_info{{clock="camera",{labels}}}'
+    await becomes(lambda: shared_worker.metric(clock) == 1, "the camera's first report has come")
+    delay = shared_worker.metric(f"videofleet_capture_delay_seconds{{{labels}}}")
+    assert delay != 0
+    assert -MOST_AHEAD <= delay <= MOST_DELAY
 
 
 async def test_cameras_that_freeze_or_go_black_are_told_of_and_go_on(
