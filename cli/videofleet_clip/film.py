@@ -7,7 +7,7 @@ from typing import Any, Final
 import av
 import numpy as np
 from av.codec.context import Flags
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, Colorspace
 
 from videofleet_worker.outputs.jpeg import Plane, Planes
 
@@ -61,7 +61,7 @@ class Film:
         context = stream.codec_context
         context.time_base = Fraction(1, _TICKS)
         context.flags |= Flags.frame_duration
-        context.color_range = ColorRange.JPEG
+        context.color_range, context.colorspace = ColorRange.JPEG, Colorspace.ITU601
         return stream
 
     def _encode(self, frame: Any) -> None:

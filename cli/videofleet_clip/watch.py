@@ -82,7 +82,7 @@ class Watch:
         def draw() -> None:
             frame = shared.frame
             marks = [one.mark() for one in objects]
-            film.add(annotate(frame.planes, marks, full_range=frame.full_range), pts)
+            film.add(annotate(frame.planes, marks, full_range=frame.full_range, matrix=frame.matrix), pts)
 
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, draw)

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from videofleet_worker.colours import Matrix
 from videofleet_worker.decode.ring import Plane, SlotViews
 from videofleet_worker.device.picture import Picture
 
@@ -25,6 +26,7 @@ class FrameHeader:
     full_range: bool
     masks: int = 0
     arrival: float | None = None
+    matrix: Matrix = "bt601"
 
 
 class Views(Protocol):
@@ -55,6 +57,7 @@ class Frame:
     copied from there when they are first asked for.
     picture: the frame on its device; None for one in the processor's memory.
     full_range: whether the planes use 0 to 255 (JPEG) instead of 16 to 235 (broadcast).
+    matrix: by which Y, U and V were made of red, green and blue.
     masks: the number of the privacy masks that are burnt into planes and tensor; it rises with every change of them.
     """
 
@@ -124,6 +127,11 @@ class Frame:
     def full_range(self) -> bool:
         """Whether the planes use the whole range from 0 to 255."""
         return self.header.full_range
+
+    @property
+    def matrix(self) -> Matrix:
+        """By which Y, U and V were made."""
+        return self.header.matrix
 
     @property
     def masks(self) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.colours import Matrix
 from videofleet_worker.decode.capture import CaptureClock
 from videofleet_worker.decode.masks import MAX_MASKS, Mask
 from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS, RingLayout
@@ -159,6 +160,7 @@ class FrameReady(Message):
     taken: _Seconds
     keyframe: bool
     full_range: bool
+    matrix: Matrix
     masks: _Count
 
 
@@ -205,7 +207,7 @@ class PacketReady(Message):
     dts: _Stamp | None
     keyframe: bool
     arrival: _Seconds
-    captured: _Seconds | None
+    captured: _Seconds | None = None
     skipped: _Count
 
 

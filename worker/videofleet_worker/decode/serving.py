@@ -25,7 +25,7 @@ from videofleet_worker.decode.messages import (
     UseMasks,
     WatchDirect,
 )
-from videofleet_worker.decode.picture import is_full_range
+from videofleet_worker.decode.picture import is_full_range, matrix_of
 from videofleet_worker.decode.shelf import Shelf
 from videofleet_worker.sources.errors import SourceError
 
@@ -131,6 +131,7 @@ class Serving:
                 taken=taken,
                 keyframe=decoded.keyframe,
                 full_range=is_full_range(decoded.frame),
+                matrix=matrix_of(decoded.frame),
                 masks=self._masks,
             )
         )

@@ -1,21 +1,14 @@
 """A decoded picture on a device, and the part of it that a model looks at."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
+from videofleet_worker.colours import Matrix, rgb_factors
 from videofleet_worker.device.placement import Placement
 from videofleet_worker.models.manifest import ModelInput
 
 Array = Any
 """An array of the device: NumPy's, or CuPy's."""
-Matrix = Literal["bt601", "bt709", "bt2020"]
-
-# The share of red and of blue in brightness (ITU-R BT.601-7, BT.709-6 and BT.2020-2).
-_SHARES: Final[dict[Matrix, tuple[float, float]]] = {
-    "bt601": (0.299, 0.114),
-    "bt709": (0.2126, 0.0722),
-    "bt2020": (0.2627, 0.0593),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +53,8 @@ class ModelPicture:
 
 def colour_factors(matrix: Matrix, colour: Literal["RGB", "BGR"], *, full_range: bool) -> list[list[float]]:
     """For each channel, in the model's order, the factors of Y, U and V and what is added: values 0 to 255 come out."""
-    red, blue = _SHARES[matrix]
-    green = 1 - red - blue
-    luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
-    to_red, to_blue = 2 * (1 - red) * chroma, 2 * (1 - blue) * chroma
-    rows = [
-        [luma, 0.0, to_red],
-        [luma, -to_blue * blue / green, -to_red * red / green],
-        [luma, to_blue, 0.0],
-    ]
-    with_offset = [[*row, -row[0] * black - 128 * (row[1] + row[2])] for row in rows]
-    return with_offset if colour == "RGB" else with_offset[::-1]
+    factors = rgb_factors(matrix, full_range=full_range)
+    return factors if colour == "RGB" else factors[::-1]
 
 
 def normalisation(wanted: ModelInput) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

@@ -3,24 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.masks import MaskBurner, Planes
 from videofleet_worker.decode.messages import UseMasks
-from videofleet_worker.decode.picture import is_full_range
+from videofleet_worker.decode.picture import is_full_range, matrix_of
 from videofleet_worker.decode.ring import Plane
 from videofleet_worker.device.device import Device
 from videofleet_worker.device.jpeg import Area, PictureEncoder
-from videofleet_worker.device.picture import Array, Matrix, Picture
+from videofleet_worker.device.picture import Array, Picture
 from videofleet_worker.sources.errors import SourceError
-
-# What is not named counts as BT.601, as FFmpeg's scaler has it.
-_MATRICES: Final[dict[int, Matrix]] = {int(Colorspace.ITU709): "bt709", int(Colorspace.BT2020): "bt2020"}
 
 
 @dataclass(frozen=True)
@@ -161,7 +157,6 @@ class DeviceShelf:
 
 
 def _picture(arrays: list[Array], frame: VideoFrame) -> Picture:
-    matrix = _MATRICES.get(int(frame.colorspace), "bt601")
     luma, *chroma = arrays
     blue, red = (chroma[0][..., 0], chroma[0][..., 1]) if len(chroma) == 1 else chroma
-    return Picture(luma, blue, red, is_full_range(frame), matrix)
+    return Picture(luma, blue, red, is_full_range(frame), matrix_of(frame))

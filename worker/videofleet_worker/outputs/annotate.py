@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from videofleet_worker.colours import Matrix
 from videofleet_worker.outputs.jpeg import Plane, Planes, full_range_copy
 from videofleet_worker.outputs.outlines import Colour, Outline, draw_outlines
 
@@ -43,12 +44,19 @@ class Mark:
         return f"{self.label}{number} {self.confidence:.2f}"
 
 
-def annotate(planes: Planes, marks: Iterable[Mark], *, full_range: bool, outlines: Sequence[Outline] = ()) -> Planes:
-    """A copy of the planes (4:2:0) with the marks and outlines drawn in, using all values from 0 to 255.
+def annotate(
+    planes: Planes,
+    marks: Iterable[Mark],
+    *,
+    full_range: bool,
+    matrix: Matrix = "bt601",
+    outlines: Sequence[Outline] = (),
+) -> Planes:
+    """A copy of the planes (4:2:0) with the marks and outlines drawn in, as JPEG has them.
 
-    `full_range` tells whether the planes given do so already. Marks that reach past the picture are cut.
+    `full_range` and `matrix` tell of the planes given, see full_range_copy. Marks that reach past the picture are cut.
     """
-    picture = full_range_copy(planes, full_range=full_range)
+    picture = full_range_copy(planes, full_range=full_range, matrix=matrix)
     drawn = list(marks)
     draw_outlines(picture, outlines, _line_width(picture))
     # All boxes first, so that no label is crossed out by another object's box.

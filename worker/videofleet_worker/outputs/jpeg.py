@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
+from videofleet_worker.colours import Coefficients, Matrix, bt601_factors
+
 Plane = npt.NDArray[np.uint8]
 # Y [h, w], then U and V [h / 2, w / 2], rounded up.
 Planes = tuple[Plane, Plane, Plane]
@@ -12,6 +14,7 @@ DEFAULT_QUALITY = 85
 
 _BLACK, _WHITE = 16, 235
 _GREY, _CHROMA_RANGE = 128, 224
+_PARTS = 64
 
 
 def _table(values: npt.NDArray[np.float64]) -> Plane:
@@ -23,12 +26,39 @@ _LUMA = _table((np.arange(256.0) - _BLACK) * 255 / (_WHITE - _BLACK))
 _CHROMA = _table((np.arange(256.0) - _GREY) * 255 / _CHROMA_RANGE + _GREY)
 
 
-def full_range_copy(planes: Planes, *, full_range: bool) -> Planes:
-    """A copy of the planes that uses all values from 0 to 255; `full_range` tells whether the planes do already."""
+def full_range_copy(planes: Planes, *, full_range: bool, matrix: Matrix = "bt601") -> Planes:
+    """A copy of the planes as JPEG has them: by the matrix of BT.601, with all values from 0 to 255.
+
+    `full_range` tells whether the planes use those already, `matrix` by what they were made.
+    """
+    if matrix != "bt601":
+        return _by_bt601(planes, bt601_factors(matrix, full_range=full_range), 0 if full_range else _BLACK)
     y, u, v = planes
     if full_range:
         return y.copy(), u.copy(), v.copy()
     return _LUMA[y], _CHROMA[u], _CHROMA[v]
+
+
+def _by_bt601(planes: Planes, factors: Coefficients, black: int) -> Planes:
+    """Brightness by one matrix has a share of another one's colours in it; that is reckoned at their resolution.
+
+    In 64ths, which fit 16 bits: several times as fast as floats.
+    """
+    y, u, v = planes
+    share, blue, red = (_parts(row[1], _GREY)[u] + _parts(row[2], _GREY)[v] for row in factors)
+    share = share.repeat(2, axis=0).repeat(2, axis=1)[: y.shape[0], : y.shape[1]]
+    grey = np.int16(_GREY * _PARTS)
+    return _whole(_parts(factors[0, 0], black)[y] + share), _whole(blue + grey), _whole(red + grey)
+
+
+def _parts(factor: float, zero: int) -> npt.NDArray[np.int16]:
+    """What each value comes to, in 64ths."""
+    return np.rint(_PARTS * factor * (np.arange(256.0) - zero)).astype(np.int16)
+
+
+def _whole(parts: npt.NDArray[np.int16]) -> Plane:
+    rounded: Plane = np.clip((parts + np.int16(_PARTS // 2)) >> 6, 0, 255).astype(np.uint8)
+    return rounded
 
 
 def encode_jpeg(planes: Planes, *, quality: int = DEFAULT_QUALITY) -> bytes:

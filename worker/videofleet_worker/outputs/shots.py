@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from videofleet_worker.colours import Matrix
 from videofleet_worker.outputs.jpeg import Planes, encode_jpeg, full_range_copy
 
 Box = tuple[float, float, float, float]
@@ -61,13 +62,13 @@ class Picture:
         return self._jpeg
 
 
-def cut_out(planes: Planes, area: Area, *, full_range: bool) -> Picture:
+def cut_out(planes: Planes, area: Area, *, full_range: bool, matrix: Matrix = "bt601") -> Picture:
     """The part of a frame (4:2:0) at full resolution."""
     left, top, right, bottom = area
     y, u, v = planes
     chroma = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
     part = y[top:bottom, left:right], u[chroma], v[chroma]
-    return Picture(full_range_copy(part, full_range=full_range))
+    return Picture(full_range_copy(part, full_range=full_range, matrix=matrix))
 
 
 @dataclass(frozen=True, slots=True)

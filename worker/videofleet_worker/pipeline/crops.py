@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from videofleet_worker.colours import Matrix, rgb_factors
 from videofleet_worker.device.picture import ModelPicture, Picture
 from videofleet_worker.device.placement import Box, Placement, Size, place
 from videofleet_worker.models.manifest import ModelInput
@@ -21,17 +22,17 @@ class Crop:
     placement: Placement
 
 
-def cut(planes: Planes, region: Box, wanted: ModelInput, *, full_range: bool) -> Crop | None:
+def cut(planes: Planes, region: Box, wanted: ModelInput, *, full_range: bool, matrix: Matrix = "bt601") -> Crop | None:
     """The part of a frame inside the region; None where less than a pixel of it lies in the frame.
 
-    `full_range`: whether the planes use all values from 0 to 255.
+    `full_range`: whether the planes use all values from 0 to 255. `matrix`: by what they were made.
     """
     height, width = planes[0].shape
     placement = place(region, width, height, wanted)
     if placement is None:
         return None
     inner = placement.inner
-    picture = _scaled(planes, placement.region, inner, full_range=full_range)
+    picture = _scaled(planes, placement.region, inner, full_range=full_range, matrix=matrix)
     if inner == placement.size:
         return Crop(np.ascontiguousarray(picture), placement)
     image = np.full((3, placement.size[1], placement.size[0]), wanted.padding, np.uint8)
@@ -45,12 +46,18 @@ def cut_on_device(picture: Picture, region: Box, wanted: ModelInput) -> Crop | N
     return None if placement is None else Crop(ModelPicture(picture, placement), placement)
 
 
-def _scaled(planes: Planes, region: Box, size: Size, *, full_range: bool) -> Images:
+def _scaled(planes: Planes, region: Box, size: Size, *, full_range: bool, matrix: Matrix) -> Images:
     """Each plane is cut and scaled by itself, so that colours are converted only where they are needed."""
     scaled = [
         np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR, box=_inside(plane, region, step)))
         for plane, step in zip(planes, (1, 2, 2), strict=True)
     ]
+    if matrix != "bt601":
+        factors = np.array(rgb_factors(matrix, full_range=full_range), np.float32)
+        colours = np.tensordot(factors[:, :3], np.stack(scaled).astype(np.float32), 1) + factors[:, 3, None, None]
+        values: Images = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+        return values
+    # Pillow knows this one, and is ten times as fast.
     full = full_range_copy((scaled[0], scaled[1], scaled[2]), full_range=full_range)
     rgb = Image.merge("YCbCr", [Image.fromarray(plane) for plane in full]).convert("RGB")
     return np.asarray(rgb).transpose(2, 0, 1)

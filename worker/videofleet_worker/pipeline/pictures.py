@@ -200,4 +200,6 @@ def _render(candidate: _Candidate) -> bytes:
     frame, marks = candidate.shared.frame, [one.mark() for one in candidate.objects]
     # What is drawn is drawn in the processor's memory.
     plain = None if marks or candidate.outlines else frame.jpeg((0, 0, frame.width, frame.height))
-    return plain or encode_jpeg(annotate(frame.planes, marks, full_range=frame.full_range, outlines=candidate.outlines))
+    return plain or encode_jpeg(
+        annotate(frame.planes, marks, full_range=frame.full_range, matrix=frame.matrix, outlines=candidate.outlines)
+    )

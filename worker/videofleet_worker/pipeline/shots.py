@@ -218,6 +218,9 @@ def _shots(shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> list[S
     shots = []
     for one, area in work:
         done = frame.jpeg(area)
-        picture = cut_out(frame.planes, area, full_range=frame.full_range) if done is None else Picture(jpeg=done)
+        if done is None:
+            picture = cut_out(frame.planes, area, full_range=frame.full_range, matrix=frame.matrix)
+        else:
+            picture = Picture(jpeg=done)
         shots.append(Shot(one.track_id, one.label, one.confidence, one.quality, one.box, area, size, moment, picture))
     return shots

@@ -43,7 +43,10 @@ class Workshop:
             return [cut_on_device(frame.picture, region, wanted) for region in regions]
 
         def cut_all() -> list[Crop | None]:
-            return [cut(frame.planes, region, wanted, full_range=frame.full_range) for region in regions]
+            return [
+                cut(frame.planes, region, wanted, full_range=frame.full_range, matrix=frame.matrix)
+                for region in regions
+            ]
 
         return await asyncio.get_running_loop().run_in_executor(self.threads, cut_all)
 

@@ -278,6 +278,7 @@ class DecodeSession:
             message.full_range,
             message.masks,
             message.arrival,
+            message.matrix,
         )
         self._watchdog.picture(now)
         self._ready.append((Frame(header, views, lambda: self._returned.put(ring, message.slot)), taken))

@@ -71,5 +71,5 @@ def frame_packet(slot: int, index: int, pts: str, taken: float = 1.0) -> bytes:
     """The packet of a frame; `pts` as it stands in the JSON."""
     return (
         f'{{"type":"frame","ring":0,"slot":{slot},"index":{index},"pts":{pts},"capture_time":1.0,"taken":{taken},'
-        '"arrival":1.0,"keyframe":true,"full_range":false,"masks":0}'
+        '"arrival":1.0,"keyframe":true,"full_range":false,"matrix":"bt601","masks":0}'
     ).encode()

@@ -236,7 +236,7 @@ async def test_a_camera_that_the_gpus_decoder_makes_nothing_of_is_left_to_the_ch
 async def test_a_camera_is_decoded_as_it_comes(make_source: MakeSource, camera: str) -> None:
     taken: list[float] = []
     source = make_source(camera, station=STATION)
-    outcome = await read(source, lambda frame: taken.append(frame.capture_time), enough=12)
+    outcome = await read(source, lambda frame: taken.append(frame.arrival), enough=12)
     assert outcome.error is None
     assert outcome.indexes == sorted(set(outcome.indexes))
     assert taken[-1] - taken[0] == pytest.approx(outcome.times[-1] - outcome.times[0], abs=0.15)

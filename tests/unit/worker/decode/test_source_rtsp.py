@@ -81,7 +81,7 @@ async def test_frames_come_as_they_are_taken(make_source: MakeSource, cameras: C
     source = make_source(cameras.rtsp("/cam1"), transport=transport)
     taken: list[float] = []
 
-    outcome = await read(source, lambda frame: taken.append(frame.capture_time), enough=12)
+    outcome = await read(source, lambda frame: taken.append(frame.arrival), enough=12)
 
     assert outcome.error is None
     assert is_sound(outcome)

@@ -10,11 +10,12 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from tests.support import cuda
 from tests.support.graphs import input_of
 from tests.support.scenes import astronaut
+from videofleet_worker.colours import Matrix
 from videofleet_worker.decode.picture import PictureWriter
 from videofleet_worker.decode.ring import RingLayout
 from videofleet_worker.device import kernel
 from videofleet_worker.device.host import HostDevice, picture_tensor, weights
-from videofleet_worker.device.picture import Matrix, ModelPicture, Picture
+from videofleet_worker.device.picture import ModelPicture, Picture
 from videofleet_worker.device.placement import Box, place
 from videofleet_worker.models.manifest import ModelInput
 from videofleet_worker.pipeline.crops import cut
