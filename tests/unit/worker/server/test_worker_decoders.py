@@ -85,13 +85,17 @@ async def test_a_camera_whose_decoder_is_killed_goes_on_in_its_epoch_with_its_tr
         assert values == sorted(values), field
 
 
+FRAMES = 200
+"""So many that a fast machine, too, is not done with them before progress is told, two seconds after the first."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 async def test_a_file_whose_decoder_is_killed_has_each_frame_once(
     start_worker: StartWorker, keys: Keys, simulator: CameraSimulator, uid: str, number: signal.Signals
 ) -> None:
     worker = start_worker()
     async with WorkerClient(worker, keys.operator) as client:
-        await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=40))
+        await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=FRAMES))
         await client.until_told(
             uid, lambda report: report.progress is not None and report.progress.processed_frames > 5
         )
@@ -100,13 +104,13 @@ async def test_a_file_whose_decoder_is_killed_has_each_frame_once(
         last = (await client.until(uid, TERMINAL))[-1]
         data = await client.log(uid)
     assert (last.state, last.epoch) == (JobState.ENDED, 1)
-    assert frames_of(data) == list(range(40))
+    assert frames_of(data) == list(range(FRAMES))
     assert data.count(b": epoch ") == 1
     assert last.progress is not None
-    assert last.progress.processed_frames == 40
+    assert last.progress.processed_frames == FRAMES
     assert lost(worker, uid, Lost.CRASH) == 1
     # What had been decoded ahead counts once: a ring of frames, and what was about to be put there.
-    assert last.progress.decoded_frames <= 60
+    assert last.progress.decoded_frames <= FRAMES + 20
 
 
 async def _until_tracked(
