@@ -86,7 +86,8 @@ class _Pools(Collector):
         for (namespace, pool), figures in sorted(self._figures().items()):
             for state, count in figures.workers.model_dump().items():
                 workers.add_metric([namespace, pool, state], count)
-            for state, count in {**figures.slots.model_dump(), "waiting": figures.waiting}.items():
+            counted = figures.slots.model_dump(exclude_none=True)
+            for state, count in {**counted, "waiting": figures.waiting}.items():
                 slots.add_metric([namespace, pool, state], count)
         yield workers
         yield slots

@@ -1,5 +1,7 @@
 """The operator's own figures."""
 
+from prometheus_client import generate_latest
+
 from videofleet_api.workerpool import SlotCounts, WorkerCounts
 from videofleet_operator.kube.operations import Result
 from videofleet_operator.kube.writes import WriteCounters
@@ -37,5 +39,7 @@ def test_the_figures_of_a_pool_end_with_it() -> None:
     assert workers == {"desired": 3, "ready": 2, "failed": 1}
     slots = {state: sample("videofleet_pool_slots", state) for state in ("total", "used", "waiting")}
     assert slots == {"total": 32, "used": 20, "waiting": 5}
+    assert sample("videofleet_pool_slots", "found") is None, "no worker has said how many it holds"
+    assert b"videofleet_pool_slots" in generate_latest(metrics.registry)
     pools.clear()
     assert sample("videofleet_pool_slots", "waiting") is None
