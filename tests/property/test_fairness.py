@@ -120,12 +120,15 @@ def test_whose_place_was_taken_starts_only_where_the_other_has_started(now: Snap
     if not any(preempted(before, after) for before, after in steps):
         return
     refused = [each for each in quiet.jobs.values() if each.record.phase not in ASSIGNED]
+    shares = Shares(quiet.pools, quiet.jobs.values())
     for each in refused:
         alike = [
             other
             for other in quiet.jobs.values()
-            if other.record.phase in ASSIGNED
+            if other.record.worker is not None
             and (other.spec.slots, other.namespace) == (each.spec.slots, each.namespace)
+            # Of a namespace that holds more than its most already, nothing takes the place of anything.
+            and shares.without([other]).refusal(other.record.worker.pool, each) is None
         ]
         assert all(other.spec.priority >= each.spec.priority for other in alike)
 
