@@ -40,14 +40,15 @@ from tests.faults.proxy.faults import (
 from tests.faults.workloads import ALL, ENDLESS, FULL, LICENSED, MIXED, MOVING, ROOMY
 
 _STRIDE = 8
-_KILLS = 6
-"""Kills of a plan, so many writes apart: with all first writes from 1 to the stride, every write is met."""
+_WRITES = 46
+"""So many writes the workload takes at least, also where one pass finds several changes. Kills of a plan are a stride
+apart: with all first writes from 1 to the stride, every write is met."""
 _PODS = Where(("pods", "secrets"))
 _POOL_STATUS = Where(("workerpools",), ("PATCH",))
 
 
 def _killed(first: int, answered: bool) -> Plan:
-    writes = range(first, first + _STRIDE * _KILLS, _STRIDE)
+    writes = range(first, _WRITES + 1, _STRIDE)
     when = "after-the-answer" if answered else "before"
     kills = tuple(Kill(write, answered) for write in writes)
     return Plan(f"killed-{when}-of-writes-{first}-{first + _STRIDE}-and-so-on", MIXED, kills)
