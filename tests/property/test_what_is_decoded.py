@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.coded import CODINGS, make
+from tests.support.openrequests import open_request
 from videofleet_worker.decode import fileindex
 from videofleet_worker.decode.footage import ContainerFootage
 from videofleet_worker.decode.messages import Opened, OpenRequest
@@ -30,27 +31,6 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(autouse=True)
 def _short_ways_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fileindex, "_WORTH", 1)
-
-
-def request(**wanted: Any) -> OpenRequest:
-    plain = {
-        "url": "file:///clip",
-        "transport": "auto",
-        "kind": "recorded",
-        "sampling_mode": "all",
-        "sampling_value": None,
-        "model_width": 32,
-        "model_height": 24,
-        "slots": 4,
-        "memory": 2**28,
-        "frame_memory": 2**28,
-        "max_frames": None,
-        "resume_after_frame": None,
-        "io_timeout": 5.0,
-        "verify_tls": True,
-        "ca_file": None,
-    }
-    return OpenRequest.model_validate({**plain, **wanted})
 
 
 @contextlib.contextmanager
@@ -104,7 +84,7 @@ def test_the_frames_are_those_that_would_be_taken_of_all(
     coded: dict[str, Path], coding: str, sampling: dict[str, Any], part: dict[str, Any], resume: dict[str, Any]
 ) -> None:
     wanted = {**sampling, **part, **resume}
-    with opened(coded[coding], request(**wanted, sampling_decode="all")) as everything:
+    with opened(coded[coding], open_request(**wanted, sampling_decode="all")) as everything:
         expected = taken(everything)
-    with opened(coded[coding], request(**wanted)) as sparse:
+    with opened(coded[coding], open_request(**wanted)) as sparse:
         assert taken(sparse) == expected

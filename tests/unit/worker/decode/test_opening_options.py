@@ -3,6 +3,7 @@
 import av.error
 import pytest
 
+from tests.support.openrequests import open_request
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.failures import LogLine, open_failure, read_failure
 from videofleet_worker.decode.messages import OpenRequest
@@ -11,24 +12,7 @@ from videofleet_worker.decode.options import open_options
 
 
 def request(url: str, **changes: object) -> OpenRequest:
-    values: dict[str, object] = {
-        "url": url,
-        "transport": "auto",
-        "kind": "auto",
-        "sampling_mode": "all",
-        "sampling_value": None,
-        "model_width": 32,
-        "model_height": 24,
-        "slots": 4,
-        "max_frames": None,
-        "resume_after_frame": None,
-        "memory": 2**30,
-        "frame_memory": 2**28,
-        "io_timeout": 10.0,
-        "verify_tls": True,
-        "ca_file": "/etc/ca.pem",
-    }
-    return OpenRequest.model_validate(values | changes)
+    return open_request(url, **{"ca_file": "/etc/ca.pem", **changes})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What sources do wrong: each fault by its name, with the code that it ends with, or with how the stream goes on."""
 
 import io
+import itertools
 import random
 import socket
 import threading
@@ -12,6 +13,7 @@ import av
 import pytest
 from PIL import Image
 
+from tests.support.datagrams import in_pieces, sending
 from tests.unit.worker.decode.clips import ClipSpec, index_of, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
@@ -150,30 +152,21 @@ def endless(head: bytes, rest: bytes) -> Iterator[int]:
 @contextmanager
 def sent_badly(content: bytes, port: int) -> Iterator[None]:
     """A transport stream as datagrams, again and again: of each ten one is lost, and two change places."""
-    pieces, over = [content[start : start + 1316] for start in range(0, len(content), 1316)], threading.Event()
+    pieces, turns = in_pieces(content), itertools.count(step=7)
 
-    def send() -> None:
-        number = 0
-        with socket.socket(type=socket.SOCK_DGRAM) as sender:
-            while not over.is_set():
-                for at in range(0, len(pieces), 10):
-                    ten = pieces[at : at + 10]
-                    if len(ten) == 10:
-                        lost = number % 10
-                        ten[3], ten[4] = ten[4], ten[3]
-                        del ten[lost]
-                        number += 7
-                    for piece in ten:
-                        sender.sendto(piece, ("127.0.0.1", port))
-                        over.wait(0.002)
+    def send(sender: socket.socket, over: threading.Event) -> None:
+        for at in range(0, len(pieces), 10):
+            ten = pieces[at : at + 10]
+            if len(ten) == 10:
+                lost = next(turns) % 10
+                ten[3], ten[4] = ten[4], ten[3]
+                del ten[lost]
+            for piece in ten:
+                sender.sendto(piece, ("127.0.0.1", port))
+                over.wait(0.002)
 
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    try:
+    with sending(send):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 async def test_packets_that_are_lost_and_change_places(make_source: MakeSource, tmp_path: Path) -> None:

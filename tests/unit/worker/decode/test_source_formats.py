@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
+from tests.support.datagrams import in_pieces, sending
 from tests.unit.worker.decode.clips import ClipSpec, brightness, index_of, make_clip, picture
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
@@ -250,24 +251,16 @@ async def test_a_link_out_of_the_folder(
 @contextmanager
 def _sent(path: Path, host: str, port: int) -> Iterator[None]:
     """The transport stream of a file sent to an address, again and again, as datagrams of seven packets."""
-    content, over = path.read_bytes(), threading.Event()
-    pieces = [content[start : start + 1316] for start in range(0, len(content), 1316)]
+    pieces = in_pieces(path.read_bytes())
 
-    def send() -> None:
-        with socket.socket(type=socket.SOCK_DGRAM) as sender:
-            sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
-            while not over.is_set():
-                for piece in pieces:
-                    sender.sendto(piece, (host, port))
-                    over.wait(0.005)
+    def send(sender: socket.socket, over: threading.Event) -> None:
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        for piece in pieces:
+            sender.sendto(piece, (host, port))
+            over.wait(0.005)
 
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    try:
+    with sending(send):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _free_port() -> int:

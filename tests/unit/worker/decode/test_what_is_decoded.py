@@ -9,6 +9,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from tests.support.coded import NO_B_FRAMES, Coding, make
+from tests.support.openrequests import open_request
 from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
@@ -111,24 +112,7 @@ INFO = Opened(live=True, fps=10.0, width=64, height=48, codec="h264", total_fram
 
 
 def _request(**sampling: object) -> OpenRequest:
-    return OpenRequest.model_validate(
-        {
-            "url": "rtsp://camera/1",
-            "transport": "auto",
-            "kind": "live",
-            "model_width": 32,
-            "model_height": 24,
-            "slots": 4,
-            "memory": 2**28,
-            "frame_memory": 2**28,
-            "max_frames": None,
-            "resume_after_frame": None,
-            "io_timeout": 5.0,
-            "verify_tls": True,
-            "ca_file": None,
-            **sampling,
-        }
-    )
+    return open_request("rtsp://camera/1", kind="live", **sampling)
 
 
 def _camera(container: av.container.InputContainer, **sampling: object) -> tuple[Camera, list[av.Packet]]:
