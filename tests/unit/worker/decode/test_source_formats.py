@@ -249,14 +249,13 @@ async def test_a_link_out_of_the_folder(
 
 
 @contextmanager
-def _sent(path: Path, host: str, port: int) -> Iterator[None]:
-    """The transport stream of a file sent to an address, again and again, as datagrams of seven packets."""
+def _sent(path: Path, port: int) -> Iterator[None]:
+    """The transport stream of a file sent to a port, again and again, as datagrams of seven packets."""
     pieces = in_pieces(path.read_bytes())
 
     def send(sender: socket.socket, over: threading.Event) -> None:
-        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         for piece in pieces:
-            sender.sendto(piece, (host, port))
+            sender.sendto(piece, ("127.0.0.1", port))
             over.wait(0.005)
 
     with sending(send):
@@ -273,7 +272,7 @@ async def test_a_transport_stream_that_is_sent_here(
     make_source: MakeSource, tmp_path: Path, events: list[SourceEvent]
 ) -> None:
     path, port = make_clip(tmp_path / "clip.ts", ClipSpec(container="mpegts", fps=25)), _free_port()
-    with _sent(path, "127.0.0.1", port):
+    with _sent(path, port):
         outcome = await read(make_source(f"udp://0.0.0.0:{port}", dialer=Dialer()), enough=10)
 
     assert outcome.error is None
