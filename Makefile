@@ -77,6 +77,10 @@ faults: $(STAMP) ## all fault plans; one: K=NAME or FAULTS_SEED=NUMBER
 test-quick: $(STAMP) ## the tests that need no cluster: unit, property
 	@bash tools/test.sh $(BIN)/python unit property
 
+.PHONY: acceptance
+acceptance: $(STAMP) ## each line of the reference interfaces: pass, fail or missing; without a cluster: SUITES="unit property"
+	@bash tools/acceptance.sh $(BIN)/python $(or $(SUITES),unit property cluster e2e)
+
 BENCH := .venv-bench/.ready
 
 $(BENCH): locks/bench.txt $(STAMP)

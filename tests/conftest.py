@@ -1,0 +1,3 @@
+"""What holds for every suite."""
+
+pytest_plugins = ["tests.support.acceptance"]
