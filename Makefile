@@ -9,7 +9,8 @@ STAMP := $(VENV)/.ready
 CLUSTER := $(PYTHON) -m localcluster
 LOCK := locks/dev.txt
 # The parts as they are in this checkout; nothing is installed into the environment but third parties.
-export PYTHONPATH := $(CURDIR)/api:$(CURDIR)/cli:$(CURDIR)/operator:$(CURDIR)/worker:$(CURDIR)
+PARTS := api archive cli kube operator worker
+export PYTHONPATH := $(subst $() ,:,$(PARTS:%=$(CURDIR)/%) $(CURDIR))
 export PYTHONDONTWRITEBYTECODE := 1
 export KUBECONFIG :=
 
@@ -60,7 +61,7 @@ lock: $(STAMP) ## solve the dependencies anew
 lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy api/videofleet_api operator/videofleet_operator worker/videofleet_worker
+	@$(BIN)/mypy api/videofleet_api archive/videofleet_archive kube/videofleet_kube operator/videofleet_operator worker/videofleet_worker
 	@$(BIN)/mypy cli/kubectl_videojob cli/videofleet_clip cli/videofleet_license
 	@$(BIN)/mypy localcluster examples/demo
 	@$(BIN)/lint-imports

@@ -37,6 +37,6 @@ cat >"$folder/bin/videofleet" <<'LAUNCHER'
 #!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-PYTHONPATH=$root/api:$root/cli:$root/worker${PYTHONPATH:+:$PYTHONPATH} exec "$here/python" -m videofleet_clip "$@"
+PYTHONPATH=$root/api:$root/archive:$root/cli:$root/worker${PYTHONPATH:+:$PYTHONPATH} exec "$here/python" -m videofleet_clip "$@"
 LAUNCHER
 chmod +x "$folder/bin/videofleet"

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_clip import manifest
 from videofleet_clip.clip import Shown, run_clip
 from videofleet_clip.errors import FAILED, INTERRUPTED, ClipError
@@ -18,7 +19,6 @@ from videofleet_clip.job import Wanted, address_in, make_job, part_of, steps_of
 from videofleet_clip.publishing import Workplace
 from videofleet_clip.session import Session, Setting
 from videofleet_clip.video import Video, folder_name, password_here, video_of
-from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_worker.decode.forkserver import prepare_forkserver
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.logs import Secrets, set_up_logs

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from videofleet_api.names import archive_prefix
 from videofleet_api.results import RunResult, Track
+from videofleet_archive.results import stored_documents
+from videofleet_archive.store import FolderArchive
 from videofleet_clip.folder import FILM, FRAMES, KINDS, RESULTS, SHEET, ResultFolder
 from videofleet_clip.screen import clock
 from videofleet_clip.sheet import MOST, Entry, draw_sheet
 from videofleet_clip.watch import Seen
-from videofleet_worker.archive.results import stored_documents
-from videofleet_worker.archive.store import FolderArchive
 from videofleet_worker.jobs.assignments import Job
 
 

@@ -13,9 +13,9 @@ from typing import Final, Literal
 
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import JobReport
+from videofleet_archive.store import FolderArchive
+from videofleet_archive.threads import StoreThreads
 from videofleet_clip.video import Video
-from videofleet_worker.archive.store import FolderArchive
-from videofleet_worker.archive.threads import StoreThreads
 from videofleet_worker.config import Settings
 from videofleet_worker.inference import start_inference
 from videofleet_worker.jobs.assignments import Job

@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from videofleet_api.workerpool import SlotCounts, WorkerCounts
-from videofleet_operator.kube.follower import WatchCounters
-from videofleet_operator.kube.writes import WriteCounters
+from videofleet_kube.follower import WatchCounters
+from videofleet_kube.writes import WriteCounters
 
 _WATCH_COUNTERS = ("lists", "watch_events", "reconnects", "silences", "expirations", "projection_failures")
 

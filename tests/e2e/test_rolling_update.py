@@ -8,7 +8,7 @@ from typing import Any
 from examples.demo import tools
 from tests.e2e.conftest import Deployment
 from tests.support.kubectl import Moves, applied, await_phase, eventually, job_manifest, status
-from videofleet_worker.archive import log
+from videofleet_archive import log
 
 CAMERAS = ("cam1", "cam2", "cam3", "cam4")
 SAMPLING = {"mode": "fps", "value": 2}

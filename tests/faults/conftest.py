@@ -20,7 +20,7 @@ from tests.faults.catalogue import UNDISTURBED
 from tests.faults.plans import Plan
 from tests.faults.stage import Stage
 from tests.faults.workloads import Workload
-from videofleet_operator.kube import ApiSession, from_kubeconfig
+from videofleet_kube import ApiSession, from_kubeconfig
 
 __all__ = ["connection", "crds", "kubeconfig"]
 HERE = Path(__file__).parent

@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.cluster.operator.harness import JOBS, POOLS
 from tests.faults.oracles import Invariants
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.resources import PODS, Resource
+from videofleet_kube import ApiSession
+from videofleet_kube.resources import PODS, Resource
 
 Json = dict[str, Any]
 

@@ -23,9 +23,9 @@ from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
 from videofleet_api.names import API_VERSION, LICENSE_NAME, worker_tls_secret_name
 from videofleet_api.phases import ASSIGNED
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.credentials import ServerAccess
-from videofleet_operator.kube.resources import SECRETS
+from videofleet_kube import ApiSession
+from videofleet_kube.credentials import ServerAccess
+from videofleet_kube.resources import SECRETS
 
 Json = dict[str, Any]
 SETTLES_WITHIN = 90.0

@@ -20,7 +20,7 @@ from tests.faults.plans import (
 from tests.faults.proxy.calls import Call
 from tests.faults.proxy.server import Replica
 from tests.support.simulated_worker import SimulatedWorker
-from videofleet_operator.kube.resources import LEASES, PODS
+from videofleet_kube.resources import LEASES, PODS
 
 LEASE = "videofleet-operator"
 

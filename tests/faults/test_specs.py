@@ -21,9 +21,9 @@ from tests.faults.plans import Plan
 from tests.faults.specs import Change, Json, changes, patch
 from tests.faults.stage import Stage
 from tests.faults.workloads import Workload
-from videofleet_operator.kube import ApiSession, from_kubeconfig
-from videofleet_operator.kube.errors import BadRequest, Invalid
-from videofleet_operator.kube.resources import Resource
+from videofleet_kube import ApiSession, from_kubeconfig
+from videofleet_kube.errors import BadRequest, Invalid
+from videofleet_kube.resources import Resource
 
 UNTOUCHED = "untouched"
 COSTLY = {("minWorkers",): 2, ("maxWorkers",): 3, ("workers",): 2}

@@ -18,10 +18,10 @@ from tests.support.archives import (
     terminal,
     threads_over,
 )
-from videofleet_worker.archive.acquire import ResumePoint
-from videofleet_worker.archive.errors import ArchiveError, FencedError
-from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.archive.writer import LogWriter, SealPolicy
+from videofleet_archive.acquire import ResumePoint
+from videofleet_archive.errors import ArchiveError, FencedError
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.writer import LogWriter, SealPolicy
 
 FRAMES = 12
 

@@ -15,9 +15,9 @@ from tests.support.archives import (
     terminal,
     threads_over,
 )
-from videofleet_worker.archive import log
-from videofleet_worker.archive.log import Extent, Segment
-from videofleet_worker.archive.writer import SealPolicy
+from videofleet_archive import log
+from videofleet_archive.log import Extent, Segment
+from videofleet_archive.writer import SealPolicy
 
 _documents = st.lists(st.text(st.characters(blacklist_characters="\r\n", codec="utf-8")).map(str.encode), max_size=30)
 

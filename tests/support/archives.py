@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from videofleet_worker.archive import log
-from videofleet_worker.archive.acquire import scan
-from videofleet_worker.archive.errors import ArchiveError
-from videofleet_worker.archive.opening import OwnedLog, own_log, see_log
-from videofleet_worker.archive.store import ObjectArchive, Store, StoredObject
-from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.archive.view import LogView
-from videofleet_worker.archive.writer import LogWriter, Mark, SealPolicy
+from videofleet_archive import log
+from videofleet_archive.acquire import scan
+from videofleet_archive.errors import ArchiveError
+from videofleet_archive.opening import OwnedLog, own_log, see_log
+from videofleet_archive.store import ObjectArchive, Store, StoredObject
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.view import LogView
+from videofleet_archive.writer import LogWriter, Mark, SealPolicy
 
 PREFIX = "default/job-1/1/main"
 AT_ONCE = SealPolicy(seconds=0.0)

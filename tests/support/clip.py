@@ -19,7 +19,7 @@ VIDEO = REPOSITORY / "examples" / "media" / "vtest-384x288.mp4"
 
 async def begin(*arguments: str | Path, cwd: Path, **further: str) -> asyncio.subprocess.Process:
     """Start `videofleet run`; the test reads what it prints. Keywords: of its environment."""
-    path = os.pathsep.join(str(REPOSITORY / part) for part in ("api", "cli", "worker"))
+    path = os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "cli", "worker"))
     shown = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "DISPLAY", "WAYLAND_DISPLAY")}
     return await asyncio.create_subprocess_exec(
         sys.executable,

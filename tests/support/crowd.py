@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from videofleet_api.names import API_VERSION, GROUP, VERSION
-from videofleet_operator.kube import ApiSession, Change, Json, Reflector, Resource
-from videofleet_operator.kube.errors import NotFound
+from videofleet_kube import ApiSession, Change, Json, Reflector, Resource
+from videofleet_kube.errors import NotFound
 
 JOBS = Resource(GROUP, VERSION, "videojobs")
 POOLS = Resource(GROUP, VERSION, "workerpools")

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.errors import Conflict, NotFound
-from videofleet_operator.kube.resources import LEASES, NODES, Json, Resource
+from videofleet_kube import ApiSession
+from videofleet_kube.errors import Conflict, NotFound
+from videofleet_kube.resources import LEASES, NODES, Json, Resource
 
 DEVICE_CLASSES = Resource("resource.k8s.io", "v1", "deviceclasses", namespaced=False)
 RESOURCE_SLICES = Resource("resource.k8s.io", "v1", "resourceslices", namespaced=False)

@@ -38,7 +38,7 @@ class OperatorProcess:
         self._environment = os.environ | {
             "KUBECONFIG": kubeconfig,
             **COMPILED,
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "operator")),
+            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "kube", "operator")),
             "VIDEOFLEET_WORKER_IMAGE": "localhost/videofleet-worker:simulated",
             "VIDEOFLEET_LISTEN_HOST": "127.0.0.1",
             "VIDEOFLEET_LISTEN_PORT": "0",

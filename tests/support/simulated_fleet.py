@@ -24,8 +24,8 @@ from tests.support.simulated_worker import Script, Scripts, SimulatedWorker, Ste
 from videofleet_api.codes import ErrorCode
 from videofleet_api.names import LABEL_POOL, worker_tls_secret_name
 from videofleet_api.protocol import Entry, JobProgress
-from videofleet_operator.kube import PODS, SECRETS, ApiSession, Change, Json, Reflector, WatchSettings, from_kubeconfig
-from videofleet_operator.kube.errors import ApiError, NotFound
+from videofleet_kube import PODS, SECRETS, ApiSession, Change, Json, Reflector, WatchSettings, from_kubeconfig
+from videofleet_kube.errors import ApiError, NotFound
 
 log = logging.getLogger("simulated_fleet")
 AT_ONCE = 16

@@ -108,7 +108,7 @@ class WorkerProcess:
         self.api_port = 0
         self.plain_port = 0
         self._environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "worker")),
+            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "worker")),
             "VIDEOFLEET_WORKER_ID": name,
             "VIDEOFLEET_CAPACITY": "4",
             "VIDEOFLEET_ARCHIVE": str(archive),

@@ -5,8 +5,8 @@ import logging
 import sys
 from typing import Final
 
+from videofleet_archive.errors import ArchiveError
 from videofleet_worker.app import run_worker
-from videofleet_worker.archive.errors import ArchiveError
 from videofleet_worker.config import ConfigError, load_settings
 from videofleet_worker.decode.forkserver import prepare_forkserver
 from videofleet_worker.device.health import DeviceLostError

@@ -14,8 +14,8 @@ from typing import Final
 
 from aiohttp import web
 
-from videofleet_worker.archive.store import FolderArchive
-from videofleet_worker.archive.threads import StoreThreads
+from videofleet_archive.store import FolderArchive
+from videofleet_archive.threads import StoreThreads
 from videofleet_worker.config import Settings
 from videofleet_worker.device.health import DeviceHealth, DeviceLostError
 from videofleet_worker.inference import Inference, start_inference

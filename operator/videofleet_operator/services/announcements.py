@@ -4,10 +4,10 @@ from typing import Final
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
+from videofleet_kube.events import EventKind, EventRecorder
+from videofleet_kube.resources import ObjectRef
 from videofleet_operator.domain.health import News
 from videofleet_operator.domain.model import Job, Pool, Record
-from videofleet_operator.kube.events import EventKind, EventRecorder
-from videofleet_operator.kube.resources import ObjectRef
 from videofleet_operator.services.caches import VIDEOJOBS, WORKERPOOLS
 
 _WARNINGS: Final = frozenset({Phase.INTERRUPTED, Phase.NOT_STARTED, Phase.MISCONFIGURED, Phase.DISCONNECTED})

@@ -14,16 +14,16 @@ from typing import Any
 
 import aiohttp
 
+from videofleet_kube.credentials import discover
+from videofleet_kube.errors import ApiError
+from videofleet_kube.events import EventRecorder
+from videofleet_kube.kubeconfig import CredentialsError
+from videofleet_kube.lease import LeaseElector, LeaseTimes
+from videofleet_kube.resources import SECRETS
+from videofleet_kube.session import ApiSession
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.config import Config, ConfigError
 from videofleet_operator.domain.model import Pace
-from videofleet_operator.kube.credentials import discover
-from videofleet_operator.kube.errors import ApiError
-from videofleet_operator.kube.events import EventRecorder
-from videofleet_operator.kube.kubeconfig import CredentialsError
-from videofleet_operator.kube.lease import LeaseElector, LeaseTimes
-from videofleet_operator.kube.resources import SECRETS
-from videofleet_operator.kube.session import ApiSession
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services import authority, payload, tls_buffers
 from videofleet_operator.services.announcements import Announcer

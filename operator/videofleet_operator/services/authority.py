@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from videofleet_api.names import OPERATOR_CLIENT_NAME
-from videofleet_operator.kube.errors import AlreadyExists
-from videofleet_operator.kube.resources import SECRETS
-from videofleet_operator.kube.session import ApiSession
+from videofleet_kube.errors import AlreadyExists
+from videofleet_kube.resources import SECRETS
+from videofleet_kube.session import ApiSession
 from videofleet_operator.services import pki
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from videofleet_api import names
+from videofleet_kube.operations import Create, Outcome, Patch
+from videofleet_kube.resources import ObjectRef
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.model import Pool, Seconds
-from videofleet_operator.kube.operations import Create, Outcome, Patch
-from videofleet_operator.kube.resources import ObjectRef
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services.caches import BUDGETS, Caches
 from videofleet_operator.services.podspec import owner_of_pool
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from videofleet_api.names import GROUP, LABEL_POOL, VERSION
-from videofleet_operator.kube.cache import Change
-from videofleet_operator.kube.follower import WatchSettings
-from videofleet_operator.kube.reflector import Reflector
-from videofleet_operator.kube.resources import NODES, PODS, Resource
-from videofleet_operator.kube.session import ApiSession
+from videofleet_kube.cache import Change
+from videofleet_kube.follower import WatchSettings
+from videofleet_kube.reflector import Reflector
+from videofleet_kube.resources import NODES, PODS, Resource
+from videofleet_kube.session import ApiSession
 from videofleet_operator.services.objects import (
     BudgetObject,
     JobObject,

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from videofleet_operator.kube.operations import Delete, Outcome, Priority, Result
-from videofleet_operator.kube.resources import ObjectRef
-from videofleet_operator.kube.writes import WriteQueue
+from videofleet_kube.operations import Delete, Outcome, Priority, Result
+from videofleet_kube.resources import ObjectRef
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.services.caches import VIDEOJOBS
 from videofleet_operator.services.gather import KnownJob
 

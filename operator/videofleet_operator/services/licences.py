@@ -13,14 +13,14 @@ from videofleet_api import licence_file
 from videofleet_api.codes import Reason
 from videofleet_api.licence_file import Standing, Validity
 from videofleet_api.videolicense import LicenseDocument
+from videofleet_kube.operations import Outcome, Patch
+from videofleet_kube.resources import ObjectRef
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.config import Config, ConfigError
 from videofleet_operator.domain import licence as rules
 from videofleet_operator.domain.conditions import licence_conditions
 from videofleet_operator.domain.model import Licence, Why
 from videofleet_operator.domain.times import format_time, parse_time
-from videofleet_operator.kube.operations import Outcome, Patch
-from videofleet_operator.kube.resources import ObjectRef
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.caches import VIDEOLICENSES, Caches
 from videofleet_operator.services.objects import LicenseObject, known_conditions

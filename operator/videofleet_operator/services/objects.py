@@ -11,9 +11,9 @@ from videofleet_api.conditions import Condition
 from videofleet_api.videojob import VideoJobSpec
 from videofleet_api.videolicense import VideoLicenseSpec
 from videofleet_api.workerpool import WorkerPoolSpec
+from videofleet_kube.resources import name_of, namespace_of, uid_of, version_of
 from videofleet_operator.domain.model import Record
 from videofleet_operator.domain.restore import from_status
-from videofleet_operator.kube.resources import name_of, namespace_of, uid_of, version_of
 from videofleet_operator.services import packed, specs
 
 Json = dict[str, Any]

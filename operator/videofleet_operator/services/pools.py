@@ -9,6 +9,10 @@ from typing import Any
 from videofleet_api.names import LABEL_POOL
 from videofleet_api.protocol import WorkerInfo
 from videofleet_api.workerpool import SlotCounts, WorkerCounts, WorkerPoolStatus
+from videofleet_kube.errors import ApiError
+from videofleet_kube.operations import Create, Delete, Outcome, Patch, Priority, Result
+from videofleet_kube.resources import PODS, ObjectRef
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain import demand
 from videofleet_operator.domain.conditions import PoolState, pool_conditions
 from videofleet_operator.domain.hints import limited_told, wants_accelerator
@@ -17,10 +21,6 @@ from videofleet_operator.domain.placement import answers, room
 from videofleet_operator.domain.podview import Pod, PodState
 from videofleet_operator.domain.pools import Place, PoolPlan, plan_pool
 from videofleet_operator.domain.tally import Tally
-from videofleet_operator.kube.errors import ApiError
-from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Priority, Result
-from videofleet_operator.kube.resources import PODS, ObjectRef
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import PoolFigures
 from videofleet_operator.services import podspec
 from videofleet_operator.services.announcements import Announcer

@@ -16,10 +16,10 @@ from videofleet_api.explain import Refused
 from videofleet_api.probe import ProbeAnswer, ProbeQuestion, ProbeRequest
 from videofleet_api.protocol import JobSource
 from videofleet_api.redaction import redact_text
+from videofleet_kube.errors import ApiError
 from videofleet_operator.domain.matching import refusal, visible
 from videofleet_operator.domain.model import Job, Pool, Snapshot, Worker
 from videofleet_operator.domain.placement import ready
-from videofleet_operator.kube.errors import ApiError
 from videofleet_operator.services.gather import KnownJob
 from videofleet_operator.services.payload import MissingError, SecretData, source_of
 from videofleet_operator.services.worker_session import BusyError, WorkerSession

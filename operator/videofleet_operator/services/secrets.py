@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from videofleet_operator.kube.errors import ApiError
-from videofleet_operator.kube.resources import SECRETS
-from videofleet_operator.kube.session import ApiSession
+from videofleet_kube.errors import ApiError
+from videofleet_kube.resources import SECRETS
+from videofleet_kube.session import ApiSession
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ from functools import partial
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.videojob import HISTORY_LIMIT
+from videofleet_kube.operations import Append, Outcome, Patch, Priority, Result
+from videofleet_kube.resources import ObjectRef
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.health import health_news
 from videofleet_operator.domain.history import transition
 from videofleet_operator.domain.model import Job, Record
 from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.status import Shown, to_status
-from videofleet_operator.kube.operations import Append, Outcome, Patch, Priority, Result
-from videofleet_operator.kube.resources import ObjectRef
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.caches import VIDEOJOBS, Caches

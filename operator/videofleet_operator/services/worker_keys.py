@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Iterable
 
 from videofleet_api import names
+from videofleet_kube.apply import controller_of
+from videofleet_kube.errors import ApiError
+from videofleet_kube.operations import Create, Delete, Outcome, Patch, Result
+from videofleet_kube.resources import SECRETS, Json, ObjectRef
+from videofleet_kube.session import ApiSession
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.model import Pool
-from videofleet_operator.kube.apply import controller_of
-from videofleet_operator.kube.errors import ApiError
-from videofleet_operator.kube.operations import Create, Delete, Outcome, Patch, Result
-from videofleet_operator.kube.resources import SECRETS, Json, ObjectRef
-from videofleet_operator.kube.session import ApiSession
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services import pki, podspec
 from videofleet_operator.services.objects import PodObject
 

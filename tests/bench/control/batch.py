@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from tests.bench.control.world import NAMESPACE, until
 from tests.support.crowd import in_swarm
-from videofleet_operator.kube import PODS, ApiSession, Change, Json, Reflector, Resource, WatchSettings
+from videofleet_kube import PODS, ApiSession, Change, Json, Reflector, Resource, WatchSettings
 
 BATCH_JOBS = Resource("batch", "v1", "jobs")
 DEPLOYMENTS = Resource("apps", "v1", "deployments")

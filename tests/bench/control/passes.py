@@ -22,13 +22,13 @@ from tests.bench.control.rows import Row
 from tests.support.domain import NOW
 from videofleet_api import names
 from videofleet_api.protocol import WorkerInfo
+from videofleet_kube.events import EventRecorder
+from videofleet_kube.session import ApiSession
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.config import Config
 from videofleet_operator.domain.model import Job, Pool, Snapshot, Worker
 from videofleet_operator.domain.status import Shown, to_status
 from videofleet_operator.domain.times import format_time
-from videofleet_operator.kube.events import EventRecorder
-from videofleet_operator.kube.session import ApiSession
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services import payload, pki, podspec
 from videofleet_operator.services.announcements import Announcer

@@ -11,7 +11,7 @@ from tests.bench.control.batch import BATCH_JOBS, DEPLOYMENTS, PodMarks, batch_j
 from tests.bench.control.rows import Row, percentile
 from tests.bench.control.world import NAMESPACE, World
 from tests.support.crowd import JOBS, POOLS, Crowd, in_swarm
-from videofleet_operator.kube.errors import NotFound
+from videofleet_kube.errors import NotFound
 
 SWARM = 32
 """Requests that a client has under way when it creates as fast as it can."""

@@ -21,8 +21,8 @@ from tests.support.control_plane import ControlPlane, node_body, started
 from tests.support.crowd import JOBS, POOLS, Crowd, in_swarm, pool_body
 from tests.support.operator_process import REPOSITORY, OperatorProcess
 from videofleet_api.names import LABEL_POOL
-from videofleet_operator.kube import NODES, PODS, ApiSession, Json, Resource, from_kubeconfig
-from videofleet_operator.kube.errors import NotFound, TooManyRequests
+from videofleet_kube import NODES, PODS, ApiSession, Json, Resource, from_kubeconfig
+from videofleet_kube.errors import NotFound, TooManyRequests
 
 T = TypeVar("T")
 NAMESPACE = "bench"
@@ -30,7 +30,7 @@ NODE_COUNT = 10
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 ACCOUNTS = Resource("", "v1", "serviceaccounts")
-PARTS = ("api", "operator", "worker", ".")
+PARTS = ("api", "archive", "kube", "operator", "worker", ".")
 
 
 def say(text: str) -> None:

@@ -15,7 +15,7 @@ from tests.bench.data.setup import Setup
 from tests.support.cameras import CLIP
 from tests.support.worker_client import file_job
 from videofleet_api.protocol import JobState
-from videofleet_worker.archive import log
+from videofleet_archive import log
 
 OUTSIDE = {"serial": "cv2 + ONNX Runtime + trackers, serial", "threaded": "the same, threaded"}
 ENOUGH_OF_A_FILE = 0.9

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tests.bench.data.plant import Plant
-from videofleet_worker.archive import log
+from videofleet_archive import log
 
 
 @dataclass(frozen=True)

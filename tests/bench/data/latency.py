@@ -17,7 +17,7 @@ from tests.bench.data.setup import Setup
 from tests.support.cameras import CameraSimulator
 from tests.support.receiver import Receiver, receiving
 from videofleet_api.protocol import JobState
-from videofleet_worker.archive.store import FolderArchive
+from videofleet_archive.store import FolderArchive
 
 ROUNDS = 3
 """At most: each takes a minute and more."""

@@ -16,7 +16,7 @@ from tests.bench.data.setup import PEERS
 from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import Entry
-from videofleet_worker.archive import log
+from videofleet_archive import log
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tests.bench.data.identities import Identities
 from tests.bench.data.plant import Plant, camera_job, running
 from tests.support.cameras import CameraSimulator
 from videofleet_api.protocol import Entry, JobState
-from videofleet_worker.archive import log
+from videofleet_archive import log
 
 REPOSITORY = Path(__file__).parents[3]
 RESULTS = REPOSITORY / "docs/bench/soak.json"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from videofleet_operator.kube import ApiSession, Resource, from_kubeconfig
+from videofleet_kube import ApiSession, Resource, from_kubeconfig
 
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 

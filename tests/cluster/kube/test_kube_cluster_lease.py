@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.unit.operator.kube.helpers import eventually
-from videofleet_operator.kube import LEASES, ApiSession, LeaseElector, LeaseTimes
+from tests.unit.kube.helpers import eventually
+from videofleet_kube import LEASES, ApiSession, LeaseElector, LeaseTimes
 
 TIMES = LeaseTimes(duration=2.0, renew_deadline=1.5, retry=0.2)
 

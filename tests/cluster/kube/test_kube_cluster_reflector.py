@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.unit.operator.kube.helpers import Json, eventually, promptly
-from videofleet_operator.kube import CONFIGMAPS, ApiSession, Change, Reflector, WatchSettings
-from videofleet_operator.kube.watching import batches
+from tests.unit.kube.helpers import Json, eventually, promptly
+from videofleet_kube import CONFIGMAPS, ApiSession, Change, Reflector, WatchSettings
+from videofleet_kube.watching import batches
 
 PAGED = WatchSettings(streaming=False, page_size=3)
 STREAMED = WatchSettings(streaming=True)

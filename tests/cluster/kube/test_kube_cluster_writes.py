@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.unit.operator.kube.helpers import Json, eventually
-from videofleet_operator.kube import (
+from tests.unit.kube.helpers import Json, eventually
+from videofleet_kube import (
     CONFIGMAPS,
     EVENTS,
     PODS,
@@ -25,7 +25,7 @@ from videofleet_operator.kube import (
     Result,
     WriteQueue,
 )
-from videofleet_operator.kube.apply import OwnedByAnother
+from videofleet_kube.apply import OwnedByAnother
 
 DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 

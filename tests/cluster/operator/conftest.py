@@ -25,7 +25,7 @@ from tests.cluster.operator.licensing import Licensed, Vendor, only_licence
 from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
 from tests.support.waiting import wait_until
-from videofleet_operator.kube import ApiSession, from_kubeconfig
+from videofleet_kube import ApiSession, from_kubeconfig
 
 CRDS = Path(__file__).resolve().parents[3] / "crds"
 SHARED = 4

@@ -16,9 +16,9 @@ from typing import Any
 
 from tests.support.simulated_worker import Disturbance, Scripts, SimulatedWorker, TlsFiles
 from videofleet_api.names import API_VERSION, GROUP, LABEL_POOL, LICENSE_NAME, VERSION, worker_tls_secret_name
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.errors import NotFound, TooManyRequests
-from videofleet_operator.kube.resources import EVENTS, PODS, SECRETS, Json, Resource
+from videofleet_kube import ApiSession
+from videofleet_kube.errors import NotFound, TooManyRequests
+from videofleet_kube.resources import EVENTS, PODS, SECRETS, Json, Resource
 
 JOBS = Resource(GROUP, VERSION, "videojobs")
 POOLS = Resource(GROUP, VERSION, "workerpools")

@@ -9,8 +9,8 @@ from tests.cluster.operator.harness import LICENSES, World, eventually
 from tests.support.licences import Signer
 from tests.support.operator_process import OperatorProcess
 from videofleet_api.names import API_VERSION, LICENSE_NAME
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.resources import SECRETS, Json
+from videofleet_kube import ApiSession
+from videofleet_kube.resources import SECRETS, Json
 
 
 class Licensed:

@@ -10,7 +10,7 @@ from tests.support.operator_process import OperatorProcess
 from tests.support.simulated_worker import first_frame
 from tests.support.wire import wire_to
 from videofleet_api.codes import ErrorCode
-from videofleet_operator.kube.resources import LEASES
+from videofleet_kube.resources import LEASES
 
 
 async def _running(world: World, *names: str) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.operator.harness import POOLS, World, eventually
-from videofleet_operator.kube.errors import TooManyRequests
-from videofleet_operator.kube.resources import Resource
+from videofleet_kube.errors import TooManyRequests
+from videofleet_kube.resources import Resource
 from videofleet_operator.services.caches import BUDGETS
 
 

@@ -14,7 +14,7 @@ from tests.support.cli import Cli
 from tests.support.operator_process import OperatorProcess
 from tests.support.simulated_worker import end, fail, first_frame
 from videofleet_api.codes import ErrorCode
-from videofleet_operator.kube.resources import NODES, PODS, Resource
+from videofleet_kube.resources import NODES, PODS, Resource
 
 SERVICES = Resource("", "v1", "services")
 ENDPOINTS = Resource("", "v1", "endpoints")

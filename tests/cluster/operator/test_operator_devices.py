@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.operator.harness import POOLS, World, eventually
 from tests.support.nodes import CLAIM_TEMPLATES, CLAIMS, devices, fake_node, tolerations
-from videofleet_operator.kube.resources import Json
+from videofleet_kube.resources import Json
 
 
 @pytest.fixture

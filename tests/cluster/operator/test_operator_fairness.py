@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.operator.conftest import Namespaces, Replicas
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
 from tests.cluster.operator.licensing import Licensed
-from videofleet_operator.kube import ApiSession
+from videofleet_kube import ApiSession
 
 
 class TestPreemption:

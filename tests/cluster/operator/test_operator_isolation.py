@@ -4,7 +4,7 @@ from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, World, eventually
 from tests.support.simulated_worker import end, fail, first_frame
 from videofleet_api.codes import ErrorCode
-from videofleet_operator.kube.resources import PODS
+from videofleet_kube.resources import PODS
 
 
 async def _pod_of(world: World, job: str, epoch: int = 1) -> str:

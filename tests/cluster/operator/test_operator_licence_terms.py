@@ -14,9 +14,9 @@ from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
 from tests.cluster.operator.licensing import Licensed
 from videofleet_api.names import LICENSE_NAME
 from videofleet_api.times import parse_time
+from videofleet_kube import ApiSession
+from videofleet_kube.resources import LEASES, Json
 from videofleet_operator.domain.licence import ROLLBACK_TOLERANCE, SHED_INTERVAL
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.resources import LEASES, Json
 
 LEASE = "videofleet-operator"
 CLIP = {"url": "https://files.example/clip.mp4"}

@@ -4,7 +4,7 @@ from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
 from tests.support.kubectl import conditions
 from tests.support.simulated_worker import SimulatedWorker, first_frame
-from videofleet_operator.kube.resources import PODS, Json
+from videofleet_kube.resources import PODS, Json
 
 HELD_BACK = [[first_frame()], []]
 """The first epoch has a frame at once, later ones wait for the test."""

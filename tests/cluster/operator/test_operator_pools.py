@@ -14,8 +14,8 @@ from kubernetes.dynamic import DynamicClient
 from tests.cluster.operator.conftest import CRDS
 from tests.cluster.operator.harness import POOLS, World, eventually
 from tests.support.kubectl import conditions
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.errors import ApiError
+from videofleet_kube import ApiSession
+from videofleet_kube.errors import ApiError
 
 Schema = dict[str, Any]
 WIDER = 4096

@@ -15,7 +15,7 @@ from tests.cluster.operator.harness import JOBS, POOLS, World
 from tests.support.cli import Cli
 from videofleet_api.codes import ErrorCode
 from videofleet_api.probe import ProbeReport
-from videofleet_operator.kube.resources import SECRETS, Resource
+from videofleet_kube.resources import SECRETS, Resource
 
 URL = "rtsp://camera.example:8554/1"
 

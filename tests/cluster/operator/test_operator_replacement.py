@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.cluster.operator.harness import POOLS, World, eventually
 from tests.support.nodes import fake_node, tolerations
-from videofleet_operator.kube.resources import PODS, Json
+from videofleet_kube.resources import PODS, Json
 
 
 async def _only_pod(world: World, bound: bool = False, incarnation: int = 0) -> Json:

@@ -5,7 +5,7 @@ import asyncio
 from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, World, eventually
 from tests.support.simulated_worker import end, first_frame
-from videofleet_operator.kube.resources import LEASES, PODS
+from videofleet_kube.resources import LEASES, PODS
 
 
 async def _running(world: World, *names: str) -> None:

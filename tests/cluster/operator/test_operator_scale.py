@@ -19,7 +19,7 @@ from tests.cluster.operator.harness import NOWHERE, eventually
 from tests.support.crowd import POOLS, Crowd, in_swarm, pool_body
 from tests.support.operator_process import REPOSITORY, OperatorProcess
 from videofleet_api.names import LABEL_POOL
-from videofleet_operator.kube import PODS, ApiSession
+from videofleet_kube import PODS, ApiSession
 
 WORKERS, JOBS, LOST = 20, 300, 5
 POOL = "crowd"
@@ -46,7 +46,7 @@ def fleet(namespace: str, kubeconfig: str, tmp_path: Path) -> Iterator[None]:
     assert ended is None, (tmp_path / "fleet.log").read_text(encoding="utf-8")
 
 
-PARTS = ("api", "operator", "worker", ".")
+PARTS = ("api", "archive", "kube", "operator", "worker", ".")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tests.cluster.operator.harness import JOBS, NOWHERE, POOLS, World, eventual
 from tests.support.kubectl import conditions
 from tests.support.simulated_worker import end, first_frame
 from videofleet_api import names
-from videofleet_operator.kube.resources import PODS, SECRETS
+from videofleet_kube.resources import PODS, SECRETS
 
 
 async def test_a_worker_pod_is_restricted_and_has_a_key_pair_of_its_own(world: World) -> None:

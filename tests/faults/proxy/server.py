@@ -30,7 +30,7 @@ from tests.faults.proxy.faults import (
     Stale,
     Where,
 )
-from videofleet_operator.kube.credentials import ServerAccess
+from videofleet_kube.credentials import ServerAccess
 
 _HOP = frozenset({"host", "connection", "transfer-encoding", "content-length", "authorization", "accept-encoding"})
 _LISTS = Where(verbs=("LIST", "WATCH"))

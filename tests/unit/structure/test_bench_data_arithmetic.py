@@ -11,7 +11,7 @@ from tests.bench.data.overload import Fates
 from tests.bench.data.sampling import same_frames
 from tests.bench.data.streams import Load, further_cpu, further_memory
 from tests.support.archives import chunk
-from videofleet_worker.archive import log
+from videofleet_archive import log
 
 
 def test_a_further_stream_is_what_the_last_ones_add() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from videofleet_api.results import StreamInfo
-from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_archive.acquire import ResumePoint
 from videofleet_worker.sources.events import SourceInfo
 
 _USUAL_PERIOD: Final = 1 / 25

@@ -6,7 +6,7 @@ from typing import Final
 
 from videofleet_api.outputs import OutputEvent
 from videofleet_api.protocol import Entry, JobOutputs, MqttTarget, RouterTarget, WebhookTarget
-from videofleet_worker.archive.errors import ArchiveError
+from videofleet_archive.errors import ArchiveError
 from videofleet_worker.outputs.documents import (
     Document,
     Origin,

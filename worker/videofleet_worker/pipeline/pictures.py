@@ -7,8 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
-from videofleet_worker.archive.errors import ArchiveError
-from videofleet_worker.archive.threads import StoreThreads
+from videofleet_archive.errors import ArchiveError
+from videofleet_archive.threads import StoreThreads
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.outputs.annotate import annotate
 from videofleet_worker.outputs.jpeg import encode_jpeg

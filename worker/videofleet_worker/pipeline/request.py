@@ -7,7 +7,7 @@ from typing import Final, Literal
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.source import LIVE_SCHEMES, Range, Rotation, SourceKind
-from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_archive.acquire import ResumePoint
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
 from videofleet_worker.pipeline.regions import masks

@@ -10,12 +10,12 @@ from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.names import archive_prefix
 from videofleet_api.protocol import JobProgress
 from videofleet_api.results import FinishReason
-from videofleet_worker.archive.acquire import Ending
-from videofleet_worker.archive.errors import ArchiveCorruptError, ArchiveError, FencedError
-from videofleet_worker.archive.opening import see_log
-from videofleet_worker.archive.results import snapshot_key
-from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.archive.view import LogView
+from videofleet_archive.acquire import Ending
+from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, FencedError
+from videofleet_archive.opening import see_log
+from videofleet_archive.results import snapshot_key
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.view import LogView
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.models.batching import EngineClosedError, InferenceError

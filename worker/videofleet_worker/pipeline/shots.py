@@ -8,9 +8,9 @@ from concurrent.futures import Executor
 from typing import Final
 
 from videofleet_api.results import StreamInfo
-from videofleet_worker.archive.errors import ArchiveError
-from videofleet_worker.archive.shots import shot_key, stored_shots
-from videofleet_worker.archive.threads import StoreThreads
+from videofleet_archive.errors import ArchiveError
+from videofleet_archive.shots import shot_key, stored_shots
+from videofleet_archive.threads import StoreThreads
 from videofleet_worker.outputs.shots import (
     MOST,
     Area,

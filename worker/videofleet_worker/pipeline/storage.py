@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from videofleet_worker.archive.errors import ArchiveError
-from videofleet_worker.archive.store import ObjectArchive
-from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.archive.writer import Counters, SealPolicy
+from videofleet_archive.errors import ArchiveError
+from videofleet_archive.store import ObjectArchive
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.writer import Counters, SealPolicy
 from videofleet_worker.jobs.assignments import Job
 
 _LOGGER: Final = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from videofleet_worker.archive.threads import StoreThreads
+from videofleet_archive.threads import StoreThreads
 from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.registry import ModelRegistry

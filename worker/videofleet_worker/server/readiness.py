@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from videofleet_worker.archive.errors import ArchiveError
+from videofleet_archive.errors import ArchiveError
 
 _PROBE_SECONDS: Final = 10.0
 

@@ -6,9 +6,9 @@ from typing import Final, TypeVar
 
 from aiohttp import WSCloseCode, web
 
-from videofleet_worker.archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
-from videofleet_worker.archive.results import results_key, snapshot_key
-from videofleet_worker.archive.view import LogView
+from videofleet_archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
+from videofleet_archive.results import results_key, snapshot_key
+from videofleet_archive.view import LogView
 from videofleet_worker.outputs.shots import Shot
 from videofleet_worker.server.access import ApiError
 from videofleet_worker.server.streaming import WEBSOCKET_HEARTBEAT, stream, stream_pictures, until_closed

@@ -24,7 +24,7 @@ def read(path: Path) -> dict[str, float]:
 
 def install(path: Path) -> None:
     """From here on calls are counted into this file, which is made."""
-    from videofleet_worker.archive.store import FolderArchive
+    from videofleet_archive.store import FolderArchive
 
     path.write_bytes(b"\0" * _FIGURES.size)
     with path.open("r+b") as file:

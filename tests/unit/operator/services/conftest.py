@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 
 from tests.support.simulated_worker import SimulatedWorker, TlsFiles
-from tests.unit.operator.kube.fakeapi import FakeApi
-from tests.unit.operator.kube.helpers import session_to
+from tests.unit.kube.fakeapi import FakeApi
+from tests.unit.kube.helpers import session_to
 from videofleet_api.names import worker_server_name
 from videofleet_api.protocol import JobSpec
-from videofleet_operator.kube import ApiSession
+from videofleet_kube import ApiSession
 from videofleet_operator.services import pki
 
 NOW = datetime.datetime.now(datetime.UTC)

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from aiohttp import web
 
-from tests.unit.operator.kube.fakeapi import FakeApi, refusal
-from tests.unit.operator.kube.helpers import eventually
+from tests.unit.kube.fakeapi import FakeApi, refusal
+from tests.unit.kube.helpers import eventually
+from videofleet_kube.election import format_time
 from videofleet_operator.config import Config
-from videofleet_operator.kube.election import format_time
 from videofleet_operator.services.application import Application, StartError
 
 LEASE = ("apis/coordination.k8s.io/v1/leases", "video", "videofleet-operator")

@@ -4,9 +4,9 @@ import base64
 
 import pytest
 
-from tests.unit.operator.kube.fakeapi import FakeApi
+from tests.unit.kube.fakeapi import FakeApi
 from tests.unit.operator.services.conftest import NOW
-from videofleet_operator.kube import ApiSession
+from videofleet_kube import ApiSession
 from videofleet_operator.services import pki
 from videofleet_operator.services.authority import AuthorityError, load_or_create
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.support.domain import pool
-from tests.unit.operator.kube.fakeapi import FakeApi, refusal
+from tests.unit.kube.fakeapi import FakeApi, refusal
+from videofleet_kube import ApiSession
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.model import Pool
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services.budgets import BudgetKeeper, budget_spec
 from videofleet_operator.services.caches import Caches
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from tests.support.domain import job
-from tests.unit.operator.kube.fakeapi import FakeApi, refusal
-from tests.unit.operator.kube.helpers import ManualClock, eventually
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.writes import WriteQueue
+from tests.unit.kube.fakeapi import FakeApi, refusal
+from tests.unit.kube.helpers import ManualClock, eventually
+from videofleet_kube import ApiSession
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.services.expiry import Expiry
 from videofleet_operator.services.gather import KnownJob
 from videofleet_operator.services.objects import project_job

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.domain import pool
 from tests.support.simulated_worker import SimulatedWorker
-from tests.unit.operator.kube.helpers import ManualClock, eventually
+from tests.unit.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW, Payload, StartWorker
 from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.steps import Analytics, Step

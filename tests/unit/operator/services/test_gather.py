@@ -11,14 +11,14 @@ import aiohttp
 import pytest
 
 from tests.support.domain import NOW, record
-from tests.unit.operator.kube.fakeapi import FakeApi
-from tests.unit.operator.kube.helpers import ManualClock, eventually
+from tests.unit.kube.fakeapi import FakeApi
+from tests.unit.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW as TODAY
 from videofleet_api.codes import Reason
 from videofleet_api.names import LABEL_INCARNATION, LABEL_ORDINAL, LABEL_POOL
 from videofleet_api.phases import Phase
+from videofleet_kube import ApiSession
 from videofleet_operator.domain.model import Licence
-from videofleet_operator.kube import ApiSession
 from videofleet_operator.services import pki
 from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.caches import Caches

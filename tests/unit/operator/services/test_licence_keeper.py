@@ -14,15 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.domain import job, record, snapshot
 from tests.support.signed_licences import public_pem, sign
-from tests.unit.operator.kube.fakeapi import FakeApi
-from tests.unit.operator.kube.helpers import ManualClock, eventually
+from tests.unit.kube.fakeapi import FakeApi
+from tests.unit.kube.helpers import ManualClock, eventually
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
+from videofleet_kube import ApiSession
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.config import Config
 from videofleet_operator.domain.model import Licence
 from videofleet_operator.domain.tally import Tally
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.licences import LicenceKeeper

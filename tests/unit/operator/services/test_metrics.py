@@ -3,8 +3,8 @@
 from prometheus_client import generate_latest
 
 from videofleet_api.workerpool import SlotCounts, WorkerCounts
-from videofleet_operator.kube.operations import Result
-from videofleet_operator.kube.writes import WriteCounters
+from videofleet_kube.operations import Result
+from videofleet_kube.writes import WriteCounters
 from videofleet_operator.metrics import Metrics, PoolFigures
 
 

@@ -12,13 +12,13 @@ import pytest
 from aiohttp import web
 
 from tests.support.domain import snapshot
-from tests.unit.operator.kube.fakeapi import FakeApi, refusal
-from tests.unit.operator.kube.helpers import ManualClock, eventually
+from tests.unit.kube.fakeapi import FakeApi, refusal
+from tests.unit.kube.helpers import ManualClock, eventually
 from tests.unit.operator.services.conftest import NOW as TODAY
+from videofleet_kube import ApiSession
+from videofleet_kube.events import EventRecorder
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.tally import Tally
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.events import EventRecorder
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services import pki, pools
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.authority import client_context

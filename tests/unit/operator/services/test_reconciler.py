@@ -16,14 +16,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.signed_licences import public_pem, sign
-from tests.unit.operator.kube.fakeapi import FakeApi
-from tests.unit.operator.kube.helpers import eventually
+from tests.unit.kube.fakeapi import FakeApi
+from tests.unit.kube.helpers import eventually
 from tests.unit.operator.services.conftest import NOW as TODAY
+from videofleet_kube import ApiSession
+from videofleet_kube.events import EventRecorder
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.config import Config
 from videofleet_operator.domain.times import format_time
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.events import EventRecorder
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services import pki, reconciler
 from videofleet_operator.services.announcements import Announcer

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.unit.operator.kube.fakeapi import FakeApi, refusal
-from tests.unit.operator.kube.helpers import ManualClock, eventually
-from videofleet_operator.kube import ApiSession
+from tests.unit.kube.fakeapi import FakeApi, refusal
+from tests.unit.kube.helpers import ManualClock, eventually
+from videofleet_kube import ApiSession
 from videofleet_operator.services.secrets import REFRESH_MISSING, REFRESH_PRESENT, SecretStore
 
 LOGIN = ("video", "login")

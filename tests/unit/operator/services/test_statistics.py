@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.support.domain import job, record, report
-from tests.unit.operator.kube.helpers import ManualClock
+from tests.unit.kube.helpers import ManualClock
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.reports import Counters, Report
 from videofleet_operator.domain.times import format_time

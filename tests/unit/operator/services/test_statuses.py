@@ -11,16 +11,16 @@ import pytest
 from aiohttp import web
 
 from tests.support.domain import assigned, job
-from tests.unit.operator.kube.fakeapi import FakeApi, refusal
-from tests.unit.operator.kube.helpers import ManualClock, eventually
+from tests.unit.kube.fakeapi import FakeApi, refusal
+from tests.unit.kube.helpers import ManualClock, eventually
 from videofleet_api.codes import Reason, SourceHealth
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobState
+from videofleet_kube import ApiSession
+from videofleet_kube.events import EventRecorder
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.model import Record
 from videofleet_operator.domain.reports import Counters, Report
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.events import EventRecorder
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.caches import Caches

@@ -1,7 +1,7 @@
 """One Event for each job that waits, and none where nothing else holds it back than before."""
 
 from tests.support.domain import NOW, assigned, job, pool, record, snapshot, worker
-from tests.unit.operator.kube.helpers import ManualClock
+from tests.unit.kube.helpers import ManualClock
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.explain import Explainer

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.support.domain import pool
-from tests.unit.operator.kube.fakeapi import FakeApi, refusal
-from tests.unit.operator.kube.helpers import eventually
+from tests.unit.kube.fakeapi import FakeApi, refusal
+from tests.unit.kube.helpers import eventually
 from tests.unit.operator.services.conftest import NOW
+from videofleet_kube import ApiSession
+from videofleet_kube.operations import Result
+from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.pools import Place
-from videofleet_operator.kube import ApiSession
-from videofleet_operator.kube.operations import Result
-from videofleet_operator.kube.writes import WriteQueue
 from videofleet_operator.services import pki, podspec
 from videofleet_operator.services.objects import PodObject, project_pod
 from videofleet_operator.services.worker_keys import WorkerKeys

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.support.simulated_worker import Scripts, SimulatedWorker, end, first_frame
-from tests.unit.operator.kube.helpers import eventually
+from tests.unit.kube.helpers import eventually
 from tests.unit.operator.services.conftest import NOW, Payload, StartWorker
 from videofleet_api.protocol import AssignmentSet, JobProgress, JobSource, JobSpec, JobState
 from videofleet_api.steps import Analytics, Step

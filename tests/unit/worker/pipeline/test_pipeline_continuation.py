@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.archives import chunk
 from videofleet_api.results import Chunk, Sidecar
-from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_archive.acquire import ResumePoint
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.sources.events import SourceInfo
 

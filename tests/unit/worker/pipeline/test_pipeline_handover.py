@@ -12,11 +12,11 @@ from tests.support.archives import PREFIX, CountedCalls, stored_log, threads_ove
 from tests.unit.worker.server.conftest import chunks_of
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import JobSpec
-from videofleet_worker.archive.errors import FencedError
-from videofleet_worker.archive.opening import see_log
-from videofleet_worker.archive.store import FolderArchive
-from videofleet_worker.archive.threads import StoreThreads
-from videofleet_worker.archive.writer import SealPolicy
+from videofleet_archive.errors import FencedError
+from videofleet_archive.opening import see_log
+from videofleet_archive.store import FolderArchive
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.writer import SealPolicy
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
 from videofleet_worker.models.detections import Detections

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.support.archives import Away, FaultyStore, becomes, threads_over
-from videofleet_worker.archive.store import ObjectArchive
-from videofleet_worker.archive.threads import StoreThreads
+from videofleet_archive.store import ObjectArchive
+from videofleet_archive.threads import StoreThreads
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
 from videofleet_worker.outputs.live import Viewers

@@ -9,7 +9,7 @@ from tests.support.archives import chunk
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
 from videofleet_api.results import Chunk, Sidecar
-from videofleet_worker.archive.acquire import ResumePoint
+from videofleet_archive.acquire import ResumePoint
 from videofleet_worker.pipeline.request import source_request
 from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.sources.request import SourceRequest

@@ -10,9 +10,9 @@ from PIL import Image
 
 from tests.support.archives import Away, FaultyStore, becomes, threads_over
 from videofleet_api.results import StreamInfo
-from videofleet_worker.archive.shots import stored_shots
-from videofleet_worker.archive.store import ObjectArchive
-from videofleet_worker.archive.threads import StoreThreads
+from videofleet_archive.shots import stored_shots
+from videofleet_archive.store import ObjectArchive
+from videofleet_archive.threads import StoreThreads
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
 from videofleet_worker.outputs.shots import Shot

@@ -12,7 +12,7 @@ import pytest
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess
 from videofleet_api.names import OPERATOR_CLIENT_NAME, READER_CLIENT_NAME
-from videofleet_worker.archive import log
+from videofleet_archive import log
 
 StartWorker = Callable[..., WorkerProcess]
 

@@ -13,9 +13,9 @@ from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of, frames_of
 from videofleet_api.protocol import TERMINAL, JobState
-from videofleet_worker.archive import log
-from videofleet_worker.archive.acquire import scan
-from videofleet_worker.archive.store import FolderArchive
+from videofleet_archive import log
+from videofleet_archive.acquire import scan
+from videofleet_archive.store import FolderArchive
 
 
 def _archived(archive: Path, uid: str) -> bytes:

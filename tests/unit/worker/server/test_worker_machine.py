@@ -96,7 +96,8 @@ async def test_a_step_of_the_clock_stops_nothing_and_times_of_frames_only_grow(
 ) -> None:
     at = time.monotonic() + 25
     (tmp_path / "sitecustomize.py").write_text(_CLOCK.format(step=step, at=at))
-    path = os.pathsep.join(str(one) for one in (tmp_path, REPOSITORY / "api", REPOSITORY / "worker"))
+    parts = (REPOSITORY / part for part in ("api", "archive", "worker"))
+    path = os.pathsep.join(str(one) for one in (tmp_path, *parts))
     program = "-c", _WITH_CLOCK.format(path=path)
     with WorkerProcess(tmp_path / "archive", keys.server, program=program) as worker:
         async with WorkerClient(worker, keys.operator) as client:

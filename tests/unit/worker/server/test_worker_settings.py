@@ -88,7 +88,7 @@ def test_no_part_of_a_record_holds_credentials(secrets: Secrets) -> None:
 
 def test_nothing_is_told_about_the_models_to_anybody(tmp_path: Path) -> None:
     # The runtime's reporting begins with an identifier in the home folder.
-    paths = os.pathsep.join(str(REPOSITORY / part) for part in ("api", "worker"))
+    paths = os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "worker"))
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": paths}
     subprocess.run([sys.executable, "-c", "import videofleet_worker.inference"], env=environment, check=True)
     assert list(tmp_path.rglob("*")) == []

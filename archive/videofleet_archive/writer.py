@@ -1,0 +1,264 @@
+"""The writer of one log: collects events, stores them as segments, lets readers see only what is stored."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from videofleet_api.results import LineCount, Sidecar, ZoneCount
+from videofleet_archive import log
+from videofleet_archive.errors import ArchiveError, FencedError
+from videofleet_archive.store import Store
+from videofleet_archive.view import LogView
+
+_LOGGER: Final = logging.getLogger(__name__)
+_RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SealPolicy:
+    """When collected events become a segment, and what happens with old ones."""
+
+    seconds: float
+    """At the latest after so long."""
+    segment_bytes: int = 256 * 1024
+    """And as soon as so much is collected; also about the size of a segment."""
+    spool_bytes: int = 64 * 1024 * 1024
+    """Most that is collected while the store does not answer."""
+    wait_when_full: bool = True
+    """Full spool: True waits, False drops results and counts them."""
+    keep_bytes: int | None = None
+    """Drop the oldest segments above this size; None keeps all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the stream was after an event; the last one of a segment becomes its sidecar."""
+
+    frame_index: int
+    pts: float
+    highest_track_id: int
+    processed_frames: int
+    elapsed_ms: int
+    zones: tuple[ZoneCount, ...] = ()
+    lines: tuple[LineCount, ...] = ()
+    arrival: float | None = None
+
+
+class Counters(Protocol):
+    """Where a writer reports what it did."""
+
+    def sealed(self, size: int) -> None:
+        """So many bytes are durable now."""
+
+    def store_failed(self) -> None:
+        """A call of the store failed."""
+
+    def lost(self) -> None:
+        """One event was dropped because the spool was full."""
+
+
+@dataclass(slots=True)
+class _Event:
+    data: bytes
+    mark: Mark | None
+
+
+class LogWriter:
+    """Appends to a log that `acquire` has made this epoch's own. Use `append`, then `close`."""
+
+    def __init__(self, view: LogView, epoch: int, policy: SealPolicy, counters: Counters) -> None:
+        self._view = view
+        self._epoch = epoch
+        self._policy = policy
+        self._counters = counters
+        self._collected: deque[_Event] = deque()
+        self._bytes = 0
+        self._gap = 0
+        self._tail = view.extent.end
+        self._closing = False
+        self._over = False
+        self._doomed: list[str] = []
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._room = asyncio.Condition()
+        self._task = asyncio.create_task(self._run(), name=f"seal {view.prefix}")
+
+    @property
+    def view(self) -> LogView:
+        """What readers see."""
+        return self._view
+
+    def use(self, policy: SealPolicy) -> None:
+        """Seal by another policy from now on."""
+        self._policy = policy
+
+    async def append(self, data: bytes, mark: Mark) -> None:
+        """Add an event with `data`, one line. Raises FencedError once another writer owns the log."""
+        await self._make_room(len(data))
+        if self._bytes > self._policy.spool_bytes:
+            self._gap += 1
+            self._counters.lost()
+            return
+        if self._gap:
+            self._add(log.gap_comment(self._gap), None)
+            self._gap = 0
+        self._add(log.event(self._tail, data), mark)
+
+    async def finish(self, terminal: bytes, mark: Mark, error: tuple[str, str] | None = None) -> None:
+        """Add the terminal chunk and `[DONE]` in one segment, after an error its comment; then close."""
+        self._raise_failure()
+        comment = log.error_comment(*error) if error else b""
+        last = log.event(self._tail + len(comment), terminal)
+        done = log.event(self._tail + len(comment) + len(last), log.DONE)
+        self._add(comment + last + done, mark)
+        await self.close()
+
+    async def close(self) -> None:
+        """Store what is collected and end. Raises FencedError when another writer owns the log."""
+        self._closing = True
+        self._wake.set()
+        self._hurry.set()
+        await asyncio.shield(self._task)
+        self._raise_failure()
+
+    async def abandon(self) -> None:
+        """End without storing what is collected."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._view.close()
+
+    def _raise_failure(self) -> None:
+        if self._task.done():
+            self._task.result()
+
+    def _add(self, data: bytes, mark: Mark | None) -> None:
+        self._collected.append(_Event(data, mark))
+        self._tail += len(data)
+        self._bytes += len(data)
+        self._wake.set()
+        if self._bytes >= self._policy.segment_bytes:
+            self._hurry.set()
+
+    async def _make_room(self, size: int) -> None:
+        self._raise_failure()
+        if not self._policy.wait_when_full:
+            return
+        async with self._room:
+            await self._room.wait_for(lambda: self._over or self._bytes + size <= self._policy.spool_bytes)
+        if self._over:
+            # Its last step is behind it; only its outcome may still be on the way.
+            await asyncio.wait([self._task])
+        self._raise_failure()
+
+    async def _run(self) -> None:
+        try:
+            while await self._something_to_seal():
+                await self._seal(self._take())
+        finally:
+            self._over = True
+            await self._view.close()
+            async with self._room:
+                self._room.notify_all()
+
+    async def _something_to_seal(self) -> bool:
+        """Wait until a segment is due; False once closed and empty."""
+        await self._wake.wait()
+        if self._bytes < self._policy.segment_bytes and not self._closing:
+            self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._policy.seconds)
+        return bool(self._collected)
+
+    def _take(self) -> list[_Event]:
+        """The oldest events, about one segment of them."""
+        taken: list[_Event] = []
+        size = 0
+        while self._collected and size < self._policy.segment_bytes:
+            taken.append(self._collected.popleft())
+            size += len(taken[-1].data)
+        if not self._collected and not self._closing:
+            self._wake.clear()
+        return taken
+
+    async def _seal(self, events: list[_Event]) -> None:
+        data = b"".join(one.data for one in events)
+        mark = next((one.mark for one in reversed(events) if one.mark), None)
+        sidecar = self._sidecar(mark) if mark else None
+        attempt = 0
+        while not await self._stored(data, sidecar):
+            delay = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
+            attempt += 1
+            await asyncio.sleep(delay)
+        self._counters.sealed(len(data))
+        await self._view.advance(len(data))
+        async with self._room:
+            self._bytes -= len(data)
+            self._room.notify_all()
+        await self._drop_oldest()
+
+    def _sidecar(self, mark: Mark) -> bytes:
+        sidecar = Sidecar(
+            epoch=self._epoch,
+            offset=self._view.extent.end,
+            frame_index=mark.frame_index,
+            pts=mark.pts,
+            highest_track_id=mark.highest_track_id,
+            processed_frames=mark.processed_frames,
+            elapsed_ms=mark.elapsed_ms,
+            zones=mark.zones,
+            lines=mark.lines,
+            arrival=mark.arrival,
+        )
+        return sidecar.model_dump_json().encode()
+
+    async def _stored(self, data: bytes, sidecar: bytes | None) -> bool:
+        """Whether the segment is stored; False: try again."""
+        view = self._view
+        try:
+            return await view.threads.call(
+                store_segment, view.threads.store, view.prefix, view.extent.end, data, sidecar
+            )
+        except ArchiveError as error:
+            self._counters.store_failed()
+            _LOGGER.warning("the archive does not take results: %s", error)
+            return False
+
+    async def _drop_oldest(self) -> None:
+        if self._policy.keep_bytes is None:
+            return
+        view = self._view
+        # Readers learn the new horizon first, so that none of them meets a hole.
+        for segment in view.extent.drop_above(self._policy.keep_bytes):
+            self._doomed += [log.sidecar_key(view.prefix, segment.offset), log.segment_key(view.prefix, segment.offset)]
+        if not self._doomed:
+            return
+        # Oldest first and never past one that failed: a hole would look like the end of the log to a next epoch.
+        try:
+            await view.threads.call(view.threads.store.delete, self._doomed)
+            self._doomed = []
+        except ArchiveError as error:
+            self._counters.store_failed()
+            _LOGGER.warning("the archive does not drop old results: %s", error)
+
+
+def store_segment(store: Store, prefix: str, offset: int, data: bytes, sidecar: bytes | None) -> bool:
+    """Create the sidecar, then the segment at `offset`. False: neither stored nor taken, try again.
+
+    Raises FencedError when another writer's bytes lie there. Blocking.
+    """
+    # The sidecar comes first: a segment without one could not be resumed after. A sidecar without its segment is
+    # harmless, because whoever owns the end next begins with a comment at this offset.
+    if sidecar is not None:
+        store.create(log.sidecar_key(prefix, offset), sidecar)
+    key = log.segment_key(prefix, offset)
+    if store.create(key, data):
+        return True
+    found = store.read(key)
+    if found is None:
+        return False
+    if found == data:
+        return True
+    raise FencedError(f"another writer owns {prefix} from offset {offset} on")
