@@ -9,7 +9,7 @@ STAMP := $(VENV)/.ready
 CLUSTER := $(PYTHON) -m localcluster
 LOCK := locks/dev.txt
 # The parts as they are in this checkout; nothing is installed into the environment but third parties.
-PARTS := api archive cli kube operator worker
+PARTS := api archive cli gateway kube operator worker
 export PYTHONPATH := $(subst $() ,:,$(PARTS:%=$(CURDIR)/%) $(CURDIR))
 export PYTHONDONTWRITEBYTECODE := 1
 export KUBECONFIG :=
@@ -61,7 +61,7 @@ lock: $(STAMP) ## solve the dependencies anew
 lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy api/videofleet_api archive/videofleet_archive kube/videofleet_kube operator/videofleet_operator worker/videofleet_worker
+	@$(BIN)/mypy api/videofleet_api archive/videofleet_archive gateway/videofleet_gateway kube/videofleet_kube operator/videofleet_operator worker/videofleet_worker
 	@$(BIN)/mypy cli/kubectl_videojob cli/videofleet_clip cli/videofleet_license
 	@$(BIN)/mypy localcluster examples/demo
 	@$(BIN)/lint-imports

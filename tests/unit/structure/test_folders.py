@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("part", ["api", "archive", "cli", "kube", "operator", "worker"])
+@pytest.mark.parametrize("part", ["api", "archive", "cli", "gateway", "kube", "operator", "worker"])
 def test_a_part_folder_is_no_package(part: str) -> None:
     assert not (ROOT / part / "__init__.py").exists()
 
@@ -21,7 +21,7 @@ def test_the_standard_operator_module_is_found_with_the_root_first_on_the_path()
 
 
 def test_no_file_is_too_long_to_find_ones_way_in() -> None:
-    parts = ("api", "archive", "cli", "kube", "operator", "worker", "localcluster", "examples", "tests")
+    parts = ("api", "archive", "cli", "gateway", "kube", "operator", "worker", "localcluster", "examples", "tests")
     long = {
         str(path.relative_to(ROOT)): lines
         for part in parts

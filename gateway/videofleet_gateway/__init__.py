@@ -1,0 +1,1 @@
+"""The gateway: the reference interfaces over VideoJobs."""
