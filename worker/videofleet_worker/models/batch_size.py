@@ -55,7 +55,7 @@ def start(limits: BatchLimits) -> BatchSizes:
 
 
 def allowed(sizes: BatchSizes, waiting: int) -> int:
-    """The images to take now that `waiting` streams have one ready: the largest size of the ladder that can be filled.
+    """The images to take now that `waiting` may share a batch: the largest size of the ladder that can be filled.
 
     It never waits for more to come: while the session is busy frames gather by themselves.
     """
@@ -63,7 +63,7 @@ def allowed(sizes: BatchSizes, waiting: int) -> int:
 
 
 def observe(sizes: BatchSizes, limits: BatchLimits, size: int, seconds: float, waiting: int) -> BatchSizes:
-    """Learn that a batch of `size` images took `seconds` while `waiting` streams had one ready as it was taken."""
+    """Learn that a batch of `size` images took `seconds`, and that `waiting` could have shared one."""
     if size not in sizes.warm:
         # The first batch of a size pays for memory and algorithms; its time says nothing.
         return replace(sizes, warm=sizes.warm | {size})

@@ -65,6 +65,7 @@ class EngineCounters:
 @dataclass(eq=False)
 class _Request(Generic[Query, Answer]):
     stream: Hashable
+    lane: Hashable
     image: Image
     query: Query
     arrived: float
@@ -96,9 +97,9 @@ def _settle(answer: asyncio.Future[Answer], result: Answer | Exception) -> None:
 class InferenceEngine(Generic[Query, Answer]):
     """Runs one model for all streams. Create it inside the event loop whose coroutines use it, and close it there.
 
-    `queue_limit` is the number of images that may wait or be in work; further callers of `ask` are held back, first
-    come first served. `on_failure` hears, in the engine's thread, of each batch that failed. `counters`,
-    `sizes.settled` and `waiting` are for metrics.
+    Streams take turns (`PendingQueue`). There is no bound on what waits: who asks has the image in memory either way,
+    and `Turns` bounds how many frames are at work. `on_failure` hears, in the engine's thread, of each batch that
+    failed. `counters`, `sizes.settled` and `waiting` are for metrics.
     """
 
     def __init__(
@@ -106,18 +107,14 @@ class InferenceEngine(Generic[Query, Answer]):
         model: BatchModel[Query, Answer],
         *,
         limits: BatchLimits | None = None,
-        queue_limit: int = 64,
         clock: Callable[[], float] = time.perf_counter,
         on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> None:
-        if queue_limit < 1:
-            raise ValueError(f"queue_limit is {queue_limit}, and must be at least 1")
         self._model = model
         self._fixed = model.largest_batch
         self._limits = limits or BatchLimits()
         self._clock = clock
         self._on_failure = on_failure
-        self._room = asyncio.Semaphore(queue_limit)
         self._pending: PendingQueue[_Request[Query, Answer]] = PendingQueue()
         self._changed = threading.Condition()
         self._closing = False
@@ -136,26 +133,25 @@ class InferenceEngine(Generic[Query, Answer]):
         """Images that wait for their batch now."""
         return len(self._pending)
 
-    async def ask(self, stream: Hashable, image: Image, query: Query) -> Answer:
-        """What the model says about one image [3, height, width] of a stream. A batch has one image a stream.
+    async def ask(self, stream: Hashable, image: Image, query: Query, *, lane: Hashable = None) -> Answer:
+        """What the model says about one image [3, height, width] of a stream. A batch has one image a lane of a stream.
 
         The image must not change until the answer is there. Raises ValueError for an image that does not fit the
         model, InferenceError where the session failed, EngineClosedError after `close`.
         """
         _check_image(image, self._model.image_shapes)
-        async with self._room:
-            request: _Request[Query, Answer] = _Request(stream, image, query, self._clock())
+        request: _Request[Query, Answer] = _Request(stream, lane, image, query, self._clock())
+        with self._changed:
+            if self._closing:
+                raise EngineClosedError("the inference engine is closed")
+            self._pending.add(request)
+            self._changed.notify()
+        try:
+            return await request.answer
+        except asyncio.CancelledError:
             with self._changed:
-                if self._closing:
-                    raise EngineClosedError("the inference engine is closed")
-                self._pending.add(request)
-                self._changed.notify()
-            try:
-                return await request.answer
-            except asyncio.CancelledError:
-                with self._changed:
-                    self._pending.remove(request)
-                raise
+                self._pending.remove(request)
+            raise
 
     async def close(self) -> None:
         """Let the batch in work end, give everybody who still waits EngineClosedError, end the thread. May be repeated.
@@ -177,15 +173,15 @@ class InferenceEngine(Generic[Query, Answer]):
                 self._changed.wait_for(lambda: self._closing or len(self._pending) > 0)
                 if self._closing:
                     return
-                streams = self._pending.streams()
-                batch = self._pending.take(self._batch_size(streams))
-            self._run(batch, streams)
+                ready = self._pending.lanes()
+                batch = self._pending.take(self._batch_size(ready))
+            self._run(batch, ready)
 
-    def _batch_size(self, streams: int) -> int:
+    def _batch_size(self, ready: int) -> int:
         # A file with a fixed batch of 1 runs one image at a time; the registry refuses other fixed batches.
-        return 1 if self._fixed is not None else allowed(self.sizes, streams)
+        return 1 if self._fixed is not None else allowed(self.sizes, ready)
 
-    def _run(self, batch: list[_Request[Query, Answer]], streams: int) -> None:
+    def _run(self, batch: list[_Request[Query, Answer]], ready: int) -> None:
         began = self._clock()
         results: Sequence[Answer | Exception]
         try:
@@ -197,18 +193,18 @@ class InferenceEngine(Generic[Query, Answer]):
             self._on_failure(error)
             results = [_failure(error) for _ in batch]
         else:
-            self._count(batch, began, self._clock() - began, streams)
+            self._count(batch, began, self._clock() - began, ready)
         for request, result in zip(batch, results, strict=True):
             request.resolve(result)
 
-    def _count(self, batch: list[_Request[Query, Answer]], began: float, seconds: float, streams: int) -> None:
+    def _count(self, batch: list[_Request[Query, Answer]], began: float, seconds: float, ready: int) -> None:
         counters = self.counters
         counters.batches += 1
         counters.images += len(batch)
         counters.room += max(self.sizes.target, len(batch))
         counters.queue_wait_seconds += sum(began - request.arrived for request in batch)
         counters.inference_seconds += seconds
-        self.sizes = observe(self.sizes, self._limits, len(batch), seconds, streams)
+        self.sizes = observe(self.sizes, self._limits, len(batch), seconds, ready)
 
 
 def _failure(error: Exception) -> InferenceError:

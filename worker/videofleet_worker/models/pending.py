@@ -1,14 +1,23 @@
-"""Images that wait for the model, oldest first."""
+"""Images that wait for the model: streams take turns."""
 
+from collections import deque
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """Something that waits, the stream that it belongs to, and what all that is taken at once must agree in."""
+    """Something that waits.
+
+    `stream` is whose it is. A batch has at most one item of a `lane` of a stream: whole frames of one are looked at
+    one after the other, while all the objects of a frame may be looked at together. All items of a batch have one
+    `shape`.
+    """
 
     @property
     def stream(self) -> Hashable: ...
+
+    @property
+    def lane(self) -> Hashable: ...
 
     @property
     def shape(self) -> Hashable: ...
@@ -18,48 +27,74 @@ Item = TypeVar("Item", bound=Waiting)
 
 
 class PendingQueue(Generic[Item]):
-    """First in, first out, but at most one item a stream, and only of one shape, in what is taken at once.
-
-    No locks of its own.
+    """Streams take turns in the order in which they came, with one item a turn, so that none waits for all that another
+    has; each one's own items go first in, first out. No locks of its own.
     """
 
     def __init__(self) -> None:
-        self._items: list[Item] = []
+        # In the order of their turns; none without items.
+        self._streams: dict[Hashable, deque[Item]] = {}
+        # Kept, so that it can be read while another thread puts something in.
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._items)
+        return self._count
 
-    def streams(self) -> int:
-        """How many streams have something waiting: the largest batch that could be taken now."""
-        return len({item.stream for item in self._items if item.shape == self._items[0].shape})
+    def lanes(self) -> int:
+        """How many lanes have something waiting: the largest batch that could be taken now."""
+        shape = self._next_shape()
+        return len(
+            {(item.stream, item.lane) for items in self._streams.values() for item in items if item.shape == shape}
+        )
 
     def add(self, item: Item) -> None:
-        """Put an item behind all others."""
-        self._items.append(item)
+        """Put an item behind all others of its stream."""
+        self._streams.setdefault(item.stream, deque()).append(item)
+        self._count += 1
 
     def remove(self, item: Item) -> bool:
         """Take one item out; False if it is not there (any more)."""
-        if item not in self._items:
+        items = self._streams.get(item.stream, ())
+        if item not in items:
             return False
-        self._items.remove(item)
+        self._take_out(item)
         return True
 
     def take(self, size: int) -> list[Item]:
-        """Take the oldest item, and of those of its shape the oldest of at most `size` different streams in all."""
+        """Take a batch of at most `size`: the oldest item of the stream whose turn it is, then in turn the oldest of
+        each that fit to it."""
         taken: list[Item] = []
-        left: list[Item] = []
-        streams: set[Hashable] = set()
-        for item in self._items:
-            fits = not taken or item.shape == taken[0].shape
-            if fits and len(taken) < size and item.stream not in streams:
-                streams.add(item.stream)
-                taken.append(item)
-            else:
-                left.append(item)
-        self._items = left
+        lanes: set[tuple[Hashable, Hashable]] = set()
+        shape = self._next_shape()
+        turns = deque(self._streams)
+        while turns and len(taken) < size:
+            stream = turns.popleft()
+            item = next(
+                (one for one in self._streams[stream] if one.shape == shape and (stream, one.lane) not in lanes), None
+            )
+            if item is None:
+                # It keeps its turn.
+                continue
+            taken.append(item)
+            lanes.add((stream, item.lane))
+            if self._take_out(item):
+                self._streams[stream] = self._streams.pop(stream)
+                turns.append(stream)
         return taken
 
     def take_all(self) -> list[Item]:
-        """Take everything that waits, oldest first."""
-        taken, self._items = self._items, []
-        return taken
+        """Take everything that waits."""
+        streams, self._streams, self._count = self._streams, {}, 0
+        return [item for items in streams.values() for item in items]
+
+    def _next_shape(self) -> Hashable:
+        return next((items[0].shape for items in self._streams.values()), None)
+
+    def _take_out(self, item: Item) -> bool:
+        """Whether its stream has others."""
+        items = self._streams[item.stream]
+        items.remove(item)
+        self._count -= 1
+        if not items:
+            del self._streams[item.stream]
+        return bool(items)

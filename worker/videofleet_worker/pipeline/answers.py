@@ -87,12 +87,11 @@ async def _together(questions: Sequence[Coroutine[Any, Any, T]]) -> Sequence[T]:
 async def _ask(shop: Workshop, frame: Frame, plan: Plan, one: Inference) -> Detections:
     """What a model finds in the whole frame; boxes as shares of it."""
     engine = shop.engines.detector(one.model.name)
-    stream = shop.uid, one.key
     if frame.tensor is not None and plan.takes_tensor(one.model):
-        return await engine.ask(stream, frame.tensor, one.query)
+        return await engine.ask(shop.uid, frame.tensor, one.query, lane=one.key)
     whole = (0.0, 0.0, float(frame.width), float(frame.height))
     (crop,) = await shop.cut(frame, [whole], one.model)
     if crop is None:
         return Detections.none()
-    found = await engine.ask(stream, crop.image, one.query)
+    found = await engine.ask(shop.uid, crop.image, one.query, lane=one.key)
     return Detections(crop.placement.in_shares(found.boxes, frame.width, frame.height), found.scores, found.classes)

@@ -55,7 +55,7 @@ class Workshop:
     ) -> Sequence[Answer]:
         """What a model says about each of these. Any of them may share a batch."""
         return await asyncio.gather(
-            *(engine.ask((self.uid, number), crop.image, query) for number, crop in enumerate(crops))
+            *(engine.ask(self.uid, crop.image, query, lane=number) for number, crop in enumerate(crops))
         )
 
 

@@ -50,9 +50,9 @@ def image(number: int) -> Images:
 
 @asynccontextmanager
 async def running(
-    detector: BatchModel[DetectionQuery, Detections], settled: int = 1, queue_limit: int = 64
+    detector: BatchModel[DetectionQuery, Detections], settled: int = 1
 ) -> AsyncIterator[InferenceEngine[DetectionQuery, Detections]]:
-    engine = InferenceEngine(detector, limits=BatchLimits(first_pause=10**6), queue_limit=queue_limit)
+    engine = InferenceEngine(detector, limits=BatchLimits(first_pause=10**6))
     engine.sizes = replace(BatchSizes(), settled=settled, until_trial=10**6)
     try:
         yield engine
@@ -68,8 +68,10 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def ask(engine: InferenceEngine[DetectionQuery, Detections], stream: str, number: int) -> int:
-    return int((await engine.ask(stream, image(number), QUERY)).classes[0])
+async def ask(
+    engine: InferenceEngine[DetectionQuery, Detections], stream: str, number: int, lane: int | None = None
+) -> int:
+    return int((await engine.ask(stream, image(number), QUERY, lane=lane)).classes[0])
 
 
 async def behind_a_closed_gate(
@@ -83,14 +85,14 @@ async def behind_a_closed_gate(
     return tasks
 
 
-async def test_batches_hold_one_frame_a_stream_oldest_first_and_everybody_gets_his_own() -> None:
+async def test_batches_hold_one_frame_a_stream_and_everybody_gets_his_own() -> None:
     detector = GatedDetector()
     async with running(detector, settled=4) as engine:
         asked = [("a", 1), ("a", 2), ("b", 3), ("c", 4), ("d", 5), ("e", 6), ("a", 7)]
         tasks = await behind_a_closed_gate(engine, detector, asked)
         detector.gate.set()
         assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert detector.batches == [[0], [1, 3, 4, 5], [2, 6], [7]]
+    assert detector.batches == [[0], [1, 3, 4, 5], [6, 2], [7]]
 
 
 async def test_counters_tell_what_ran() -> None:
@@ -160,17 +162,27 @@ async def test_who_goes_away_during_the_batch_does_not_harm_the_next() -> None:
         assert first.cancelled()
 
 
-async def test_a_full_queue_holds_callers_back_in_order() -> None:
+async def test_who_has_one_image_does_not_wait_for_all_that_another_stream_has() -> None:
     detector = GatedDetector()
-    async with running(detector, queue_limit=3) as engine:
-        tasks = await behind_a_closed_gate(engine, detector, [("a", 1), ("b", 2)])
-        held = [asyncio.create_task(ask(engine, name, number)) for name, number in (("c", 3), ("d", 4))]
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert engine.waiting == 2
+    async with running(detector) as engine:
+        crowd = [("crowd", number) for number in range(1, 101)]
+        tasks = await behind_a_closed_gate(engine, detector, [*crowd, ("lone", 101)])
         detector.gate.set()
-        assert await asyncio.gather(*tasks, *held) == [0, 1, 2, 3, 4]
-    assert detector.batches == [[0], [1], [2], [3], [4]]
+        await asyncio.gather(*tasks)
+    assert detector.batches[:4] == [[0], [1], [101], [2]]
+
+
+async def test_objects_of_a_frame_share_batches_and_leave_room_for_those_of_others() -> None:
+    detector = GatedDetector()
+    async with running(detector, settled=4) as engine:
+        tasks = [asyncio.create_task(ask(engine, "first", 0))]
+        await until(detector.entered.is_set)
+        tasks += [asyncio.create_task(ask(engine, "crowd", number, lane=number)) for number in range(1, 8)]
+        tasks += [asyncio.create_task(ask(engine, "lone", 101))]
+        await until(lambda: engine.waiting == 8)
+        detector.gate.set()
+        await asyncio.gather(*tasks)
+    assert detector.batches == [[0], [1, 101, 2, 3], [4, 5, 6, 7]]
 
 
 async def test_closing_lets_the_running_batch_end_and_tells_the_others() -> None:
