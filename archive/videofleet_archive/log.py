@@ -1,7 +1,10 @@
 """The log of results is the server-sent events themselves; this module knows their bytes and nothing else.
 
-An event is `id: <16 digits>`, `data: <document>` and a blank line; the digits are the offset in the log after that
+An event is `data: <document>`, `id: <16 digits>` and a blank line; the digits are the offset in the log after that
 blank line, so that a client goes on from the last id it saw. Comments (`: ...`) are for people and for writers.
+
+Both are so for clients that read lines and not events: some remember an id as soon as they have its line, so it comes
+when the data is there; and some take any blank line for an event, so a comment has none of its own.
 """
 
 import bisect
@@ -11,10 +14,10 @@ from typing import Final
 
 DONE: Final = b"[DONE]"
 _DIGITS: Final = 16
-_ID: Final = b"id: "
-_DATA: Final = b"\ndata: "
+_DATA: Final = b"data: "
+_ID: Final = b"\nid: "
 _END: Final = b"\n\n"
-_FRAMING: Final = len(_ID) + _DIGITS + len(_DATA) + len(_END)
+_FRAMING: Final = len(_DATA) + len(_ID) + _DIGITS + len(_END)
 _EPOCH: Final = b": epoch "
 _ERROR: Final = b": error "
 
@@ -22,12 +25,12 @@ _ERROR: Final = b": error "
 def event(start: int, data: bytes) -> bytes:
     """The event with `data` (one line) that begins at offset `start`."""
     after = start + _FRAMING + len(data)
-    return _ID + b"%0*d" % (_DIGITS, after) + _DATA + data + _END
+    return _DATA + data + _ID + b"%0*d" % (_DIGITS, after) + _END
 
 
 def epoch_comment(epoch: int, owner: str) -> bytes:
     """What a writer begins with. `owner` differs between any two writers, also of one epoch."""
-    return _EPOCH + f"{epoch} by {owner}".encode() + _END
+    return _EPOCH + f"{epoch} by {owner}".encode() + b"\n"
 
 
 def epoch_of(segment: bytes) -> int | None:
@@ -38,34 +41,34 @@ def epoch_of(segment: bytes) -> int | None:
 
 def gap_comment(frames: int) -> bytes:
     """Stands for results that a full spool could not hold."""
-    return f": gap frames={frames}".encode() + _END
+    return f": gap frames={frames}".encode() + b"\n"
 
 
 def error_comment(code: str, message: str) -> bytes:
     """Says why a run ended with an error; `code` is one word."""
-    return _ERROR + f"{code} {' '.join(message.split())}".encode() + _END
+    return _ERROR + f"{code} {' '.join(message.split())}".encode() + b"\n"
 
 
 def error_of(segment: bytes) -> tuple[str, str] | None:
     """Code and message of the error comment in a segment."""
-    for block in segment.split(_END):
-        if block.startswith(_ERROR):
-            code, _, message = block.removeprefix(_ERROR).decode().partition(" ")
+    for line in segment.split(b"\n"):
+        if line.startswith(_ERROR):
+            code, _, message = line.removeprefix(_ERROR).decode().partition(" ")
             return code, message
     return None
 
 
 def is_finished(last_segment: bytes) -> bool:
     """Whether the log ends for good with this segment."""
-    return last_segment.endswith(_DATA + DONE + _END)
+    # Its data, its id, the blank line, and nothing behind that.
+    return last_segment.rsplit(b"\n", 4)[-4:-3] == [_DATA + DONE]
 
 
 def documents(segment: bytes) -> Iterator[bytes]:
     """The data of every event in whole events, `[DONE]` left out."""
-    for block in segment.split(_END):
-        head, separator, data = block.partition(_DATA)
-        if separator and head.startswith(_ID) and data != DONE:
-            yield data
+    for line in segment.split(b"\n"):
+        if line.startswith(_DATA) and line != _DATA + DONE:
+            yield line.removeprefix(_DATA)
 
 
 def segment_key(prefix: str, offset: int) -> str:

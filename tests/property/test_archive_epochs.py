@@ -18,6 +18,7 @@ from tests.support.archives import (
     terminal,
     threads_over,
 )
+from videofleet_archive import log
 from videofleet_archive.acquire import ResumePoint
 from videofleet_archive.errors import ArchiveError, FencedError
 from videofleet_archive.threads import StoreThreads
@@ -132,4 +133,4 @@ def test_every_frame_is_told_exactly_once(lives: list[Life]) -> None:
     data = asyncio.run(_story(lives))
     assert frames_of(data) == list(range(FRAMES))
     assert ids_of(data) == ends_of_events(data)
-    assert data.endswith(b"data: [DONE]\n\n")
+    assert log.is_finished(data)

@@ -198,6 +198,6 @@ def ends_of_events(data: bytes, start: int = 0) -> list[int]:
     ends, at = [], start
     for block in data.split(b"\n\n")[:-1]:
         at += len(block) + 2
-        if not block.startswith(b":"):
+        if b"\nid: " in block:
             ends.append(at)
     return ends

@@ -40,7 +40,7 @@ async def threads(tmp_path: Path) -> AsyncIterator[StoreThreads]:
 async def test_a_first_epoch_has_nothing_to_resume(threads: StoreThreads) -> None:
     opened = await open_epoch(threads, 1)
     assert (opened.resume, opened.ending) == (None, None)
-    assert stored_log(threads.store).startswith(b": epoch 1 by owner-1\n\n")
+    assert stored_log(threads.store).startswith(b": epoch 1 by owner-1\n")
 
 
 async def test_a_new_epoch_goes_on_after_the_last_sealed_frame(threads: StoreThreads) -> None:

@@ -8,7 +8,7 @@ from videofleet_archive.log import Extent, Segment
 
 def test_an_event_carries_the_offset_behind_its_blank_line() -> None:
     event = log.event(100, b'{"a":1}')
-    assert event == b'id: %016d\ndata: {"a":1}\n\n' % (100 + len(event))
+    assert event == b'data: {"a":1}\nid: %016d\n\n' % (100 + len(event))
 
 
 def test_documents_are_the_events_without_comments_and_without_the_end() -> None:
@@ -16,6 +16,12 @@ def test_documents_are_the_events_without_comments_and_without_the_end() -> None
     second = log.event(len(first), b'{"a":1}')
     third = log.event(len(first) + len(second), log.DONE)
     assert list(log.documents(first + second + third)) == [b'{"a":1}']
+
+
+def test_a_comment_is_no_event_to_those_who_take_any_blank_line_for_one() -> None:
+    for comment in (log.epoch_comment(3, "owner"), log.gap_comment(7), log.error_comment("STALLED", "no data")):
+        assert comment.startswith(b": ")
+        assert comment.index(b"\n") == len(comment) - 1
 
 
 def test_only_the_done_event_finishes_a_log() -> None:

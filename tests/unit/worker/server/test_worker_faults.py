@@ -149,7 +149,7 @@ async def test_a_single_pass_that_fails_in_the_middle_is_over_with_an_error(
             assert (last.state, last.first_frame) == (JobState.FAILED, True)
             data = await client.log(uid)
             assert chunks_of(data)[-1]["finish_reason"] == "error"
-            assert data.endswith(b"data: [DONE]\n\n")
+            assert log.is_finished(data)
             assert f": error {last.code} ".encode() in data
             assert (await client.get(f"/v1/jobs/{uid}/results")).body["finish_reason"] == "error"
             # Asked again, under another epoch, it says the same.

@@ -18,6 +18,7 @@ from tests.unit.worker.server.conftest import chunks_of, frames_of
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_api.results import Chunk, RunResult
+from videofleet_archive import log
 from videofleet_worker.outputs.shots import area_around
 
 PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "track"}]
@@ -44,7 +45,7 @@ async def test_people_are_detected_tracked_and_told(
     assert frames_of(data) == list(range(25))
     assert chunks[-1].finish_reason == "max_frames"
     assert chunks[-1].usage is not None
-    assert data.endswith(b"data: [DONE]\n\n")
+    assert log.is_finished(data)
     targets = chunks[20].delta.results[0].targets
     assert len(targets) >= 3
     assert {one.class_ for one in targets} == {"person"}
