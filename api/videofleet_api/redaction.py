@@ -22,6 +22,12 @@ def redact_url(url: str) -> str:
     return _redact_query(clean)
 
 
+def holds_secret_values(url: str) -> bool:
+    """Whether its query has keys that look like credentials: passwords, tokens, signatures."""
+    query = url.partition("?")[2].partition("#")[0]
+    return any(value and _SECRET_KEYS.search(key) for key, value in parse_qsl(query, keep_blank_values=True))
+
+
 def redact_text(text: str, *secrets: str | None) -> str:
     """The text with every URL in it redacted and every given secret (raw or percent-encoded) replaced."""
     clean = _URL_IN_TEXT.sub(lambda match: redact_url(match.group()), text)

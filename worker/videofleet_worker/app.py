@@ -14,6 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
+from videofleet_api.reach import cluster_addresses
 from videofleet_archive.store import FolderArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.config import Settings
@@ -27,7 +28,6 @@ from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
 from videofleet_worker.probing import Prober
-from videofleet_worker.reach import cluster_addresses
 from videofleet_worker.server.api import api_app
 from videofleet_worker.server.plain import plain_app
 from videofleet_worker.server.readiness import Readiness

@@ -3,10 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Iterable
-from ipaddress import ip_address
 
 from videofleet_api.outputs import OUTPUT_SCHEMES, OutputPolicy
-from videofleet_worker.reach import AddressPolicy
+from videofleet_api.reach import AddressPolicy, is_disguised, is_numeric
 
 
 class ForbiddenError(Exception):
@@ -20,16 +19,16 @@ class OutputReach:
     def __init__(self, policy: OutputPolicy, own: Iterable[str] = ()) -> None:
         """`own`: addresses of the cluster that are closed unless the policy names them."""
         self._schemes = tuple(policy.schemes) or OUTPUT_SCHEMES
-        self._policy = AddressPolicy("outputPolicy", policy.allowed_cidrs, policy.denied_cidrs, own)
+        self._policy = AddressPolicy("the pool's outputPolicy", policy.allowed_cidrs, policy.denied_cidrs, own)
 
     def check(self, scheme: str, host: str) -> None:
         """Look at what an address says by itself. Raises ForbiddenError."""
         if scheme not in self._schemes:
             raise ForbiddenError(f"the pool's outputPolicy allows {', '.join(self._schemes)}, but not {scheme}")
-        if _is_disguised(host):
+        if is_disguised(host):
             raise ForbiddenError(f"{host} cannot be checked against the pool's outputPolicy: write it as four numbers")
         # Of numeric addresses no resolver is asked.
-        if _is_numeric(host) and (refusal := self._policy.refusal(host)) is not None:
+        if is_numeric(host) and (refusal := self._policy.refusal(host)) is not None:
             raise ForbiddenError(f"{host} must not be reached: {refusal}")
 
     async def addresses(
@@ -44,17 +43,3 @@ class OutputReach:
         if not allowed and addresses:
             raise ForbiddenError(f"{host} ({addresses[0][1]}) must not be reached: {refusals[0]}")
         return allowed
-
-
-def _is_disguised(host: str) -> bool:
-    """Whether some systems take it for an IPv4 address although it is not written like one: 127.1, 0x7f000001."""
-    last = host.rstrip(".").rpartition(".")[2].lower()
-    return not _is_numeric(host) and (last.isdigit() or last.startswith("0x"))
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True

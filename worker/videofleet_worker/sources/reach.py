@@ -5,9 +5,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from videofleet_api.codes import ErrorCode
+from videofleet_api.reach import AddressPolicy
 from videofleet_api.source import SCHEMES, SourcePolicy
 from videofleet_worker.decode.options import scheme_of
-from videofleet_worker.reach import AddressPolicy
 from videofleet_worker.sources.errors import SourceError
 
 
@@ -16,7 +16,7 @@ class Reach(AddressPolicy):
 
     def __init__(self, policy: SourcePolicy, own: Iterable[str] = ()) -> None:
         """`own`: see AddressPolicy."""
-        super().__init__("sourcePolicy", policy.allowed_cidrs, policy.denied_cidrs, own)
+        super().__init__("the pool's sourcePolicy", policy.allowed_cidrs, policy.denied_cidrs, own)
         self.schemes: tuple[str, ...] = tuple(policy.schemes)
 
     def check_scheme(self, scheme: str) -> None:

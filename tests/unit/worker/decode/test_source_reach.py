@@ -17,8 +17,8 @@ from tests.unit.worker.decode.conftest import LOOPBACK, MakeSource
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
 from videofleet_api.codes import ErrorCode
+from videofleet_api.reach import cluster_addresses
 from videofleet_api.source import SourcePolicy
-from videofleet_worker.reach import cluster_addresses
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.reach import EVERYWHERE, Reach

@@ -1,4 +1,5 @@
-"""Which addresses the worker may reach: what a pool's policies mean. Pure."""
+"""Which addresses may be reached: what a policy means. Pure; for workers, which hold it against what they connect to,
+and for the gateway, which looks at what an address says by itself."""
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
@@ -21,7 +22,7 @@ _TO_FOUR: Final = IPv6Network("2002::/16")
 
 
 class AddressPolicy:
-    """What a policy of a pool means for addresses. `name` is its field, for people."""
+    """What a policy means for addresses. `name`: what people call it, for example "the pool's sourcePolicy"."""
 
     def __init__(self, name: str, allowed: Iterable[str], denied: Iterable[str], own: Iterable[str] = ()) -> None:
         """`own`: addresses of the cluster's own that are closed like loopback, the API server's above all."""
@@ -37,9 +38,9 @@ class AddressPolicy:
         """
         number = _plain(address)
         if any(number in network for network in self._denied):
-            return f"the pool's {self.name} denies it"
+            return f"{self.name} denies it"
         if self._allowed and not any(number in network for network in self._allowed):
-            return f"the pool's {self.name} does not allow it"
+            return f"{self.name} does not allow it"
         return None
 
     def refusal(self, address: str) -> str | None:
@@ -50,7 +51,7 @@ class AddressPolicy:
         """
         number = _plain(address)
         if any(number in network for network in self._denied):
-            return f"the pool's {self.name} denies it"
+            return f"{self.name} denies it"
         named = [network for network in self._allowed if number in network]
         for closed in self._closed:
             if number in closed and not any(
@@ -59,7 +60,7 @@ class AddressPolicy:
             ):
                 return f"it is an address of the machine or the cluster itself, and {self.name} names no range of it"
         if self._allowed and not named:
-            return f"the pool's {self.name} does not allow it"
+            return f"{self.name} does not allow it"
         return None
 
 
@@ -84,3 +85,18 @@ def _plain(address: str) -> IPv4Address | IPv6Address:
     if number in _TO_FOUR:
         return IPv4Address(int(number) >> 80 & 0xFFFFFFFF)
     return number
+
+
+def is_numeric(host: str) -> bool:
+    """Whether it is an address by itself, for which no resolver is asked."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def is_disguised(host: str) -> bool:
+    """Whether some systems take it for an IPv4 address although it is not written like one: 127.1, 0x7f000001."""
+    last = host.rstrip(".").rpartition(".")[2].lower()
+    return not is_numeric(host) and (last.isdigit() or last.startswith("0x"))
