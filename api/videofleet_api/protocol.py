@@ -115,6 +115,8 @@ class JobSpec(Document):
     privacy_masks: PrivacyMasks = Field(default_factory=list)
     single_pass: bool = False
     reconnect_window: float = 30
+    restart_token: str | None = None
+    """Another one is another run; it says nothing to the worker."""
     archive_enabled: bool = True
     archive_max_bytes: int | None = None
     outputs: JobOutputs = Field(default_factory=JobOutputs)

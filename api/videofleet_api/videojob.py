@@ -115,6 +115,22 @@ class Restart(Document):
         30, ge=0, le=86400, description="Seconds for which a worker itself makes up for a lost live source or decoder."
     )
     start_timeout: float = Field(120, ge=1, le=86400, description="Seconds until the first frame must be there.")
+    token: str | None = Field(
+        None,
+        max_length=64,
+        description="Another text than before starts the job anew, with a new run, whatever became of the last; for "
+        "example the time.",
+    )
+
+
+class StreamSettings(Document):
+    """What came along with a job that was made through a reference interface."""
+
+    extra: dict[str, Annotated[str, Field(max_length=8192)]] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="Settings, each as JSON, that the interface shows again as they were given. They have no effect.",
+    )
 
 
 def _own_names(field: str, thing: str) -> tuple[str, str]:
@@ -185,6 +201,9 @@ class VideoJobSpec(Document):
     priority: int = Field(0, ge=-1000000, le=1000000, description="Higher starts first.")
     slots: int = Field(1, ge=1, le=1024, description="How much of a worker's capacity the job takes.")
     restart: Restart = Field(default_factory=Restart, description="What happens after an end or an error.")
+    stream_settings: StreamSettings | None = Field(
+        None, description="What a reference interface has to show again, and nothing goes by."
+    )
     schedule: list[ScheduleWindow] = Field(
         default_factory=list,
         max_length=32,

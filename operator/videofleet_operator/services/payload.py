@@ -68,6 +68,7 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
         privacy_masks=spec.privacy_masks,
         single_pass=spec.single_pass,
         reconnect_window=spec.restart.reconnect_window,
+        restart_token=spec.restart.token,
         archive_enabled=spec.outputs.archive.enabled,
         archive_max_bytes=spec.outputs.archive.max_bytes,
         outputs=_outputs(spec, read_secret),

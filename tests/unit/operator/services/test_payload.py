@@ -191,6 +191,8 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
             id="another camera in the Secret",
         ),
         pytest.param(build({}), build({}, restart={"reconnectWindow": 1}), ("spec",), id="reconnectWindow"),
+        pytest.param(build({}), build({}, restart={"token": "again"}), ("spec", "run"), id="restart.token"),
+        pytest.param(build({}), build({}, streamSettings={"extra": {"roi": '"1x1+0+0"'}}), (), id="what is only shown"),
         pytest.param(
             build({}),
             build({}, source={"url": "rtsp://camera.example/1", "transport": "udp"}),
