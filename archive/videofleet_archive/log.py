@@ -7,9 +7,7 @@ Both are so for clients that read lines and not events: some remember an id as s
 when the data is there; and some take any blank line for an event, so a comment has none of its own.
 """
 
-import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 DONE: Final = b"[DONE]"
@@ -33,10 +31,13 @@ def epoch_comment(epoch: int, owner: str) -> bytes:
     return _EPOCH + f"{epoch} by {owner}".encode() + b"\n"
 
 
-def epoch_of(segment: bytes) -> int | None:
-    """The epoch of a writer's first segment; None for any other segment."""
-    number = segment.removeprefix(_EPOCH).partition(b" ")[0]
-    return int(number) if segment.startswith(_EPOCH) and number.isdigit() else None
+def epoch_of(data: bytes) -> int | None:
+    """The epoch that began last in whole events and comments; None where none begins."""
+    # Documents are one line, so a line that begins like this is a comment.
+    at = data.rfind(b"\n" + _EPOCH)
+    rest = data if at < 0 else data[at + 1 :]
+    number = rest[len(_EPOCH) : len(_EPOCH) + _DIGITS].partition(b" ")[0]
+    return int(number) if rest.startswith(_EPOCH) and number.isdigit() else None
 
 
 def gap_comment(frames: int) -> bytes:
@@ -71,74 +72,12 @@ def documents(segment: bytes) -> Iterator[bytes]:
             yield line.removeprefix(_DATA)
 
 
-def segment_key(prefix: str, offset: int) -> str:
-    """Where the segment that begins at `offset` lies."""
-    return f"{prefix}/chunks/{offset:0{_DIGITS}d}"
-
-
-def sidecar_key(prefix: str, offset: int) -> str:
-    """Where the sidecar of the segment that begins at `offset` lies."""
-    return f"{prefix}/sidecars/{offset:0{_DIGITS}d}"
-
-
-def offset_of_key(key: str) -> int | None:
-    """The offset at the end of a key, None where the key is no segment's."""
-    name = key.rpartition("/")[2]
-    return int(name) if len(name) == _DIGITS and name.isascii() and name.isdigit() else None
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stored piece of the log: offset of its first byte, and its size in bytes."""
-
-    offset: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        """Offset after the last byte."""
-        return self.offset + self.size
-
-
-@dataclass(slots=True)
-class Extent:
-    """The contiguous segments of a log: from the horizon `start` to `end`."""
-
-    segments: list[Segment] = field(default_factory=list)
-
-    @classmethod
-    def contiguous(cls, found: list[Segment]) -> "Extent":
-        """The segments from the first one up to the first hole."""
-        extent = cls()
-        for segment in sorted(found, key=lambda one: one.offset):
-            if extent.segments and segment.offset != extent.end:
-                break
-            extent.segments.append(segment)
-        return extent
-
-    @property
-    def start(self) -> int:
-        """Oldest offset that can be read; begins an event."""
-        return self.segments[0].offset if self.segments else 0
-
-    @property
-    def end(self) -> int:
-        """Offset after the last byte."""
-        return self.segments[-1].end if self.segments else 0
-
-    def append(self, size: int) -> None:
-        """A segment of `size` bytes was stored at the end."""
-        self.segments.append(Segment(self.end, size))
-
-    def drop_above(self, max_bytes: int) -> list[Segment]:
-        """Forget the oldest segments until at most `max_bytes` are left, never the last; return them."""
-        count = 0
-        while count < len(self.segments) - 1 and self.end - self.segments[count].offset > max_bytes:
-            count += 1
-        dropped, self.segments = self.segments[:count], self.segments[count:] if count else self.segments
-        return dropped
-
-    def locate(self, offset: int) -> Segment:
-        """The segment that holds the byte at `offset`, which must be within start and end."""
-        place = bisect.bisect_right(self.segments, offset, key=lambda one: one.offset) - 1
-        return self.segments[place]
+def blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The events and comments of whole ones, one by one, and where in `data` each begins."""
+    at = 0
+    while at < len(data):
+        mark = b"\n" if data.startswith(b":", at) else _END
+        end = data.find(mark, at)
+        end = len(data) if end < 0 else end + len(mark)
+        yield at, data[at:end]
+        at = end

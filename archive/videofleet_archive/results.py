@@ -122,9 +122,9 @@ def snapshot_key(prefix: str) -> str:
 def stored_documents(store: Store, prefix: str) -> Iterator[bytes]:
     """The chunks of the log under `prefix`, each as one line of JSON. Blocking. Raises ArchiveCorruptError."""
     for segment in scan(store, prefix).segments:
-        data = store.read(log.segment_key(prefix, segment.offset))
+        data = store.read(segment.key(prefix))
         if data is None:
-            raise ArchiveCorruptError(f"the archive lacks the segment of {prefix} at {segment.offset}")
+            raise ArchiveCorruptError(f"the archive lacks the piece of {prefix} at {segment.offset}")
         yield from log.documents(data)
 
 

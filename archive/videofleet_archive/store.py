@@ -5,24 +5,30 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, MemoryStore
+from obstore.store import LocalStore, MemoryStore, S3Store
 
 from videofleet_archive.errors import ArchiveError
 
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
 T = TypeVar("T")
 _STAGING: Final = ".staging"
+_LONGEST: Final = 300
+"""Characters of a store's error that are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a listing; `size` in bytes."""
+    """One object of a listing; `size` in bytes, `modified` the Unix time at which it was stored."""
 
     key: str
     size: int
+    modified: float
 
 
 class Store(Protocol):
@@ -37,17 +43,39 @@ class Store(Protocol):
     def read(self, key: str) -> bytes | None:
         """The object, or None where there is none."""
 
+    def read_range(self, key: str, start: int, end: int) -> bytes | None:
+        """Bytes `start` up to `end` of the object, fewer where it is shorter, or None where there is none."""
+
     def listing(self, prefix: str) -> list[StoredObject]:
         """Every object under the prefix, sorted by key."""
+
+    def folders(self, prefix: str) -> list[str]:
+        """What lies directly under the prefix and holds objects itself, sorted: whole keys of folders."""
 
     def delete(self, keys: list[str]) -> None:
         """Remove the objects; one that is gone already is no error."""
 
 
+class Archive(Store, Protocol):
+    """A store that results are kept in."""
+
+    seal_seconds: float
+    """How long results of a live source may be collected while nobody reads; a store that charges for each object
+    wants fewer and larger ones."""
+
+    def probe(self) -> None:
+        """Raise ArchiveError unless it can be written and refuses a second creation of one key."""
+
+    def clean(self, older_than: float) -> None:
+        """Remove what killed writers left behind before this Unix time."""
+
+
 class ObjectArchive:
     """Any store of obstore that can create conditionally and is durable by itself."""
 
-    def __init__(self, store: LocalStore | MemoryStore) -> None:
+    seal_seconds: float = 1.0
+
+    def __init__(self, store: LocalStore | MemoryStore | S3Store) -> None:
         self._store = store
 
     @classmethod
@@ -70,14 +98,29 @@ class ObjectArchive:
         except FileNotFoundError:
             return None
 
+    def read_range(self, key: str, start: int, end: int) -> bytes | None:
+        """See Store."""
+        try:
+            return _call(f"read {key}", lambda: bytes(obstore.get_range(self._store, key, start=start, end=end)))
+        except FileNotFoundError:
+            return None
+
     def listing(self, prefix: str) -> list[StoredObject]:
         """See Store."""
 
         def collect() -> list[StoredObject]:
             pages = obstore.list(self._store, prefix)
-            return [StoredObject(key=meta["path"], size=meta["size"]) for page in pages for meta in page]
+            return [_stored(meta) for page in pages for meta in page]
 
         return sorted(_call(f"list {prefix}", collect), key=lambda found: found.key)
+
+    def folders(self, prefix: str) -> list[str]:
+        """See Store."""
+        try:
+            found = _call(f"list {prefix}", lambda: obstore.list_with_delimiter(self._store, prefix or None))
+        except FileNotFoundError:
+            return []
+        return sorted(each.rstrip("/") for each in found["common_prefixes"])
 
     def delete(self, keys: list[str]) -> None:
         """See Store."""
@@ -119,18 +162,10 @@ class FolderArchive(ObjectArchive):
         self._sync_folders(key)
 
     def probe(self) -> None:
-        """Raise ArchiveError unless the folder can be written and refuses a second creation of one key."""
-        key = f"{_STAGING}/probe-{secrets.token_hex(8)}"
-        created = self.create(key, b"first")
-        again = self.create(key, b"second")
-        self.delete([key])
-        if not created or again:
-            raise ArchiveError(
-                f"the archive {self._folder} does not refuse a second object under one key; "
-                "two workers could write over each other's results"
-            )
+        """See Archive."""
+        probe(self, str(self._folder))
 
-    def clean_staging(self, older_than: float) -> None:
+    def clean(self, older_than: float) -> None:
         """Remove staging files last touched before this Unix time: left by a writer that was killed."""
         staging = self._folder / _STAGING
         for path in staging.iterdir() if staging.is_dir() else ():
@@ -157,6 +192,24 @@ class FolderArchive(ObjectArchive):
             _sync(folder)
 
 
+def probe(store: Store, name: str) -> None:
+    """Raise ArchiveError unless the store can be written and refuses a second creation of one key."""
+    key = f"{_STAGING}/probe-{secrets.token_hex(8)}"
+    created = store.create(key, b"first")
+    again = store.create(key, b"second")
+    kept = store.read(key)
+    store.delete([key])
+    if not created or again or kept != b"first":
+        raise ArchiveError(
+            f"the archive {name} does not refuse a second object under one key; "
+            "two workers could write over each other's results"
+        )
+
+
+def _stored(meta: "ObjectMeta") -> StoredObject:
+    return StoredObject(meta["path"], meta["size"], meta["last_modified"].timestamp())
+
+
 def _sync(path: Path) -> None:
     def sync() -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -177,7 +230,7 @@ def _unless_taken(key: str, write: Callable[[], object]) -> bool:
     except AlreadyExistsError:
         return False
     except FileNotFoundError as error:
-        raise ArchiveError(f"cannot write {key}: its staging file has gone") from error
+        raise ArchiveError(f"cannot write {key}: its folder, bucket or staging file has gone") from error
     return True
 
 
@@ -188,5 +241,5 @@ def _call(what: str, call: Callable[[], T]) -> T:
     except (FileNotFoundError, AlreadyExistsError):
         raise
     except (BaseError, OSError) as error:
-        # obstore appends the debug form of the error after an empty line.
-        raise ArchiveError(f"cannot {what}: {str(error).partition(chr(10))[0]}") from error
+        # obstore appends the debug form of the error after an empty line, and the whole answer of a store.
+        raise ArchiveError(f"cannot {what}: {str(error).partition(chr(10))[0][:_LONGEST]}") from error

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from videofleet_api.results import LineCount, Sidecar, ZoneCount
 from videofleet_archive import log
 from videofleet_archive.errors import ArchiveError, FencedError
+from videofleet_archive.extent import segment_key, sidecar_key
 from videofleet_archive.store import Store
 from videofleet_archive.view import LogView
 
@@ -193,7 +194,7 @@ class LogWriter:
             attempt += 1
             await asyncio.sleep(delay)
         self._counters.sealed(len(data))
-        await self._view.advance(len(data))
+        await self._view.advance(data)
         async with self._room:
             self._bytes -= len(data)
             self._room.notify_all()
@@ -232,7 +233,7 @@ class LogWriter:
         view = self._view
         # Readers learn the new horizon first, so that none of them meets a hole.
         for segment in view.extent.drop_above(self._policy.keep_bytes):
-            self._doomed += [log.sidecar_key(view.prefix, segment.offset), log.segment_key(view.prefix, segment.offset)]
+            self._doomed += [segment.sidecar_key(view.prefix), segment.key(view.prefix)]
         if not self._doomed:
             return
         # Oldest first and never past one that failed: a hole would look like the end of the log to a next epoch.
@@ -252,8 +253,8 @@ def store_segment(store: Store, prefix: str, offset: int, data: bytes, sidecar: 
     # The sidecar comes first: a segment without one could not be resumed after. A sidecar without its segment is
     # harmless, because whoever owns the end next begins with a comment at this offset.
     if sidecar is not None:
-        store.create(log.sidecar_key(prefix, offset), sidecar)
-    key = log.segment_key(prefix, offset)
+        store.create(sidecar_key(prefix, offset), sidecar)
+    key = segment_key(prefix, offset)
     if store.create(key, data):
         return True
     found = store.read(key)

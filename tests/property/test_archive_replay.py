@@ -16,7 +16,7 @@ from tests.support.archives import (
     threads_over,
 )
 from videofleet_archive import log
-from videofleet_archive.log import Extent, Segment
+from videofleet_archive.extent import Extent, Segment
 from videofleet_archive.writer import SealPolicy
 
 _documents = st.lists(st.text(st.characters(blacklist_characters="\r\n", codec="utf-8")).map(str.encode), max_size=30)

@@ -71,6 +71,14 @@ class FaultyStore:
         found: bytes | None = self._around("read", key, lambda: self.real.read(key))
         return found
 
+    def read_range(self, key: str, start: int, end: int) -> bytes | None:
+        found: bytes | None = self._around("read", key, lambda: self.real.read_range(key, start, end))
+        return found
+
+    def folders(self, prefix: str) -> list[str]:
+        found: list[str] = self._around("listing", prefix, lambda: self.real.folders(prefix))
+        return found
+
     def listing(self, prefix: str) -> list[StoredObject]:
         found: list[StoredObject] = self._around("listing", prefix, lambda: self.real.listing(prefix))
         return found
@@ -177,7 +185,7 @@ async def write_frames(writer: LogWriter, frames: range) -> None:
 
 def stored_log(store: Store) -> bytes:
     """All bytes of the log that lie in the store, contiguous from the horizon."""
-    parts = (store.read(log.segment_key(PREFIX, segment.offset)) for segment in scan(store, PREFIX).segments)
+    parts = (store.read(segment.key(PREFIX)) for segment in scan(store, PREFIX).segments)
     return b"".join(part for part in parts if part is not None)
 
 

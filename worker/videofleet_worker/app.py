@@ -53,7 +53,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
     stop = _stop_signal()
     tls = ReloadingTls(settings.tls_dir)
     archive = FolderArchive(settings.archive)
-    archive.clean_staging(time.time() - _STAGING_SECONDS)
+    archive.clean(time.time() - _STAGING_SECONDS)
     readiness = Readiness()
     supervisor: Supervisor | None = None
     registry = process_registry()

@@ -24,7 +24,7 @@ from tests.support.archives import (
 )
 from videofleet_archive.acquire import acquire
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, FencedError
-from videofleet_archive.log import sidecar_key
+from videofleet_archive.extent import sidecar_key
 from videofleet_archive.opening import own_log, see_log
 from videofleet_archive.store import FolderArchive, ObjectArchive
 from videofleet_archive.threads import StoreThreads

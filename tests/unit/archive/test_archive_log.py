@@ -3,7 +3,7 @@
 import pytest
 
 from videofleet_archive import log
-from videofleet_archive.log import Extent, Segment
+from videofleet_archive.extent import Extent, Segment, offset_of_key, segment_key
 
 
 def test_an_event_carries_the_offset_behind_its_blank_line() -> None:
@@ -37,14 +37,14 @@ def test_an_error_comment_gives_code_and_message_back_in_one_line() -> None:
 
 
 def test_keys_are_sortable_and_give_their_offset_back() -> None:
-    key = log.segment_key("p", 1234)
+    key = segment_key("p", 1234)
     assert key == "p/chunks/0000000000001234"
-    assert log.offset_of_key(key) == 1234
+    assert offset_of_key(key) == 1234
 
 
 @pytest.mark.parametrize("name", ["x", "123", "00000000000012a4", "0000000000001234#1"])
 def test_foreign_names_are_no_segments(name: str) -> None:
-    assert log.offset_of_key(f"p/chunks/{name}") is None
+    assert offset_of_key(f"p/chunks/{name}") is None
 
 
 def test_the_extent_ends_at_the_first_hole() -> None:

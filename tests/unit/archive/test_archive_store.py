@@ -62,7 +62,7 @@ def test_old_staging_files_are_cleaned_and_new_ones_left(tmp_path: Path) -> None
     for path in (old, new):
         path.write_bytes(b"left by a crash")
     os.utime(old, (1000, 1000))
-    store.clean_staging(older_than=2000)
+    store.clean(older_than=2000)
     assert (old.exists(), new.exists()) == (False, True)
 
 

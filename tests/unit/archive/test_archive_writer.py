@@ -28,7 +28,7 @@ from tests.support.archives import (
 )
 from videofleet_archive import log
 from videofleet_archive.errors import ArchiveError, BelowHorizonError, BeyondEndError, FencedError
-from videofleet_archive.log import segment_key
+from videofleet_archive.extent import segment_key
 from videofleet_archive.store import FolderArchive, ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.view import LogView

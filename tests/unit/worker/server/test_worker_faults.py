@@ -22,7 +22,7 @@ def _archived(archive: Path, uid: str) -> bytes:
     """The log as it lies in the archive."""
     store = FolderArchive(archive)
     prefix = f"default/{uid}/1/main"
-    parts = (store.read(log.segment_key(prefix, one.offset)) for one in scan(store, prefix).segments)
+    parts = (store.read(one.key(prefix)) for one in scan(store, prefix).segments)
     return b"".join(part for part in parts if part is not None)
 
 
