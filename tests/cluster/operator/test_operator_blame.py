@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, World, eventually
 from tests.support.kubectl import conditions
@@ -9,6 +11,7 @@ from tests.support.simulated_worker import crash, fail, first_frame
 from videofleet_api.codes import ErrorCode
 
 
+@pytest.mark.acceptance("F61")
 async def test_a_worker_that_failed_a_job_is_passed_over_also_by_the_next_leader(
     apart: World, replicas: Replicas
 ) -> None:

@@ -29,6 +29,7 @@ BEFORE = {
 """Phase and reason of each error before the first frame; after it the phase is INTERRUPTED."""
 
 
+@pytest.mark.acceptance("F53", "F56", "F60", "F68")
 async def test_every_error_code_has_its_phase_and_reason(world: World) -> None:
     await world.pool(capacityPerWorker=64)
     await world.until_workers(1)
@@ -60,6 +61,7 @@ def _scripts(code: ErrorCode) -> dict[str, list[Step]]:
     }
 
 
+@pytest.mark.acceptance("F68")
 async def test_an_error_right_after_the_first_frame_takes_both_edges(world: World) -> None:
     """The operator may hear of the frame and the error at once; there is no edge from STARTING to INTERRUPTED."""
     world.scripts["camera"] = [[first_frame(), fail(ErrorCode.NETWORK, after=0)]]
@@ -83,6 +85,7 @@ async def test_an_end_without_a_frame_is_an_empty_source(world: World) -> None:
     assert status["lastError"]["code"] == "EMPTY"
 
 
+@pytest.mark.acceptance("F69")
 async def test_tried_again_with_growing_waits_until_it_is_given_up(world: World) -> None:
     world.scripts["camera"] = [[fail(ErrorCode.NOT_FOUND)]]
     await world.pool()
@@ -116,6 +119,7 @@ async def test_more_attempts_free_a_job_that_was_given_up(world: World) -> None:
     await world.until("camera", "INPROGRESS", epoch=2)
 
 
+@pytest.mark.acceptance("F16", "F55", "V81")
 async def test_an_interrupted_single_pass_is_over(world: World) -> None:
     world.scripts["file"] = [[first_frame(), fail(ErrorCode.CODEC, "frame 7 cannot be decoded", after=0.2)]]
     await world.pool()

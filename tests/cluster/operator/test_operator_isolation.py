@@ -1,5 +1,7 @@
 """Pools that give each job a worker pod of its own."""
 
+import pytest
+
 from tests.cluster.operator.conftest import Replicas
 from tests.cluster.operator.harness import JOBS, World, eventually
 from tests.support.simulated_worker import end, fail, first_frame
@@ -38,6 +40,7 @@ async def test_each_job_has_a_pod_of_its_own_which_goes_with_it(world: World) ->
     await eventually(lambda: not world.workers, "pods that had their job are not kept for the delay")
 
 
+@pytest.mark.acceptance("F54")
 async def test_an_interrupted_job_runs_again_in_a_new_pod(world: World) -> None:
     await world.pool(isolation="pod", minWorkers=0, maxWorkers=1)
     world.scripts["camera"] = [[first_frame(), fail(ErrorCode.NETWORK)], [first_frame()]]

@@ -14,6 +14,7 @@ from tests.support.licences import Signer
 from videofleet_api.names import API_VERSION, LICENSE_NAME
 
 
+@pytest.mark.acceptance("F58", "F59", "A8")
 async def test_a_limit_holds_back_what_is_too_much_until_a_slot_is_free(licensed: Licensed) -> None:
     world = licensed.world
     await licensed.give(licensed.signer.sign(2))

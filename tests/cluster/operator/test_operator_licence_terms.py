@@ -9,6 +9,8 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.operator.conftest import Namespaces, Replicas
 from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
 from tests.cluster.operator.licensing import Licensed
@@ -49,6 +51,7 @@ async def test_steps_that_the_licence_does_not_cover_wait_for_one_that_does(lice
     await world.until("more", "INPROGRESS")
 
 
+@pytest.mark.acceptance("A45")
 async def test_recorded_files_that_do_not_count_run_beside_a_full_licence(licensed: Licensed) -> None:
     world = licensed.world
     await licensed.give(licensed.signer.sign(1, countRecorded=False))

@@ -3,12 +3,15 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.cluster.operator.conftest import Replicas, Shared
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
 from tests.support.kubectl import conditions
 from tests.support.simulated_worker import end, first_frame
 
 
+@pytest.mark.acceptance("F48", "F49", "F50", "F51")
 async def test_an_undisturbed_life_is_three_writes_and_then_none(world: World) -> None:
     world.scripts["file"] = [[first_frame(0.2), end(0.3)]]
     await world.pool()
@@ -82,6 +85,7 @@ async def test_placed_at_first_sight_with_worker_epoch_and_phase_in_one_write(wo
     assert world.last("camera")["firstFrameTime"]
 
 
+@pytest.mark.acceptance("F52", "A7")
 async def test_a_source_that_repeats_is_a_new_run_each_time(world: World) -> None:
     world.scripts["clip"] = [[first_frame(), end()], [first_frame()]]
     await world.pool()
@@ -92,6 +96,7 @@ async def test_a_source_that_repeats_is_a_new_run_each_time(world: World) -> Non
     assert (status["epoch"], status["attempt"], status["statistics"]["restarts"]) == (2, 0, 1)
 
 
+@pytest.mark.acceptance("F44")
 async def test_a_job_that_waits_starts_when_a_worker_comes(world: World) -> None:
     await world.job("early")
     waiting = await world.until("early", "AWAITING", "NoMatchingPool")
@@ -193,6 +198,7 @@ async def test_changed_labels_are_seen_and_start_nothing(world: World) -> None:
     assert world.scripts.seen["camera"] == [1]
 
 
+@pytest.mark.acceptance("F64", "F66")
 async def test_disabled_from_any_phase_and_enabled_again(world: World) -> None:
     await world.pool()
     await world.until_workers(1)

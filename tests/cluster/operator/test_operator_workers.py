@@ -2,6 +2,7 @@
 
 import base64
 
+import pytest
 from cryptography import x509
 
 from tests.cluster.operator.harness import JOBS, NOWHERE, POOLS, World, eventually
@@ -59,6 +60,7 @@ async def test_the_status_of_a_pool(world: World) -> None:
     assert conditions(status) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
 
 
+@pytest.mark.acceptance("F46", "A4")
 async def test_a_full_worker_takes_no_more_and_the_next_in_line_gets_the_place(world: World) -> None:
     await world.pool(capacityPerWorker=2)
     await world.until_workers(1)
@@ -97,6 +99,7 @@ async def test_slots_are_weights_and_a_job_that_never_fits_is_told(world: World)
     assert conditions(never)["Stalled"] == "True"
 
 
+@pytest.mark.acceptance("F45", "A3")
 async def test_jobs_are_spread_and_a_selector_is_kept(world: World) -> None:
     await world.pool(minWorkers=2, maxWorkers=2, labels={"site": "hamburg"})
     await world.until_workers(2)
@@ -132,6 +135,7 @@ async def test_a_pool_can_be_scaled_by_hand(world: World) -> None:
     await world.until_workers(2)
 
 
+@pytest.mark.acceptance("F62", "F63")
 async def test_a_worker_that_is_gone_loses_its_jobs_to_another(world: World) -> None:
     await world.pool(minWorkers=2, maxWorkers=2)
     await world.until_workers(2)
@@ -160,6 +164,7 @@ async def test_a_worker_that_is_gone_loses_its_jobs_to_another(world: World) -> 
     await world.until_workers(2)
 
 
+@pytest.mark.acceptance("F62", "F63")
 async def test_a_silent_worker_is_disconnected_and_taken_back_as_it_was(world: World) -> None:
     await world.pool()
     await world.until_workers(1)

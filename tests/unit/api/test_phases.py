@@ -33,11 +33,13 @@ def documented() -> set[tuple[Phase, Phase]]:
     return edges
 
 
+@pytest.mark.acceptance("F65", "F66", "F67")
 @pytest.mark.parametrize("old", Phase)
 @pytest.mark.parametrize("new", Phase)
 def test_every_pair(old: Phase, new: Phase) -> None:
     assert allowed(old, new) == (old is new or (old, new) in documented())
 
 
+@pytest.mark.acceptance("A5")
 def test_every_phase_can_be_left() -> None:
     assert all(EDGES[phase] for phase in Phase)

@@ -6,6 +6,7 @@ from videofleet_archive import log
 from videofleet_archive.extent import Extent, Segment, offset_of_key, segment_key
 
 
+@pytest.mark.acceptance("V51", "V71", "A10")
 def test_an_event_carries_the_offset_behind_its_blank_line() -> None:
     event = log.event(100, b'{"a":1}')
     assert event == b'data: {"a":1}\nid: %016d\n\n' % (100 + len(event))

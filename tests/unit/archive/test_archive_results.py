@@ -19,6 +19,7 @@ def _summary(*documents: bytes) -> RunResult:
     return summary.result("a-model")
 
 
+@pytest.mark.acceptance("V76", "V78")
 def test_tracks_are_folded_and_sorted_by_id() -> None:
     result = _summary(chunk(3, (2,)), chunk(4, (2, 1)), chunk(9, (1,)), terminal(9))
     found = [(one.track_id, one.first_frame, one.last_frame, one.frames_seen) for one in result.tracks]

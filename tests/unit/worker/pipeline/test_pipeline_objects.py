@@ -151,6 +151,7 @@ def test_an_object_without_a_track_has_no_track_id_at_all() -> None:
     assert "track_id" not in FoundObject(0, "person", 0.5, (0, 0, 9, 9)).target(100, 50)
 
 
+@pytest.mark.acceptance("V53", "V61", "V62")
 def test_chunks_are_documents_of_the_contract() -> None:
     objects = [FoundObject(1, "person", 0.5, (0, 0, 9, 9))]
     data = frame_chunk(chunk_id("job", 2), INFO, objects, (100, 50))
@@ -162,6 +163,7 @@ def test_chunks_are_documents_of_the_contract() -> None:
     assert b"\n" not in data
 
 
+@pytest.mark.acceptance("V63", "V64", "V97")
 def test_the_last_chunk_says_why_and_what_it_took() -> None:
     usage = Usage(processed_frames=5, processing_time_ms=100)
     parsed = Chunk.model_validate_json(terminal_chunk("job-2", INFO, "max_frames", usage))
