@@ -61,7 +61,8 @@ lock: $(STAMP) ## solve the dependencies anew
 lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy api/videofleet_api archive/videofleet_archive gateway/videofleet_gateway kube/videofleet_kube operator/videofleet_operator worker/videofleet_worker
+	@$(BIN)/mypy api/videofleet_api archive/videofleet_archive gateway/videofleet_gateway kube/videofleet_kube \
+	    operator/videofleet_operator worker/videofleet_worker
 	@$(BIN)/mypy cli/kubectl_videojob cli/videofleet_clip cli/videofleet_license
 	@$(BIN)/mypy localcluster examples/demo
 	@$(BIN)/lint-imports

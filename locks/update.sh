@@ -16,12 +16,14 @@ lock() {
     shift
     "$uv" pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
         --no-emit-package videofleet-api --no-emit-package videofleet-archive --no-emit-package videofleet-cli \
-        --no-emit-package videofleet-kube --no-emit-package videofleet-operator --no-emit-package videofleet-worker \
+        --no-emit-package videofleet-gateway --no-emit-package videofleet-kube --no-emit-package videofleet-operator \
+        --no-emit-package videofleet-worker \
         --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
         --output-file "$file" $upgrade "$@" >/dev/null
     echo "$file: $(grep -c '==' "$file") packages"
 }
 
+lock gateway.txt gateway/pyproject.toml
 lock operator.txt operator/pyproject.toml
 lock worker-cpu.txt worker/pyproject.toml --extra cpu
 lock worker-cuda.txt worker/pyproject.toml --extra cuda locks/worker-cuda.in

@@ -1,0 +1,80 @@
+"""Settings of the gateway, from its environment."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from videofleet_api.source import SourcePolicy
+
+_PREFIX = "VIDEOFLEET_"
+_MIB = 1024 * 1024
+
+
+class ConfigError(Exception):
+    """The environment is not usable; the message names the variable, its value and what would be right."""
+
+
+def _comma_list(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _json(value: object) -> object:
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
+CommaList = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
+
+
+class Config(BaseModel):
+    """Settings; each is the environment variable VIDEOFLEET_ plus the name in capitals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    namespaces: CommaList = Field((), description="Namespaces whose VideoJobs are served; none: all.")
+    listen_host: str = "0.0.0.0"
+    v_port: int = Field(8080, ge=0, le=65535, description="The hosted video API (V).")
+    v_requests_per_minute: int = Field(60, ge=1, le=100000, description="Of each project.")
+    v_open_streams: int = Field(256, ge=1, le=100000, description="Of each project at this replica.")
+    source_policy: Annotated[SourcePolicy, BeforeValidator(_json)] = Field(
+        SourcePolicy(schemes=["http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "s3"]),
+        description="Where sources of requests may be, in JSON as in a WorkerPool; workers keep to that of their pool.",
+    )
+    plain_port: int = Field(8090, ge=0, le=65535, description="Health and metrics.")
+    database_url: str = Field(
+        "sqlite+aiosqlite:////data/gateway.db",
+        repr=False,
+        description="sqlite+aiosqlite:///PATH, or postgresql+asyncpg://USER:PASSWORD@HOST/NAME for several replicas.",
+    )
+    archive: str = Field("/archive", min_length=1, description="Folder of the archive that workers write to.")
+    max_body_bytes: int = Field(_MIB, ge=1024, le=1024 * _MIB, description="Of a request without a video in it.")
+    max_upload_bytes: int = Field(64 * _MIB, ge=1024, le=1024 * _MIB, description="Of a video that comes in a request.")
+    max_requests: int = Field(4096, ge=1, le=100000, description="Requests that may be open at once, streams included.")
+    send_timeout: float = Field(60, gt=0, le=3600, description="Seconds for which a client may leave what is sent.")
+    drain_seconds: float = Field(
+        5, ge=0, le=3600, description="Between the end of readiness and the end of open streams, when told to stop."
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Config:
+    """The settings in the environment. Raises ConfigError."""
+    values = {
+        name: environment[_PREFIX + name.upper()]
+        for name in Config.model_fields
+        if environment.get(_PREFIX + name.upper(), "") != ""
+    }
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            f"{_PREFIX}{str(item['loc'][0]).upper()}={_shown(str(item['loc'][0]), values)}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise ConfigError("; ".join(lines)) from None
+
+
+def _shown(name: str, values: Mapping[str, str]) -> str:
+    return "(hidden)" if name == "database_url" else repr(values.get(name, ""))

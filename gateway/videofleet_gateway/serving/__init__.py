@@ -1,0 +1,1 @@
+"""What every dialect's requests go through before they reach it."""

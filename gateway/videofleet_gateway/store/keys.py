@@ -1,0 +1,81 @@
+"""API keys: a key belongs to a project, a project is a namespace."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import insert, select, update
+
+from videofleet_gateway.store.database import Database
+from videofleet_gateway.store.tables import KeyRow, ProjectRow, SecretRow
+
+_PREFIX: Final = "vf_"
+_HINT: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """On whose behalf a request is."""
+
+    id: str
+    namespace: str
+
+
+def digest_of(key: str) -> str:
+    """What is kept of a key. Keys are random numbers of 256 bits, so that a plain digest cannot be guessed back."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+class Keys:
+    """Projects and their keys."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def project_of(self, key: str) -> Project | None:
+        """Whose key this is; None for an unknown or a revoked one."""
+        wanted = (
+            select(ProjectRow.id, ProjectRow.namespace)
+            .join(KeyRow, KeyRow.project_id == ProjectRow.id)
+            .where(KeyRow.digest == digest_of(key), KeyRow.revoked_at.is_(None))
+        )
+        async with self._database.begin() as connection:
+            row = (await connection.execute(wanted)).first()
+        return None if row is None else Project(row.id, row.namespace)
+
+    async def create(self, project: str, namespace: str, key: str | None = None) -> str:
+        """A new key of a project, which is made where it is not there yet; shown this once."""
+        key = key or _PREFIX + secrets.token_urlsafe(32)
+        now = datetime.now(UTC)
+        async with self._database.begin() as connection:
+            known = (await connection.execute(select(ProjectRow).where(ProjectRow.id == project))).first()
+            if known is None:
+                await connection.execute(insert(ProjectRow).values(id=project, namespace=namespace, created_at=now))
+            elif known.namespace != namespace:
+                raise ValueError(f"project {project} has the namespace {known.namespace}, not {namespace}")
+            await connection.execute(
+                insert(KeyRow).values(digest=digest_of(key), project_id=project, hint=key[:_HINT], created_at=now)
+            )
+        return key
+
+    async def revoke(self, key: str) -> bool:
+        """Take a key out of use. False: it was in none."""
+        change = (
+            update(KeyRow)
+            .where(KeyRow.digest == digest_of(key), KeyRow.revoked_at.is_(None))
+            .values(revoked_at=datetime.now(UTC))
+        )
+        async with self._database.begin() as connection:
+            return bool((await connection.execute(change)).rowcount)
+
+    async def shared_secret(self, name: str) -> bytes:
+        """32 random bytes that all replicas agree on, made by the first that asks."""
+        async with self._database.begin() as connection:
+            wanted = select(SecretRow.value).where(SecretRow.name == name)
+            known = (await connection.execute(wanted)).scalar()
+            if known is None:
+                known = secrets.token_bytes(32)
+                await connection.execute(insert(SecretRow).values(name=name, value=known))
+        return bytes(known)

@@ -1,0 +1,39 @@
+"""How often somebody asked lately, counted over all replicas: a sliding window."""
+
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import delete, func, insert, select, text
+
+from videofleet_gateway.store.database import Database
+from videofleet_gateway.store.tables import RequestRow
+
+WINDOW: Final = 60.0
+"""Seconds."""
+
+
+class Windows:
+    """`clock` gives Unix seconds."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def admit(self, subject: str, limit: int) -> float | None:
+        """Count one more request of the subject within the last minute; None: it is within the limit.
+
+        Otherwise it is not counted, and the answer is after how many seconds there is room again.
+        """
+        now = self._clock()
+        mine = RequestRow.subject == subject
+        async with self._database.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two replicas that count at once would both find room for the last one.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": subject})
+            await connection.execute(delete(RequestRow).where(mine, RequestRow.at <= now - WINDOW))
+            counted = select(func.count(), func.min(RequestRow.at)).select_from(RequestRow).where(mine)
+            row = (await connection.execute(counted)).one()
+            if row[0] >= limit:
+                return max(0.0, float(row[1]) + WINDOW - now)
+            await connection.execute(insert(RequestRow).values(subject=subject, at=now))
+        return None
