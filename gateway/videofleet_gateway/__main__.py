@@ -1,0 +1,81 @@
+"""`python -m videofleet_gateway`: serve until told to stop. `... keys create PROJECT NAMESPACE`: a key, shown once."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import Final
+
+from videofleet_gateway import config, logs
+from videofleet_gateway.app import StartError, opened
+from videofleet_gateway.store.database import Database
+from videofleet_gateway.store.keys import Keys
+from videofleet_kube.credentials import discover
+from videofleet_kube.kubeconfig import CredentialsError
+
+_log: Final = logging.getLogger("videofleet_gateway")
+
+
+async def serve(settings: config.Config) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with opened(settings, discover(os.environ)) as gateway:
+            _log.info("serving", extra={name: listener.port for name, listener in gateway.ports.items()})
+            await gateway.serve(stop)
+    except (StartError, CredentialsError) as error:
+        print(f"videofleet-gateway: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def change_keys(settings: config.Config, arguments: argparse.Namespace) -> int:
+    """Make or revoke a key."""
+    database = Database(settings.database_url)
+    try:
+        await database.migrate()
+        keys = Keys(database)
+        if arguments.action == "create":
+            print(await keys.create(arguments.project, arguments.namespace))
+            return 0
+        if await keys.revoke(sys.stdin.read().strip()):
+            return 0
+        print("videofleet-gateway: no such key is in use", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(f"videofleet-gateway: {error}", file=sys.stderr)
+        return 1
+    finally:
+        await database.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="videofleet_gateway")
+    commands = parser.add_subparsers(dest="command")
+    actions = commands.add_parser("keys", help="API keys").add_subparsers(dest="action", required=True)
+    create = actions.add_parser("create", help="make a key of a project and print it")
+    create.add_argument("project")
+    create.add_argument("namespace", help="where the project's jobs lie")
+    actions.add_parser("revoke", help="take the key on standard input out of use")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Read the environment and run."""
+    arguments = _arguments()
+    try:
+        settings = config.load()
+    except config.ConfigError as error:
+        print(f"videofleet-gateway: {error}", file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level)
+    return asyncio.run(change_keys(settings, arguments) if arguments.command == "keys" else serve(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""One gateway process: its parts, brought up in order and taken down in the reverse one."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from videofleet_archive.errors import ArchiveError
+from videofleet_archive.store import FolderArchive
+from videofleet_gateway.config import Config
+from videofleet_gateway.context import Context
+from videofleet_gateway.dialects import v
+from videofleet_gateway.errors import GatewayError
+from videofleet_gateway.jobs.cache import JobCache
+from videofleet_gateway.jobs.pools import PoolCache
+from videofleet_gateway.jobs.service import Jobs
+from videofleet_gateway.jobs.urls import UrlPolicy
+from videofleet_gateway.metrics import Metrics
+from videofleet_gateway.results.archive import Archive
+from videofleet_gateway.serving import plain
+from videofleet_gateway.serving.door import Crowd
+from videofleet_gateway.serving.servers import Listener, run_all
+from videofleet_gateway.store.database import Database
+from videofleet_gateway.store.keys import Keys
+from videofleet_gateway.store.windows import Windows
+from videofleet_kube.credentials import Credentials
+from videofleet_kube.session import ApiSession
+
+Create = Callable[[Context, Crowd], ASGIApp]
+
+_DIALECTS: Final[tuple[tuple[str, Create], ...]] = (("v_port", v.create_app),)
+"""The setting that names a dialect's port, and what makes its application."""
+_log: Final = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The gateway cannot begin; the message says why."""
+
+
+@dataclass
+class Gateway:
+    """What runs: a listener for each port."""
+
+    context: Context
+    database: Database
+    crowd: Crowd
+    ports: dict[str, Listener] = field(default_factory=dict)
+    draining: bool = False
+
+    async def ready(self) -> str | None:
+        """Why it cannot serve now; None: it can."""
+        if self.draining:
+            return "it is about to stop"
+        if not self.context.jobs.cache.synced:
+            return "VideoJobs have not been listed yet"
+        try:
+            await self.database.ping()
+        except GatewayError as error:
+            return error.message
+        return None
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Answer requests until told to stop; then, once nobody is sent here any more, end open streams."""
+        serving = asyncio.create_task(run_all(list(self.ports.values())))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done() and not serving.done():
+            self.draining = True
+            await asyncio.sleep(self.context.config.drain_seconds)
+            await self.context.archive.end_readers()
+        for listener in self.ports.values():
+            listener.stop()
+        stopping.cancel()
+        await serving
+
+
+@asynccontextmanager
+async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[Gateway, None]:
+    """A gateway whose caches follow the cluster. Raises StartError."""
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        await database.migrate()
+        session = await stack.enter_async_context(ApiSession(credentials, user_agent="videofleet-gateway"))
+        cache, pools = JobCache(session, settings.namespaces), PoolCache(session)
+        archive = _archive(settings)
+        stack.push_async_callback(archive.close)
+        for follow in (cache.run(), pools.run()):
+            await stack.enter_async_context(_running(follow))
+        context = Context(
+            config=settings,
+            jobs=Jobs(session, cache),
+            pools=pools,
+            urls=UrlPolicy(settings.source_policy),
+            keys=Keys(database),
+            windows=Windows(database, time.time),
+            archive=archive,
+            metrics=Metrics(),
+        )
+        gateway = Gateway(context, database, Crowd(settings.max_requests))
+        _listen(gateway)
+        yield gateway
+
+
+def _listen(gateway: Gateway) -> None:
+    settings = gateway.context.config
+    gateway.ports["plain_port"] = Listener(
+        plain.create_app(gateway.context.metrics, gateway.ready), settings.listen_host, settings.plain_port
+    )
+    for port, create in _DIALECTS:
+        app = create(gateway.context, gateway.crowd)
+        gateway.ports[port] = Listener(app, settings.listen_host, getattr(settings, port))
+
+
+def _archive(settings: Config) -> Archive:
+    try:
+        return Archive(FolderArchive(Path(settings.archive)))
+    except ArchiveError as error:
+        raise StartError(str(error)) from error
+
+
+@asynccontextmanager
+async def _running(work: object) -> AsyncGenerator[None, None]:
+    """Work that goes on beside everything else; it ends only when cancelled."""
+    assert asyncio.iscoroutine(work)
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,1 @@
+"""One reference interface a package; none knows another."""

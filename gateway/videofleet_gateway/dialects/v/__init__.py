@@ -1,0 +1,5 @@
+"""V: the hosted video API with server-sent events."""
+
+from videofleet_gateway.dialects.v.app import create_app
+
+__all__ = ["create_app"]

@@ -1,0 +1,120 @@
+"""The application of V: its routes."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import FastAPI, Query, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from videofleet_gateway import auth
+from videofleet_gateway.context import Context
+from videofleet_gateway.dialects.v import answers
+from videofleet_gateway.dialects.v.errors import render
+from videofleet_gateway.dialects.v.listing import filters
+from videofleet_gateway.dialects.v.request import read
+from videofleet_gateway.dialects.v.streams import Streams
+from videofleet_gateway.dialects.v.submission import Submission
+from videofleet_gateway.dialects.v.tasks import DIALECT, Tasks
+from videofleet_gateway.errors import Failure, GatewayError
+from videofleet_gateway.phases import TaskStatus
+from videofleet_gateway.serving.applications import application
+from videofleet_gateway.serving.bodies import check_json_type, json_object
+from videofleet_gateway.serving.cors import Cors
+from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
+from videofleet_gateway.store.keys import Project
+
+CORS: Final = Cors("authorization, content-type, last-event-id, x-request-id", f"Retry-After, {REQUEST_ID}")
+_DEFAULT_PAGE, _LARGEST_PAGE = 20, 100
+
+
+def create_app(context: Context, crowd: Crowd) -> ASGIApp:
+    """V with everything before it."""
+    app = application("Video API", "Video tasks with streamed results.", "1", render, "/v1/openapi.json")
+    Routes(context).add(app)
+    return Door(app, DIALECT, render, context.config, context.metrics, crowd, CORS)
+
+
+class Routes:
+    """One method a route."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tasks = Tasks(context.jobs, context.archive, context.clock)
+        self._streams = Streams(context, self._tasks)
+        self._submission = Submission(context, self._tasks)
+
+    def add(self, app: FastAPI) -> None:
+        """To the application."""
+        app.post("/v1/video/process", status_code=202)(self.process)
+        app.get("/v1/video/tasks")(self.listing)
+        app.get("/v1/video/tasks/{task_id}")(self.task)
+        app.get("/v1/video/tasks/{task_id}/stream")(self.stream)
+        app.get("/v1/video/tasks/{task_id}/results")(self.results)
+        app.post("/v1/video/tasks/{task_id}/cancel", status_code=202)(self.cancel)
+
+    async def process(self, request: Request) -> Response:
+        """Enqueue a task."""
+        project = await self._counted(request)
+        check_json_type(request)
+        task = await self._submission.submit(project, read(await json_object(request)))
+        return JSONResponse(answers.created(task), status_code=202)
+
+    async def listing(
+        self,
+        request: Request,
+        status: Annotated[str | None, Query()] = None,
+        since: Annotated[str | None, Query(alias="from")] = None,
+        to: Annotated[str | None, Query()] = None,
+        cursor: Annotated[str | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=_LARGEST_PAGE)] = _DEFAULT_PAGE,
+    ) -> Response:
+        """The project's tasks, newest first."""
+        project = await self._counted(request)
+        page = await self._tasks.page(project, filters(status, since, to, cursor), limit)
+        return JSONResponse({"data": [answers.task(*each) for each in page.tasks], "next_cursor": page.cursor})
+
+    async def task(
+        self, request: Request, task_id: str, include: Annotated[Literal["request"] | None, Query()] = None
+    ) -> Response:
+        """One task."""
+        project = await self._counted(request)
+        task = await self._tasks.find(project, task_id)
+        body = answers.task(task, await self._tasks.status(task), await self._tasks.log_state(task))
+        return JSONResponse(body | ({"request": answers.request(task)} if include else {}))
+
+    async def stream(self, request: Request, task_id: str) -> Response:
+        """The results so far, then those to come."""
+        project = await self._project(request)
+        return await self._streams.open(project, await self._tasks.find(project, task_id), request)
+
+    async def results(self, request: Request, task_id: str) -> Response:
+        """The summary of a task that has succeeded."""
+        project = await self._counted(request)
+        task = await self._tasks.find(project, task_id)
+        status = await self._tasks.status(task)
+        if status is not TaskStatus.SUCCEEDED:
+            raise GatewayError(Failure.NOT_READY, f"there are results once the task has succeeded; it is {status}")
+        return JSONResponse(answers.results(task, await self._context.archive.summary(task.prefix)))
+
+    async def cancel(self, request: Request, task_id: str) -> Response:
+        """Have a task stopped."""
+        project = await self._counted(request)
+        task = await self._tasks.find(project, task_id)
+        status = await self._tasks.status(task)
+        if status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED):
+            raise GatewayError(Failure.CONFLICT, f"the task is over: it has {status}")
+        if status not in (TaskStatus.CANCELLING, TaskStatus.CANCELLED):
+            status = await self._tasks.status(await self._tasks.cancel(task))
+        return JSONResponse({"id": task.id, "status": status}, status_code=202)
+
+    async def _project(self, request: Request) -> Project:
+        return await auth.project_of(self._context.keys, auth.bearer(request.headers))
+
+    async def _counted(self, request: Request) -> Project:
+        """Who asks, and not too often."""
+        project = await self._project(request)
+        limit = self._context.config.v_requests_per_minute
+        wait = await self._context.windows.admit(f"v/{project.id}", limit)
+        if wait is not None:
+            raise GatewayError(Failure.RATE_LIMITED, f"more than {limit} requests in a minute", retry_after=wait)
+        return project

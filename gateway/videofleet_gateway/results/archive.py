@@ -1,0 +1,97 @@
+"""The archive as the gateway reads it: what workers have stored, and nothing before that."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from videofleet_archive.acquire import Ending, look
+from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
+from videofleet_archive.reader import Logs, OpenLog
+from videofleet_archive.results import results_key, summarise
+from videofleet_archive.store import Store
+from videofleet_archive.threads import StoreThreads
+from videofleet_gateway.errors import Failure, GatewayError
+
+_THREADS: Final = 8
+_ENDINGS: Final = 100_000
+"""Of runs that are over, remembered: nothing changes them any more."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What is known of a log. `begun`: there are bytes of it; `ending`: how it ended, and that it did."""
+
+    begun: bool = False
+    ending: Ending | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """There are results, and more may come."""
+        return self.begun and self.ending is None
+
+
+class Archive:
+    """Logs and summaries of runs. A store that does not answer is a GatewayError, UNAVAILABLE."""
+
+    def __init__(self, store: Store) -> None:
+        self._executor = ThreadPoolExecutor(_THREADS, "archive")
+        self.threads = StoreThreads(store, self._executor)
+        self._logs = Logs(self.threads)
+        self._open: dict[str, OpenLog] = {}
+        self._endings: dict[str, Ending] = {}
+
+    @asynccontextmanager
+    async def log(self, prefix: str) -> AsyncGenerator[OpenLog, None]:
+        """The log under `prefix` as it is now, and as it grows."""
+        async with AsyncExitStack() as stack:
+            one = await asked(stack.enter_async_context(self._logs.open(prefix)))
+            self._open[prefix] = one
+            yield one
+
+    async def state(self, prefix: str) -> LogState:
+        """How far the log under `prefix` is. One that is over never changes, and is looked at once."""
+        ending = self._endings.get(prefix)
+        if ending is not None:
+            return LogState(begun=True, ending=ending)
+        found = await asked(self.threads.call(look, self.threads.store, prefix))
+        if found.ending is not None and len(self._endings) < _ENDINGS:
+            self._endings[prefix] = found.ending
+        return LogState(begun=bool(found.extent.segments), ending=found.ending)
+
+    async def summary(self, prefix: str) -> dict[str, Any]:
+        """What results.json of the finished run under `prefix` says; folded from the log while it is not there yet."""
+        stored = await asked(self.threads.call(self.threads.store.read, results_key(prefix)))
+        if stored is not None:
+            found: dict[str, Any] = orjson.loads(stored)
+            return found
+        result = await asked(self.threads.call(summarise, self.threads.store, prefix, ""))
+        return result.model_dump(by_alias=True, exclude_none=True)
+
+    async def end_readers(self, folder: str = "") -> None:
+        """Whoever reads a log below this folder gets what is there, and no more."""
+        for prefix, one in list(self._open.items()):
+            if prefix.startswith(folder):
+                await one.close()
+                self._open.pop(prefix, None)
+
+    async def close(self) -> None:
+        """End all looks and threads."""
+        await self.end_readers()
+        await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
+
+
+async def asked(answer: Awaitable[T]) -> T:
+    """What the archive says. Raises GatewayError where it does not."""
+    try:
+        return await answer
+    except ArchiveError as error:
+        raise GatewayError(Failure.UNAVAILABLE, "the archive does not answer", retry_after=1) from error
+    except ArchiveCorruptError as error:
+        raise GatewayError(Failure.INTERNAL, f"the results cannot be read: {error}") from error
