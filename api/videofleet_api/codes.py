@@ -86,6 +86,27 @@ class Reason(StrEnum):
     WORKER_ERROR = "WorkerError"
 
 
+class DropCause(StrEnum):
+    """Why a frame was not analysed: the keys of `status.statistics.droppedFrames`, and the metric's label `cause`.
+
+    A frame that was offered is analysed or counted under one of these. Frames of recorded sources are dropped by the
+    first two alone.
+    """
+
+    SAMPLING = "sampling"
+    """The job's sampling leaves it out."""
+    DECODE_ERROR = "decode_error"
+    """It is damaged, or what was to be decoded for it is."""
+    STALE = "stale"
+    """When the worker came to it, before or behind the decoder, it was older than half a second."""
+    NO_SLOT = "no_slot"
+    """All memory for frames was in use."""
+    BUSY = "busy"
+    """A newer one came while it waited for its turn at the models."""
+    LATE = "late"
+    """When its turn came it was so old that its results would have been older than half a second."""
+
+
 class SourceHealth(StrEnum):
     """How a live source that delivers frames is, also the reason of the condition SourceHealthy and of its Events."""
 

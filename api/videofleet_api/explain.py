@@ -107,7 +107,7 @@ class PoolLoad(Document):
     fps: float
     """Analysed frames a second, of all jobs together."""
     dropped: int
-    """Frames dropped by the epochs that run now."""
+    """Frames dropped by the epochs that run now; what sampling leaves out is not among them."""
     restarts: int
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from videofleet_api.codes import DropCause
 from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
 from videofleet_api.outputs import Outputs
@@ -260,7 +261,9 @@ class Statistics(Document):
     processed_fps: float | None = Field(None, description="Frames a second that are analysed.")
     decoded_frames: int = Field(0, ge=0, description="Frames decoded, or passed over because nothing needs them.")
     processed_frames: int = Field(0, ge=0, description="Frames analysed.")
-    dropped_frames: dict[str, int] = Field(default_factory=dict, description="Frames dropped, by cause.")
+    dropped_frames: dict[str, int] = Field(
+        default_factory=dict, description=f"Frames not analysed, by cause: {', '.join(DropCause)}."
+    )
     objects_posted: int | None = Field(None, ge=0, description="Best shots that outputs.router has taken.")
     objects_not_posted: int | None = Field(None, ge=0, description="Best shots that it has not taken.")
     restarts: int = Field(0, ge=0, description="Starts after the first one.")

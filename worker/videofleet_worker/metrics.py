@@ -105,7 +105,7 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
         viewers.add_metric(job, sum(len(pictures.viewers) for pictures in run.pictures.values()))
         direct.add_metric(job, len(run.source.direct) if run.source else 0)
         missed.add_metric(job, run.source.direct.missed if run.source else 0)
-        for cause, count in {**(counters.dropped if counters else {}), **run.counters.dropped}.items():
+        for cause, count in (counters.dropped if counters else {}).items():
             dropped.add_metric((*job, cause), count)
     yield from (received, decoded, passed, processed, dropped, reconnects, viewers, direct, missed)
 

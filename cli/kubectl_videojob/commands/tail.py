@@ -11,6 +11,7 @@ from kubectl_videojob.console import clock, output, phase_text, utc_now
 from kubectl_videojob.errors import NOT_COMPLETED, TIMED_OUT, UserError
 from kubectl_videojob.flags import Flags
 from kubectl_videojob.following import Change, follow, outcome
+from videofleet_api.codes import DropCause
 
 
 def tail(
@@ -76,7 +77,8 @@ def progress_words(status: Json) -> tuple[str, ...]:
         words.append(f"{figures['processedFps']} frames a second")
     if figures.get("processedFrames"):
         words.append(f"{figures['processedFrames']} frames")
-    if lost := sum((figures.get("droppedFrames") or {}).values()):
+    dropped = figures.get("droppedFrames") or {}
+    if lost := sum(count for cause, count in dropped.items() if cause != DropCause.SAMPLING):
         words.append(f"{lost} dropped")
     return tuple(words)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from videofleet_api.codes import DropCause
 from videofleet_api.explain import JobLoad, PoolLoad, Top, WorkerLoad
 from videofleet_operator.domain.model import Job, Pool, Snapshot, Worker
 from videofleet_operator.domain.observation import current_report
@@ -86,7 +87,9 @@ def _progress(job: Job, worker: Worker | None) -> Counters:
 
 
 def _dropped(told: Iterable[Counters]) -> Iterable[int]:
-    return (count for each in told for count in each.dropped_frames.values())
+    """What sampling leaves out is not lost: nobody wanted it."""
+    counts = (pair for each in told for pair in each.dropped_frames.items())
+    return (count for cause, count in counts if cause != DropCause.SAMPLING)
 
 
 def _rounded(rate: float) -> float:

@@ -189,7 +189,11 @@ class TestTail:
         assert line.plain.split() == ["event", "WorkersFull", "2", "workers", "full"]
 
     def test_words_of_progress(self) -> None:
-        statistics = {"processedFps": 5.0, "processedFrames": 100, "droppedFrames": {"late": 2, "full": 1}}
+        statistics = {
+            "processedFps": 5.0,
+            "processedFrames": 100,
+            "droppedFrames": {"late": 2, "busy": 1, "sampling": 500},
+        }
         assert progress_words({"statistics": statistics}) == ("5.0 frames a second", "100 frames", "3 dropped")
         assert progress_words({}) == ()
 

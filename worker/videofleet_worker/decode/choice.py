@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from videofleet_worker.decode.messages import DropCause, Opened, OpenRequest
+from videofleet_api.codes import DropCause
+from videofleet_worker.decode.messages import Opened, OpenRequest
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampler, Sampling
 from videofleet_worker.decode.timeline import Timeline
@@ -83,7 +84,7 @@ class Choice:
         if self._resume is not None and index <= self._resume:
             return False
         if not wanted:
-            self.dropped["sampling"] += 1
+            self.dropped[DropCause.SAMPLING] += 1
         return wanted
 
     def due(self) -> Due | None:
@@ -103,12 +104,12 @@ class Choice:
 
     def take_after_all(self) -> None:
         """A frame that was judged and is not wanted takes the place of one that is damaged."""
-        self.dropped["sampling"] -= 1
+        self.dropped[DropCause.SAMPLING] -= 1
 
     def pass_over(self, frames: int) -> None:
         """Frames before the due one are left out without having been looked at."""
         if self._has_begun and self._passed_resume:
-            self.dropped["sampling"] += frames
+            self.dropped[DropCause.SAMPLING] += frames
 
     @property
     def _has_begun(self) -> bool:

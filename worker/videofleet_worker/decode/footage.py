@@ -10,6 +10,7 @@ from typing import Protocol
 import av.error
 from av.video.stream import VideoStream
 
+from videofleet_api.codes import DropCause
 from videofleet_worker.decode.arrival import ArrivalClock
 from videofleet_worker.decode.capture import CameraClock
 from videofleet_worker.decode.channel import ParentChannel
@@ -19,7 +20,7 @@ from videofleet_worker.decode.ending import SourceEnd
 from videofleet_worker.decode.fileindex import FileIndex
 from videofleet_worker.decode.handover import PacketServing, Peeked, fits_the_parent
 from videofleet_worker.decode.looks import Looks
-from videofleet_worker.decode.messages import DropCause, Opened, OpenRequest, Strategy
+from videofleet_worker.decode.messages import Opened, OpenRequest, Strategy
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import LivePackets, RecordedPackets, VideoPacket
 from videofleet_worker.decode.sampling import DecodeWish
@@ -145,7 +146,7 @@ class ContainerFootage:
                 continue
             if arrived.skipped:
                 self._decoder.skip(arrived.skipped)
-                self.tally.dropped["stale"] += arrived.skipped
+                self.tally.dropped[DropCause.STALE] += arrived.skipped
             self.tally.received += 1 + arrived.skipped
             self.tally.bytes += arrived.packet.size
             self._end.note(arrived.packet)
@@ -189,7 +190,7 @@ class ContainerFootage:
         counts = self._decoder.counts
         self.tally.decoded += counts.decoded
         self.tally.passed += counts.passed
-        self.tally.dropped["decode_error"] += counts.errors
+        self.tally.dropped[DropCause.DECODE_ERROR] += counts.errors
         self._passed_any, self._lost_any = self._passed_any or counts.passed > 0, self._lost_any or counts.errors > 0
         counts.decoded = counts.passed = counts.errors = 0
 

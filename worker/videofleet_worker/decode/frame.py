@@ -4,13 +4,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 
 from videofleet_worker.colours import Matrix
 from videofleet_worker.decode.ring import Plane, SlotViews
 from videofleet_worker.device.picture import Picture
+
+MAX_AGE: Final = 0.5
+"""Seconds. A frame of a live source that is older is of no use any more."""
 
 
 @dataclass(frozen=True)

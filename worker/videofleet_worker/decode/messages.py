@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import DropCause, ErrorCode
 from videofleet_worker.colours import Matrix
 from videofleet_worker.decode.capture import CaptureClock
 from videofleet_worker.decode.masks import MAX_MASKS, Mask
@@ -15,7 +15,6 @@ from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS, RingLayout
 from videofleet_worker.decode.sampling import DecodeWish, SamplingMode
 from videofleet_worker.sources.errors import Lost
 
-DropCause = Literal["decode_error", "sampling", "no_slot", "stale"]
 Strategy = Literal["all", "needed", "keyframes"]
 """What is decoded: everything, what the wanted frames need, or keyframes only."""
 

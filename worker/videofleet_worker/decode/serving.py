@@ -6,11 +6,12 @@ from typing import Protocol
 
 from av.video.frame import VideoFrame
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import DropCause, ErrorCode
 from videofleet_worker.decode.capture import Dating
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.direct import DirectView
 from videofleet_worker.decode.footage import Footage
+from videofleet_worker.decode.frame import MAX_AGE
 from videofleet_worker.decode.messages import (
     Alive,
     Ended,
@@ -29,8 +30,6 @@ from videofleet_worker.decode.picture import is_full_range, matrix_of
 from videofleet_worker.decode.shelf import Shelf
 from videofleet_worker.sources.errors import SourceError
 
-# Frames of live sources older than this (seconds) are of no use any more.
-MAX_AGE = 0.5
 _REPORT_EVERY = 0.25
 
 
@@ -108,14 +107,14 @@ class Serving:
     def _handle(self, decoded: Decoded) -> None:
         taken = self._footage.taken_at(decoded)
         if self._live and time.monotonic() - taken > MAX_AGE:
-            self._dropped["stale"] += 1
+            self._dropped[DropCause.STALE] += 1
             return
         self._hand_over(decoded, taken)
 
     def _hand_over(self, decoded: Decoded, taken: float) -> None:
         slot = self._slot(decoded.frame)
         if slot is None:
-            self._dropped["no_slot"] += 1
+            self._dropped[DropCause.NO_SLOT] += 1
             return
         self._shelf.write(decoded.frame, slot)
         self._sent += 1
@@ -173,7 +172,8 @@ class Serving:
         tally, strategy, looks = self._footage.tally, self._footage.strategy, self._footage.looks
         self._dropped.update(self._footage.choice.dropped)
         self._footage.choice.dropped.clear()
-        dropped = {cause: count for cause, count in self._dropped.items() if count}
+        # Of one that takes the place of a damaged one it was said before that it was left out: it is made up for later.
+        dropped = {cause: count for cause, count in self._dropped.items() if count > 0}
         anything = bool(tally.received or tally.decoded or tally.passed or dropped)
         if anything:
             self._channel.send(
@@ -192,5 +192,6 @@ class Serving:
                 )
             )
         tally.received = tally.bytes = tally.decoded = tally.passed = tally.seeks = 0
-        self._dropped.clear()
+        for cause in dropped:
+            del self._dropped[cause]
         return anything

@@ -35,11 +35,11 @@ async def answered_frames(
     source: StreamSource,
     plan: Callable[[], Plan],
     shop: Workshop,
-    dropped: Callable[[], None],
+    now: Callable[[], float],
 ) -> AsyncGenerator[tuple[Frame, Answers], None]:
     """Every frame in order for a recorded source, always the newest for a live one. The receiver releases them.
 
-    `plan` is asked anew for each frame: settings change while a stream runs.
+    `plan` is asked anew for each frame: settings change while a stream runs. `now`: Unix time.
 
     Raises SourceError, InferenceError and EngineClosedError.
     """
@@ -56,7 +56,10 @@ async def answered_frames(
     # Only an open source knows whether it is live.
     live = source.info is not None and source.info.live
     turns = shop.engines.turns
-    answered = newest_frame(frames, ask, dropped, turns) if live else every_frame(frames, ask, _WINDOW, turns)
+    if live:
+        answered = newest_frame(frames, ask, turns, source.counters.drop, now)
+    else:
+        answered = every_frame(frames, ask, turns, _WINDOW)
     async with aclosing(frames), aclosing(answered):
         async for pair in answered:
             yield pair

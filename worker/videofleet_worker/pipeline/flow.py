@@ -5,15 +5,17 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from videofleet_api.codes import DropCause
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.models.turns import Turns
+from videofleet_worker.pipeline.freshness import Freshness
 
 T = TypeVar("T")
 Infer = Callable[[Frame], Awaitable[T]]
 
 
 async def every_frame(
-    frames: AsyncIterator[Frame], infer: Infer[T], window: int, turns: Turns
+    frames: AsyncIterator[Frame], infer: Infer[T], turns: Turns, window: int
 ) -> AsyncGenerator[tuple[Frame, T], None]:
     """Each frame with its answer, in order, `window` frames at work at a time, so that decoding and inference overlap;
     they take their turns one by one with those of other streams.
@@ -43,25 +45,40 @@ async def every_frame(
 
 
 async def newest_frame(
-    frames: AsyncIterator[Frame], infer: Infer[T], dropped: Callable[[], None], turns: Turns
+    frames: AsyncIterator[Frame],
+    infer: Infer[T],
+    turns: Turns,
+    dropped: Callable[[DropCause], None],
+    now: Callable[[], float],
 ) -> AsyncGenerator[tuple[Frame, T], None]:
     """One frame at a time, the newest when its turn has come; those that come while another is at work, or waits for
-    its turn, are dropped.
+    its turn, are dropped, and so is one that is too old by then.
 
-    The receiver releases the frames.
+    The receiver releases the frames. `now`: Unix time.
     """
-    latest = _Latest(dropped)
-    feeder = asyncio.create_task(_feed(frames, latest))
+    freshness = Freshness()
+
+    def came(frame: Frame) -> None:
+        freshness.came(now() - frame.arrival)
+        latest.put(frame)
+
+    latest = _Latest(lambda: dropped(DropCause.BUSY))
+    feeder = asyncio.create_task(_feed(frames, came, latest.end))
     try:
         while await latest.comes():
             async with turns:
-                frame = latest.take()
+                began, frame = now(), latest.take()
+                if freshness.is_late(began - frame.arrival):
+                    frame.release()
+                    dropped(DropCause.LATE)
+                    continue
                 try:
                     answer = await infer(frame)
                 except BaseException:
                     frame.release()
                     raise
             yield frame, answer
+            freshness.took(now() - began)
         await feeder
     finally:
         feeder.cancel()
@@ -85,12 +102,12 @@ async def _discard(pending: deque[tuple[Frame, asyncio.Task[T]]]) -> None:
         frame.release()
 
 
-async def _feed(frames: AsyncIterator[Frame], latest: "_Latest") -> None:
+async def _feed(frames: AsyncIterator[Frame], came: Callable[[Frame], None], over: Callable[[], None]) -> None:
     try:
         async for frame in frames:
-            latest.put(frame)
+            came(frame)
     finally:
-        latest.end()
+        over()
 
 
 class _Latest:

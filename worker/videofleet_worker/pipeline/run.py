@@ -259,7 +259,7 @@ class StreamRun:
             await self._fail(ErrorCode.INTERNAL, str(error))
 
     async def _consume(self, source: StreamSource) -> None:
-        answered = answered_frames(source, self._current_plan, self._shop, self.counters.busy)
+        answered = answered_frames(source, self._current_plan, self._shop, self._tools.wall_clock)
         async with aclosing(answered):
             async for frame, answers in answered:
                 await self._analyse(SharedFrame(frame), answers)
@@ -331,8 +331,8 @@ class StreamRun:
 
     def _counts(self) -> Counts:
         counters = self.source.counters if self.source else Counters()
-        dropped = sum(counters.dropped.values()) + sum(self.counters.dropped.values())
-        return Counts(counters.behind, dropped, round(1000 * (self._tools.clock.monotonic() - self._began)))
+        elapsed = self._tools.clock.monotonic() - self._began
+        return Counts(counters.behind, sum(counters.dropped.values()), round(1000 * elapsed))
 
     def _progress(self) -> JobProgress:
         counters, info = (self.source.counters, self.source.info) if self.source else (Counters(), None)
@@ -340,7 +340,7 @@ class StreamRun:
             decoded_frames=counters.behind,
             processed_frames=max((one.processed for one in self._runs), default=0),
             total_frames=info.total_frames if info else None,
-            dropped_frames={**counters.dropped, **self.counters.dropped},
+            dropped_frames=counters.dropped,
             source_fps=(info.fps or None) if info else None,
             processed_fps=self._meter.rate,
             last_frame_time=self._last_frame,

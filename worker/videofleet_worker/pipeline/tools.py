@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from videofleet_archive.threads import StoreThreads
@@ -47,7 +47,6 @@ class StreamCounters:
     archived_bytes: int = 0
     archive_errors: int = 0
     lost_results: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
 
     def sealed(self, size: int) -> None:
         """So many bytes are durable now."""
@@ -60,10 +59,6 @@ class StreamCounters:
     def lost(self) -> None:
         """One result was dropped because the spool was full."""
         self.lost_results += 1
-
-    def busy(self) -> None:
-        """A frame of a live source was dropped because a newer one came before inference was free."""
-        self.dropped["busy"] = self.dropped.get("busy", 0) + 1
 
 
 @dataclass(frozen=True)

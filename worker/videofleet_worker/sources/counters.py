@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from videofleet_api.codes import DropCause
 from videofleet_worker.decode.capture import CaptureClock
 from videofleet_worker.decode.messages import Progress, Strategy
 from videofleet_worker.sources.errors import Lost
@@ -10,7 +11,7 @@ from videofleet_worker.sources.errors import Lost
 
 @dataclass
 class Counters:
-    """Counts since the source was created. `dropped`: frames by cause (decode_error, sampling, no_slot, stale).
+    """Counts since the source was created. `dropped`: frames that are not analysed, by cause.
 
     received_bytes: of the video, as it is coded. passed_frames: not decoded, since no wanted frame needs them.
     seeks: how often reading went on elsewhere. strategy: what is decoded at the moment; None before anything was.
@@ -24,11 +25,11 @@ class Counters:
     strategy: Strategy | None = None
     clock: CaptureClock = "arrival"
     delay: float = 0.0
-    dropped: dict[str, int] = field(default_factory=dict)
+    dropped: dict[DropCause, int] = field(default_factory=dict)
     reconnects: int = 0
     decoders_lost: Counter[Lost] = field(default_factory=Counter)
     _again: int = 0
-    _dropped_again: Counter[str] = field(default_factory=Counter)
+    _dropped_again: Counter[DropCause] = field(default_factory=Counter)
 
     @property
     def behind(self) -> int:
@@ -41,7 +42,7 @@ class Counters:
         counts = {"decoded": self.decoded_frames, "passed": self.passed_frames, "seeks": self.seeks}
         return {**counts, "strategy": self.strategy or "none"}
 
-    def drop(self, cause: str, count: int = 1) -> None:
+    def drop(self, cause: DropCause, count: int = 1) -> None:
         """Count frames that will not be delivered."""
         self.dropped[cause] = self.dropped.get(cause, 0) + count
 

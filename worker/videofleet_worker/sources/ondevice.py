@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import DropCause, ErrorCode
 from videofleet_worker.decode.arrival import ArrivalClock
 from videofleet_worker.decode.capture import CameraClock
 from videofleet_worker.decode.channel import ParentGone
@@ -302,7 +302,7 @@ class PacketFootage:
     def _decode(self, described: PacketReady, data: bytes) -> Iterator[Decoded]:
         if described.skipped:
             self._decoder.skip(described.skipped)
-            self.tally.dropped["stale"] += described.skipped
+            self.tally.dropped[DropCause.STALE] += described.skipped
         self._received += 1
         self.tally.received += 1 + described.skipped
         self.tally.bytes += described.size
@@ -342,5 +342,5 @@ class PacketFootage:
         counts = self._decoder.counts
         self.tally.decoded += counts.decoded
         self.tally.passed += counts.passed
-        self.tally.dropped["decode_error"] += counts.errors
+        self.tally.dropped[DropCause.DECODE_ERROR] += counts.errors
         counts.decoded = counts.passed = counts.errors = 0

@@ -25,7 +25,7 @@ class SourceRequest:
     rotation: degrees by which pictures are turned clockwise; None: as the container says.
     part: of a recorded source.
     model_size: width and height of the tensor; the whole picture is stretched to it.
-    max_frames: end after so many frames that sampling has let through.
+    max_frames: end a recorded source after so many frames that sampling has let through.
     resume_after_frame: recorded sources decode but do not deliver the frames up to this index.
     connect_timeout: seconds until the source must be open. stall_timeout: seconds without data until it has failed.
     masks: privacy masks that are burnt into every picture from the first one on.

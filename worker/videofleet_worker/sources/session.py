@@ -6,10 +6,10 @@ import socket
 from collections import deque
 from dataclasses import replace
 
-from videofleet_api.codes import ErrorCode
+from videofleet_api.codes import DropCause, ErrorCode
 from videofleet_api.redaction import redact_text
 from videofleet_worker.decode import messages
-from videofleet_worker.decode.frame import Frame, FrameHeader
+from videofleet_worker.decode.frame import MAX_AGE, Frame, FrameHeader
 from videofleet_worker.decode.packetring import PacketReader
 from videofleet_worker.decode.ring import RingMemory, RingReader
 from videofleet_worker.sources.context import FrameRing, SessionContext
@@ -23,8 +23,6 @@ from videofleet_worker.sources.process import ChildProcess, crash
 from videofleet_worker.sources.returned import ReturnedSlots
 from videofleet_worker.sources.watchdog import Watchdog
 
-# Live frames older than this are not handed over.
-MAX_AGE = 0.5
 # How long a child may take to say goodbye to its camera.
 _GRACE = 1.0
 # Packets handled before the event loop gets its turn again.
@@ -160,7 +158,7 @@ class DecodeSession:
             if not self._is_live() or self._context.clock.monotonic() - taken <= MAX_AGE:
                 return frame
             frame.release()
-            self._context.counters.drop("stale")
+            self._context.counters.drop(DropCause.STALE)
         return None
 
     def _is_live(self) -> bool:
@@ -170,7 +168,7 @@ class DecodeSession:
         """Keep a slot free for what comes next: an older frame nobody has taken yet goes, so that the newest lives."""
         if self._is_live() and self._ring is not None and self._ring.full and len(self._ready) > 1:
             self._ready.popleft()[0].release()
-            self._context.counters.drop("no_slot")
+            self._context.counters.drop(DropCause.NO_SLOT)
 
     # What the child says
 

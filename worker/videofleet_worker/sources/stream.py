@@ -110,7 +110,8 @@ class StreamSource:
                 while (frame := await session.next_frame()) is not None:
                     self._note_frame(frame)
                     yield frame
-                    if self._delivered == self._request.max_frames:
+                    # Of those of a live source not every one is analysed: who does that counts.
+                    if not self._is_live and self._delivered == self._request.max_frames:
                         return
             except SourceError as error:
                 # Its traceback would hold this call, and with that the last frame, until a collector comes by.

@@ -1,6 +1,7 @@
 """How frames are fed to inference."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from videofleet_api.codes import DropCause
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
 from videofleet_worker.models.turns import Turns
@@ -46,6 +48,15 @@ def _turns(room: int = 8) -> Turns:
     return Turns(lambda: room)
 
 
+def _now() -> float:
+    """All of them have just come."""
+    return 0.0
+
+
+def _ignore(cause: DropCause) -> None:
+    """Of what is dropped."""
+
+
 async def _answer(frame: Frame) -> int:
     # The later a frame, the sooner its answer.
     await asyncio.sleep(0.001 * (10 - frame.index % 10))
@@ -61,7 +72,7 @@ async def _consume(answered: AsyncGenerator[tuple[Frame, Any], None], found: lis
 async def test_every_frame_comes_in_order_with_its_answer() -> None:
     frames = _Frames(20)
     found = []
-    async for frame, answer in every_frame(frames(), _answer, 3, _turns()):
+    async for frame, answer in every_frame(frames(), _answer, _turns(), 3):
         found.append((frame.index, answer))
         frame.release()
     assert found == [(index, index * 100) for index in range(20)]
@@ -79,7 +90,7 @@ async def test_several_are_asked_at_a_time() -> None:
         await asyncio.sleep(0.002)
         at_work -= 1
 
-    async for frame, _ in every_frame(frames(), ask, 3, _turns()):
+    async for frame, _ in every_frame(frames(), ask, _turns(), 3):
         frame.release()
     assert most == 3
 
@@ -89,13 +100,13 @@ async def test_what_came_before_a_failure_is_told_before_it() -> None:
     frames.failure = RuntimeError("the camera has gone")
     found: list[int] = []
     with pytest.raises(RuntimeError, match="gone"):
-        await _consume(every_frame(frames(), _answer, 3, _turns()), found)
+        await _consume(every_frame(frames(), _answer, _turns(), 3), found)
     assert found == [0, 1, 2, 3]
 
 
 async def test_who_stops_early_leaves_no_frame_behind() -> None:
     frames = _Frames(20)
-    async with aclosing(every_frame(frames(), _answer, 3, _turns())) as answered:
+    async with aclosing(every_frame(frames(), _answer, _turns(), 3)) as answered:
         frame, _ = await anext(answered)
         frame.release()
     assert frames.held == set()
@@ -109,19 +120,18 @@ async def test_a_failed_answer_leaves_no_frame_behind() -> None:
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await _consume(every_frame(frames(), ask, 3, _turns()), [])
+        await _consume(every_frame(frames(), ask, _turns(), 3), [])
     assert frames.held == set()
 
 
 async def test_the_newest_frame_is_taken_and_the_others_are_dropped_and_counted() -> None:
     frames = _Frames(10)
-    asked, busy, dropped = asyncio.Event(), asyncio.Event(), 0
+    asked, busy, dropped = asyncio.Event(), asyncio.Event(), Counter[DropCause]()
     frames.gate = lambda index: asked if index else None
 
-    def drop() -> None:
-        nonlocal dropped
-        dropped += 1
-        if dropped == 8:
+    def drop(cause: DropCause) -> None:
+        dropped[cause] += 1
+        if dropped[DropCause.BUSY] == 8:
             # All the others have come while the first was at work.
             busy.set()
 
@@ -130,10 +140,10 @@ async def test_the_newest_frame_is_taken_and_the_others_are_dropped_and_counted(
         await busy.wait()
 
     found = []
-    async for frame, _ in newest_frame(frames(), ask, drop, _turns()):
+    async for frame, _ in newest_frame(frames(), ask, _turns(), drop, _now):
         found.append(frame.index)
         frame.release()
-    assert (found, dropped) == ([0, 9], 8)
+    assert (found, dropped) == ([0, 9], {DropCause.BUSY: 8})
     assert frames.held == set()
 
 
@@ -141,7 +151,7 @@ async def test_the_failure_of_a_live_source_is_told() -> None:
     frames = _Frames(1)
     frames.failure = RuntimeError("the camera has gone")
     with pytest.raises(RuntimeError, match="gone"):
-        await _consume(newest_frame(frames(), _answer, lambda: None, _turns()), [])
+        await _consume(newest_frame(frames(), _answer, _turns(), _ignore, _now), [])
     assert frames.held == set()
 
 
@@ -149,7 +159,7 @@ async def test_who_stops_watching_a_live_source_leaves_no_frame_behind() -> None
     frames = _Frames(50)
     never = asyncio.Event()
     frames.gate = lambda index: never if index == 5 else None
-    async with aclosing(newest_frame(frames(), _answer, lambda: None, _turns())) as answered:
+    async with aclosing(newest_frame(frames(), _answer, _turns(), _ignore, _now)) as answered:
         frame, _ = await anext(answered)
         frame.release()
     assert frames.held == set()
@@ -159,16 +169,15 @@ async def test_a_live_stream_that_waited_for_its_turn_takes_the_frame_that_is_ne
     frames, turns, found = _Frames(6), _turns(1), []
     come, over = asyncio.Event(), asyncio.Event()
     frames.gate = lambda index: over if index == 5 else None
-    dropped = 0
+    dropped = Counter[DropCause]()
 
-    def drop() -> None:
-        nonlocal dropped
-        dropped += 1
-        if dropped == 4:
+    def drop(cause: DropCause) -> None:
+        dropped[cause] += 1
+        if dropped[DropCause.BUSY] == 4:
             come.set()
 
     async def watch() -> None:
-        async for frame, _ in newest_frame(frames(), _answer, drop, turns):
+        async for frame, _ in newest_frame(frames(), _answer, turns, drop, _now):
             found.append(frame.index)
             frame.release()
             over.set()
@@ -177,5 +186,33 @@ async def test_a_live_stream_that_waited_for_its_turn_takes_the_frame_that_is_ne
         watching = asyncio.create_task(watch())
         await come.wait()
     await watching
-    assert (found, dropped) == ([4, 5], 4)
+    assert (found, dropped) == ([4, 5], {DropCause.BUSY: 4})
+    assert frames.held == set()
+
+
+async def test_a_live_frame_that_is_too_old_by_its_turn_gives_it_to_the_next() -> None:
+    """Frame 0 has just come. Frame 1 comes, waits, and its time passes. Frame 2 is as old, and is not left out too."""
+    frames, turns, found, dropped = _Frames(3), _turns(1), [], Counter[DropCause]()
+    now, gates = 0.0, {1: asyncio.Event(), 2: asyncio.Event()}
+    frames.gate = gates.get
+
+    def drop(cause: DropCause) -> None:
+        dropped[cause] += 1
+        gates[2].set()
+
+    async def watch() -> None:
+        async for frame, _ in newest_frame(frames(), _answer, turns, drop, lambda: now):
+            found.append(frame.index)
+            frame.release()
+
+    watching = asyncio.create_task(watch())
+    while not found:  # noqa: ASYNC110 - the watcher brings it about
+        await asyncio.sleep(0)
+    async with turns:
+        gates[1].set()
+        while 1 not in frames.held:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        now = 1.0
+    await watching
+    assert (found, dropped) == ([0, 2], {DropCause.LATE: 1})
     assert frames.held == set()
