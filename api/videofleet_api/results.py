@@ -125,10 +125,11 @@ FinishReason = Literal["stop", "max_frames", "error", "cancelled"]
 
 
 class Chunk(ResultDocument):
-    """One frame of results, or the end of a run."""
+    """One frame of results, or the end of a run. `model` is told in the first one, where the job has a word for it."""
 
     id: str
     object: Literal["mm.pipeline.chunk"] = "mm.pipeline.chunk"
+    model: str | None = None
     stream_info: StreamInfo
     delta: Delta
     finish_reason: FinishReason | None = None

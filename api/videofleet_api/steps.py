@@ -117,6 +117,30 @@ _APPEARANCE: Final = "self.steps[i].parameters.appearance"
 """Of the step at the place i. By places, since a rule that copies the names of steps costs more than is allowed."""
 
 
+ClassName = Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class Results(Document):
+    """How the results of an analytics are worded; nothing else is found because of it."""
+
+    model: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="What the first result and the summary call the model, for a reader who asked for one by this "
+        "name; without it the summary has the name of the first step's model.",
+    )
+    class_names: dict[str, ClassName] = Field(
+        default_factory=dict,
+        max_length=128,
+        description="What results call a class, by its label, for example person: pedestrian. Other classes keep "
+        "their labels.",
+    )
+    tracked_only: bool = Field(
+        False, description="true: objects that have no track (yet) are left out of results. Needs the step track."
+    )
+
+
 class Analytics(Document):
     """A chain of steps over the decoded frames."""
 
@@ -136,6 +160,11 @@ class Analytics(Document):
             f"{_PLACES}.exists(j, j < i && self.steps[j].model == {_APPEARANCE}.step))",
             "appearance.step must name an embedding step that comes before the step track, as it is named there",
         ),
+        (
+            "!has(self.results) || !has(self.results.trackedOnly) || !self.results.trackedOnly || "
+            "self.steps.exists(s, s.model == 'track')",
+            "results.trackedOnly needs the step track",
+        ),
     )
 
     name: str = Field(
@@ -145,3 +174,4 @@ class Analytics(Document):
         description="Name of the analytics; its results lie under it.",
     )
     steps: list[Step] = Field(min_length=1, max_length=_MOST_STEPS, description="Steps, in order.")
+    results: Results | None = Field(None, description="How its results are worded.")

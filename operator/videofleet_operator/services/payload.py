@@ -101,7 +101,8 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
         **({"outputs": whole["outputs"]} if payload.outputs != JobOutputs() else {}),
     }
     bare = [
-        Analytics(name=each.name, steps=[Step(model=step.model) for step in each.steps]) for each in payload.analytics
+        Analytics(name=each.name, steps=[Step(model=step.model) for step in each.steps], results=each.results)
+        for each in payload.analytics
     ]
     bare_payload = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None})
     rest = {name: value for name, value in bare_payload.wire().items() if name not in _SETTINGS}

@@ -51,6 +51,10 @@ STEPS: dict[str, tuple[Json, tuple[str, str]]] = {
         job(analytics=[{"steps": [DETECT, {"model": "ocr", "when": {"minConfidence": 1.5}}]}]),
         body("spec.analytics[0].steps[1].when.minConfidence", 1.5, "should be less than or equal to 1"),
     ),
+    "only tracked objects without tracks": (
+        job(analytics=[{"steps": [DETECT], "results": {"trackedOnly": True}}]),
+        ("spec.analytics[0]", "results.trackedOnly needs the step track"),
+    ),
     "looks of no step": (appearance(), ("spec.analytics[0]", NOT_BEFORE)),
     "looks of a step behind": (appearance("face", behind=("feature",)), ("spec.analytics[0]", NOT_BEFORE)),
     "looks of another embedding": (appearance("feature", step="osnet"), ("spec.analytics[0]", NOT_BEFORE)),

@@ -14,7 +14,7 @@ from videofleet_worker.outputs.shots import Moment
 from videofleet_worker.pipeline.chunks import frame_chunk, terminal_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.findings import Findings
-from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
+from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
 from videofleet_worker.pipeline.onlooker import Onlooker
 from videofleet_worker.pipeline.outlets import Telling
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
@@ -138,7 +138,8 @@ class AnalyticsRun:
         info = self._owned.place.end(counts)
         usage = Usage(processed_frames=self.processed, processing_time_ms=info.elapsed_ms)
         mark = self._mark(self._owned, info)
-        await self._owned.writer.finish(terminal_chunk(self._run_id, info, reason, usage), mark, error)
+        model = None if self.processed else self.plan.worded.model
+        await self._owned.writer.finish(terminal_chunk(self._run_id, info, reason, usage, model), mark, error)
         await self._end_outputs()
         await self.summarise()
         await self.pictures.finish()
@@ -146,7 +147,8 @@ class AnalyticsRun:
     async def summarise(self) -> None:
         """Write results.json from the finished log."""
         view = self.log.view
-        await view.threads.call(write_results, view.threads.store, view.prefix, self.plan.model.name)
+        model = self.plan.worded.model or self.plan.model.name
+        await view.threads.call(write_results, view.threads.store, view.prefix, model)
 
     async def close(self) -> None:
         """Seal what there is; the run is not over. Raises FencedError when another epoch owns the log."""
@@ -174,7 +176,9 @@ class AnalyticsRun:
         self.processed += 1
         events = watch_objects(owned.watch, objects, answered.size, info.pts)
         regions = region_result(events, owned.watch.totals) if self.plan.watched else None
-        chunk = frame_chunk(self._run_id, info, objects, answered.size, regions)
+        words = self.plan.worded
+        model = words.model if self.processed == 1 else None
+        chunk = frame_chunk(self._run_id, info, as_worded(objects, words), answered.size, regions, model)
         await owned.writer.append(chunk, self._mark(owned, info))
         return _Told(info, objects, region_events(events) if self.plan.watched else ())
 

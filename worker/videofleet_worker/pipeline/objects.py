@@ -1,11 +1,12 @@
 """The objects of one frame: filtered, tracked, and as result documents."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
+from videofleet_api.steps import Results
 from videofleet_worker.models.detections import FloatArray
 from videofleet_worker.outputs.annotate import Mark
 from videofleet_worker.pipeline.findings import Details, Findings, matching
@@ -49,6 +50,17 @@ class FoundObject:
             "roi": {"left": left, "top": top, "width": right - left, "height": bottom - top},
             **self.details,
         }
+
+
+def as_worded(objects: Sequence[FoundObject], words: Results) -> Sequence[FoundObject]:
+    """The objects as results are to tell them: those that are to be told, by the names that were asked for."""
+    if not words.tracked_only and not words.class_names:
+        return objects
+    return [
+        replace(one, label=words.class_names.get(one.label, one.label))
+        for one in objects
+        if one.track_id or not words.tracked_only
+    ]
 
 
 class ObjectFinder:

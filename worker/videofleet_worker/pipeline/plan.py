@@ -6,7 +6,7 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
-from videofleet_api.steps import Analytics, StepParameters
+from videofleet_api.steps import Analytics, Results, StepParameters
 from videofleet_api.videojob import Sampling, SamplingMode
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.models.detections import DetectionQuery
@@ -18,6 +18,7 @@ from videofleet_worker.tracking.choice import USUAL_TRACKER, TrackerName
 from videofleet_worker.tracking.settings import TrackerSettings
 
 _PERIODS_UNTIL_LOST: Final = 3
+USUAL_WORDS: Final = Results()
 _NO_TENSOR: Final = (16, 16)
 """Size of the picture that a decoder makes where no model takes it."""
 
@@ -42,6 +43,7 @@ class AnalyticsPlan:
     track_at: int = 0
     watched: Watched = NOTHING_WATCHED
     tracker_name: TrackerName = USUAL_TRACKER
+    worded: Results = USUAL_WORDS
 
     @property
     def weakest(self) -> float:
@@ -157,6 +159,7 @@ def _plan_one(analytics: Analytics, registry: ModelRegistry, sampling: Sampling)
         steps.tracked,
         steps.track_at,
         tracker_name=(steps.track and steps.track.tracker) or USUAL_TRACKER,
+        worded=analytics.results or USUAL_WORDS,
     )
 
 

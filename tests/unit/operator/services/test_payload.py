@@ -248,6 +248,12 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
             id="when",
         ),
         pytest.param(
+            build({}, analytics=[{"steps": [{"model": "detect"}]}]),
+            build({}, analytics=[{"steps": [{"model": "detect"}], "results": {"classNames": {"person": "walker"}}}]),
+            ("spec", "run"),
+            id="the words of results",
+        ),
+        pytest.param(
             build({}),
             build({}, labels={"a": "b"}, priority=5, slots=3, restart={"maxAttempts": 3, "delay": 9}),
             (),

@@ -5,11 +5,12 @@ import pytest
 
 from videofleet_api.protocol import JobSpec
 from videofleet_api.results import Chunk, StreamInfo, Target, Usage
+from videofleet_api.steps import Results
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.pipeline.chunks import chunk_id, frame_chunk, terminal_chunk
 from videofleet_worker.pipeline.findings import Findings, own_detections
-from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder
+from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
 
 PERSON, CAR = 0, 2
@@ -151,12 +152,12 @@ def test_an_object_without_a_track_has_no_track_id_at_all() -> None:
     assert "track_id" not in FoundObject(0, "person", 0.5, (0, 0, 9, 9)).target(100, 50)
 
 
-@pytest.mark.acceptance("V53", "V61", "V62")
+@pytest.mark.acceptance("V52", "V53", "V61", "V62")
 def test_chunks_are_documents_of_the_contract() -> None:
     objects = [FoundObject(1, "person", 0.5, (0, 0, 9, 9))]
     data = frame_chunk(chunk_id("job", 2), INFO, objects, (100, 50))
     parsed = Chunk.model_validate_json(data)
-    assert (parsed.id, parsed.stream_info, parsed.finish_reason) == ("job-2", INFO, None)
+    assert (parsed.id, parsed.stream_info, parsed.finish_reason) == ("mm-pipe-job-2", INFO, None)
     assert parsed.delta.results[0].targets[0].class_ == "person"
     assert b'"total_frames":null' in data
     assert b'"finish_reason":null' in data
@@ -168,3 +169,31 @@ def test_the_last_chunk_says_why_and_what_it_took() -> None:
     usage = Usage(processed_frames=5, processing_time_ms=100)
     parsed = Chunk.model_validate_json(terminal_chunk("job-2", INFO, "max_frames", usage))
     assert (parsed.finish_reason, parsed.usage, parsed.delta.results) == ("max_frames", usage, [])
+
+
+@pytest.mark.acceptance("V51")
+def test_text_of_any_script_is_told_in_ascii() -> None:
+    objects = [FoundObject(1, "plate", 0.5, (0, 0, 9, 9), details={"text": "Ж123 \u2028 車"})]
+    data = frame_chunk(chunk_id("job", 2), INFO, objects, (100, 50))
+    assert data.isascii()
+    assert b"\n" not in data
+    assert Chunk.model_validate_json(data).delta.results[0].targets[0].text == "Ж123 \u2028 車"
+    assert b'"fps":10.0' in data
+
+
+@pytest.mark.acceptance("V39")
+def test_the_model_that_was_asked_for_is_named_where_it_is_wanted() -> None:
+    usage = Usage(processed_frames=0, processing_time_ms=0)
+    first = frame_chunk("a", INFO, [], (9, 9), model="qwen-vl-max")
+    alone = terminal_chunk("a", INFO, "cancelled", usage, "qwen-vl-max")
+    assert [Chunk.model_validate_json(each).model for each in (first, alone)] == ["qwen-vl-max"] * 2
+    assert b'"model"' not in frame_chunk("a", INFO, [], (9, 9))
+
+
+@pytest.mark.acceptance("V93", "V94")
+def test_results_have_the_names_that_were_asked_for_and_tracked_objects_alone() -> None:
+    box = (0.0, 0.0, 9.0, 9.0)
+    objects = [FoundObject(1, "person", 0.9, box), FoundObject(0, "person", 0.8, box), FoundObject(2, "dog", 0.7, box)]
+    words = Results(class_names={"person": "pedestrian"}, tracked_only=True)
+    assert [(one.track_id, one.label) for one in as_worded(objects, words)] == [(1, "pedestrian"), (2, "dog")]
+    assert as_worded(objects, Results()) == objects
