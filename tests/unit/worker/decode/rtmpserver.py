@@ -4,6 +4,7 @@ Handshake, chunks of one size, and three commands answered (Adobe's RTMP 1.0, se
 """
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -17,14 +18,19 @@ _FLV_HEAD, _FLV_TAG = 13, 11
 
 
 @contextmanager
-def rtmp_server(flv: bytes) -> Iterator[int]:
-    """Serves the video of an FLV file, 25 frames a second, to one player; the port."""
+def rtmp_server(flv: bytes, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serves the video of an FLV file, 25 frames a second, to one player; the port. With `tls` it is RTMPS."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             connection, _ = listener.accept()
+            # A player that does not know the certificate ends the handshake.
             with connection, suppress(OSError):
-                _serve(connection, flv)
+                if tls is None:
+                    _serve(connection, flv)
+                else:
+                    with tls.wrap_socket(connection, server_side=True) as secure:
+                        _serve(secure, flv)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

@@ -1,6 +1,7 @@
 """What cameras and files bring: codecs, containers, pictures that lie on their side or come in halves or change."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from tests.support.datagrams import in_pieces, sending
+from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.clips import ClipSpec, brightness, index_of, make_clip, picture
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
@@ -314,6 +316,46 @@ async def test_rtmp(make_source: MakeSource, tmp_path: Path, events: list[Source
     assert outcome.error is None
     (opened,) = [event for event in events if isinstance(event, Opened)]
     assert (opened.info.live, opened.info.codec) == (True, "h264")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    return write_certificate(tmp_path)
+
+
+@pytest.fixture
+def front(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    """Of a server that shows it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+async def test_rtmps(
+    make_source: MakeSource,
+    tmp_path: Path,
+    events: list[SourceEvent],
+    certificate: tuple[Path, Path],
+    front: ssl.SSLContext,
+) -> None:
+    clip = make_clip(tmp_path / "clip.flv", ClipSpec(container="flv", fps=25))
+    with rtmp_server(clip.read_bytes(), front) as port:
+        source = make_source(f"rtmps://127.0.0.1:{port}/live/cam", ca_file=str(certificate[0]))
+        outcome = await read(source, enough=5)
+
+    assert outcome.error is None
+    assert {index_of(mean) for mean in outcome.means} <= set(range(30))
+    (opened,) = [event for event in events if isinstance(event, Opened)]
+    assert (opened.info.live, opened.info.codec) == (True, "h264")
+
+
+async def test_rtmps_of_a_server_that_nobody_vouches_for(make_source: MakeSource, front: ssl.SSLContext) -> None:
+    with rtmp_server(b"", front) as port:
+        outcome = await read(make_source(f"rtmps://127.0.0.1:{port}/live/cam"))
+
+    assert outcome.failure.code is ErrorCode.TLS
+    assert "certificate" in outcome.failure.message
 
 
 async def test_rtmp_of_a_forbidden_address(make_source: MakeSource) -> None:
