@@ -41,7 +41,7 @@ kubectl: ## print the path of the built kubectl
 .PHONY: venv
 venv: $(STAMP) ## make the development environment
 
-$(STAMP): $(LOCK) tools/venv.sh
+$(STAMP): $(LOCK) tools/venv.sh tests/support/jsclients/package-lock.json
 	@bash tools/venv.sh $(VENV) $(LOCK)
 	@touch $@
 

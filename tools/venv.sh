@@ -6,12 +6,14 @@ folder=$1 lock=$2
 missing() { ! dpkg -s "$1" >/dev/null 2>&1; }
 
 # The camera simulator runs with the system's Python and GStreamer; fault plans give an operator another clock; tests of
-# MQTT have a broker; the kernel for GPUs is compiled for the processor to be tested.
+# MQTT have a broker; the kernel for GPUs is compiled for the processor to be tested; clients in JavaScript need Node.
 wanted=()
 for package in python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
     gstreamer1.0-plugins-bad faketime mosquitto g++; do
     if missing "$package"; then wanted+=("$package"); fi
 done
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then wanted+=(nodejs npm); fi
+if ! command -v curl >/dev/null; then wanted+=(curl); fi
 if ! python3 -c 'import ensurepip' 2>/dev/null; then wanted+=(python3-venv); fi
 if ((${#wanted[@]})); then
     echo "== installing from Debian: ${wanted[*]}"
@@ -40,3 +42,6 @@ root=$(cd "$here/../.." && pwd)
 PYTHONPATH=$root/api:$root/archive:$root/cli:$root/worker${PYTHONPATH:+:$PYTHONPATH} exec "$here/python" -m videofleet_clip "$@"
 LAUNCHER
 chmod +x "$folder/bin/videofleet"
+
+echo "== installing the clients in JavaScript that tests use"
+(cd tests/support/jsclients && npm ci --silent --ignore-scripts --no-audit --no-fund)

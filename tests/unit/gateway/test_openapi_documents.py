@@ -1,0 +1,43 @@
+"""The OpenAPI document of each dialect: valid, and no request that it allows, or nearly allows, breaks the gateway."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.support.gateway import KEY, Served
+
+DOCUMENTS = {"v": ("v_port", "/v1/openapi.json")}
+"""Of each dialect the setting of its port, and where its document is."""
+
+
+@pytest.mark.acceptance("X5")
+@pytest.mark.parametrize(("port", "path"), DOCUMENTS.values(), ids=DOCUMENTS)
+async def test_a_document_is_valid(gateway: Served, port: str, path: str) -> None:
+    document = (await gateway.client(None, port).get(path)).json()
+    assert document["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+@pytest.mark.acceptance("X5")
+@pytest.mark.parametrize(("port", "path"), DOCUMENTS.values(), ids=DOCUMENTS)
+async def test_schemathesis_finds_no_answer_of_5xx(gateway: Served, port: str, path: str, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("st")), "run", f"{gateway.url(port)}{path}"]
+    command += ["--header", f"Authorization: Bearer {KEY}", "--checks", "not_a_server_error", "--no-color"]
+    command += ["--max-examples", "25", "--seed", "1", "--generation-database", "none", "--request-timeout", "5"]
+    command += ["--phases", "examples,coverage,fuzzing", "--max-time", "25", "--warnings", "off"]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+async def test_nobody_needs_a_key_to_read_it(gateway: Served) -> None:
+    for port, path in DOCUMENTS.values():
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"{gateway.url(port)}{path}")).status_code == 200
