@@ -89,7 +89,7 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
         stack.push_async_callback(database.close)
         await database.migrate()
         session = await stack.enter_async_context(ApiSession(credentials, user_agent="videofleet-gateway"))
-        cache, pools = JobCache(session, settings.namespaces), PoolCache(session)
+        cache, pools = JobCache(session, settings.namespaces), PoolCache(session, settings.namespaces)
         archive = _archive(settings)
         stack.push_async_callback(archive.close)
         for follow in (cache.run(), pools.run()):

@@ -45,6 +45,32 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
+{{- define "videofleet.gatewayName" -}}
+{{- include "videofleet.fullname" . }}-gateway
+{{- end -}}
+
+{{/* Cluster-scoped objects of the gateway. */}}
+{{- define "videofleet.gatewayClusterName" -}}
+{{- .Release.Namespace }}-{{ include "videofleet.gatewayName" . }}
+{{- end -}}
+
+{{- define "videofleet.gatewayAccountName" -}}
+{{- .Values.gateway.serviceAccount.name | default (include "videofleet.gatewayName" .) -}}
+{{- end -}}
+
+{{- define "videofleet.gatewaySelector" -}}
+app.kubernetes.io/name: {{ include "videofleet.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: gateway
+{{- end -}}
+
+{{/* The volume of its SQLite database; empty with PostgreSQL. */}}
+{{- define "videofleet.gatewayClaim" -}}
+{{- if not .Values.gateway.database.urlSecretRef.name -}}
+{{- .Values.gateway.database.existingClaim | default (printf "%s-database" (include "videofleet.gatewayName" .)) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Image reference; takes a list of the root context and the image's values. */}}
 {{- define "videofleet.image" -}}
 {{- $root := index . 0 -}}
