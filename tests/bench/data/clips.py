@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.video.reformatter import Colorspace
 
 from tests.support.cameras import CLIP
 
@@ -30,6 +31,9 @@ def enlarged(
             "libx264", rate=rate, options=options if b_frames else options | {"tune": "zerolatency"}
         )
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        # The shipped clip's planes only grow. Untagged, they would be BT.709 at this size, and peers that take all for
+        # BT.601 would see other colours.
+        stream.codec_context.colorspace = Colorspace.ITU601
         for number, frame in enumerate(itertools.islice(_endless(), frames)):
             larger = frame.reformat(*size, format="yuv420p", interpolation="BICUBIC")
             larger.pts, larger.time_base = number, Fraction(1, rate)
