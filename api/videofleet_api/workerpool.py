@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from videofleet_api.archive import ArchiveVolume
 from videofleet_api.conditions import Condition
 from videofleet_api.model import Document
 from videofleet_api.outputs import OutputPolicy
@@ -168,14 +169,6 @@ class Resources(Document):
 
     requests: Quantities = Field(default_factory=dict, description="Requests, for example cpu: 500m.")
     limits: Quantities = Field(default_factory=dict, description="Limits, for example memory: 2Gi.")
-
-
-class ArchiveVolume(Document):
-    """The volume that results are written to."""
-
-    claim_name: str = Field(
-        min_length=1, max_length=253, description="PersistentVolumeClaim in the pool's namespace; all workers mount it."
-    )
 
 
 class ModelVolume(Document):

@@ -5,6 +5,10 @@ class ArchiveError(Exception):
     """The store refused or could not be reached; the same call may succeed later."""
 
 
+class UnsuitableArchiveError(ArchiveError):
+    """The store lacks what an archive needs; no call will succeed later."""
+
+
 class ArchiveCorruptError(Exception):
     """What lies in the archive contradicts itself; trying again will not help."""
 

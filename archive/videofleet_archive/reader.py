@@ -1,6 +1,6 @@
 """Logs read from the archive alone, without the worker that writes them: what a gateway serves to its clients.
 
-    threads = StoreThreads(FolderArchive(Path("/archive")), ThreadPoolExecutor(16))
+    threads = StoreThreads(Location("s3://bucket/prefix", ...).open(), ThreadPoolExecutor(16))
     logs = Logs(threads)                       # one for a process
     prefix = archive_prefix(namespace, uid, run, analytics)
     async with logs.open(prefix) as log:       # however many open the same log, the store is asked once

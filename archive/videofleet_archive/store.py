@@ -11,7 +11,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from videofleet_archive.errors import ArchiveError
+from videofleet_archive.errors import ArchiveError, UnsuitableArchiveError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -31,8 +31,23 @@ class StoredObject:
     modified: float
 
 
+@dataclass(frozen=True, slots=True)
+class SealTimes:
+    """After how many seconds collected results become a segment, at the latest, and about how many bytes."""
+
+    recorded: float
+    attended: float
+    """Of live sources, while somebody reads along."""
+    unattended: float
+    segment_bytes: int
+
+
 class Store(Protocol):
     """Blocking calls; what returned is durable. Every failure is an ArchiveError."""
+
+    @property
+    def seals(self) -> SealTimes:
+        """What suits it: one that waits and is paid for each object wants fewer and larger ones."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Store under a new key, wholly or not at all. False: the key is taken, nothing was changed."""
@@ -59,12 +74,14 @@ class Store(Protocol):
 class Archive(Store, Protocol):
     """A store that results are kept in."""
 
-    seal_seconds: float
-    """How long results of a live source may be collected while nobody reads; a store that charges for each object
-    wants fewer and larger ones."""
+    seals: SealTimes
+
+    probe_seconds: float
+    """How often it is looked at."""
 
     def probe(self) -> None:
-        """Raise ArchiveError unless it can be written and refuses a second creation of one key."""
+        """Raise ArchiveError unless it can be written, UnsuitableArchiveError unless it refuses a second creation of
+        one key."""
 
     def clean(self, older_than: float) -> None:
         """Remove what killed writers left behind before this Unix time."""
@@ -73,7 +90,8 @@ class Archive(Store, Protocol):
 class ObjectArchive:
     """Any store of obstore that can create conditionally and is durable by itself."""
 
-    seal_seconds: float = 1.0
+    seals: SealTimes = SealTimes(recorded=0.5, attended=1.0, unattended=1.0, segment_bytes=256 * 1024)
+    probe_seconds: float = 10.0
 
     def __init__(self, store: LocalStore | MemoryStore | S3Store) -> None:
         self._store = store
@@ -193,14 +211,15 @@ class FolderArchive(ObjectArchive):
 
 
 def probe(store: Store, name: str) -> None:
-    """Raise ArchiveError unless the store can be written and refuses a second creation of one key."""
+    """Raise ArchiveError unless the store can be written, UnsuitableArchiveError unless it refuses a second creation of
+    one key."""
     key = f"{_STAGING}/probe-{secrets.token_hex(8)}"
     created = store.create(key, b"first")
     again = store.create(key, b"second")
     kept = store.read(key)
     store.delete([key])
     if not created or again or kept != b"first":
-        raise ArchiveError(
+        raise UnsuitableArchiveError(
             f"the archive {name} does not refuse a second object under one key; "
             "two workers could write over each other's results"
         )

@@ -23,11 +23,15 @@ class SealPolicy:
     """When collected events become a segment, and what happens with old ones."""
 
     seconds: float
-    """At the latest after so long."""
+    """At the latest after so long, while somebody reads along."""
+    unattended_seconds: float | None = None
+    """And while nobody does; None: no longer."""
     segment_bytes: int = 256 * 1024
     """And as soon as so much is collected; also about the size of a segment."""
     spool_bytes: int = 64 * 1024 * 1024
     """Most that is collected while the store does not answer."""
+    spool_seconds: float = 600.0
+    """And for so long."""
     wait_when_full: bool = True
     """Full spool: True waits, False drops results and counts them."""
     keep_bytes: int | None = None
@@ -81,10 +85,12 @@ class LogWriter:
         self._tail = view.extent.end
         self._closing = False
         self._over = False
+        self._away_since: float | None = None
         self._doomed: list[str] = []
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._room = asyncio.Condition()
+        view.on_reader = self._hurry.set
         self._task = asyncio.create_task(self._run(), name=f"seal {view.prefix}")
 
     @property
@@ -99,14 +105,23 @@ class LogWriter:
     async def append(self, data: bytes, mark: Mark) -> None:
         """Add an event with `data`, one line. Raises FencedError once another writer owns the log."""
         await self._make_room(len(data))
-        if self._bytes > self._policy.spool_bytes:
-            self._gap += 1
-            self._counters.lost()
+        if self.discards:
+            self.discard()
             return
         if self._gap:
             self._add(log.gap_comment(self._gap), None)
             self._gap = 0
         self._add(log.event(self._tail, data), mark)
+
+    @property
+    def discards(self) -> bool:
+        """Whether the next event would be dropped: who has not made it yet need not make it."""
+        return not self._policy.wait_when_full and self._is_full(1) and not self._task.done()
+
+    def discard(self) -> None:
+        """An event that is dropped; the next one that is not is preceded by a comment with their number."""
+        self._gap += 1
+        self._counters.lost()
 
     async def finish(self, terminal: bytes, mark: Mark, error: tuple[str, str] | None = None) -> None:
         """Add the terminal chunk and `[DONE]` in one segment, after an error its comment; then close."""
@@ -148,11 +163,18 @@ class LogWriter:
         if not self._policy.wait_when_full:
             return
         async with self._room:
-            await self._room.wait_for(lambda: self._over or self._bytes + size <= self._policy.spool_bytes)
+            await self._room.wait_for(lambda: self._over or not self._is_full(size))
         if self._over:
             # Its last step is behind it; only its outcome may still be on the way.
             await asyncio.wait([self._task])
         self._raise_failure()
+
+    def _is_full(self, size: int) -> bool:
+        """Whether the spool can hold no event of this size more."""
+        if self._bytes + size > self._policy.spool_bytes:
+            return True
+        away = self._away_since
+        return away is not None and asyncio.get_running_loop().time() - away > self._policy.spool_seconds
 
     async def _run(self) -> None:
         try:
@@ -170,8 +192,13 @@ class LogWriter:
         if self._bytes < self._policy.segment_bytes and not self._closing:
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), self._policy.seconds)
+                await asyncio.wait_for(self._hurry.wait(), self._patience())
         return bool(self._collected)
+
+    def _patience(self) -> float:
+        """Seconds for which events are collected."""
+        longer = self._policy.unattended_seconds
+        return self._policy.seconds if longer is None or self._view.readers else longer
 
     def _take(self) -> list[_Event]:
         """The oldest events, about one segment of them."""
@@ -197,6 +224,7 @@ class LogWriter:
         await self._view.advance(data)
         async with self._room:
             self._bytes -= len(data)
+            self._away_since = None
             self._room.notify_all()
         await self._drop_oldest()
 
@@ -224,6 +252,8 @@ class LogWriter:
             )
         except ArchiveError as error:
             self._counters.store_failed()
+            if self._away_since is None:
+                self._away_since = asyncio.get_running_loop().time()
             _LOGGER.warning("the archive does not take results: %s", error)
             return False
 

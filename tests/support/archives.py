@@ -15,7 +15,7 @@ from videofleet_archive import log
 from videofleet_archive.acquire import scan
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.opening import OwnedLog, own_log, see_log
-from videofleet_archive.store import ObjectArchive, Store, StoredObject
+from videofleet_archive.store import ObjectArchive, SealTimes, Store, StoredObject
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.view import LogView
 from videofleet_archive.writer import LogWriter, Mark, SealPolicy
@@ -53,6 +53,10 @@ class FaultyStore:
     real: Store
     fault: Callable[[str, str, bool], None] = lambda method, key, late: None
     calls: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def seals(self) -> SealTimes:
+        return self.real.seals
 
     def _around(self, method: str, key: str, call: Callable[[], Any]) -> Any:
         self.calls.append((method, key))

@@ -7,7 +7,7 @@ import secrets as randomness
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -15,7 +15,8 @@ from typing import Final
 from aiohttp import web
 
 from videofleet_api.reach import cluster_addresses
-from videofleet_archive.store import FolderArchive
+from videofleet_archive.location import Location
+from videofleet_archive.store import Archive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.config import Settings
 from videofleet_worker.device.health import DeviceHealth, DeviceLostError
@@ -52,8 +53,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
     or ArchiveError; where its GPU is lost while it runs, DeviceLostError."""
     stop = _stop_signal()
     tls = ReloadingTls(settings.tls_dir)
-    archive = FolderArchive(settings.archive)
-    archive.clean(time.time() - _STAGING_SECONDS)
+    archive = _archive(settings)
     readiness = Readiness()
     supervisor: Supervisor | None = None
     registry = process_registry()
@@ -61,7 +61,10 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         # The probes answer while models are loaded, which on a GPU can take minutes.
         plain = plain_app(readiness.checks, registry, lambda: len(supervisor.running()) if supervisor else 0)
         plain_port = await stack.enter_async_context(_listening(plain, settings.listen, settings.plain_port))
-        watch = asyncio.create_task(readiness.watch_archive(archive.probe))
+        # No result may go to an archive in which two workers could write over each other's.
+        if not await _or_stopped(readiness.archive_verified(archive.probe), stop):
+            return
+        watch = asyncio.create_task(readiness.watch_archive(archive.probe, archive.probe_seconds))
         stack.callback(watch.cancel)
         health = DeviceHealth()
         inference = await start_inference(settings, health.note)
@@ -99,6 +102,32 @@ async def _stopped_or_lost(stop: asyncio.Event, health: DeviceHealth) -> str | N
     return None if stop.is_set() else health.reason
 
 
+def _archive(settings: Settings) -> Archive:
+    """The archive, rid of what killed workers left there."""
+    where = Location(
+        settings.archive,
+        endpoint=settings.archive_endpoint,
+        region=settings.archive_region,
+        credentials=settings.archive_credentials,
+    )
+    archive = where.open()
+    archive.clean(time.time() - _STAGING_SECONDS)
+    return archive
+
+
+async def _or_stopped(step: Coroutine[None, None, None], stop: asyncio.Event) -> bool:
+    """Whether the step came to its end before the worker was told to stop. Raises as the step does."""
+    task, told = asyncio.create_task(step), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        return task.done()
+    finally:
+        task.cancel()
+        told.cancel()
+
+
 def _stop_signal() -> asyncio.Event:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -108,7 +137,7 @@ def _stop_signal() -> asyncio.Event:
 
 def _supervisor(
     settings: Settings,
-    archive: FolderArchive,
+    archive: Archive,
     inference: Inference,
     secrets: Secrets,
     ways: WaysOut,

@@ -12,6 +12,7 @@ from videofleet_api.names import WORKER_API_PORT, WORKER_PLAIN_PORT
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import MAX_CAPACITY
 from videofleet_api.source import SourcePolicy
+from videofleet_archive.location import USUAL_REGION
 
 PREFIX: Final = "VIDEOFLEET_"
 
@@ -31,8 +32,13 @@ class Settings(BaseModel):
     """Slots that the worker offers; it reports them, and shares its memory among so many decoders."""
     execution_provider: Literal["auto", "tensorrt", "cuda", "cpu"] = "auto"
     """What inference should run on."""
-    archive: Path = Path("/archive")
-    """Folder of the archive."""
+    archive: str = "/archive"
+    """Folder of the archive, or s3://BUCKET/PREFIX."""
+    archive_endpoint: str | None = None
+    """Address of the store that has the bucket; without it Amazon's."""
+    archive_region: str = USUAL_REGION
+    archive_credentials: Path = Path("/archive-credentials")
+    """Folder with the credentials for the bucket, a file each."""
     tls_dir: Path = Path("/tls")
     """Folder with tls.crt, tls.key and ca.crt."""
     models: tuple[Path, ...] = ()

@@ -83,10 +83,33 @@ app.kubernetes.io/component: gateway
 {{- end -}}
 
 {{- define "videofleet.archiveClaim" -}}
-{{- if .Values.archive.existingClaim -}}
+{{- if .Values.archive.s3.bucket -}}
+{{- else if .Values.archive.existingClaim -}}
 {{- .Values.archive.existingClaim -}}
 {{- else if .Values.archive.create -}}
 {{- include "videofleet.fullname" . }}-archive
+{{- end -}}
+{{- end -}}
+
+{{/* Where the pools keep results, as a YAML map; empty: nowhere. */}}
+{{- define "videofleet.archive" -}}
+{{- if .Values.archive.s3.bucket -}}
+{{- $s3 := .Values.archive.s3 -}}
+s3:
+  bucket: {{ $s3.bucket }}
+  {{- with $s3.prefix }}
+  prefix: {{ . | quote }}
+  {{- end }}
+  {{- with $s3.endpoint }}
+  endpoint: {{ . | quote }}
+  {{- end }}
+  region: {{ $s3.region | quote }}
+  credentialsSecretRef:
+    name: {{ required "archive.s3.credentialsSecret names the Secret with accessKeyId and secretAccessKey" $s3.credentialsSecret }}
+{{- else -}}
+{{- with include "videofleet.archiveClaim" . -}}
+claimName: {{ . }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from videofleet_api import names
+from videofleet_api.archive import ArchiveBucket
 from videofleet_api.podtemplate import MEDIA_VOLUME, MODEL_VOLUME
 from videofleet_api.workerpool import AcceleratorType, DrainMode, MediaVolume, ModelVolume
 from videofleet_operator.domain.isolation import slots_per_worker
@@ -20,6 +21,7 @@ Manifest = dict[str, Any]
 _USER_ID = 65532
 _GRACE_SECONDS = 30
 """For a worker to seal its results and end."""
+_ARCHIVE_CREDENTIALS = "/archive-credentials"
 _HOOK_COMMAND = ["python", "-m", "videofleet_worker.drain"]
 _GPU = "nvidia.com/gpu"
 _GPU_NODES = {"nvidia.com/gpu.present": "true"}
@@ -155,7 +157,7 @@ def _container(pool: Pool, default_image: str) -> Manifest:
         "lifecycle": {"preStop": {"exec": {"command": _HOOK_COMMAND}}},
         "volumeMounts": [
             {"name": "tls", "mountPath": "/tls", "readOnly": True},
-            {"name": "archive", "mountPath": "/archive"},
+            *_archive_mounts(pool),
             {"name": "tmp", "mountPath": "/tmp"},
             *({"name": _volume(one), "mountPath": _mount(one), "readOnly": True} for one in spec.models),
             *(
@@ -176,7 +178,7 @@ def _environment(pool: Pool) -> list[Manifest]:
     values = {
         "VIDEOFLEET_CAPACITY": str(slots_per_worker(pool)),
         "VIDEOFLEET_EXECUTION_PROVIDER": pool.spec.execution_provider.value,
-        "VIDEOFLEET_ARCHIVE": "/archive",
+        **_archive_environment(pool),
         "VIDEOFLEET_TLS_DIR": "/tls",
         "VIDEOFLEET_DRAIN_SECONDS": f"{_drain_seconds(pool):g}",
         "VIDEOFLEET_OUTPUT_POLICY": orjson.dumps(pool.spec.output_policy.wire()).decode(),
@@ -223,12 +225,9 @@ def _node_selector(pool: Pool) -> dict[str, str]:
 
 
 def _volumes(pool: Pool, pod_name: str) -> list[Manifest]:
-    archive: Manifest = {"name": "archive", "emptyDir": {}}
-    if pool.spec.archive is not None:
-        archive = {"name": "archive", "persistentVolumeClaim": {"claimName": pool.spec.archive.claim_name}}
     return [
         {"name": "tls", "secret": {"secretName": names.worker_tls_secret_name(pod_name), "defaultMode": 0o440}},
-        archive,
+        _archive_volume(pool),
         {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
         *({"name": _volume(one), **_volume_source(one, pool.spec.image_pull_policy)} for one in pool.spec.models),
         *(
@@ -239,6 +238,38 @@ def _volumes(pool: Pool, pod_name: str) -> list[Manifest]:
             for one in pool.spec.media_mounts
         ),
     ]
+
+
+def _bucket(pool: Pool) -> ArchiveBucket | None:
+    return pool.spec.archive.s3 if pool.spec.archive is not None else None
+
+
+def _archive_volume(pool: Pool) -> Manifest:
+    """What results are written to; with a bucket, what it takes to reach that."""
+    if bucket := _bucket(pool):
+        secret = {"secretName": bucket.credentials_secret_ref.name, "defaultMode": 0o440}
+        return {"name": "archive", "secret": secret}
+    if pool.spec.archive is not None:
+        return {"name": "archive", "persistentVolumeClaim": {"claimName": pool.spec.archive.claim_name}}
+    return {"name": "archive", "emptyDir": {}}
+
+
+def _archive_mounts(pool: Pool) -> list[Manifest]:
+    if _bucket(pool):
+        return [{"name": "archive", "mountPath": _ARCHIVE_CREDENTIALS, "readOnly": True}]
+    return [{"name": "archive", "mountPath": "/archive"}]
+
+
+def _archive_environment(pool: Pool) -> dict[str, str]:
+    bucket = _bucket(pool)
+    if bucket is None:
+        return {"VIDEOFLEET_ARCHIVE": "/archive"}
+    values = {
+        "VIDEOFLEET_ARCHIVE": f"s3://{bucket.bucket}/{bucket.prefix}",
+        "VIDEOFLEET_ARCHIVE_REGION": bucket.region,
+        "VIDEOFLEET_ARCHIVE_CREDENTIALS": _ARCHIVE_CREDENTIALS,
+    }
+    return values if bucket.endpoint is None else {**values, "VIDEOFLEET_ARCHIVE_ENDPOINT": bucket.endpoint}
 
 
 def model_folder(model: ModelVolume) -> str:

@@ -210,6 +210,7 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     ),
 }
 
+BUCKET: Json = {"bucket": "results", "credentialsSecretRef": {"name": "store"}}
 POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
     "a model from nowhere": (
         {"models": [{"name": "yolo"}]},
@@ -276,7 +277,32 @@ POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
         {"sourcePolicy": {"deniedCidrs": ["10.0.0.1"]}},
         ("spec.sourcePolicy", "deniedCidrs must be ranges of addresses, for example 10.20.0.0/16"),
     ),
-    "an archive without a claim": ({"archive": {}}, ("spec.archive.claimName", "Required value")),
+    "an archive that is nowhere": (
+        {"archive": {}},
+        ("spec.archive", "results are kept in a claimName or in s3: give one"),
+    ),
+    "an archive in two places": (
+        {"archive": {"claimName": "results", "s3": BUCKET}},
+        ("spec.archive", "results are kept in a claimName or in s3: give one"),
+    ),
+    "a store with a path": (
+        {"archive": {"s3": BUCKET | {"endpoint": "https://store/results"}}},
+        (
+            "spec.archive.s3",
+            "endpoint must be the address of a store alone, such as https://HOST or http://HOST:PORT",
+        ),
+    ),
+    "a prefix that leads elsewhere": (
+        {"archive": {"s3": BUCKET | {"prefix": "/results"}}},
+        (
+            "spec.archive.s3",
+            "prefix must be names of letters, digits, dots, dashes and underscores, joined by slashes",
+        ),
+    ),
+    "a bucket without credentials": (
+        {"archive": {"s3": {"bucket": "results"}}},
+        ("spec.archive.s3.credentialsSecretRef", "Required value"),
+    ),
 }
 
 

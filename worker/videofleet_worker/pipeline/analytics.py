@@ -176,10 +176,13 @@ class AnalyticsRun:
         self.processed += 1
         events = watch_objects(owned.watch, objects, answered.size, info.pts)
         regions = region_result(events, owned.watch.totals) if self.plan.watched else None
-        words = self.plan.worded
-        model = words.model if self.processed == 1 else None
-        chunk = frame_chunk(self._run_id, info, as_worded(objects, words), answered.size, regions, model)
-        await owned.writer.append(chunk, self._mark(owned, info))
+        if owned.writer.discards:
+            owned.writer.discard()
+        else:
+            words = self.plan.worded
+            model = words.model if self.processed == 1 else None
+            chunk = frame_chunk(self._run_id, info, as_worded(objects, words), answered.size, regions, model)
+            await owned.writer.append(chunk, self._mark(owned, info))
         return _Told(info, objects, region_events(events) if self.plan.watched else ())
 
     async def _put_out(self, shared: SharedFrame, told: _Told) -> None:

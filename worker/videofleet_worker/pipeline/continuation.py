@@ -12,7 +12,7 @@ from videofleet_worker.sources.events import SourceInfo
 _USUAL_PERIOD: Final = 1 / 25
 _LEAST_STEP: Final = 1e-6
 """Seconds between the times of capture of two frames."""
-_FARTHEST_BACK: Final = 10.0
+_FARTHEST_BACK: Final = 20.0
 """Seconds by which a worker is behind another at most when it takes a stream over from it."""
 
 

@@ -33,7 +33,7 @@ from videofleet_worker.pipeline.request import source_info_before, source_reques
 from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.pipeline.steps import Workshop
-from videofleet_worker.pipeline.storage import OVERLAP_SECONDS, persistently, seal_policy, shots_kept, storage
+from videofleet_worker.pipeline.storage import overlap_seconds, persistently, seal_policy, shots_kept, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.errors import SourceError
@@ -206,7 +206,7 @@ class StreamRun:
         now = self._tools.clock.monotonic()
         self._first_answer = now if self._first_answer is None else self._first_answer
         overlaps = self.job.entry.takes_over and self.is_live and self.job.spec.archive_enabled
-        return not overlaps or now >= self._first_answer + OVERLAP_SECONDS
+        return not overlaps or now >= self._first_answer + overlap_seconds(self._threads.store)
 
     def _tell(self, endings: list[Ending]) -> None:
         """Every log was finished by an earlier epoch: say how, whoever asks."""
@@ -298,7 +298,7 @@ class StreamRun:
         """Have everything go by the plan by which the frame at hand was analysed."""
         for one in self._runs:
             if one.plan is not plan.named(one.plan.name):
-                one.use(plan.named(one.plan.name), seal_policy(self.job, live=self.is_live))
+                one.use(plan.named(one.plan.name), seal_policy(self.job, self._threads.store, live=self.is_live))
 
     def _on_event(self, event: SourceEvent) -> None:
         match event:
@@ -327,7 +327,9 @@ class StreamRun:
     def _opened(self, info: SourceInfo) -> None:
         _LOGGER.info("source open", extra=self.fields | {"codec": info.codec, "live": info.live})
         for one in self._runs:
-            one.opened(info, seal_policy(self.job, live=info.live), shots_kept(self.job, live=info.live))
+            one.opened(
+                info, seal_policy(self.job, self._threads.store, live=info.live), shots_kept(self.job, live=info.live)
+            )
 
     def _counts(self) -> Counts:
         counters = self.source.counters if self.source else Counters()

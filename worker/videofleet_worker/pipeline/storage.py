@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from videofleet_archive.errors import ArchiveError
-from videofleet_archive.store import ObjectArchive
+from videofleet_archive.store import ObjectArchive, Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import Counters, SealPolicy
 from videofleet_worker.jobs.assignments import Job
@@ -16,11 +16,7 @@ _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
 
 T = TypeVar("T")
 
-_RECORDED_SECONDS: Final = 0.5
-_LIVE_SECONDS: Final = 1.0
-OVERLAP_SECONDS: Final = 2 * _LIVE_SECONDS
-"""For so long an epoch that takes a live source over from another worker keeps results back before it owns the log:
-what the other one had not sealed by then is among them."""
+_OVERLAP_MARGIN: Final = 1.0
 _UNARCHIVED_SECONDS: Final = 0.05
 _LIVE_BYTES: Final = 256 * 1024 * 1024
 _UNARCHIVED_BYTES: Final = 4 * 1024 * 1024
@@ -28,13 +24,26 @@ _LIVE_SHOTS: Final = 1000
 _UNARCHIVED_SHOTS: Final = 64
 
 
-def seal_policy(job: Job, *, live: bool) -> SealPolicy:
-    """How results of this job are sealed, and how many of them are kept."""
+def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
+    """How results of this job are sealed in the store, and how many of them are kept."""
+    seals = store.seals
     if not job.spec.archive_enabled:
         return SealPolicy(_UNARCHIVED_SECONDS, keep_bytes=_UNARCHIVED_BYTES)
     if live:
-        return SealPolicy(_LIVE_SECONDS, wait_when_full=False, keep_bytes=job.spec.archive_max_bytes or _LIVE_BYTES)
-    return SealPolicy(_RECORDED_SECONDS)
+        return SealPolicy(
+            seals.attended,
+            unattended_seconds=seals.unattended,
+            segment_bytes=seals.segment_bytes,
+            wait_when_full=False,
+            keep_bytes=job.spec.archive_max_bytes or _LIVE_BYTES,
+        )
+    return SealPolicy(seals.recorded, segment_bytes=seals.segment_bytes)
+
+
+def overlap_seconds(store: Store) -> float:
+    """For so long an epoch that takes a live source over from another worker keeps results back before it owns the log:
+    what the other one had not sealed by then is among them."""
+    return store.seals.unattended + _OVERLAP_MARGIN
 
 
 def shots_kept(job: Job, *, live: bool) -> int | None:

@@ -1,12 +1,14 @@
 """Whether the worker can take jobs: what the readiness probe shows."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 
-from videofleet_archive.errors import ArchiveError
+from videofleet_archive.errors import ArchiveError, UnsuitableArchiveError
 
-_PROBE_SECONDS: Final = 10.0
+_LOGGER: Final = logging.getLogger(__name__)
+_RETRY_SECONDS: Final = 2.0
 
 
 class Readiness:
@@ -23,12 +25,27 @@ class Readiness:
         """All outcomes."""
         return dict(self._checks)
 
-    async def watch_archive(self, probe: Callable[[], None]) -> None:
-        """Look at the archive again and again; `probe` blocks and raises ArchiveError."""
+    async def archive_verified(self, probe: Callable[[], None]) -> None:
+        """Wait until the archive has been seen to be fit. Raises UnsuitableArchiveError where it never will be."""
         while True:
+            try:
+                await asyncio.to_thread(probe)
+            except UnsuitableArchiveError:
+                raise
+            except ArchiveError as error:
+                _LOGGER.warning("the archive is not there yet: %s", error)
+                self.set("archive", str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self.set("archive", None)
+                return
+
+    async def watch_archive(self, probe: Callable[[], None], seconds: float) -> None:
+        """Look at the archive again and again, every so many seconds; `probe` blocks and raises ArchiveError."""
+        while True:
+            await asyncio.sleep(seconds)
             try:
                 await asyncio.to_thread(probe)
                 self.set("archive", None)
             except ArchiveError as error:
                 self.set("archive", str(error))
-            await asyncio.sleep(_PROBE_SECONDS)

@@ -116,6 +116,21 @@ def test_the_archive_is_a_claim_or_goes_with_the_pod() -> None:
     assert {"name": "archive", "mountPath": "/archive"} in container()["volumeMounts"]
 
 
+def test_a_bucket_is_named_and_its_credentials_are_mounted() -> None:
+    bucket = {"bucket": "results", "prefix": "site/a", "credentialsSecretRef": {"name": "store"}}
+    pool: dict[str, Any] = {"archive": {"s3": bucket | {"endpoint": "https://store:9000", "region": "eu-west-1"}}}
+    assert {"name": "archive", "secret": {"secretName": "store", "defaultMode": 0o440}} in spec(**pool)["volumes"]
+    mounts = [each for each in container(**pool)["volumeMounts"] if each["name"] == "archive"]
+    assert mounts == [{"name": "archive", "mountPath": "/archive-credentials", "readOnly": True}]
+    environment = {each["name"]: each.get("value") for each in container(**pool)["env"]}
+    assert {name: value for name, value in environment.items() if "ARCHIVE" in name} == {
+        "VIDEOFLEET_ARCHIVE": "s3://results/site/a",
+        "VIDEOFLEET_ARCHIVE_ENDPOINT": "https://store:9000",
+        "VIDEOFLEET_ARCHIVE_REGION": "eu-west-1",
+        "VIDEOFLEET_ARCHIVE_CREDENTIALS": "/archive-credentials",
+    }
+
+
 def test_files_for_jobs_are_mounted_read_only() -> None:
     pool: dict[str, Any] = {"mediaMounts": [{"name": "clips", "claimName": "recordings"}]}
     volume = {"name": "media-clips", "persistentVolumeClaim": {"claimName": "recordings", "readOnly": True}}
