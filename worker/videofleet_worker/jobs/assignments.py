@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from videofleet_api.names import archive_prefix
 from videofleet_api.protocol import AssignmentConflict, AssignmentSet, Entry, JobSpec
 
 
@@ -22,6 +23,10 @@ class Job:
     def epoch(self) -> int:
         """The assignment that this is."""
         return self.entry.epoch
+
+    def prefix(self, analytics: str) -> str:
+        """Where in the archive the results of an analytics lie."""
+        return archive_prefix(self.entry.namespace, self.uid, self.entry.run, analytics)
 
 
 @dataclass(frozen=True, slots=True)

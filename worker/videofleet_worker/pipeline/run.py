@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final
 
 from videofleet_api.codes import ErrorCode, SourceHealth
-from videofleet_api.names import archive_prefix
 from videofleet_api.protocol import JobProgress
 from videofleet_api.results import FinishReason
 from videofleet_archive.acquire import Ending
@@ -27,7 +26,7 @@ from videofleet_worker.pipeline.chunks import chunk_id
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.outlets import JobOutlets, Telling, origin_of
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
-from videofleet_worker.pipeline.plan import AnalyticsPlan, Plan, make_plan
+from videofleet_worker.pipeline.plan import Plan, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
 from videofleet_worker.pipeline.request import source_info_before, source_request
 from videofleet_worker.pipeline.shots import Shots
@@ -167,7 +166,7 @@ class StreamRun:
         """Where earlier epochs are, one of which may still run elsewhere; the endings of logs that are finished."""
         endings = []
         for analytics in plan.analytics:
-            prefix = self._prefix(analytics)
+            prefix = self.job.prefix(analytics.name)
             log = await persistently(partial(see_log, self._threads, prefix), self.job, self.counters)
             self.views[analytics.name] = log.view
             pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
@@ -217,10 +216,6 @@ class StreamRun:
             code, message = failed.error or (ErrorCode.INTERNAL.value, "the run ended with an error")
             self._reporter.running(self._tools.wall_clock())
             self._reporter.failed(ErrorCode(code), message)
-
-    def _prefix(self, analytics: AnalyticsPlan) -> str:
-        entry = self.job.entry
-        return archive_prefix(entry.namespace, entry.uid, entry.run, analytics.name)
 
     @property
     def _run_id(self) -> str:
@@ -326,10 +321,9 @@ class StreamRun:
 
     def _opened(self, info: SourceInfo) -> None:
         _LOGGER.info("source open", extra=self.fields | {"codec": info.codec, "live": info.live})
+        policy = seal_policy(self.job, self._threads.store, live=info.live)
         for one in self._runs:
-            one.opened(
-                info, seal_policy(self.job, self._threads.store, live=info.live), shots_kept(self.job, live=info.live)
-            )
+            one.opened(info, policy, shots_kept(self.job, live=info.live))
 
     def _counts(self) -> Counts:
         counters = self.source.counters if self.source else Counters()
