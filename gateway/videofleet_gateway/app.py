@@ -7,13 +7,12 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from starlette.types import ASGIApp
 
 from videofleet_archive.errors import ArchiveError
-from videofleet_archive.store import FolderArchive
+from videofleet_archive.location import Location
 from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
 from videofleet_gateway.dialects import v
@@ -120,8 +119,14 @@ def _listen(gateway: Gateway) -> None:
 
 
 def _archive(settings: Config) -> Archive:
+    where = Location(
+        settings.archive,
+        endpoint=settings.archive_endpoint,
+        region=settings.archive_region,
+        credentials=settings.archive_credentials,
+    )
     try:
-        return Archive(FolderArchive(Path(settings.archive)))
+        return Archive(where.open())
     except ArchiveError as error:
         raise StartError(str(error)) from error
 

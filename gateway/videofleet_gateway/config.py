@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from videofleet_api.source import SourcePolicy
+from videofleet_archive.location import USUAL_REGION
 
 _PREFIX = "VIDEOFLEET_"
 _MIB = 1024 * 1024
@@ -48,7 +50,14 @@ class Config(BaseModel):
         repr=False,
         description="sqlite+aiosqlite:///PATH, or postgresql+asyncpg://USER:PASSWORD@HOST/NAME for several replicas.",
     )
-    archive: str = Field("/archive", min_length=1, description="Folder of the archive that workers write to.")
+    archive: str = Field(
+        "/archive", min_length=1, description="The archive that workers write to: a folder, or s3://BUCKET/PREFIX."
+    )
+    archive_endpoint: str | None = Field(None, description="The store that has the bucket; without it Amazon's.")
+    archive_region: str = USUAL_REGION
+    archive_credentials: Path = Field(
+        Path("/archive-credentials"), description="Folder with the credentials for the bucket, a file each."
+    )
     max_body_bytes: int = Field(_MIB, ge=1024, le=1024 * _MIB, description="Of a request without a video in it.")
     max_upload_bytes: int = Field(64 * _MIB, ge=1024, le=1024 * _MIB, description="Of a video that comes in a request.")
     max_requests: int = Field(4096, ge=1, le=100000, description="Requests that may be open at once, streams included.")

@@ -86,6 +86,19 @@ def test_without_an_archive_it_is_refused() -> None:
     assert "archive" in refusal(gateway={"enabled": True}, archive={"create": False})
 
 
+def test_an_archive_in_a_bucket_is_reached_as_the_workers_do() -> None:
+    s3 = {"bucket": "results", "prefix": "site/a", "endpoint": "http://store:9000", "credentialsSecret": "store"}
+    rendered = with_gateway(archive={"s3": s3})
+    config = load(environment(rendered))
+    assert (config.archive, config.archive_endpoint) == ("s3://results/site/a", "http://store:9000")
+    assert config.archive_region == "us-east-1"
+    (container,) = pod_of(rendered)["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "archive"]
+    assert mount["mountPath"] == str(config.archive_credentials)
+    volumes = {volume["name"]: volume for volume in pod_of(rendered)["volumes"]}
+    assert volumes["archive"]["secret"]["secretName"] == "store"
+
+
 @pytest.mark.acceptance("V105")
 def test_it_has_the_time_to_be_out_of_the_service_before_streams_end() -> None:
     pod = pod_of(with_gateway({"drainSeconds": 20}))

@@ -4,74 +4,31 @@ import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.archives import AT_ONCE, CountedCalls, becomes, chunk, mark, terminal, threads_over
+from tests.support.archives import chunk, mark, terminal
 from tests.support.cutting import cutting
-from tests.support.gateway import KEY, NAMESPACE, JobApi, Served
-from tests.support.sse_clients import ALL, DONE, RECONNECTING, Client, Heard, RefusedError, curl
-from videofleet_archive.opening import own_log, see_log
+from tests.support.gateway import KEY, JobApi, Served
+from tests.support.sse_clients import ALL, DONE, RECONNECTING, Client, Heard, RefusedError
+from tests.support.v_tasks import Task, running_task, writing
 from videofleet_archive.store import FolderArchive
-from videofleet_archive.writer import LogWriter
 
-SPEC = {
-    "source": {"url": "https://example.com/clip.mp4"},
-    "singlePass": True,
-    "analytics": [{"name": "main", "steps": [{"model": "detect"}, {"model": "track"}]}],
-}
 FRAMES = 60
-
-
-@dataclass
-class Task:
-    """A task whose results a test writes."""
-
-    gateway: Served
-    id: str
-    writer: LogWriter
-    prefix: str
-
-    def url(self, origin: str | None = None) -> str:
-        """Of its stream."""
-        return f"{origin or self.gateway.url()}/v1/video/tasks/{self.id}/stream"
-
-    async def frames(self, *frames: int) -> None:
-        """What a worker does with each frame."""
-        for frame in frames:
-            await self.writer.append(chunk(frame, (1, 2)), mark(frame))
-
-    async def finish(self) -> None:
-        """The end of the source."""
-        await self.writer.finish(terminal(FRAMES), mark(FRAMES))
-
-    async def whole(self) -> bytes:
-        """The log, as curl gets it."""
-        return await curl("-N", self.url(), "-H", f"Authorization: Bearer {KEY}")
 
 
 @pytest.fixture
 async def task(api: JobApi, gateway: Served) -> AsyncIterator[Task]:
-    """One that runs and has no results yet."""
-    status = {"phase": "INPROGRESS", "run": 1, "epoch": 1, "firstFrameTime": "2026-01-01T00:00:00Z"}
-    uid = api.job("clip", spec=SPEC, status=status)["metadata"]["uid"]
-    await becomes(lambda: gateway.gateway.context.jobs.cache.in_namespace(NAMESPACE) != [], "the gateway knows of it")
-    (listed,) = (await gateway.client().get("/v1/video/tasks")).json()["data"]
-    prefix = f"{NAMESPACE}/{uid}/1/main"
-    async with threads_over(FolderArchive(gateway.archive)) as threads:
-        view = (await see_log(threads, prefix)).view
-        owned = await own_log(view, 1, "worker", AT_ONCE, CountedCalls())
-        assert owned.writer is not None
-        yield Task(gateway, listed["id"], owned.writer, prefix)
-        await owned.writer.abandon()
+    async with running_task(api, gateway, FolderArchive(gateway.archive)) as one:
+        yield one
 
 
 def told(heard: list[Heard]) -> list[int | None]:
     """The frame of each event; None: the last chunk, and the mark of the end."""
-    documents = [event.document if event.data != DONE else {"finish_reason": DONE} for event in heard]
-    return [one["stream_info"]["frame_index"] if one["finish_reason"] is None else None for one in documents]
+    documents = [event.document for event in heard if event.data != DONE]
+    frames = [one["stream_info"]["frame_index"] if one["finish_reason"] is None else None for one in documents]
+    return [*frames, *(None for event in heard if event.data == DONE)]
 
 
 WHOLE = [*range(FRAMES), None, None]
@@ -83,7 +40,7 @@ async def test_each_hears_every_frame_once_of_a_stream_that_begins_while_it_list
     listening = asyncio.create_task(client(task.url(), KEY, None))
     for frame in range(FRAMES):
         await task.frames(frame)
-    await task.finish()
+    await task.finish(FRAMES)
     assert told(await listening) == WHOLE
 
 
@@ -91,7 +48,7 @@ async def test_each_hears_every_frame_once_of_a_stream_that_begins_while_it_list
 @pytest.mark.parametrize("client", ALL.values(), ids=ALL)
 async def test_each_goes_on_behind_the_last_id_that_it_had(task: Task, client: Client) -> None:
     await task.frames(*range(FRAMES))
-    await task.finish()
+    await task.finish(FRAMES)
     whole = await client(task.url(), KEY, None)
     assert told(whole) == WHOLE
     assert await client(task.url(), KEY, whole[FRAMES // 2].id) == whole[FRAMES // 2 + 1 :]
@@ -105,26 +62,25 @@ async def test_those_that_connect_again_lose_and_double_nothing_wherever_the_way
     async with cutting(port, [700, 5003]) as way:
         listening = asyncio.create_task(ALL[name](task.url(way.url("")), KEY, None))
         await task.frames(*range(FRAMES))
-        await task.finish()
+        await task.finish(FRAMES)
         heard = await listening
         assert len(way.requests) == 3
     assert told(heard) == WHOLE
 
 
-@pytest.mark.acceptance("V72")
+@pytest.mark.acceptance("V69", "V72")
 async def test_what_was_read_before_a_break_and_after_it_is_the_whole_to_the_byte(task: Task) -> None:
     await task.frames(*range(FRAMES))
-    await task.finish()
+    await task.finish(FRAMES)
     whole = await task.whole()
     for offset in (1, 100, len(whole) // 2, len(whole) - 1):
-        rest = await curl("-N", f"{task.url()}?offset={offset}", "-H", f"Authorization: Bearer {KEY}")
-        assert whole[:offset] + rest == whole
+        assert whole[:offset] + await task.whole(f"?offset={offset}") == whole
 
 
 @pytest.mark.acceptance("A13")
 async def test_an_eventsource_that_has_everything_stops(task: Task) -> None:
     await task.frames(0)
-    await task.finish()
+    await task.finish(FRAMES)
     whole = await ALL["eventsource"](task.url(), KEY, None)
     with pytest.raises(RefusedError) as refused:
         await ALL["eventsource"](task.url(), KEY, whole[-1].id)
@@ -154,13 +110,10 @@ async def test_the_commands_of_the_quick_start_work_as_printed(api: JobApi, gate
     (job,) = api.jobs()
     assert json.loads(await shell(results))["error"]["code"] == "not_ready"
     listening = asyncio.create_task(shell(stream))
-    async with threads_over(FolderArchive(gateway.archive)) as threads:
-        view = (await see_log(threads, f"{NAMESPACE}/{job['metadata']['uid']}/1/main")).view
-        owned = await own_log(view, 1, "worker", AT_ONCE, CountedCalls())
-        assert owned.writer is not None
+    async with writing(FolderArchive(gateway.archive), job["metadata"]["uid"]) as writer:
         api.tell(job, phase="INPROGRESS", run=1, epoch=1)
-        await owned.writer.append(chunk(0, (1,)), mark(0))
-        await owned.writer.finish(terminal(1), mark(1))
+        await writer.append(chunk(0, (1,)), mark(0))
+        await writer.finish(terminal(1), mark(1))
     assert b"\ndata: [DONE]\n" in await listening
     found = json.loads(await shell(results))
     assert (found["id"], found["object"]) == (created["id"], "mm.pipeline.result")

@@ -1,4 +1,4 @@
-"""What becomes a task: a video, how much of it, and the steps; POST /v1/video/process takes it as JSON."""
+"""What POST /v1/video/process takes."""
 
 from typing import Annotated, Final, Literal, Self
 
