@@ -133,10 +133,13 @@ class OpenLog:
 
     async def _grow(self) -> bool:
         """Whether there was a segment more. Its key is known: no listing is needed."""
-        store = self._threads.store
-        data = await self._threads.call(store.read, segment_key(self.prefix, self.end))
+        store, at = self._threads.store, self.end
+        data = await self._threads.call(store.read, segment_key(self.prefix, at))
         if data is None:
             return False
+        if self.end != at:
+            # Whoever opened the log meanwhile has looked at all of it, and found this segment too.
+            return True
         ending = ending_in(self.prefix, data)
         await self._view.advance(data)
         if ending is not None:

@@ -1,6 +1,7 @@
 """A log read by who does not write it: a gateway beside the worker."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -81,6 +82,29 @@ async def test_many_followers_cost_the_store_no_more_than_one() -> None:
         # Each segment once, and now and then a look for one that is not there yet.
         assert len(looks) < 50
         assert {"listing"} & {method for method, _ in store.calls} == set()
+
+
+async def test_a_look_at_the_whole_log_while_its_next_segment_is_read_adds_no_byte() -> None:
+    store = FaultyStore(ObjectArchive.in_memory())
+    async with threads_over(store) as threads:
+        writer = await open_writer(threads.with_store(store.real), 1)
+        async with Logs(threads).open(PREFIX) as log:
+            key, reading, read_on = segment_key(PREFIX, log.end), threading.Event(), threading.Event()
+
+            def held_up(method: str, asked: str, late: bool) -> None:
+                if (method, asked, late) == ("read", key, True) and not reading.is_set():
+                    reading.set()
+                    assert read_on.wait(20)
+
+            await write_frames(writer, range(3))
+            await writer.finish(terminal(2), mark(2))
+            whole = stored_log(store.real)
+            store.fault = held_up
+            following = asyncio.create_task(_all(log))
+            await asyncio.to_thread(reading.wait, 20)
+            await log.look()
+            read_on.set()
+            assert await following == whole
 
 
 async def test_a_log_that_nobody_has_begun_grows_once_it_is_written(threads: StoreThreads) -> None:
