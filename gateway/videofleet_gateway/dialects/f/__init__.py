@@ -1,0 +1,1 @@
+"""F: the job interface of FindFace video-manager."""

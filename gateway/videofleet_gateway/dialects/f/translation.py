@@ -1,0 +1,194 @@
+"""F's job and VideoJob's spec: one from the other. Pure.
+
+Of a spec that others have written too, only what F has a word for is touched.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from videofleet_api.outputs import RouterOutput
+from videofleet_api.redaction import redact_url
+from videofleet_api.source import Source
+from videofleet_api.videojob import VideoJobSpec
+from videofleet_gateway.dialects.f import settings
+from videofleet_gateway.dialects.f.settings import Settings
+from videofleet_gateway.dialects.f.wanted import Wanted
+from videofleet_gateway.jobs.urls import Address
+
+Spec = dict[str, Any]
+
+POSTED, URL, USERNAME, PASSWORD = "posted", "url", "username", "password"
+"""Keys of the Secret of a job's address: as it was posted, without user and password, and these two."""
+_GPU: Final = "stream_settings_gpu"
+_FORMS_OF_SOURCE: Final = ("url", "urlSecretRef", "images", "credentialsSecretRef")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a job has in Secrets, as far as its reader may see it."""
+
+    posted: str | None = field(default=None, repr=False)
+    """Its address as it was posted."""
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Secrets that a spec is to name; None: what it names stays."""
+
+    source: str | None = None
+    headers: str | None = None
+
+
+def source_secret(posted: str, address: Address) -> dict[str, str] | None:
+    """What of an address is kept in a Secret; None where all of it may stand in the spec."""
+    credentials = address.credentials
+    if credentials is None and not address.secret:
+        return None
+    kept = {POSTED: posted} | ({URL: address.url} if address.secret else {})
+    return kept | ({USERNAME: credentials.username, PASSWORD: credentials.password} if credentials else {})
+
+
+def headers_secret(wanted: Wanted) -> dict[str, str] | None:
+    """The headers that posts to the router carry; None where there are none."""
+    given = wanted.stream_settings.get("router_headers") or []
+    return settings.pairs(given) if wanted.router_url and given else None
+
+
+def read(spec: VideoJobSpec, secrets: Secrets) -> Wanted:
+    """A VideoJob's spec in the words of F."""
+    extra = _extra(spec)
+    gpu = extra.pop(_GPU, None)
+    router = spec.outputs.router
+    own = {} if router is None else _router_settings(router, secrets)
+    own |= {"ffmpeg_params": settings.from_transport(spec.source.transport)}
+    return Wanted(
+        stream_url=secrets.posted or shown_source(spec.source),
+        enabled=spec.enabled,
+        single_pass=spec.single_pass,
+        labels=spec.labels,
+        router_url=router.url if router else "",
+        router_events_url=(router.events_url or "") if router else "",
+        stream_settings=settings.layered(settings.DEFAULTS, extra, own),
+        stream_settings_gpu=gpu if isinstance(gpu, dict) else {},
+    )
+
+
+def shown_source(source: Source) -> str:
+    """A source's address as everybody may see it; nothing where it stands in a Secret."""
+    if source.url is not None:
+        return redact_url(source.url)
+    return redact_url(source.images[0]) if source.images else ""
+
+
+def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names) -> Spec:
+    """The spec in its JSON form as F wants it. `address`: where that is another one than before."""
+    after = copy.deepcopy(spec)
+    _set(after, "enabled", wanted.enabled, True)
+    _set(after, "singlePass", wanted.single_pass, False)
+    _set(after, "labels", dict(wanted.labels), {})
+    source = after.setdefault("source", {})
+    if address is not None:
+        _write_source(source, address, names.source)
+    _set(source, "transport", settings.transport(wanted.stream_settings).value, "auto")
+    outputs = after.setdefault("outputs", {})
+    outputs.pop("router", None)
+    if wanted.router_url:
+        before = (spec.get("outputs") or {}).get("router") or {}
+        outputs["router"] = _written_router(before, wanted, names.headers)
+    if not outputs:
+        del after["outputs"]
+    extra = _written_extra(wanted)
+    after.pop("streamSettings", None)
+    if extra:
+        after["streamSettings"] = {"extra": extra}
+    return after
+
+
+def merge_patch(before: Any, after: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes one object of the other (RFC 7396)."""
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        if key not in before:
+            patch[key] = value
+        elif isinstance(value, dict) and isinstance(before[key], dict):
+            if inner := merge_patch(before[key], value):
+                patch[key] = inner
+        elif before[key] != value:
+            patch[key] = value
+    return patch
+
+
+def _write_source(source: Spec, address: Address, secret: str | None) -> None:
+    for form in _FORMS_OF_SOURCE:
+        source.pop(form, None)
+    if address.secret:
+        source["urlSecretRef"] = {"name": secret, "key": URL}
+    else:
+        source["url"] = address.url
+    if address.credentials is not None:
+        source["credentialsSecretRef"] = {"name": secret}
+
+
+def _written_router(before: Spec, wanted: Wanted, headers: str | None) -> Spec:
+    given = wanted.stream_settings
+    router: Spec = {
+        "url": wanted.router_url,
+        "timeout": given["router_timeout_ms"] / 1000,
+        "verifyTls": given["router_verify_ssl"],
+    }
+    if wanted.router_events_url:
+        router["eventsUrl"] = wanted.router_events_url
+    if given.get("router_body"):
+        router["body"] = settings.pairs(given["router_body"])
+    if headers is not None:
+        router["headersSecretRef"] = {"name": headers}
+    elif given.get("router_headers") and "headersSecretRef" in before:
+        router["headersSecretRef"] = before["headersSecretRef"]
+    return router
+
+
+def _written_extra(wanted: Wanted) -> dict[str, str]:
+    """What nothing goes by, as JSON; where there is no router, what is said of it too, but for headers: they may hold
+    a token, and there is nobody to send them to."""
+    elsewhere = settings.EFFECTIVE if wanted.router_url else {"ffmpeg_params", "router_headers"}
+    kept = {
+        key: value
+        for key, value in wanted.stream_settings.items()
+        if key not in elsewhere and value != settings.DEFAULTS.get(key)
+    }
+    kept |= {_GPU: wanted.stream_settings_gpu} if wanted.stream_settings_gpu else {}
+    return {key: orjson.dumps(value).decode() for key, value in kept.items()}
+
+
+def _extra(spec: VideoJobSpec) -> Settings:
+    found: Settings = {}
+    for key, text in (spec.stream_settings.extra if spec.stream_settings else {}).items():
+        try:
+            found[key] = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            # Written by somebody else, who has no JSON in mind.
+            found[key] = text
+    return found
+
+
+def _router_settings(router: RouterOutput, secrets: Secrets) -> Settings:
+    headers: Sequence[str] = []
+    if router.headers_secret_ref is not None:
+        headers = settings.entries(secrets.headers) if secrets.headers is not None else ["*** = ***"]
+    return {
+        "router_timeout_ms": round(router.timeout * 1000),
+        "router_verify_ssl": router.verify_tls,
+        "router_headers": list(headers),
+        "router_body": settings.entries(router.body),
+    }
+
+
+def _set(target: Spec, key: str, value: object, default: object) -> None:
+    """Where the default is meant nothing is written that was not there."""
+    if value != default or key in target:
+        target[key] = value
