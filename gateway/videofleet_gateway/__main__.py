@@ -28,7 +28,7 @@ async def serve(settings: config.Config) -> int:
         async with opened(settings, discover(os.environ)) as gateway:
             _log.info("serving", extra={name: listener.port for name, listener in gateway.ports.items()})
             await gateway.serve(stop)
-    except (StartError, CredentialsError) as error:
+    except (StartError, CredentialsError, config.ConfigError) as error:
         print(f"videofleet-gateway: {error}", file=sys.stderr)
         return 2
     return 0

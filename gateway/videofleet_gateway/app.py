@@ -15,10 +15,11 @@ from videofleet_archive.errors import ArchiveError
 from videofleet_archive.location import Location
 from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects import v
+from videofleet_gateway.dialects import f, v
 from videofleet_gateway.errors import GatewayError
 from videofleet_gateway.jobs.cache import JobCache
 from videofleet_gateway.jobs.pools import PoolCache
+from videofleet_gateway.jobs.secrets import JobSecrets
 from videofleet_gateway.jobs.service import Jobs
 from videofleet_gateway.jobs.urls import UrlPolicy
 from videofleet_gateway.metrics import Metrics
@@ -29,12 +30,13 @@ from videofleet_gateway.serving.servers import Listener, run_all
 from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys
 from videofleet_gateway.store.windows import Windows
+from videofleet_gateway.workers import Workers
 from videofleet_kube.credentials import Credentials
 from videofleet_kube.session import ApiSession
 
 Create = Callable[[Context, Crowd], ASGIApp]
 
-_DIALECTS: Final[tuple[tuple[str, Create], ...]] = (("v_port", v.create_app),)
+_DIALECTS: Final[tuple[tuple[str, Create], ...]] = (("v_port", v.create_app), ("f_port", f.create_app))
 """The setting that names a dialect's port, and what makes its application."""
 _log: Final = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ class Gateway:
 
 @asynccontextmanager
 async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[Gateway, None]:
-    """A gateway whose caches follow the cluster. Raises StartError."""
+    """A gateway whose caches follow the cluster. Raises StartError, and ConfigError for a file that settings name."""
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url)
         stack.push_async_callback(database.close)
@@ -96,8 +98,10 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
         context = Context(
             config=settings,
             jobs=Jobs(session, cache),
+            secrets=JobSecrets(session),
+            workers=await stack.enter_async_context(Workers(session, settings.worker_tls)),
             pools=pools,
-            urls=UrlPolicy(settings.source_policy),
+            urls=UrlPolicy(settings.source_policy, settings.output_policy),
             keys=Keys(database),
             windows=Windows(database, time.time),
             archive=archive,

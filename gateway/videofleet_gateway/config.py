@@ -8,7 +8,9 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from videofleet_api.outputs import OutputPolicy
 from videofleet_api.source import SourcePolicy
+from videofleet_api.steps import Analytics, Step
 from videofleet_archive.location import USUAL_REGION
 
 _PREFIX = "VIDEOFLEET_"
@@ -43,6 +45,30 @@ class Config(BaseModel):
     source_policy: Annotated[SourcePolicy, BeforeValidator(_json)] = Field(
         SourcePolicy(schemes=["http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "s3"]),
         description="Where sources of requests may be, in JSON as in a WorkerPool; workers keep to that of their pool.",
+    )
+    output_policy: Annotated[OutputPolicy, BeforeValidator(_json)] = Field(
+        OutputPolicy(), description="Where requests may have results posted to, as source_policy."
+    )
+    f_port: int = Field(18810, ge=0, le=65535, description="The interface of FindFace video-manager (F).")
+    f_anonymous_namespace: str = Field(
+        "", description="Where F acts for those who show no key; empty: they are turned away."
+    )
+    f_adopt_foreign: bool = Field(False, description="F may change and delete jobs that were not made through it.")
+    f_analytics: Annotated[list[Analytics], BeforeValidator(_json)] = Field(
+        [Analytics(steps=[Step(model="detect"), Step(model="track")])],
+        min_length=1,
+        description="What is done with the streams of F's jobs, in JSON as in a VideoJob.",
+    )
+    f_settings_file: Path | None = Field(
+        None, description="A video-manager.yaml; its stream_settings lie under those of jobs."
+    )
+    public_url: str = Field(
+        "",
+        pattern="^(https?://[^/?#@ ]+(/[^?# ]*)?)?$",
+        description="Where clients reach F, for the addresses of views; empty: as their requests say it.",
+    )
+    worker_tls: Path | None = Field(
+        None, description="Folder with tls.crt, tls.key and ca.crt, with which workers show pictures; none: no views."
     )
     plain_port: int = Field(8090, ge=0, le=65535, description="Health and metrics.")
     database_url: str = Field(

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from videofleet_gateway.config import Config
 from videofleet_gateway.jobs.pools import PoolCache
+from videofleet_gateway.jobs.secrets import JobSecrets
 from videofleet_gateway.jobs.service import Jobs
 from videofleet_gateway.jobs.urls import UrlPolicy
 from videofleet_gateway.metrics import Metrics
 from videofleet_gateway.results.archive import Archive
 from videofleet_gateway.store.keys import Keys
 from videofleet_gateway.store.windows import Windows
+from videofleet_gateway.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Context:
 
     config: Config
     jobs: Jobs
+    secrets: JobSecrets
+    workers: Workers
     pools: PoolCache
     urls: UrlPolicy
     keys: Keys

@@ -21,6 +21,8 @@ class Failure(StrEnum):
     """It is not there yet."""
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
+    DELETING = "deleting"
+    """It is being deleted, and not gone yet."""
     GONE = "gone"
     TOO_LARGE = "payload_too_large"
     UNSUPPORTED_MEDIA = "unsupported_media_type"
@@ -40,6 +42,7 @@ HTTP_STATUS: Final[dict[Failure, int]] = {
     Failure.NOT_READY: 404,
     Failure.METHOD_NOT_ALLOWED: 405,
     Failure.CONFLICT: 409,
+    Failure.DELETING: 423,
     Failure.GONE: 410,
     Failure.TOO_LARGE: 413,
     Failure.UNSUPPORTED_MEDIA: 415,

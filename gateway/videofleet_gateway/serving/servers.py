@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 _BACKLOG: Final = 2048
 _KEEP_ALIVE: Final = 75
 _LONGEST_HEAD: Final = 64 * 1024
+_LONGEST_MESSAGE: Final = 64 * 1024
+"""Of what a client says over a WebSocket: nothing but pongs is expected."""
 
 
 class _Server(uvicorn.Server):
@@ -34,7 +36,9 @@ class Listener:
             server_header=False,
             lifespan="off",
             http="h11",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=_LONGEST_MESSAGE,
+            ws_per_message_deflate=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=10,
             h11_max_incomplete_event_size=_LONGEST_HEAD,

@@ -12,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, Field, Strict, TypeAdapter, ValidationError
 
 from videofleet_api.source import Transport
+from videofleet_gateway.config import ConfigError
 from videofleet_gateway.errors import GatewayError, invalid
 
 Settings = dict[str, Any]
@@ -23,7 +24,7 @@ _TRANSPORT_OPTION: Final = "rtsp_transport"
 _HEADER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-class SettingsError(Exception):
+class SettingsError(ConfigError):
     """The video-manager's file is not usable; the message says why."""
 
 

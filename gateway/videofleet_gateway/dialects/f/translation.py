@@ -17,14 +17,12 @@ from videofleet_api.videojob import VideoJobSpec
 from videofleet_gateway.dialects.f import settings
 from videofleet_gateway.dialects.f.settings import Settings
 from videofleet_gateway.dialects.f.wanted import Wanted
+from videofleet_gateway.jobs.secrets import source_with
 from videofleet_gateway.jobs.urls import Address
 
 Spec = dict[str, Any]
 
-POSTED, URL, USERNAME, PASSWORD = "posted", "url", "username", "password"
-"""Keys of the Secret of a job's address: as it was posted, without user and password, and these two."""
 _GPU: Final = "stream_settings_gpu"
-_FORMS_OF_SOURCE: Final = ("url", "urlSecretRef", "images", "credentialsSecretRef")
 
 
 @dataclass(frozen=True)
@@ -42,15 +40,6 @@ class Names:
 
     source: str | None = None
     headers: str | None = None
-
-
-def source_secret(posted: str, address: Address) -> dict[str, str] | None:
-    """What of an address is kept in a Secret; None where all of it may stand in the spec."""
-    credentials = address.credentials
-    if credentials is None and not address.secret:
-        return None
-    kept = {POSTED: posted} | ({URL: address.url} if address.secret else {})
-    return kept | ({USERNAME: credentials.username, PASSWORD: credentials.password} if credentials else {})
 
 
 def headers_secret(wanted: Wanted) -> dict[str, str] | None:
@@ -91,10 +80,9 @@ def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names) -
     _set(after, "enabled", wanted.enabled, True)
     _set(after, "singlePass", wanted.single_pass, False)
     _set(after, "labels", dict(wanted.labels), {})
-    source = after.setdefault("source", {})
     if address is not None:
-        _write_source(source, address, names.source)
-    _set(source, "transport", settings.transport(wanted.stream_settings).value, "auto")
+        after["source"] = source_with(after.get("source") or {}, address, names.source)
+    _set(after["source"], "transport", settings.transport(wanted.stream_settings).value, "auto")
     outputs = after.setdefault("outputs", {})
     outputs.pop("router", None)
     if wanted.router_url:
@@ -121,17 +109,6 @@ def merge_patch(before: Any, after: Mapping[str, Any]) -> dict[str, Any]:
         elif before[key] != value:
             patch[key] = value
     return patch
-
-
-def _write_source(source: Spec, address: Address, secret: str | None) -> None:
-    for form in _FORMS_OF_SOURCE:
-        source.pop(form, None)
-    if address.secret:
-        source["urlSecretRef"] = {"name": secret, "key": URL}
-    else:
-        source["url"] = address.url
-    if address.credentials is not None:
-        source["credentialsSecretRef"] = {"name": secret}
 
 
 def _written_router(before: Spec, wanted: Wanted, headers: str | None) -> Spec:

@@ -8,7 +8,7 @@ import orjson
 
 from videofleet_gateway.dialects.f import settings
 from videofleet_gateway.dialects.f.settings import Settings
-from videofleet_gateway.errors import Failure, GatewayError, invalid
+from videofleet_gateway.errors import invalid
 
 _READ_ONLY: Final = frozenset(
     {
@@ -45,17 +45,6 @@ class Edit:
     warnings: tuple[str, ...] = ()
 
 
-def read_body(body: bytes) -> dict[str, Any]:
-    """A JSON object, whatever the request calls it. Raises GatewayError."""
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise GatewayError(Failure.MALFORMED, f"the body is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise GatewayError(Failure.MALFORMED, "the body must be a JSON object")
-    return found
-
-
 def edit(body: Mapping[str, Any]) -> Edit:
     """The attributes in a body. Raises GatewayError."""
     given: dict[str, Any] = {}
@@ -86,7 +75,7 @@ def changed(before: Wanted, change: Edit, base: Settings) -> Wanted:
     if given.get("stream_url") == "":
         raise invalid("stream_url", "stream_url: a job needs the address of a stream or a file", "")
     after = replace(before, **given)
-    both = _with_settings(after, change, settings.layered(settings.DEFAULTS, base))
+    both = _with_settings(before, after, change, settings.layered(settings.DEFAULTS, base))
     if not both.router_url:
         _check_without_router(both, change)
     return both
@@ -99,18 +88,21 @@ def _check_without_router(wanted: Wanted, change: Edit) -> None:
         raise invalid("router_url", "router_url: is needed where router_events_url is given: best shots go there", "")
 
 
-def _with_settings(before: Wanted, change: Edit, base: Settings) -> Wanted:
+def _with_settings(before: Wanted, after: Wanted, change: Edit, base: Settings) -> Wanted:
     gpu_before = before.stream_settings_gpu
     # What stands there because of the file or of the deprecated settings is not the job's own.
     inherited = settings.layered(base, settings.known(gpu_before))
     own = {key: value for key, value in before.stream_settings.items() if inherited.get(key) != value}
+    if not before.router_url:
+        # Without a router no headers are kept: that there are none was nobody's wish.
+        own.pop("router_headers", None)
     own |= change.given.get("stream_settings") or {}
     given_gpu = change.given.get("stream_settings_gpu")
     gpu = gpu_before if given_gpu is None else settings.layered(gpu_before | given_gpu)
     # A key that is taken back falls to what is below, it does not take that away too.
     kept = {key: value for key, value in own.items() if value is not None}
-    after = settings.layered(base, settings.known(gpu), kept)
-    return replace(before, stream_settings=after, stream_settings_gpu=gpu)
+    effective = settings.layered(base, settings.known(gpu), kept)
+    return replace(after, stream_settings=effective, stream_settings_gpu=gpu)
 
 
 def _bool(name: str, value: object) -> bool:

@@ -10,7 +10,7 @@ from videofleet_api.videojob import Statistics, Transition, VideoJobStatus, Work
 from videofleet_gateway.dialects.f.documents import Links, job_document, statistic
 from videofleet_gateway.dialects.f.errors import CODES, render
 from videofleet_gateway.dialects.f.ids import id_of, in_path, segments
-from videofleet_gateway.dialects.f.wanted import Wanted, created, edit, read_body
+from videofleet_gateway.dialects.f.wanted import Wanted, created, edit
 from videofleet_gateway.errors import HTTP_STATUS, Failure, GatewayError, invalid
 
 P = Phase
@@ -176,16 +176,6 @@ def test_what_is_no_id_is_refused(segment: bytes) -> None:
     with pytest.raises(GatewayError) as refused:
         id_of(segment)
     assert (refused.value.failure, refused.value.param) == (Failure.INVALID, "id")
-
-
-@pytest.mark.acceptance("F76", "F90", "X11")
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[1]", b'"x"', b'{"enabled": NaN}', b'{"enabled": Infinity}', b"\xff", b"a=b"]
-)
-def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
-    with pytest.raises(GatewayError) as refused:
-        read_body(body)
-    assert refused.value.failure is Failure.MALFORMED
 
 
 @pytest.mark.acceptance("F12", "F75")

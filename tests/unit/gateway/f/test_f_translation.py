@@ -13,10 +13,10 @@ from videofleet_gateway.dialects.f.translation import (
     headers_secret,
     merge_patch,
     read,
-    source_secret,
     written,
 )
 from videofleet_gateway.dialects.f.wanted import Wanted, changed, created, edit
+from videofleet_gateway.jobs.secrets import source_secret
 from videofleet_gateway.jobs.urls import UrlPolicy
 
 URL = "rtsp://cam.example/1"

@@ -1,0 +1,160 @@
+"""The application of F: its routes."""
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import FastAPI, Path, Request, WebSocket
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from videofleet_gateway import auth
+from videofleet_gateway.context import Context
+from videofleet_gateway.dialects.f import ids, settings
+from videofleet_gateway.dialects.f.catalogue import DIALECT, Catalogue, Entry
+from videofleet_gateway.dialects.f.documents import job_document
+from videofleet_gateway.dialects.f.errors import render
+from videofleet_gateway.dialects.f.links import SECRET_NAME, base_url, links
+from videofleet_gateway.dialects.f.openapi import BODY
+from videofleet_gateway.dialects.f.views import Views
+from videofleet_gateway.dialects.f.wanted import edit
+from videofleet_gateway.serving.applications import application
+from videofleet_gateway.serving.bodies import json_object
+from videofleet_gateway.serving.cors import Cors
+from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
+
+CORS: Final = Cors("authorization, content-type, x-request-id", f"Retry-After, Warning, {REQUEST_ID}")
+_JSON: Final = "application/json"
+_LONGEST_WARNING: Final = 1024
+_log: Final = logging.getLogger(__name__)
+
+Id = Annotated[str, Path(description="Id of the job, percent-encoded: any text.")]
+
+
+def create_app(context: Context, crowd: Crowd) -> ASGIApp:
+    """F with everything before it."""
+    app = application("Video object detection API", "Jobs of video-manager.", "1", render, "/openapi.json")
+    Routes(context).add(app)
+    return Door(_AsWritten(app), DIALECT, render, context.config, context.metrics, crowd, CORS)
+
+
+class _AsWritten:
+    """Routes by the path as the client wrote it: an escaped slash is part of an id, a last one is nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path")
+        if raw is not None:
+            scope = {**scope, "path": raw.decode("latin-1").partition("?")[0].rstrip("/") or "/"}
+        await self._app(scope, receive, send)
+
+
+class Routes:
+    """One method a route."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._jobs = Catalogue(context, settings.of_file(context.config.f_settings_file))
+        self._views = Views(context, self._secret)
+        self._link_secret: bytes | None = None
+
+    def add(self, app: FastAPI) -> None:
+        """To the application."""
+        app.get("/jobs")(self.listing)
+        app.get("/job/{job_id}")(self.job)
+        app.post("/job/{job_id}", openapi_extra=BODY)(self.create)
+        app.patch("/job/{job_id}", openapi_extra=BODY)(self.change)
+        app.delete("/job/{job_id}")(self.delete)
+        app.post("/job/{job_id}/restart")(self.restart)
+        app.get("/streams/{uid}/{token}/shot.jpg")(self._views.shot)
+        app.websocket("/streams/{uid}/{token}/restream")(self.restream)
+        app.websocket("/streams/{uid}/{token}/direct")(self.direct)
+
+    async def listing(self, request: Request) -> Response:
+        """All jobs."""
+        entries = await self._jobs.listing(await self._namespace(request))
+        return _json([await self._document(request, entry) for entry in entries])
+
+    async def job(self, request: Request, job_id: Id) -> Response:
+        """One job."""
+        return await self._told(request, await self._found(request, job_id))
+
+    async def create(self, request: Request, job_id: Id) -> Response:
+        """Make a job."""
+        namespace = await self._namespace(request)
+        identifier = _id(job_id)
+        change = edit(await json_object(request))
+        return await self._told(request, await self._jobs.create(namespace, identifier, change), change.warnings)
+
+    async def change(self, request: Request, job_id: Id) -> Response:
+        """Change what is given of a job."""
+        entry = await self._found(request, job_id)
+        change = edit(await json_object(request))
+        return await self._told(request, await self._jobs.change(entry, change), change.warnings)
+
+    async def delete(self, request: Request, job_id: Id) -> Response:
+        """Take a job away."""
+        await self._jobs.delete(await self._found(request, job_id))
+        return _json({})
+
+    async def restart(self, request: Request, job_id: Id) -> Response:
+        """Have a job begin anew."""
+        return await self._told(request, await self._jobs.restart(await self._found(request, job_id)))
+
+    async def restream(self, socket: WebSocket, uid: str, token: str) -> None:
+        """The stream as it is analysed, with what was found."""
+        await self._views.restream(socket, uid, token)
+
+    async def direct(self, socket: WebSocket, uid: str, token: str) -> None:
+        """The stream as its camera sends it."""
+        await self._views.direct(socket, uid, token)
+
+    async def _found(self, request: Request, job_id: str) -> Entry:
+        namespace = await self._namespace(request)
+        return await self._jobs.find(namespace, _id(job_id))
+
+    async def _namespace(self, request: Request) -> str:
+        """Where the one who asks has his jobs. Raises GatewayError."""
+        key = auth.bearer(request.headers)
+        anonymous = self._context.config.f_anonymous_namespace
+        if anonymous and "authorization" not in request.headers:
+            return anonymous
+        return (await auth.project_of(self._context.keys, key)).namespace
+
+    async def _told(self, request: Request, entry: Entry, warnings: Sequence[str] = ()) -> Response:
+        for warning in warnings:
+            _log.warning("%s", warning, extra={"job": entry.job.name})
+        return _json(await self._document(request, entry), warnings)
+
+    async def _document(self, request: Request, entry: Entry) -> dict[str, Any]:
+        job = entry.job
+        base = base_url(self._context.config.public_url, request.url.scheme, Headers(scope=request.scope))
+        views = links(base if self._context.workers.reachable else "", await self._secret(), job)
+        return job_document(entry.id, job.generation, entry.wanted, job.status, views)
+
+    async def _secret(self) -> bytes:
+        """What addresses of views are signed with, the same at every replica."""
+        if self._link_secret is None:
+            self._link_secret = await self._context.keys.shared_secret(SECRET_NAME)
+        return self._link_secret
+
+
+def _id(segment: str) -> str:
+    return ids.id_of(segment.encode("latin-1"))
+
+
+def _json(document: object, warnings: Sequence[str] = ()) -> Response:
+    response = Response(orjson.dumps(document), media_type=_JSON)
+    if warnings:
+        told = ", ".join(f'299 videofleet "{_quoted(warning)}"' for warning in warnings)
+        response.headers["Warning"] = told[:_LONGEST_WARNING]
+    return response
+
+
+def _quoted(text: str) -> str:
+    """As a quoted string in a header: what is not printable ASCII is left out."""
+    return "".join(char for char in text if char.isascii() and char.isprintable() and char not in '"\\')
