@@ -5,10 +5,10 @@ from typing import Any
 
 from videofleet_api.redaction import redact_text, redact_url
 from videofleet_api.videojob import VideoJobSpec
-from videofleet_gateway.dialects.v.tasks import Task
 from videofleet_gateway.jobs.job import read_time, write_time
 from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.results.archive import LogState
+from videofleet_gateway.tasks.tasks import Task
 from videofleet_kube.resources import Json
 
 

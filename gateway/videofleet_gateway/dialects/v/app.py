@@ -11,10 +11,7 @@ from videofleet_gateway.context import Context
 from videofleet_gateway.dialects.v import answers
 from videofleet_gateway.dialects.v.errors import render
 from videofleet_gateway.dialects.v.listing import filters
-from videofleet_gateway.dialects.v.request import read
 from videofleet_gateway.dialects.v.streams import Streams
-from videofleet_gateway.dialects.v.submission import Submission
-from videofleet_gateway.dialects.v.tasks import DIALECT, Tasks
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.serving.applications import application
@@ -22,6 +19,9 @@ from videofleet_gateway.serving.bodies import check_json_type, json_object
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
 from videofleet_gateway.store.keys import Project
+from videofleet_gateway.tasks.request import read
+from videofleet_gateway.tasks.submission import Submission
+from videofleet_gateway.tasks.tasks import DIALECT, Tasks
 
 CORS: Final = Cors("authorization, content-type, last-event-id, x-request-id", f"Retry-After, {REQUEST_ID}")
 _DEFAULT_PAGE, _LARGEST_PAGE = 20, 100

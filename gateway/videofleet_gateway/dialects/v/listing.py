@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from videofleet_gateway.dialects.v.tasks import Filters, read_cursor
 from videofleet_gateway.errors import invalid
 from videofleet_gateway.phases import TaskStatus
+from videofleet_gateway.tasks.tasks import Filters, read_cursor
 
 
 def filters(status: str | None, since: str | None, until: str | None, cursor: str | None) -> Filters:

@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from videofleet_archive.errors import BelowHorizonError
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects.v.tasks import DIALECT, Task, Tasks
 from videofleet_gateway.errors import Failure, GatewayError, invalid
 from videofleet_gateway.results.archive import LogState
 from videofleet_gateway.results.sse import HEADERS, Listener, LogResponse, Parts
 from videofleet_gateway.serving.door import HEAD
 from videofleet_gateway.store.keys import Project
+from videofleet_gateway.tasks.tasks import DIALECT, Task, Tasks
 
 _MOST_DIGITS: Final = 18
 _HEARTBEATS: Final = (1.0, 3600.0)

@@ -12,13 +12,13 @@ from typing import Final
 import orjson
 
 from videofleet_api.names import GROUP, archive_prefix
-from videofleet_gateway.dialects.v.ulids import TASK_ID, new_task_id, task_id_of_foreign, time_of
 from videofleet_gateway.errors import GatewayError, invalid, not_found
 from videofleet_gateway.jobs.job import Job, write_time
 from videofleet_gateway.jobs.service import Jobs
 from videofleet_gateway.phases import Standing, TaskStatus, task_status
 from videofleet_gateway.results.archive import Archive, LogState
 from videofleet_gateway.store.keys import Project
+from videofleet_gateway.tasks.ulids import TASK_ID, new_task_id, task_id_of_foreign, time_of
 from videofleet_kube.resources import Json
 
 DIALECT: Final = "v"

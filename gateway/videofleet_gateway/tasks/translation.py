@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from videofleet_api.source import LIVE_SCHEMES
 from videofleet_api.steps import Step, StepParameters
-from videofleet_gateway.dialects.v.request import DEFAULT_FPS, ProcessRequest, Sampling
-from videofleet_gateway.dialects.v.request import Step as GivenStep
 from videofleet_gateway.errors import invalid
+from videofleet_gateway.tasks.request import DEFAULT_FPS, ProcessRequest, Sampling
+from videofleet_gateway.tasks.request import Step as GivenStep
 from videofleet_kube.resources import Json
 
 ANALYTICS: Final = "main"

@@ -1,4 +1,4 @@
-"""What POST /v1/video/process takes."""
+"""What becomes a task: a video, how much of it, and the steps; POST /v1/video/process takes it as JSON."""
 
 from typing import Annotated, Final, Literal, Self
 

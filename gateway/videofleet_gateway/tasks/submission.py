@@ -2,12 +2,12 @@
 
 from videofleet_api.redaction import redact_url
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects.v.request import ProcessRequest
-from videofleet_gateway.dialects.v.tasks import Task, Tasks
-from videofleet_gateway.dialects.v.translation import job_spec
 from videofleet_gateway.errors import Failure, GatewayError, invalid
 from videofleet_gateway.jobs.urls import UrlError
 from videofleet_gateway.store.keys import Project
+from videofleet_gateway.tasks.request import ProcessRequest
+from videofleet_gateway.tasks.tasks import Task, Tasks
+from videofleet_gateway.tasks.translation import job_spec
 from videofleet_kube.resources import Json
 
 
