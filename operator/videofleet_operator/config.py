@@ -34,6 +34,9 @@ class Config(BaseModel):
     worker_image: str = Field(min_length=1, description="Image of workers whose pool names none.")
     lease_name: str = Field("videofleet-operator", min_length=1)
     authority_secret: str = Field("videofleet-worker-authority", min_length=1)
+    reader_secret: str = Field(
+        "", description="Secret that is made for those who read from workers, the gateway above all; empty: none."
+    )
     licence_public_keys: Path | None = Field(None, description="Folder of PEM files with Ed25519 public keys.")
     licence_required: bool = Field(False, description="Nothing starts without a valid VideoLicense.")
     listen_host: str = "0.0.0.0"

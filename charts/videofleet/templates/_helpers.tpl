@@ -30,6 +30,11 @@
 {{- include "videofleet.fullname" . }}-worker-authority
 {{- end -}}
 
+{{/* The key pair with which the gateway reads from workers; made by the operator, where there is a gateway. */}}
+{{- define "videofleet.readerSecret" -}}
+{{- include "videofleet.fullname" . }}-worker-reader
+{{- end -}}
+
 {{- define "videofleet.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/name: {{ include "videofleet.name" . }}

@@ -25,7 +25,7 @@ from videofleet_kube.writes import WriteQueue
 from videofleet_operator.config import Config, ConfigError
 from videofleet_operator.domain.model import Pace
 from videofleet_operator.metrics import Metrics
-from videofleet_operator.services import authority, payload, tls_buffers
+from videofleet_operator.services import authority, payload, reader_key, tls_buffers
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.budgets import BudgetKeeper
@@ -98,6 +98,8 @@ class Application:
         api = await self._stack.enter_async_context(ApiSession(discover(os.environ)))
         now = _utc_now()
         keys = await authority.load_or_create(api, config.namespace, config.authority_secret, now)
+        if config.reader_secret:
+            await reader_key.make_good(api, config.namespace, config.reader_secret, keys, now)
         tls_buffers.shrink()
         # The default of 100 connections would starve a large fleet.
         http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))

@@ -4,6 +4,7 @@ import datetime
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -50,6 +51,16 @@ def issue_server(authority: KeyPair, server_name: str, now: datetime.datetime) -
 def issue_client(authority: KeyPair, common_name: str, now: datetime.datetime) -> KeyPair:
     """A key pair with which somebody talks to workers under `common_name`."""
     return _issue(authority, common_name, now, ExtendedKeyUsageOID.CLIENT_AUTH, [])
+
+
+def lasts(authority: KeyPair, certificate: bytes, now: datetime.datetime) -> bool:
+    """Whether the authority has issued a certificate, and it is good for at least half of its life."""
+    try:
+        leaf = x509.load_pem_x509_certificate(certificate)
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.certificate))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return leaf.not_valid_after_utc - now > _LEAF_LIFE / 2
 
 
 def _issue(

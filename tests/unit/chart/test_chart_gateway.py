@@ -4,6 +4,7 @@ import importlib.util
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.chart.rendering import CHART, NAMESPACE, Json, Rendered, refusal, render
 from tests.unit.chart.test_chart_rbac import grants, subjects_of
@@ -14,6 +15,7 @@ POSTGRES = {"database": {"urlSecretRef": {"name": "database"}}}
 GRANTS = {
     *(("videofleet.io", "videojobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *(("videofleet.io", "workerpools", verb) for verb in ("list", "watch")),
+    ("", "pods", "get"),
     *(("", "secrets", verb) for verb in ("get", "create", "patch", "delete")),
 }
 
@@ -52,10 +54,53 @@ def test_it_listens_where_the_service_and_the_probes_look() -> None:
     (container,) = pod_of(rendered)["containers"]
     config = load(environment(rendered))
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"v": config.v_port, "plain": config.plain_port}
+    assert ports == {"v": config.v_port, "f": config.f_port, "plain": config.plain_port}
     assert {container[f"{kind}Probe"]["httpGet"]["port"] for kind in ("startup", "liveness", "readiness")} == {"plain"}
     served = {port["name"]: port["port"] for port in rendered.one("Service", NAME)["spec"]["ports"]}
-    assert served == {"v": 8080}
+    assert served == {"v": 8080, "f": 18810}
+
+
+@pytest.mark.acceptance("F1", "A44")
+def test_f_is_served_where_its_clients_look_for_it() -> None:
+    ports = {port["name"]: port["port"] for port in with_gateway().one("Service", NAME)["spec"]["ports"]}
+    assert ports["f"] == 18810
+
+
+@pytest.mark.acceptance("F41", "F87", "X8")
+def test_what_is_set_of_f_is_what_it_goes_by() -> None:
+    usual = load(environment(with_gateway()))
+    assert (usual.f_anonymous_namespace, usual.f_adopt_foreign, usual.f_settings_file) == ("", False, None)
+    assert [step.model for step in usual.f_analytics[0].steps] == ["detect", "track"]
+    faces = [{"name": "main", "steps": [{"model": "face"}, {"model": "track"}]}]
+    f = {"anonymousNamespace": "video", "adoptForeign": True, "streamSettings": {"play_speed": 1}, "analytics": faces}
+    rendered = with_gateway({"f": f, "publicUrl": "https://video.example"})
+    config = load(environment(rendered))
+    assert (config.f_anonymous_namespace, config.f_adopt_foreign) == ("video", True)
+    assert [step.model for step in config.f_analytics[0].steps] == ["face", "track"]
+    assert config.public_url == "https://video.example"
+    (container,) = pod_of(rendered)["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert str(config.f_settings_file) == f"{mounts['settings']}/video-manager.yaml"
+    data = rendered.one("ConfigMap", f"{NAME}-settings")["data"]
+    assert yaml.safe_load(data["video-manager.yaml"]) == {"stream_settings": {"play_speed": 1}}
+
+
+def test_the_operator_makes_the_key_that_it_reads_from_workers_with() -> None:
+    rendered = with_gateway()
+    volumes = {volume["name"]: volume for volume in pod_of(rendered)["volumes"]}
+    secret = volumes["worker-tls"]["secret"]
+    assert secret["optional"] is True
+    operator = rendered.one("Deployment", "videofleet-operator")["spec"]["template"]["spec"]["containers"][0]
+    given = {entry["name"]: entry.get("value") for entry in operator["env"]}
+    assert given["VIDEOFLEET_READER_SECRET"] == secret["secretName"]
+    rules = rendered.one("Role", "videofleet-operator")["rules"]
+    (own,) = [rule for rule in rules if rule.get("resourceNames") == [secret["secretName"]]]
+    assert own["verbs"] == ["get", "patch"]
+    (container,) = pod_of(rendered)["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert str(load(environment(rendered)).worker_tls) == mounts["worker-tls"]
+    without = render().one("Deployment", "videofleet-operator")["spec"]["template"]["spec"]["containers"][0]
+    assert "VIDEOFLEET_READER_SECRET" not in {entry["name"] for entry in without["env"]}
 
 
 def test_with_sqlite_one_replica_has_a_volume_that_outlives_the_release() -> None:
@@ -160,7 +205,8 @@ def test_service_policy_and_budget_select_it_and_no_operator() -> None:
 def test_who_may_talk_to_it_can_be_narrowed_and_metrics_are_apart() -> None:
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
     clients, plain = with_gateway({"clients": [peer]}).one("NetworkPolicy", NAME)["spec"]["ingress"]
-    assert clients == {"ports": [{"port": 8080, "protocol": "TCP"}], "from": [peer]}
+    ports = [{"port": port, "protocol": "TCP"} for port in (8080, 18810)]
+    assert clients == {"ports": ports, "from": [peer]}
     assert plain == {"ports": [{"port": 8090, "protocol": "TCP"}]}
     assert NAME not in {
         each["metadata"]["name"] for each in with_gateway(networkPolicy={"enabled": False}).of("NetworkPolicy")
