@@ -91,13 +91,13 @@ def settings(folder: Path, **changes: Any) -> Config:
 
 
 @asynccontextmanager
-async def served(config: Config, credentials: Credentials) -> AsyncIterator[Served]:
+async def served(config: Config, credentials: Credentials, namespace: str = NAMESPACE) -> AsyncIterator[Served]:
     """A gateway that answers, with the keys of two projects."""
     async with opened(config, credentials) as gateway:
         keys = gateway.context.keys
-        for key, project, namespace in ((KEY, PROJECT, NAMESPACE), (OTHER_KEY, "project-b", OTHER_NAMESPACE)):
+        for key, project, where in ((KEY, PROJECT, namespace), (OTHER_KEY, "project-b", OTHER_NAMESPACE)):
             if await keys.project_of(key) is None:
-                await keys.create(project, namespace, key)
+                await keys.create(project, where, key)
         stop = asyncio.Event()
         serving = asyncio.create_task(gateway.serve(stop))
         one = Served(gateway, Path(config.archive))

@@ -17,8 +17,11 @@ ATTEMPTS: Final = 3
 """A task that fails before its first frame is tried twice more."""
 STEPS: Final = ("detect", "face", "ocr", "feature", "classify", "track")
 """Models that every worker has, by what they do."""
-_FINDING: Final = ("detect", "face", "ocr")
+_FINDING: Final = ("detect", "face")
+"""Behind the first step; ocr there reads what is written on objects."""
 _NEED_OBJECTS: Final = ("track", "feature", "classify")
+_WORDS: Final = {"person": "pedestrian", "car": "automobile"}
+"""What V calls classes, by the labels of models."""
 _PARAMETERS: Final = frozenset(StepParameters.model_fields)
 
 
@@ -32,7 +35,9 @@ def job_spec(request: ProcessRequest, source: Json, models: Sequence[str]) -> Js
         "singlePass": True,
         "sampling": _sampling(request.video.sampling),
         "maxFrames": request.video.max_frames,
-        "analytics": [{"name": ANALYTICS, "steps": steps(request.steps, models)}],
+        "analytics": [
+            {"name": ANALYTICS, "steps": steps(request.steps, models), "results": _words(request)},
+        ],
         "restart": {"maxAttempts": ATTEMPTS},
     }
     if request.video.range is not None:
@@ -41,11 +46,29 @@ def job_spec(request: ProcessRequest, source: Json, models: Sequence[str]) -> Js
 
 
 def steps(given: Sequence[GivenStep], models: Sequence[str]) -> list[Json]:
-    """The steps, with `track` behind the first where the request has none: every target has a track."""
+    """The steps, with `track` behind the last that finds objects where there is none: every target has a track."""
     translated = [_step(step, place, models) for place, step in enumerate(given)]
     if any(step.model == "track" for step in given):
         return translated
-    return [translated[0], {"model": "track"}, *translated[1:]]
+    last = max(place for place, step in enumerate(given) if place == 0 or step.model in _FINDING)
+    return [*translated[: last + 1], {"model": "track"}, *translated[last + 1 :]]
+
+
+def _words(request: ProcessRequest) -> Json:
+    """How its results are told: in the words of V, but for those in which the request itself asks."""
+    asked = {
+        name.strip().lower()
+        for step in request.steps
+        for names in ((step.parameters or {}).get("classes"), step.when.class_is if step.when else None)
+        if isinstance(names, list)
+        for name in names
+        if isinstance(name, str)
+    }
+    words: Json = {
+        "trackedOnly": True,
+        "classNames": {label: name for label, name in _WORDS.items() if label not in asked},
+    }
+    return words | ({"model": request.model} if request.model is not None else {})
 
 
 def _step(given: GivenStep, place: int, models: Sequence[str]) -> Json:

@@ -27,7 +27,7 @@ NOWHERE = {"videofleet.io/no-such-node": "true"}
 """A node selector that matches no node: the scheduler leaves the pods to the test."""
 _HOOK = f"{GROUP}/test-hook"
 """A finalizer on pods whose deletion takes as long as their worker has jobs."""
-_ADDRESSES = (f"127.{a}.{b}.{c}" for a, b, c in iter(lambda: [random.randint(2, 250) for _ in range(3)], []))
+ADDRESSES = (f"127.{a}.{b}.{c}" for a, b, c in iter(lambda: [random.randint(2, 250) for _ in range(3)], []))
 PATIENCE = 30.0
 
 
@@ -312,15 +312,19 @@ class World:
         environment = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
         capacity = int(environment["VIDEOFLEET_CAPACITY"] or 0)
         worker = SimulatedWorker(
-            name, next(_ADDRESSES), tls, self.scripts, capacity=capacity, disturbance=self._disturbance
+            name, next(ADDRESSES), tls, self.scripts, capacity=capacity, disturbance=self._disturbance
         )
         await worker.start()
         self.workers[name] = worker
-        try:
-            await self.api.patch(PODS, self.namespace, name, _running(worker.host), subresource="status")
-        except NotFound:
-            return True
+        await self.tell_running(name, worker.host)
         return True
+
+    async def tell_running(self, name: str, host: str) -> None:
+        """The pod runs and is ready, at this address."""
+        try:
+            await self.api.patch(PODS, self.namespace, name, _running(host), subresource="status")
+        except NotFound:
+            return
 
 
 def _running(host: str) -> Json:
