@@ -107,6 +107,8 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
             archive=archive,
             metrics=Metrics(),
         )
+        cache.on_deleted.append(lambda job: archive.job_deleted(job.namespace, job.uid))
+        await stack.enter_async_context(_running(v.work(context)))
         gateway = Gateway(context, database, Crowd(settings.max_requests))
         _listen(gateway)
         yield gateway

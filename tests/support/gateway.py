@@ -63,6 +63,8 @@ class Served:
 
     gateway: Gateway
     archive: Path
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Tells it to stop."""
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     def url(self, port: str = "v_port") -> str:
@@ -98,9 +100,8 @@ async def served(config: Config, credentials: Credentials, namespace: str = NAME
         for key, project, where in ((KEY, PROJECT, namespace), (OTHER_KEY, "project-b", OTHER_NAMESPACE)):
             if await keys.project_of(key) is None:
                 await keys.create(project, where, key)
-        stop = asyncio.Event()
-        serving = asyncio.create_task(gateway.serve(stop))
         one = Served(gateway, Path(config.archive))
+        serving = asyncio.create_task(gateway.serve(one.stop))
         try:
             async with asyncio.timeout(20):
                 await gateway.context.jobs.cache.wait_synced()
@@ -108,7 +109,7 @@ async def served(config: Config, credentials: Credentials, namespace: str = NAME
         finally:
             for client in one.clients.values():
                 await client.aclose()
-            stop.set()
+            one.stop.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(15):
                     await serving

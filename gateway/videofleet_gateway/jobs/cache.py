@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from videofleet_api.names import GROUP, VERSION
@@ -21,6 +21,9 @@ class JobCache:
     def __init__(self, session: ApiSession, namespaces: Sequence[str] = ()) -> None:
         self._jobs: dict[str, dict[str, Job]] = defaultdict(dict)
         self._waiting: dict[str, asyncio.Future[None]] = {}
+        self.listeners: list[Callable[[Job], None]] = []
+        """Called with every job that is new or has changed; quick, and raise nothing."""
+        self.on_deleted: list[Callable[[Job], None]] = []
         self._reflector: Reflector[Job] = Reflector(
             session, VIDEOJOBS, tuple(namespaces) or None, self._changed, Job.of
         )
@@ -72,6 +75,10 @@ class JobCache:
             jobs[change.name] = change.new
         elif change.name in jobs and jobs[change.name].uid == change.uid:
             del jobs[change.name]
+        for listener in self.listeners if change.new is not None else self.on_deleted:
+            job = change.new or change.old
+            if job is not None:
+                listener(job)
         future = self._waiting.pop(change.uid, None)
         if future is not None and not future.done():
             future.set_result(None)

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from videofleet_archive.acquire import Ending, look
+from videofleet_archive.acquire import Ending, look, scan
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_archive.reader import Logs, OpenLog
 from videofleet_archive.results import results_key, summarise
@@ -46,6 +46,7 @@ class Archive:
         self._logs = Logs(self.threads)
         self._open: dict[str, OpenLog] = {}
         self._endings: dict[str, Ending] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def log(self, prefix: str) -> AsyncGenerator[OpenLog, None]:
@@ -65,6 +66,10 @@ class Archive:
             self._endings[prefix] = found.ending
         return LogState(begun=bool(found.extent.segments), ending=found.ending)
 
+    async def has_log(self, prefix: str) -> bool:
+        """Whether anything of the log under `prefix` is kept."""
+        return bool((await asked(self.threads.call(scan, self.threads.store, prefix))).segments)
+
     async def summary(self, prefix: str) -> dict[str, Any]:
         """What results.json of the finished run under `prefix` says; folded from the log while it is not there yet."""
         stored = await asked(self.threads.call(self.threads.store.read, results_key(prefix)))
@@ -76,10 +81,14 @@ class Archive:
 
     async def end_readers(self, folder: str = "") -> None:
         """Whoever reads a log below this folder gets what is there, and no more."""
-        for prefix, one in list(self._open.items()):
-            if prefix.startswith(folder):
-                await one.close()
-                self._open.pop(prefix, None)
+        ended = [one for prefix, one in self._open.items() if prefix.startswith(folder)]
+        await asyncio.gather(*(one.close() for one in ended))
+
+    def job_deleted(self, namespace: str, uid: str) -> None:
+        """Nobody will write to its logs any more, and nobody may wait for that."""
+        task = asyncio.create_task(self.end_readers(f"{namespace}/{uid}/"))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
         """End all looks and threads."""

@@ -65,6 +65,11 @@ class Task:
         return found if isinstance(found, dict) else None
 
     @property
+    def is_own(self) -> bool:
+        """Whether it was made through V."""
+        return self.job.id_in(DIALECT) == self.id
+
+    @property
     def model(self) -> str | None:
         """The hint of the request."""
         hint = (self.request or {}).get("model")
@@ -130,6 +135,11 @@ class Tasks:
             return LogState()
         return await self._archive.state(task.prefix)
 
+    async def are_gone(self, task: Task) -> bool:
+        """Whether it had results, which are kept no longer."""
+        standing = task.standing
+        return standing.over and standing.begun and not await self._archive.has_log(task.prefix)
+
     async def page(self, project: Project, filters: Filters, limit: int) -> Page:
         """The newest tasks that pass the filters."""
         chosen = sorted((task for task in self._all(project) if filters.admit(task)), key=lambda one: one.id)
@@ -156,7 +166,13 @@ class Tasks:
         return Task(task.id, job)
 
     def _all(self, project: Project) -> list[Task]:
-        return [Task(_id_of(job), job) for job in self._jobs.cache.in_namespace(project.namespace) if _is_task(job)]
+        found = (task_of(job) for job in self._jobs.cache.in_namespace(project.namespace))
+        return [task for task in found if task is not None]
+
+
+def task_of(job: Job) -> Task | None:
+    """The job as V sees it; None of one that it has no words for."""
+    return Task(_id_of(job), job) if _is_task(job) else None
 
 
 def _is_task(job: Job) -> bool:

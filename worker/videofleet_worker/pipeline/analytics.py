@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 from videofleet_api.results import FinishReason, StreamInfo, Usage
 from videofleet_archive.acquire import Ending
+from videofleet_archive.documents import terminal_chunk
 from videofleet_archive.opening import SeenLog, own_log
 from videofleet_archive.results import write_results
 from videofleet_archive.writer import Counters, LogWriter, Mark, SealPolicy
 from videofleet_worker.analytics.model import Totals
 from videofleet_worker.analytics.watch import RegionWatch
 from videofleet_worker.outputs.shots import Moment
-from videofleet_worker.pipeline.chunks import frame_chunk, terminal_chunk
+from videofleet_worker.pipeline.chunks import frame_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded

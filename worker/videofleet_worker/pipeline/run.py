@@ -10,6 +10,7 @@ from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.protocol import JobProgress
 from videofleet_api.results import FinishReason
 from videofleet_archive.acquire import Ending
+from videofleet_archive.documents import chunk_id
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, FencedError
 from videofleet_archive.opening import see_log
 from videofleet_archive.results import snapshot_key
@@ -22,7 +23,6 @@ from videofleet_worker.models.engines import ModelDoesNotRunError
 from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.answers import Answers, answered_frames
-from videofleet_worker.pipeline.chunks import chunk_id
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.outlets import JobOutlets, Telling, origin_of
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame

@@ -94,6 +94,8 @@ class Routes:
         status = await self._tasks.status(task)
         if status is not TaskStatus.SUCCEEDED:
             raise GatewayError(Failure.NOT_READY, f"there are results once the task has succeeded; it is {status}")
+        if await self._tasks.are_gone(task):
+            raise GatewayError(Failure.GONE, "the results of this task are kept no longer")
         return JSONResponse(answers.results(task, await self._context.archive.summary(task.prefix)))
 
     async def cancel(self, request: Request, task_id: str) -> Response:

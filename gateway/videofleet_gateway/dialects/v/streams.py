@@ -30,8 +30,8 @@ class Streams:
     async def open(self, project: Project, task: Task, request: Request) -> Response:
         """The answer to a request for a task's stream. Raises GatewayError."""
         offset, heartbeat = _offset(request), _heartbeat(request)
-        state = await self._tasks.log_state(task)
-        if not state.begun and task.standing.over and task.standing.begun:
+        state = await self._context.archive.state(task.prefix)
+        if await self._tasks.are_gone(task):
             raise GatewayError(Failure.GONE, "the results of this task are kept no longer")
         start = await self._start(task, state, offset)
         if start is None:

@@ -6,9 +6,10 @@ import pytest
 from videofleet_api.protocol import JobSpec
 from videofleet_api.results import Chunk, StreamInfo, Target, Usage
 from videofleet_api.steps import Results
+from videofleet_archive.documents import chunk_id, terminal_chunk
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
-from videofleet_worker.pipeline.chunks import chunk_id, frame_chunk, terminal_chunk
+from videofleet_worker.pipeline.chunks import frame_chunk
 from videofleet_worker.pipeline.findings import Findings, own_detections
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan

@@ -1,0 +1,87 @@
+"""The end of a log that no worker will write any more: its run was cancelled, or has failed for good."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
+from videofleet_archive import log
+from videofleet_archive.acquire import Ending, Found, acquire
+from videofleet_archive.documents import chunk_id, terminal_chunk
+from videofleet_archive.errors import ArchiveError
+from videofleet_archive.results import write_results
+from videofleet_archive.store import Store
+from videofleet_archive.writer import store_segment
+
+_ATTEMPTS: Final = 10
+_NOTHING: Final = StreamInfo(
+    frame_index=0,
+    total_frames=None,
+    decoded_frames=0,
+    dropped_frames=0,
+    fps=0.0,
+    elapsed_ms=0,
+    pts=0.0,
+    capture_time=0.0,
+)
+"""Where a run is that has come to no frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a run is to end: of the job `uid` as `epoch`, which no later one may have. `owner` differs between writers.
+
+    `model` is what results call the model, where they name it; `error` is code and message for the reason error.
+    """
+
+    uid: str
+    run: int
+    epoch: int
+    owner: str
+    reason: FinishReason
+    model: str | None = None
+    error: tuple[str, str] | None = None
+
+
+def close_log(store: Store, prefix: str, closing: Closing) -> Ending:
+    """Write the last chunk, `[DONE]` and results.json behind what is durable; or learn how the run has ended before.
+
+    Whoever wrote the log until now finds its next segment taken, and stops. Blocking. Raises FencedError where a later
+    epoch owns the log, ArchiveError, ArchiveCorruptError.
+    """
+    found = acquire(store, prefix, closing.epoch, closing.owner)
+    if found.ending is not None:
+        return found.ending
+    ending = _end(found, closing)
+    data, sidecar = _written(found, closing, ending)
+    for _ in range(_ATTEMPTS):
+        if store_segment(store, prefix, found.extent.end, data, sidecar.model_dump_json().encode()):
+            write_results(store, prefix, closing.model or "")
+            return ending
+    raise ArchiveError(f"the end of {prefix} was not stored")
+
+
+def _end(found: Found, closing: Closing) -> Ending:
+    last = found.resume.sidecar if found.resume else None
+    usage = Usage(
+        processed_frames=last.processed_frames if last else 0, processing_time_ms=last.elapsed_ms if last else 0
+    )
+    return Ending(closing.reason, usage, closing.error)
+
+
+def _written(found: Found, closing: Closing, ending: Ending) -> tuple[bytes, Sidecar]:
+    """The last segment and its sidecar."""
+    end, resume = found.extent.end, found.resume
+    info = resume.last.stream_info if resume else _NOTHING
+    first = None if resume else closing.model
+    document = terminal_chunk(chunk_id(closing.uid, closing.run), info, ending.reason, ending.usage, first)
+    comment = log.error_comment(*ending.error) if ending.error else b""
+    last = log.event(end + len(comment), document)
+    done = log.event(end + len(comment) + len(last), log.DONE)
+    return comment + last + done, _sidecar(found, closing)
+
+
+def _sidecar(found: Found, closing: Closing) -> Sidecar:
+    place = {"epoch": closing.epoch, "offset": found.extent.end}
+    if found.resume is not None:
+        return found.resume.sidecar.model_copy(update=place)
+    return Sidecar(frame_index=0, pts=0.0, highest_track_id=0, processed_frames=0, elapsed_ms=0, **place)
