@@ -10,6 +10,7 @@ from videofleet_archive.closing import Closing, close_log
 from videofleet_archive.errors import FencedError
 from videofleet_archive.results import results_key
 from videofleet_archive.store import ObjectArchive
+from videofleet_archive.writer import LogWriter
 
 CANCELLED = Closing("job-1", 1, 1, "gateway-a", "cancelled")
 
@@ -51,11 +52,15 @@ async def test_the_worker_that_still_writes_finds_its_place_taken() -> None:
         await write_frames(writer, range(1))
         close_log(threads.store, PREFIX, CANCELLED)
         with pytest.raises(FencedError):
-            await write_frames(writer, range(1, 3))
-            await writer.close()
+            await _go_on(writer)
         data = stored_log(threads.store)
     assert log.is_finished(data)
     assert data.count(log.DONE) == 1
+
+
+async def _go_on(writer: LogWriter) -> None:
+    await write_frames(writer, range(1, 3))
+    await writer.close()
 
 
 def test_of_two_that_close_a_log_the_first_says_how_it_ended() -> None:

@@ -14,8 +14,8 @@ from videofleet_api.results import FinishReason
 from videofleet_archive.closing import Closing, close_log
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, FencedError
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects.v.tasks import CANCELLED, Task, task_of
 from videofleet_gateway.jobs.job import Job
+from videofleet_gateway.tasks.tasks import CANCELLED, Task, task_of
 
 _log: Final = logging.getLogger(__name__)
 _FAILED: Final = frozenset({Phase.INTERRUPTED, Phase.NOT_STARTED, Phase.MISCONFIGURED})
