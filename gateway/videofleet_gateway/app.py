@@ -30,7 +30,7 @@ from videofleet_gateway.serving.servers import Listener, run_all
 from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys
 from videofleet_gateway.store.windows import Windows
-from videofleet_gateway.tasks.closer import Closer
+from videofleet_gateway.tasks.upkeep import keep_up
 from videofleet_gateway.workers import Workers
 from videofleet_kube.credentials import Credentials
 from videofleet_kube.session import ApiSession
@@ -109,7 +109,7 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
             metrics=Metrics(),
         )
         cache.on_deleted.append(lambda job: archive.job_deleted(job.namespace, job.uid))
-        await stack.enter_async_context(_running(Closer(context).run()))
+        await stack.enter_async_context(_running(keep_up(context)))
         gateway = Gateway(context, database, Crowd(settings.max_requests))
         _listen(gateway)
         yield gateway

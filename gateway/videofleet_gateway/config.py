@@ -67,6 +67,11 @@ class Config(BaseModel):
         pattern="^(https?://[^/?#@ ]+(/[^?# ]*)?)?$",
         description="Where clients reach F, for the addresses of views; empty: as their requests say it.",
     )
+    staging_url: str = Field(
+        "",
+        pattern="^(https?://[^/?#@ ]+)?$",
+        description="Where workers reach V, to fetch videos that came in requests; empty: none are taken.",
+    )
     worker_tls: Path | None = Field(
         None, description="Folder with tls.crt, tls.key and ca.crt, with which workers show pictures; none: no views."
     )

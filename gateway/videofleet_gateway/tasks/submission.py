@@ -1,12 +1,16 @@
 """From a request to a task."""
 
 from videofleet_api.redaction import redact_url
+from videofleet_api.source import LIVE_SCHEMES
 from videofleet_gateway.context import Context
-from videofleet_gateway.errors import Failure, GatewayError, invalid
-from videofleet_gateway.jobs.urls import UrlError
+from videofleet_gateway.errors import GatewayError, invalid
+from videofleet_gateway.jobs.naming import job_name
+from videofleet_gateway.jobs.secrets import SOURCE, secret_name, source_secret, source_with
+from videofleet_gateway.jobs.urls import Address, UrlError
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.request import ProcessRequest
-from videofleet_gateway.tasks.tasks import Task, Tasks
+from videofleet_gateway.tasks.staging import Staging
+from videofleet_gateway.tasks.tasks import DIALECT, Task, Tasks
 from videofleet_gateway.tasks.translation import job_spec
 from videofleet_kube.resources import Json
 
@@ -14,30 +18,57 @@ from videofleet_kube.resources import Json
 class Submission:
     """Makes tasks."""
 
-    def __init__(self, context: Context, tasks: Tasks) -> None:
+    def __init__(self, context: Context, tasks: Tasks, staging: Staging) -> None:
         self._context = context
         self._tasks = tasks
+        self._staging = staging
 
     async def submit(self, project: Project, request: ProcessRequest) -> Task:
         """The new task of a request. Raises GatewayError."""
-        url = request.video.url
-        if request.video.type == "video_base64" or url is None:
-            raise GatewayError(Failure.NOT_IMPLEMENTED, "video_base64 is not taken here; give a video_url")
+        task_id = self._tasks.new_id()
+        # What is wrong with the rest is to be told before a video is stored.
+        self._spec(request, Address("https://staged", None, secret=True), "")
+        posted, address = await self._address(task_id, request)
+        kept = source_secret(posted, address)
+        secret = secret_name(job_name(DIALECT, task_id), SOURCE) if kept is not None else ""
+        task = await self._tasks.create(project, task_id, self._spec(request, address, secret), echo(request))
+        if kept is not None:
+            await self._keep(task, secret, kept)
+        return task
+
+    def _spec(self, request: ProcessRequest, address: Address, secret: str) -> Json:
+        live = address.url.partition("://")[0] in LIVE_SCHEMES
+        source = source_with({}, address, secret or None)
+        return job_spec(request, source, sorted(self._context.pools.models()), live=live)
+
+    async def _address(self, task_id: str, request: ProcessRequest) -> tuple[str, Address]:
+        """Where the video is, as it was posted and taken apart."""
+        video = request.video
+        if video.type == "video_base64":
+            url = await self._staging.keep(task_id, video)
+            return url, Address(url, None, secret=True)
+        url = video.url or ""
         try:
-            address = self._context.urls.source(url)
+            return url, self._context.urls.source(url)
         except UrlError as error:
             raise invalid("input.0.url", f"input.0.url: {error}") from error
-        if address.credentials is not None or address.secret:
-            raise invalid("input.0.url", "input.0.url: addresses that hold credentials are not taken here")
-        spec = job_spec(request, {"url": url}, sorted(self._context.pools.models()))
-        return await self._tasks.create(project, spec, echo(request))
+
+    async def _keep(self, task: Task, name: str, data: dict[str, str]) -> None:
+        """The Secret that the job waits for; without it there is to be no job."""
+        try:
+            await self._context.secrets.make(task.job, name, data)
+        except GatewayError:
+            await self._context.jobs.delete(task.job)
+            raise
 
 
 def echo(request: ProcessRequest) -> Json:
     """The request as it is shown later: without credentials, and without a video in it."""
     shown = request.model_dump(mode="json", exclude_none=True, exclude_unset=True)
     video = shown["input"][0]
-    if "url" in video:
+    if request.video.type == "video_base64":
+        video.pop("url", None)
+    elif "url" in video:
         video["url"] = redact_url(video["url"])
     video.pop("data", None)
     return shown

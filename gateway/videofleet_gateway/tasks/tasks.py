@@ -153,9 +153,12 @@ class Tasks:
                 found.append((task, status))
         return Page(found, None)
 
-    async def create(self, project: Project, spec: Json, request: Json) -> Task:
+    def new_id(self) -> str:
+        """Of a task that is to be made."""
+        return new_task_id(self._clock(), secrets.token_bytes)
+
+    async def create(self, project: Project, task_id: str, spec: Json, request: Json) -> Task:
         """A new task."""
-        task_id = new_task_id(self._clock(), secrets.token_bytes)
         annotations = {REQUEST: orjson.dumps(request).decode()}
         return Task(task_id, await self._jobs.create(DIALECT, project.namespace, task_id, spec, annotations))
 

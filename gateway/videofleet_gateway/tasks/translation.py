@@ -5,10 +5,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from videofleet_api.source import LIVE_SCHEMES
 from videofleet_api.steps import Step, StepParameters
 from videofleet_gateway.errors import invalid
-from videofleet_gateway.tasks.request import DEFAULT_FPS, ProcessRequest, Sampling
+from videofleet_gateway.tasks.request import DEFAULT_FPS, ProcessRequest, Range, Sampling
 from videofleet_gateway.tasks.request import Step as GivenStep
 from videofleet_kube.resources import Json
 
@@ -25,10 +24,10 @@ _WORDS: Final = {"person": "pedestrian", "car": "automobile"}
 _PARAMETERS: Final = frozenset(StepParameters.model_fields)
 
 
-def job_spec(request: ProcessRequest, source: Json, models: Sequence[str]) -> Json:
+def job_spec(request: ProcessRequest, source: Json, models: Sequence[str], *, live: bool = False) -> Json:
     """The spec of the job that does what a request asks for, of the video at `source`.
 
-    `models`: names of models that workers have beside the usual. Raises GatewayError.
+    `models`: names of models that workers have beside the usual; `live`: the source has no end. Raises GatewayError.
     """
     spec: Json = {
         "source": source,
@@ -41,7 +40,7 @@ def job_spec(request: ProcessRequest, source: Json, models: Sequence[str]) -> Js
         "restart": {"maxAttempts": ATTEMPTS},
     }
     if request.video.range is not None:
-        spec["range"] = _range(request, source)
+        spec["range"] = _range(request.video.range, live=live)
     return spec
 
 
@@ -123,10 +122,7 @@ def _sampling(given: Sampling | None) -> Json:
             return {"mode": given.mode, "value": given.value}
 
 
-def _range(request: ProcessRequest, source: Json) -> Json:
-    given = request.video.range
-    assert given is not None
-    scheme = str(source.get("url", "")).partition("://")[0].lower()
-    if scheme in LIVE_SCHEMES:
+def _range(given: Range, *, live: bool) -> Json:
+    if live:
         raise invalid("input.0.range", "input.0.range: a live source has neither a beginning nor an end")
     return {name: value for name, value in given.model_dump().items() if value is not None}

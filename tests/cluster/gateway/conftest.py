@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -106,6 +107,13 @@ async def _answers(host: str) -> bool:
             return False
 
 
+def free_port() -> int:
+    """One that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[CameraSimulator]:
     with CameraSimulator() as running:
@@ -126,6 +134,13 @@ async def plant(api: ApiSession, shared: Shared, tmp_path: Path) -> AsyncIterato
 @pytest.fixture
 async def gateway(plant: Plant, kubeconfig: str, tmp_path: Path) -> AsyncIterator[Served]:  # noqa: F811 - a fixture
     """A gateway whose first project is the namespace of the plant."""
-    config = settings(tmp_path, archive=str(plant.archive), source_policy=POLICY)
+    port = free_port()
+    config = settings(
+        tmp_path,
+        archive=str(plant.archive),
+        source_policy=POLICY,
+        v_port=port,
+        staging_url=f"http://127.0.0.1:{port}",
+    )
     async with served(config, from_kubeconfig(kubeconfig), plant.namespace) as one:
         yield one

@@ -1,13 +1,17 @@
 """The hosted video API from end to end: curl, a real API server, a real operator, a real worker, real video."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from tests.support.cameras import CameraSimulator
+from tests.cluster.gateway.conftest import Plant
+from tests.cluster.operator.harness import JOBS
+from tests.support.cameras import SMALL_CLIP, CameraSimulator
 from tests.support.gateway import KEY, Served
+from tests.unit.gateway.v_world import PROCESS, TASKS, documents, until, until_status
 
 
 async def curl(*arguments: str) -> str:
@@ -56,3 +60,71 @@ async def test_the_three_commands_of_the_quick_start(gateway: Served, simulator:
     assert results["usage"]["processed_frames"] == 20
     assert {track["track_id"] for track in results["tracks"]} == {target["track_id"] for target in targets}
     assert all(track["feature_digest"].startswith("dim=128;norm=") for track in results["tracks"])
+
+
+@pytest.mark.acceptance("V25", "V26", "V39", "V54", "V56", "V57", "V59", "V96", "V97")
+async def test_a_video_in_a_request_is_analysed(gateway: Served, plant: Plant) -> None:
+    client = gateway.client()
+    video = base64.b64encode(await asyncio.to_thread(SMALL_CLIP.read_bytes)).decode()
+    body = {
+        "input": [
+            {"type": "video_base64", "data": video, "sampling": {"mode": "interval", "value": 5}, "max_frames": 4}
+        ],
+        "steps": [{"model": "detect"}],
+        "model": "qwen-vl-max",
+    }
+    task = (await client.post(PROCESS, json=body)).json()["id"]
+    async with asyncio.timeout(120):
+        chunks = documents((await client.get(f"{TASKS}/{task}/stream", timeout=120)).content)
+    assert [chunk["finish_reason"] for chunk in chunks[:-1]] == [None] * 4 + ["max_frames"]
+    infos = [chunk["stream_info"] for chunk in chunks[:-1]]
+    assert [info["frame_index"] for info in infos] == [0, 5, 10, 15, 15]
+    assert all(info["decoded_frames"] >= info["frame_index"] + 1 for info in infos)
+    assert infos[3]["dropped_frames"] >= 12
+    assert [info["elapsed_ms"] for info in infos] == sorted(info["elapsed_ms"] for info in infos)
+    assert [chunk.get("model") for chunk in chunks[:-1]] == ["qwen-vl-max", None, None, None, None]
+    assert chunks[-2]["delta"]["results"] == []
+    results = (await client.get(f"{TASKS}/{task}/results")).json()
+    assert (results["id"], results["model"]) == (task, "qwen-vl-max")
+
+    async def removed() -> bool:
+        return not await asyncio.to_thread(lambda: list(plant.archive.glob(".inputs/*/video")))
+
+    await until(removed, "the video is removed")
+
+
+@pytest.mark.acceptance("V23", "V84", "V85", "V86", "V87", "V88", "V55", "X1")
+async def test_a_live_task_is_cancelled_within_a_chunk(gateway: Served, plant: Plant) -> None:
+    client = gateway.client()
+    body = {"input": [{"type": "video_url", "url": "test://pattern?width=320&height=240&fps=10"}],
+            "steps": [{"model": "detect"}]}  # fmt: skip
+    task = (await client.post(PROCESS, json=body)).json()["id"]
+    reading = asyncio.create_task(client.get(f"{TASKS}/{task}/stream", timeout=120))
+    await until_status(client, task, "running", 60)
+    listed = (await plant.api.list(JOBS, plant.namespace))["items"]
+    assert [job["metadata"]["annotations"]["videofleet.io/v-id"] for job in listed] == [task]
+    answer = await client.post(f"{TASKS}/{task}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
+    async with asyncio.timeout(30):
+        chunks = documents((await reading).content)
+    assert chunks[0]["stream_info"]["total_frames"] is None
+    assert (chunks[-2]["finish_reason"], chunks[-1]) == ("cancelled", "[DONE]")
+    assert (await client.get(f"{TASKS}/{task}")).json()["status"] == "cancelled"
+    assert (await client.get(f"{TASKS}/{task}/stream")).content.endswith(b"\n\n")
+
+
+@pytest.mark.acceptance("V79", "V80", "V82", "V99")
+async def test_a_video_that_is_not_there_is_tried_three_times(
+    gateway: Served, plant: Plant, simulator: CameraSimulator
+) -> None:
+    client = gateway.client()
+    body = {"input": [{"type": "video_url", "url": simulator.http("/nothing.mp4")}], "steps": [{"model": "detect"}]}
+    task = (await client.post(PROCESS, json=body)).json()["id"]
+    shown = await until_status(client, task, "failed", 90)
+    assert shown["error"]["code"] == "NOT_FOUND"
+    (job,) = (await plant.api.list(JOBS, plant.namespace))["items"]
+    assert job["status"]["attempt"] == 3
+    async with asyncio.timeout(30):
+        chunks = documents((await client.get(f"{TASKS}/{task}/stream")).content)
+    assert [chunk if chunk == "[DONE]" else chunk["finish_reason"] for chunk in chunks] == ["error", "[DONE]"]
+    assert (await client.get(f"{TASKS}/{task}/results")).status_code == 404

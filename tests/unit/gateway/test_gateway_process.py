@@ -109,15 +109,16 @@ async def test_what_is_too_large_is_refused_before_it_is_read(gateway: Served) -
 
 
 @pytest.mark.acceptance("X6")
-async def test_a_body_that_grows_too_large_is_refused(gateway: Served) -> None:
+async def test_a_body_that_grows_too_large_is_refused(api: JobApi, tmp_path: Path) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(40):
             yield b" " * 65536
 
-    answer = await gateway.client().post(
-        "/v1/video/process", content=endless(), headers={"Content-Type": "application/json"}
-    )
-    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
+    async with served_over(api, tmp_path, max_body_bytes=65536, max_upload_bytes=65536) as one:
+        answer = await one.client().post(
+            "/v1/video/process", content=endless(), headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
 
 
 @pytest.mark.acceptance("X6")

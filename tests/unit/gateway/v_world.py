@@ -111,14 +111,14 @@ async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float =
         await asyncio.sleep(0.02)
 
 
-async def until_status(client: httpx.AsyncClient, task: str, status: str) -> Json:
+async def until_status(client: httpx.AsyncClient, task: str, status: str, seconds: float = 10.0) -> Json:
     """The task once it has this status."""
 
     async def check() -> Json | None:
         shown: Json = (await client.get(f"{TASKS}/{task}")).json()
         return shown if shown["status"] == status else None
 
-    return dict(await until(check, f"{task} is {status}"))
+    return dict(await until(check, f"{task} is {status}", seconds))
 
 
 def documents(data: bytes) -> list[Any]:

@@ -1,12 +1,14 @@
 """The application of V: its routes."""
 
+from functools import partial
 from typing import Annotated, Final, Literal
 
 from fastapi import FastAPI, Query, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from videofleet_gateway import auth
+from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
 from videofleet_gateway.dialects.v import answers
 from videofleet_gateway.dialects.v.errors import render
@@ -20,10 +22,12 @@ from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.request import read
+from videofleet_gateway.tasks.staging import PATH, Staging
 from videofleet_gateway.tasks.submission import Submission
 from videofleet_gateway.tasks.tasks import DIALECT, Tasks
 
 CORS: Final = Cors("authorization, content-type, last-event-id, x-request-id", f"Retry-After, {REQUEST_ID}")
+_PROCESS: Final = "/v1/video/process"
 _DEFAULT_PAGE, _LARGEST_PAGE = 20, 100
 
 
@@ -31,7 +35,15 @@ def create_app(context: Context, crowd: Crowd) -> ASGIApp:
     """V with everything before it."""
     app = application("Video API", "Video tasks with streamed results.", "1", render, "/v1/openapi.json")
     Routes(context).add(app)
-    return Door(app, DIALECT, render, context.config, context.metrics, crowd, CORS)
+    config = context.config
+    return Door(app, DIALECT, render, config, context.metrics, crowd, CORS, partial(_body_limit, config))
+
+
+def _body_limit(config: Config, scope: Scope) -> int:
+    """Four characters of base64 are three bytes."""
+    if scope["path"] == _PROCESS:
+        return config.max_body_bytes + config.max_upload_bytes * 4 // 3
+    return config.max_body_bytes
 
 
 class Routes:
@@ -41,16 +53,18 @@ class Routes:
         self._context = context
         self._tasks = Tasks(context.jobs, context.archive, context.clock)
         self._streams = Streams(context, self._tasks)
-        self._submission = Submission(context, self._tasks)
+        self._staging = Staging(context)
+        self._submission = Submission(context, self._tasks, self._staging)
 
     def add(self, app: FastAPI) -> None:
         """To the application."""
-        app.post("/v1/video/process", status_code=202)(self.process)
+        app.post(_PROCESS, status_code=202)(self.process)
         app.get("/v1/video/tasks")(self.listing)
         app.get("/v1/video/tasks/{task_id}")(self.task)
         app.get("/v1/video/tasks/{task_id}/stream")(self.stream)
         app.get("/v1/video/tasks/{task_id}/results")(self.results)
         app.post("/v1/video/tasks/{task_id}/cancel", status_code=202)(self.cancel)
+        app.get(f"{PATH}/{{task_id}}", include_in_schema=False)(self.staged)
 
     async def process(self, request: Request) -> Response:
         """Enqueue a task."""
@@ -108,6 +122,10 @@ class Routes:
         if status not in (TaskStatus.CANCELLING, TaskStatus.CANCELLED):
             status = await self._tasks.status(await self._tasks.cancel(task))
         return JSONResponse({"id": task.id, "status": status}, status_code=202)
+
+    async def staged(self, request: Request, task_id: str) -> Response:
+        """A video that came in a request, for the worker that has its address."""
+        return await self._staging.answer(task_id, request)
 
     async def _project(self, request: Request) -> Project:
         return await auth.project_of(self._context.keys, auth.bearer(request.headers))
