@@ -183,3 +183,5 @@ class Sidecar(ResultDocument):
     """Unix time at which the last frame of a live source came: what workers agree on, however each of them dates it."""
     zones: tuple[ZoneCount, ...] = ()
     lines: tuple[LineCount, ...] = ()
+    model: str = ""
+    """What results.json calls the model."""

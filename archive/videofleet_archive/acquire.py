@@ -59,7 +59,7 @@ def look(store: Store, prefix: str) -> Found:
     ending = ending_of(store, prefix, extent)
     if ending is not None:
         return Found(extent, ending)
-    resume, newest_epoch = _tail(store, prefix, extent)
+    resume, newest_epoch = tail(store, prefix, extent)
     return Found(extent, None, resume, newest_epoch)
 
 
@@ -139,7 +139,7 @@ def ending_in(prefix: str, data: bytes) -> Ending | None:
     return Ending(terminal.finish_reason, terminal.usage, log.error_of(data))
 
 
-def _tail(store: Store, prefix: str, extent: Extent) -> tuple[ResumePoint | None, int]:
+def tail(store: Store, prefix: str, extent: Extent) -> tuple[ResumePoint | None, int]:
     """The last piece with results and its sidecar, and the last epoch. Segments that only begin one have none."""
     newest_epoch = 0
     for segment in reversed(extent.segments):

@@ -5,10 +5,10 @@ from typing import Final
 
 from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 from videofleet_archive import log
-from videofleet_archive.acquire import Ending, Found, acquire
+from videofleet_archive.acquire import Ending, Found, acquire, tail
 from videofleet_archive.documents import chunk_id, terminal_chunk
 from videofleet_archive.errors import ArchiveError
-from videofleet_archive.results import write_results
+from videofleet_archive.results import results_key, write_results
 from videofleet_archive.store import Store
 from videofleet_archive.writer import store_segment
 
@@ -30,7 +30,8 @@ _NOTHING: Final = StreamInfo(
 class Closing:
     """How a run is to end: of the job `uid` as `epoch`, which no later one may have. `owner` differs between writers.
 
-    `model` is what results call the model, where they name it; `error` is code and message for the reason error.
+    `model` is what results call the model, where they name it, and else what the last sidecar says; `error` is code
+    and message for the reason error.
     """
 
     uid: str
@@ -43,21 +44,37 @@ class Closing:
 
 
 def close_log(store: Store, prefix: str, closing: Closing) -> Ending:
-    """Write the last chunk, `[DONE]` and results.json behind what is durable; or learn how the run has ended before.
+    """Write the last chunk, `[DONE]` and, for recorded sources, results.json behind what is durable; or learn how the
+    run has ended before. May be called again, by anybody.
 
     Whoever wrote the log until now finds its next segment taken, and stops. Blocking. Raises FencedError where a later
     epoch owns the log, ArchiveError, ArchiveCorruptError.
     """
     found = acquire(store, prefix, closing.epoch, closing.owner)
     if found.ending is not None:
+        # Who ended it may have died before its summary.
+        last = tail(store, prefix, found.extent)[0]
+        _summarise(store, prefix, closing, last.sidecar if last else None)
         return found.ending
     ending = _end(found, closing)
     data, sidecar = _written(found, closing, ending)
     for _ in range(_ATTEMPTS):
         if store_segment(store, prefix, found.extent.end, data, sidecar.model_dump_json().encode()):
-            write_results(store, prefix, closing.model or "")
+            _summarise(store, prefix, closing, sidecar)
             return ending
     raise ArchiveError(f"the end of {prefix} was not stored")
+
+
+def is_live(sidecar: Sidecar) -> bool:
+    """Whether the log is that of a live source, which has no end of its own and no summary."""
+    return sidecar.arrival is not None
+
+
+def _summarise(store: Store, prefix: str, closing: Closing, last: Sidecar | None) -> None:
+    """results.json of a recorded source, unless it is there."""
+    if last is None or is_live(last) or store.read(results_key(prefix)) is not None:
+        return
+    write_results(store, prefix, closing.model or last.model)
 
 
 def _end(found: Found, closing: Closing) -> Ending:

@@ -65,6 +65,12 @@ def is_finished(last_segment: bytes) -> bool:
     return last_segment.rsplit(b"\n", 4)[-4:-3] == [_DATA + DONE]
 
 
+def data_of(event: bytes) -> bytes:
+    """What stands behind `data:` in one event; nothing where it is none."""
+    line = event.partition(b"\n")[0]
+    return line.removeprefix(_DATA) if line.startswith(_DATA) else b""
+
+
 def documents(segment: bytes) -> Iterator[bytes]:
     """The data of every event in whole events, `[DONE]` left out."""
     for line in segment.split(b"\n"):

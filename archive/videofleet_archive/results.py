@@ -136,12 +136,15 @@ def summarise(store: Store, prefix: str, model: str) -> RunResult:
     return summary.result(model)
 
 
-def write_results(store: Store, prefix: str, model: str) -> RunResult:
-    """Fold the finished log and store results.json; the same log and shots give the same bytes. Blocking."""
+def write_results(store: Store, prefix: str, model: str) -> None:
+    """Fold the finished log and store results.json. Blocking."""
+    store.replace(results_key(prefix), results_document(store, prefix, model))
+
+
+def results_document(store: Store, prefix: str, model: str) -> bytes:
+    """What results.json of the finished log says; the same log and shots give the same bytes. Blocking."""
     result = _with_shots(summarise(store, prefix, model), stored_shots(store, prefix))
-    document = result.model_dump_json(by_alias=True, exclude_none=True, indent=1)
-    store.replace(results_key(prefix), document.encode() + b"\n")
-    return result
+    return result.model_dump_json(by_alias=True, exclude_none=True, indent=1).encode() + b"\n"
 
 
 def _with_shots(result: RunResult, stored: Iterable[int]) -> RunResult:

@@ -3,19 +3,25 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from videofleet_api.results import LineCount, Sidecar, ZoneCount
 from videofleet_archive import log
+from videofleet_archive.acquire import scan
 from videofleet_archive.errors import ArchiveError, FencedError
 from videofleet_archive.extent import segment_key, sidecar_key
 from videofleet_archive.store import Store
+from videofleet_archive.tending import Tending, sizes_for
 from videofleet_archive.view import LogView
 
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+_TEND_SECONDS: Final = 60.0
+_DOUBT_SECONDS: Final = 240.0
+"""Less than segments stay under their keys (merging.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,10 @@ class SealPolicy:
     """Full spool: True waits, False drops results and counts them."""
     keep_bytes: int | None = None
     """Drop the oldest segments above this size; None keeps all."""
+    keep_seconds: float | None = None
+    """And those that are older; None keeps all."""
+    merges: bool = True
+    """Whether old segments become parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class Mark:
     zones: tuple[ZoneCount, ...] = ()
     lines: tuple[LineCount, ...] = ()
     arrival: float | None = None
+    model: str = ""
 
 
 class Counters(Protocol):
@@ -86,12 +97,14 @@ class LogWriter:
         self._closing = False
         self._over = False
         self._away_since: float | None = None
-        self._doomed: list[str] = []
+        self._sealed_at = _boot_seconds()
+        self._tending = Tending(view)
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._room = asyncio.Condition()
         view.on_reader = self._hurry.set
         self._task = asyncio.create_task(self._run(), name=f"seal {view.prefix}")
+        self._upkeep = asyncio.create_task(self._tend(), name=f"tend {view.prefix}") if policy.merges else None
 
     @property
     def view(self) -> LogView:
@@ -182,6 +195,8 @@ class LogWriter:
                 await self._seal(self._take())
         finally:
             self._over = True
+            if self._upkeep is not None:
+                self._upkeep.cancel()
             await self._view.close()
             async with self._room:
                 self._room.notify_all()
@@ -240,16 +255,22 @@ class LogWriter:
             zones=mark.zones,
             lines=mark.lines,
             arrival=mark.arrival,
+            model=mark.model,
         )
         return sidecar.model_dump_json().encode()
 
     async def _stored(self, data: bytes, sidecar: bytes | None) -> bool:
         """Whether the segment is stored; False: try again."""
         view = self._view
+        offset, doubtful = view.extent.end, _boot_seconds() - self._sealed_at > _DOUBT_SECONDS
         try:
-            return await view.threads.call(
-                store_segment, view.threads.store, view.prefix, view.extent.end, data, sidecar
-            )
+            store = view.threads.store
+            if not await view.threads.call(store_segment, store, view.prefix, offset, data, sidecar):
+                return False
+            if doubtful or _boot_seconds() - self._sealed_at > _DOUBT_SECONDS:
+                await view.threads.call(must_be_end, store, view.prefix, offset + len(data))
+            self._sealed_at = _boot_seconds()
+            return True
         except ArchiveError as error:
             self._counters.store_failed()
             if self._away_since is None:
@@ -258,21 +279,22 @@ class LogWriter:
             return False
 
     async def _drop_oldest(self) -> None:
-        if self._policy.keep_bytes is None:
-            return
-        view = self._view
-        # Readers learn the new horizon first, so that none of them meets a hole.
-        for segment in view.extent.drop_above(self._policy.keep_bytes):
-            self._doomed += [segment.sidecar_key(view.prefix), segment.key(view.prefix)]
-        if not self._doomed:
-            return
-        # Oldest first and never past one that failed: a hole would look like the end of the log to a next epoch.
+        policy = self._policy
         try:
-            await view.threads.call(view.threads.store.delete, self._doomed)
-            self._doomed = []
+            await self._tending.drop(policy.keep_bytes, policy.keep_seconds, time.time())
         except ArchiveError as error:
             self._counters.store_failed()
             _LOGGER.warning("the archive does not drop old results: %s", error)
+
+    async def _tend(self) -> None:
+        """Merge old segments, now and then, while the log is written."""
+        while True:
+            await asyncio.sleep(_TEND_SECONDS)
+            try:
+                await self._tending.merge(sizes_for(self._policy.keep_bytes), time.time())
+            except ArchiveError as error:
+                self._counters.store_failed()
+                _LOGGER.warning("the archive does not merge old results: %s", error)
 
 
 def store_segment(store: Store, prefix: str, offset: int, data: bytes, sidecar: bytes | None) -> bool:
@@ -293,3 +315,19 @@ def store_segment(store: Store, prefix: str, offset: int, data: bytes, sidecar: 
     if found == data:
         return True
     raise FencedError(f"another writer owns {prefix} from offset {offset} on")
+
+
+def must_be_end(store: Store, prefix: str, end: int) -> None:
+    """Raise FencedError unless the log ends there. Blocking.
+
+    A key that is free tells nothing to a writer that was away for long: what another one had put there may have become
+    part of something larger by then.
+    """
+    found = scan(store, prefix).end
+    if found != end:
+        raise FencedError(f"another writer has taken {prefix} on to {found}")
+
+
+def _boot_seconds() -> float:
+    """Seconds that also pass while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -71,7 +71,7 @@ async def test_the_summary_of_a_log_in_many_segments_is_stored_beside_it(tmp_pat
         last = await open_writer(threads, 3)
         await write_frames(last, range(30, 31))
         await last.finish(terminal(30), mark(30))
-    written = write_results(store, PREFIX, "a-model")
+    write_results(store, PREFIX, "a-model")
+    written = RunResult.model_validate_json((tmp_path / results_key(PREFIX)).read_bytes())
     assert [one.track_id for one in written.tracks] == [1, 2]
-    assert RunResult.model_validate_json((tmp_path / results_key(PREFIX)).read_bytes()) == written
     assert summarise(store, PREFIX, "a-model") == written

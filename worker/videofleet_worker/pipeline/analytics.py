@@ -145,11 +145,15 @@ class AnalyticsRun:
         await self.summarise()
         await self.pictures.finish()
 
+    @property
+    def _model(self) -> str:
+        """What the summary calls the model."""
+        return self.plan.worded.model or self.plan.model.name
+
     async def summarise(self) -> None:
         """Write results.json from the finished log."""
         view = self.log.view
-        model = self.plan.worded.model or self.plan.model.name
-        await view.threads.call(write_results, view.threads.store, view.prefix, model)
+        await view.threads.call(write_results, view.threads.store, view.prefix, self._model)
 
     async def close(self) -> None:
         """Seal what there is; the run is not over. Raises FencedError when another epoch owns the log."""
@@ -209,6 +213,7 @@ class AnalyticsRun:
             zone_counts(totals),
             line_counts(totals),
             owned.place.arrival,
+            self._model,
         )
 
 

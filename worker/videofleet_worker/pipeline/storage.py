@@ -28,7 +28,7 @@ def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
     """How results of this job are sealed in the store, and how many of them are kept."""
     seals = store.seals
     if not job.spec.archive_enabled:
-        return SealPolicy(_UNARCHIVED_SECONDS, keep_bytes=_UNARCHIVED_BYTES)
+        return SealPolicy(_UNARCHIVED_SECONDS, keep_bytes=_UNARCHIVED_BYTES, merges=False)
     if live:
         return SealPolicy(
             seals.attended,

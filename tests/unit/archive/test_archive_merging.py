@@ -1,0 +1,199 @@
+"""Many small segments become few large parts."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.archives import (
+    PREFIX,
+    CountedCalls,
+    FaultyStore,
+    becomes,
+    chunk,
+    frames_of,
+    mark,
+    open_epoch,
+    open_writer,
+    stored_log,
+    terminal,
+    threads_over,
+    write_frames,
+)
+from videofleet_archive.acquire import scan
+from videofleet_archive.check import check_log
+from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, FencedError
+from videofleet_archive.extent import Extent, Segment
+from videofleet_archive.merging import PART_BYTES, Sizes, due, left_over, merge, tend
+from videofleet_archive.store import FolderArchive, ObjectArchive, Store
+from videofleet_archive.tending import Tending, sizes_for
+from videofleet_archive.writer import SealPolicy, must_be_end
+
+NOW = 1_000_000.0
+SMALL = Sizes(part_bytes=100)
+SOON = Sizes(merge_seconds=-10, delete_seconds=-10, part_bytes=1000)
+EACH = SealPolicy(seconds=0, segment_bytes=1)
+
+
+def _extent(*ages: float, size: int = 40) -> Extent:
+    """Segments of one size, sealed so many seconds ago."""
+    return Extent([Segment(size * at, size, modified=NOW - age) for at, age in enumerate(ages)])
+
+
+@pytest.mark.parametrize(
+    ("ages", "finished", "merged"),
+    [
+        pytest.param((900, 800, 700, 600), False, 3, id="as many as make a part"),
+        pytest.param((900, 800, 200, 100), False, 0, id="young ones stay"),
+        pytest.param((900, 800, 700), False, 0, id="the last one stays, so these are too few"),
+        pytest.param((900, 800, 700), True, 3, id="of a finished log the last one, too"),
+        pytest.param((900, 800), True, 2, id="of a finished log also the rest"),
+        pytest.param((900, 100), True, 0, id="but not before all of it is old"),
+        pytest.param((900,), True, 0, id="one alone is no part"),
+        pytest.param((), True, 0, id="nothing"),
+    ],
+)
+def test_what_is_merged(ages: tuple[float, ...], finished: bool, merged: int) -> None:
+    extent = _extent(*ages)
+    assert due(extent, NOW, SMALL, finished=finished) == extent.segments[:merged]
+
+
+def test_parts_are_not_merged_again() -> None:
+    part = Segment(0, 120, part=True, modified=NOW - 900)
+    segments = [Segment(120 + 40 * at, 40, modified=NOW - 800) for at in range(4)]
+    assert due(Extent([part, *segments]), NOW, SMALL, finished=False) == segments[:3]
+
+
+def test_parts_are_small_where_little_is_kept() -> None:
+    assert sizes_for(None).part_bytes == sizes_for(2**30).part_bytes == PART_BYTES == 16 * 2**20
+    assert sizes_for(2**20).part_bytes == 2**18
+
+
+async def _filled(store: Store, frames: int = 10) -> None:
+    async with threads_over(store) as threads:
+        writer = await open_writer(threads, 1, policy=EACH)
+        await write_frames(writer, range(frames))
+        await writer.close()
+
+
+async def test_a_part_has_the_bytes_of_its_segments_and_they_go_later(tmp_path: Path) -> None:
+    store = FolderArchive(tmp_path)
+    await _filled(store)
+    before = stored_log(store)
+    now = time.time() + 301
+    assert tend(store, PREFIX, now, Sizes(part_bytes=1000), finished=False) == 2
+    assert stored_log(store) == before
+    assert len(scan(store, PREFIX).segments) < 7
+    assert len(store.listing(f"{PREFIX}/chunks")) == 11, "they stay for who has listed them"
+    tend(store, PREFIX, time.time() + 601, Sizes(part_bytes=1000), finished=False)
+    assert len(store.listing(f"{PREFIX}/chunks")) < 7
+    assert stored_log(store) == before
+    assert check_log(store, PREFIX) == []
+
+
+async def test_an_epoch_goes_on_after_results_that_lie_in_a_part(tmp_path: Path) -> None:
+    store = FolderArchive(tmp_path)
+    await _filled(store)
+    async with threads_over(store) as threads:
+        # A comment behind them, so that all results may be merged.
+        await (await open_writer(threads, 2)).close()
+        tend(store, PREFIX, time.time(), Sizes(-10, -10, 2900), finished=False)
+        assert [one.part for one in scan(store, PREFIX).segments] == [True, False]
+        opened = await open_epoch(threads, 3)
+        assert opened.resume is not None
+        assert opened.resume.sidecar.frame_index == opened.resume.last.stream_info.frame_index == 9
+        with pytest.raises(FencedError):
+            await open_epoch(threads, 2)
+
+
+async def test_a_finished_log_becomes_one_part(tmp_path: Path) -> None:
+    store = FolderArchive(tmp_path)
+    async with threads_over(store) as threads:
+        writer = await open_writer(threads, 1, policy=EACH)
+        await write_frames(writer, range(5))
+        await writer.finish(terminal(4), mark(4))
+        before = stored_log(store)
+        tend(store, PREFIX, time.time(), Sizes(-10, -10), finished=True)
+        assert [one.part for one in scan(store, PREFIX).segments] == [True]
+        assert stored_log(store) == before
+        ending = (await open_epoch(threads, 2)).ending
+        assert ending is not None
+        assert ending.reason == "stop"
+
+
+async def test_a_lost_answer_makes_no_second_part() -> None:
+    store = FaultyStore(ObjectArchive.in_memory())
+    await _filled(store.real)
+    segments = due(scan(store.real, PREFIX), time.time(), SOON, finished=False)
+
+    def lose(method: str, key: str, late: bool) -> None:
+        if method == "create" and "/parts/" in key and late:
+            raise ArchiveError("no answer")
+
+    store.fault = lose
+    with pytest.raises(ArchiveError):
+        merge(store, PREFIX, segments)
+    store.fault = lambda method, key, late: None
+    part = merge(store, PREFIX, segments)
+    assert [one.key for one in store.real.listing(f"{PREFIX}/parts")] == [part.key(PREFIX)]
+
+
+async def test_segments_that_are_not_what_was_listed_are_not_merged() -> None:
+    store = ObjectArchive.in_memory()
+    await _filled(store)
+    segments = due(scan(store, PREFIX), time.time(), SOON, finished=False)
+    store.replace(segments[1].key(PREFIX), b"short")
+    with pytest.raises(ArchiveCorruptError, match=str(segments[1].offset)):
+        merge(store, PREFIX, segments)
+    store.delete([segments[1].key(PREFIX)])
+    with pytest.raises(ArchiveError, match="dropped"):
+        merge(store, PREFIX, segments)
+
+
+async def test_a_writer_tends_its_log_while_it_writes() -> None:
+    async with threads_over() as threads:
+        writer = await open_writer(threads, 1, policy=EACH)
+        await write_frames(writer, range(12))
+        await writer.close()
+        view = writer.view
+        tending = Tending(view)
+        await tending.merge(SOON, time.time())
+        assert any(one.part for one in view.extent.segments)
+        assert view.extent.segments == [
+            Segment(mine.offset, mine.size, mine.part, theirs.modified)
+            for mine, theirs in zip(scan(threads.store, PREFIX).segments, view.extent.segments, strict=True)
+        ]
+        await tending.drop(2000, None, time.time())
+        assert view.extent.end - view.extent.start <= 2000
+        found = scan(threads.store, PREFIX)
+        assert (found.start, found.end) == (view.extent.start, view.extent.end), "no segment of a part comes to light"
+        await tending.drop(None, -10.0, time.time())
+        assert len(view.extent.segments) == 1
+
+
+async def test_a_writer_that_was_away_for_long_does_not_believe_a_free_key(tmp_path: Path) -> None:
+    store = FolderArchive(tmp_path)
+    async with threads_over(store) as threads:
+        old = await open_writer(threads, 1, counters=CountedCalls())
+        new = await open_writer(threads, 2, policy=EACH)
+        await write_frames(new, range(12))
+        await becomes(lambda: new.view.extent.end > 3000, "most of it is sealed")
+        tend(store, PREFIX, time.time(), SOON, finished=False)
+        assert store.read(Segment(old.view.extent.end, 0).key(PREFIX)) is None, "its key is free again"
+        old._sealed_at -= 10_000
+        await old.append(chunk(99), mark(99))
+        with pytest.raises(FencedError, match="has taken"):
+            await old.close()
+        await write_frames(new, range(12, 14))
+        await new.close()
+        assert frames_of(stored_log(store)) == list(range(14))
+        store.delete(left_over(store, PREFIX, time.time() + 10))
+        assert check_log(store, PREFIX) == []
+
+
+def test_the_end_is_where_it_is() -> None:
+    store = ObjectArchive.in_memory()
+    store.create(f"{PREFIX}/chunks/{0:016d}", b"12345")
+    must_be_end(store, PREFIX, 5)
+    with pytest.raises(FencedError):
+        must_be_end(store, PREFIX, 3)
