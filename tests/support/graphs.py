@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,19 +34,35 @@ def _save(
     return folder
 
 
-def always(folder: Path, answers: Mapping[str, Array], *, silent: bool = False, **input_: Any) -> Path:
+def always(
+    folder: Path,
+    answers: Mapping[str, Array],
+    *,
+    silent: bool = False,
+    of_one: Literal["reads", "answers"] | None = None,
+    **input_: Any,
+) -> Path:
     """A model that answers each image with the same tensors (without the dimension of the images).
 
-    `silent`: the file does not tell their shapes; they follow from what the image holds.
+    `silent`: the file does not tell their shapes; they follow from what the image holds. `of_one`: it reads one image
+    only, or answers for one, whatever the file says.
     """
+    weights = [
+        numpy_helper.from_array(np.array(0, np.float32), "zero"),
+        numpy_helper.from_array(np.array([1], np.int64), "one"),
+        numpy_helper.from_array(np.array([1, 3, input_["height"], input_["width"]], np.int64), "one_image"),
+    ]
+    read = "image" if of_one == "reads" else "images"
     nodes = [
-        helper.make_node("Shape", ["images"], ["count"], start=0, end=1),
-        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        *([helper.make_node("Reshape", ["images", "one_image"], ["image"])] if of_one == "reads" else []),
+        helper.make_node("Identity", ["one"], ["count"])
+        if of_one == "answers"
+        else helper.make_node("Shape", [read], ["count"], start=0, end=1),
+        helper.make_node("Cast", [read], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMax", ["floats"], ["highest"], keepdims=0),
         helper.make_node("Mul", ["highest", "zero"], ["nothing"]),
         helper.make_node("Cast", ["nothing"], ["none"], to=TensorProto.INT64),
     ]
-    weights = [numpy_helper.from_array(np.array(0, np.float32), "zero")]
     for name, answer in answers.items():
         weights.append(numpy_helper.from_array(answer[None].astype(np.float32), f"{name}_one"))
         weights.append(numpy_helper.from_array(np.array(answer.shape, np.int64), f"{name}_sides"))

@@ -75,7 +75,7 @@ async def start_inference(settings: Settings, on_failure: Callable[[Exception], 
         count_usable_cpus(), cache_folder=_cache(settings.scratch), builder=engine_builder(facts), device=device
     )
     engines = Engines(registry, partial(open_session, choice=choice, limits=limits), on_failure)
-    brought = [name for name, model in registry.items() if BUILTIN_FOLDER not in model.folder.parents]
+    brought = [name for name, model in registry.items() if not model.built_in]
     await engines.open((DEFAULT_MODELS["detect"], *brought))
     encoder = None if device is None else await asyncio.to_thread(open_encoder, device)
     opened = Inference(registry, engines, choice, facts, device, on_failure, encoder)

@@ -27,6 +27,10 @@ def _row_an_anchor(labels: int) -> Shape:
     return None, None, labels
 
 
+def _row_an_object(_: int) -> Shape:
+    return None, None, 6
+
+
 _CORNERS: Final = "corners of a box"
 LAYOUTS: Final[Mapping[str, Layout]] = {
     # Boxes as x1, y1, x2, y2 in pixels of the input, scores 0 to 1.
@@ -41,6 +45,10 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     "rtdetr": Layout(
         "detection", {"boxes": (_boxes, "centre and size of a box"), "logits": (_row_an_anchor, "labels")}
     ),
+    # One row an object: x1, y1, x2, y2 in pixels, its score, the number of its class from 0 (YOLOv10, YOLO26).
+    "end2end": Layout("detection", {"predictions": (_row_an_object, "box, score and class")}),
+    # The same with centre, width and height in shares of the input (RT-DETR as Ultralytics exports it).
+    "rtdetr-end2end": Layout("detection", {"predictions": (_row_an_object, "box, score and class")}),
     # Boxes as y1, x1, y2, x2 in shares of the input, the score and the number of the class, counted from 1.
     "ssd": Layout(
         "detection",

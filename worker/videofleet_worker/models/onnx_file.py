@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import onnxruntime as ort
 
 from videofleet_worker.models.layouts import Shape, fits, written
 from videofleet_worker.models.manifest import ModelFolderError, ModelInput, ModelManifest
 
+_ELSEWHERE: Final = "External data path"
 _TYPES = {"uint8": "tensor(uint8)", "float16": "tensor(float16)", "float32": "tensor(float)"}
 
 
@@ -43,9 +45,16 @@ def read_ports(folder: Path, path: Path) -> Ports:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        # As bytes: what lies in further files is not covered by the model's digest, and cannot be found so.
+        session = ort.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:
         # ONNX Runtime's exceptions have no base class of their own; whatever it says about the file is the answer.
+        if _ELSEWHERE in str(error):
+            raise ModelFolderError(
+                folder, f"{path.name} has its weights in another file: export it as one (external_data=False)"
+            ) from error
         raise ModelFolderError(folder, f"ONNX Runtime cannot read {path.name}: {error}") from error
     return Ports(_ports(session.get_inputs()), _ports(session.get_outputs()))
 

@@ -16,6 +16,7 @@ Answers = Mapping[str, FloatArray]
 Size = tuple[int, int]
 """Width and height of the model's image in pixels."""
 _STRIDES = (8, 16, 32)
+_LEAST_LOGIT = -60.0
 
 
 def _corners(answers: Answers, size: Size, labels: int) -> RawDetections:
@@ -49,15 +50,34 @@ def _cells(size: Size) -> tuple[FloatArray, FloatArray]:
 
 def _rtdetr(answers: Answers, size: Size, labels: int) -> RawDetections:
     boxes: FloatArray = _from_centres(answers["boxes"]) * np.array([*size, *size], np.float32)
-    return RawDetections(boxes, (1 / (1 + np.exp(-answers["logits"]))).astype(np.float32))
+    # Below that they are nothing in any case, and their exponential overflows.
+    logits = np.maximum(answers["logits"], _LEAST_LOGIT)
+    return RawDetections(boxes, (1 / (1 + np.exp(-logits))).astype(np.float32))
 
 
 def _ssd(answers: Answers, size: Size, labels: int) -> RawDetections:
-    classes = answers["classes"].astype(np.int64) - 1
-    scores = np.zeros((len(classes), labels), np.float32)
-    known = np.flatnonzero((classes >= 0) & (classes < labels))
-    scores[known, classes[known]] = answers["scores"][known]
+    scores = _scores_a_label(answers["scores"], answers["classes"] - 1, labels)
     return RawDetections(_from_shares(answers["boxes"], size), scores)
+
+
+def _end2end(answers: Answers, size: Size, labels: int) -> RawDetections:
+    rows = answers["predictions"]
+    return RawDetections(rows[:, :4], _scores_a_label(rows[:, 4], rows[:, 5], labels))
+
+
+def _rtdetr_end2end(answers: Answers, size: Size, labels: int) -> RawDetections:
+    rows = answers["predictions"]
+    boxes: FloatArray = _from_centres(rows[:, :4]) * np.array([*size, *size], np.float32)
+    return RawDetections(boxes, _scores_a_label(rows[:, 4], rows[:, 5], labels))
+
+
+def _scores_a_label(given: FloatArray, classes: FloatArray, labels: int) -> FloatArray:
+    """Where a model gives one score and the number of its label, counted from 0; what is no label of ours has none."""
+    numbers = classes.astype(np.int64)
+    scores = np.zeros((len(numbers), labels), np.float32)
+    known = np.flatnonzero((numbers >= 0) & (numbers < labels))
+    scores[known, numbers[known]] = given[known]
+    return scores
 
 
 def _faceboxes(answers: Answers, size: Size, labels: int) -> RawDetections:
@@ -85,6 +105,8 @@ READERS: Mapping[str, Callable[[Answers, Size, int], RawDetections]] = {
     "yolov8": _yolov8,
     "yolox": _yolox,
     "rtdetr": _rtdetr,
+    "end2end": _end2end,
+    "rtdetr-end2end": _rtdetr_end2end,
     "ssd": _ssd,
     "faceboxes": _faceboxes,
     "db": _db,

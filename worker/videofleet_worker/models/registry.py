@@ -44,6 +44,11 @@ class Model:
     fixed_batch: int | None
 
     @property
+    def built_in(self) -> bool:
+        """Whether it came with the worker."""
+        return BUILTIN_FOLDER in self.folder.parents
+
+    @property
     def name(self) -> str:
         """The model's name, one of its kind in a registry."""
         return self.manifest.name

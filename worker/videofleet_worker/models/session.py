@@ -59,7 +59,7 @@ def open_session(model: Model, choice: ProviderChoice, limits: SessionLimits) ->
         try:
             session = _open(model, choice, limits)
             if choice.providers[0] in session.get_providers():
-                shapes = _run_once(session, model)
+                shapes = _try(session, model)
                 break
             problem = f"ONNX Runtime could not load its {choice.name} provider ({_HINT})"
         except Exception as error:
@@ -84,11 +84,31 @@ def _open(model: Model, choice: ProviderChoice, limits: SessionLimits) -> ort.In
     return ort.InferenceSession(str(model.path), options, providers=providers, enable_fallback=0)
 
 
-def _run_once(session: ort.InferenceSession, model: Model) -> dict[str, tuple[int, ...]]:
+def _try(session: ort.InferenceSession, model: Model) -> dict[str, tuple[int, ...]]:
     """One blank image: a GPU that this build has no code for shows only when something runs on it. What shapes the
-    model gave, by part."""
+    model gave, by part.
+
+    Two, of a file that was brought and takes any number: exporters write so of models that know one only. Raises
+    ModelFolderError.
+    """
+    shapes = _run_blank(session, model, 1)
+    if model.fixed_batch is None and not model.built_in:
+        says = f"input: {model.manifest.file} takes any number of images by what it says"
+        advice = "export it for one image, or all of it for any number"
+        try:
+            several = _run_blank(session, model, 2)
+        except Exception as error:
+            raise ModelFolderError(
+                model.folder, f"{says}, and fails on two ({_first_line(error)}): {advice}"
+            ) from error
+        if any(shape[:1] != (2,) for shape in several.values()):
+            raise ModelFolderError(model.folder, f"{says}, and does not answer for each of two: {advice}")
+    return shapes
+
+
+def _run_blank(session: ort.InferenceSession, model: Model, images: int) -> dict[str, tuple[int, ...]]:
     wanted, outputs = model.manifest.input, model.manifest.outputs
-    blank = np.zeros(wanted.shape(1, wanted.sizes[0]), wanted.type)
+    blank = np.zeros(wanted.shape(images, wanted.sizes[0]), wanted.type)
     given = session.run(list(outputs.values()), {wanted.name: blank})
     return {part: tensor.shape for part, tensor in zip(outputs, given, strict=True)}
 

@@ -3,15 +3,17 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import onnx
 import pytest
 
 from tests.support.graphs import Array, always, describe, input_of
 from tests.unit.worker.models.test_model_detector import Found, as_found, overlap
 from videofleet_worker.models.detections import DetectionQuery
 from videofleet_worker.models.detector import Detector
+from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.models.providers import ProviderFacts, choose
 from videofleet_worker.models.registry import load_model
 from videofleet_worker.models.session import SessionLimits, open_session
@@ -97,8 +99,36 @@ def ssd(random: np.random.Generator) -> tuple[dict[str, Array], Rows]:
     return {"boxes": corners, "scores": scores, "classes": classes}, rows
 
 
+def end2end(random: np.random.Generator) -> tuple[dict[str, Array], Rows]:
+    corners = np.sort(random.uniform(0, (WIDTH, HEIGHT), (30, 2, 2)), axis=1).reshape(30, 4)
+    return _objects(random, corners, lambda box: (box[0], box[1], box[2], box[3]))
+
+
+def rtdetr_end2end(random: np.random.Generator) -> tuple[dict[str, Array], Rows]:
+    centres = random.uniform((0.1, 0.1, 0.05, 0.05), (0.9, 0.9, 0.5, 0.5), (30, 4))
+    return _objects(
+        random, centres, lambda box: around(box[0] * WIDTH, box[1] * HEIGHT, box[2] * WIDTH, box[3] * HEIGHT)
+    )
+
+
+def _objects(
+    random: np.random.Generator, boxes: Array, corners: Callable[[list[float]], Box]
+) -> tuple[dict[str, Array], Rows]:
+    """What is no label of ours must not be told."""
+    scores, classes = random.beta(1, 1, (30, 1)), random.integers(0, 5, (30, 1))
+    predictions = np.concatenate([boxes, scores, classes], axis=1).astype(np.float32)
+    rows: Rows = [
+        (corners(row[:4]), [row[4] if label == int(row[5]) else 0.0 for label in range(3)])
+        for row in predictions.tolist()
+    ]
+    return {"predictions": predictions}, rows
+
+
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(("decoder", "make"), [(one.__name__, one) for one in (yolov8, yolox, rtdetr, ssd)])
+@pytest.mark.parametrize(
+    ("decoder", "make"),
+    [(one.__name__.replace("_", "-"), one) for one in (yolov8, yolox, rtdetr, ssd, end2end, rtdetr_end2end)],
+)
 def test_the_same_as_a_naive_reading(
     decoder: str, make: Callable[[np.random.Generator], tuple[dict[str, Array], Rows]], seed: int, tmp_path: Path
 ) -> None:
@@ -225,3 +255,29 @@ def test_a_shape_that_only_shows_when_it_runs_is_refused_then(tmp_path: Path) ->
     on_cpu = choose("cpu", ProviderFacts(offered=("CPUExecutionProvider",)))
     with pytest.raises(ValueError, match=r"outputs.predictions: the model gave \[1, 9, 40\], and \[any, 7, any\]"):
         open_session(model, on_cpu, SessionLimits(threads=1))
+
+
+@pytest.mark.parametrize(
+    ("of_one", "said"),
+    [("reads", "takes any number of images by what it says, and fails on two"), ("answers", "for each of two")],
+)
+def test_a_file_that_wrongly_says_that_it_takes_several_images(
+    of_one: Literal["reads", "answers"], said: str, tmp_path: Path
+) -> None:
+    input_ = input_of(WIDTH, HEIGHT)
+    always(tmp_path, {"embedding": np.ones(8, np.float32)}, of_one=of_one, **input_)
+    model = load_model(describe(tmp_path, "tiny", "embedding", "embedding", {"embedding": "embedding"}, input=input_))
+    on_cpu = choose("cpu", ProviderFacts(offered=("CPUExecutionProvider",)))
+    with pytest.raises(ModelFolderError) as refused:
+        open_session(model, on_cpu, SessionLimits(threads=1))
+    assert said in str(refused.value)
+
+
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    input_ = input_of(WIDTH, HEIGHT)
+    folder = always(tmp_path, {"embedding": np.ones(8, np.float32)}, **input_)
+    describe(folder, "tiny", "embedding", "embedding", {"embedding": "embedding"}, input=input_)
+    whole = onnx.load(folder / "model.onnx")
+    onnx.save(whole, folder / "model.onnx", save_as_external_data=True, location="model.data", size_threshold=0)
+    with pytest.raises(ModelFolderError, match=r"model.onnx has its weights in another file: export it as one"):
+        load_model(folder)
