@@ -24,6 +24,7 @@ from tests.cluster.operator.conftest import (  # noqa: F401 - fixtures
     kubeconfig,
     namespaces,
     shared,
+    world,
 )
 from tests.cluster.operator.harness import ADDRESSES, World, eventually
 from tests.support.cameras import CameraSimulator

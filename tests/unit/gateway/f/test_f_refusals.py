@@ -52,7 +52,7 @@ async def test_what_the_api_server_refuses_is_a_parameter_too(client: httpx.Asyn
     assert (*wrong(answer), answer.json()["param"]) == (400, "BAD_PARAM", "labels")
 
 
-@pytest.mark.acceptance("F79", "F81", "F70", "X6")
+@pytest.mark.acceptance("F79", "F81", "F70", "X6", "A2")
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [

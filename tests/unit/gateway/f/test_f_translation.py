@@ -37,7 +37,7 @@ def parsed(raw: dict[str, Any]) -> VideoJobSpec:
     return VideoJobSpec.model_validate(raw)
 
 
-@pytest.mark.acceptance("F11", "F12", "F16")
+@pytest.mark.acceptance("F11", "F12", "F16", "X3")
 def test_a_plain_job_is_a_plain_spec() -> None:
     assert spec(job()) == {**EMPTY, "source": {"url": URL}}
     assert spec(job(enabled=False, single_pass=True, labels={"district": "SVAO"})) == {

@@ -29,6 +29,7 @@ def _events(posts: list[Post]) -> list[str]:
     return [post.json["event"] for post in posts]
 
 
+@pytest.mark.acceptance("F82", "F83", "F85", "F86")
 async def test_a_router_gets_the_best_shot_of_every_track_and_every_event(
     client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, receiver: Receiver, uid: str
 ) -> None:
@@ -92,6 +93,7 @@ async def test_webhooks_are_signed_filtered_and_told_which_tracks_are_there(
     assert "Videofleet-Signature" not in told[0].headers
 
 
+@pytest.mark.acceptance("F84")
 async def test_a_receiver_that_hangs_stops_nothing(
     client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, receiver: Receiver, uid: str
 ) -> None:
