@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.support.gateway import KEY, Served
 
-DOCUMENTS = {"v": ("v_port", "/v1/openapi.json")}
+DOCUMENTS = {"v": ("v_port", "/v1/openapi.json"), "f": ("f_port", "/openapi.json")}
 """Of each dialect the setting of its port, and where its document is."""
 
 
