@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .gst import GstRtspServer
+from .gst import GLib, GstRtspServer
 
 _KEEP = GstRtspServer.RTSPFilterResult.KEEP
 _REMOVE = GstRtspServer.RTSPFilterResult.REMOVE
+# The server (1.22) has a client that it could not send to closed from its main loop, and holds no reference to it until
+# then: one that had gone meanwhile, as its process was killed, crashed the simulator.
+_OUTLIVED_SECONDS = 5
 
 
 def camera_of(url_path: str, cameras: Iterable[str]) -> str | None:
@@ -65,6 +68,7 @@ class Viewers:
     def _on_closed(self, client: Any) -> None:
         self._asked.pop(client, None)
         self._playing.pop(client, None)
+        GLib.timeout_add_seconds(_OUTLIVED_SECONDS, lambda _client: GLib.SOURCE_REMOVE, client)
 
 
 def _plays(session: Any, camera: str) -> bool:
