@@ -10,6 +10,7 @@ from videofleet_api.results import StreamInfo
 from videofleet_clip.film import Film
 from videofleet_worker.outputs.annotate import annotate
 from videofleet_worker.pipeline.objects import FoundObject
+from videofleet_worker.pipeline.onlooker import Shown
 from videofleet_worker.pipeline.pictures import SharedFrame
 
 
@@ -45,7 +46,7 @@ class Watch:
         self._threads = threads
         self._drawing: dict[str, asyncio.Task[None]] = {}
 
-    async def see(self, analytics: str, shared: SharedFrame, info: StreamInfo, objects: Sequence[FoundObject]) -> None:
+    async def see(self, analytics: str, shared: SharedFrame, info: StreamInfo, shown: Shown) -> None:
         """See Onlooker. Raises OSError where the film before could not be written."""
         if self.last is None:
             self.first_frame = info.frame_index
@@ -55,11 +56,11 @@ class Watch:
             self.frames += 1
             self._newest = time.monotonic()
         self.last = info
-        self.seen.setdefault(analytics, Seen()).add(info.pts, objects)
+        self.seen.setdefault(analytics, Seen()).add(info.pts, shown.objects)
         film = self._films.get(analytics)
         if film is not None:
             await self._drawn(analytics)
-            drawing = self._draw(film, shared.keep(), objects, info.pts)
+            drawing = self._draw(film, shared.keep(), shown, info.pts)
             self._drawing[analytics] = asyncio.create_task(drawing, name=f"film {analytics}")
 
     @property
@@ -78,11 +79,14 @@ class Watch:
         if before is not None:
             await before
 
-    async def _draw(self, film: Film, shared: SharedFrame, objects: Sequence[FoundObject], pts: float) -> None:
+    async def _draw(self, film: Film, shared: SharedFrame, shown: Shown, pts: float) -> None:
         def draw() -> None:
             frame = shared.frame
-            marks = [one.mark() for one in objects]
-            film.add(annotate(frame.planes, marks, full_range=frame.full_range, matrix=frame.matrix), pts)
+            marks = [one.mark() for one in shown.objects]
+            drawn = annotate(
+                frame.planes, marks, full_range=frame.full_range, matrix=frame.matrix, outlines=shown.outlines
+            )
+            film.add(drawn, pts)
 
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, draw)

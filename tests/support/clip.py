@@ -54,3 +54,13 @@ def times_in(video: Path) -> list[float]:
         unit: Fraction = stream.time_base
         shown = [float(frame.pts * unit) for frame in container.decode(stream) if frame.pts is not None]
         return [round(each, 4) for each in (*shown, float(stream.duration * unit))]
+
+
+def yellow_at(video: Path, x: float, y: float) -> bool:
+    """Whether the first picture of a video is yellow, as lines are drawn, around a place in shares of its sides."""
+    with av.open(str(video)) as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    height, width, _ = picture.shape
+    row, column = round(y * height), round(x * width)
+    around = picture[row - 4 : row + 5, column - 4 : column + 5]
+    return bool((around[..., :2].min(axis=-1) - around[..., 2] > 80).any())

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from tests.support.clip import VIDEO, begin, frames_in, run, times_in
+from tests.support.clip import VIDEO, begin, frames_in, run, times_in, yellow_at
 from videofleet_api.results import RunResult
 
 FILES = {"results.json", "frames.ndjson", "annotated.mp4", "contact-sheet.jpg", "snapshot.jpg", "shots"}
@@ -127,6 +127,7 @@ async def test_a_manifest_runs_as_it_is(tmp_path: Path) -> None:
             "zones": [
                 {"name": "all", "polygon": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 0, "y": 1}]}
             ],
+            "lines": [{"name": "gate", "from": {"x": 0.1, "y": 0.9}, "to": {"x": 0.9, "y": 0.9}}],
         },
     }
     (tmp_path / "job.yaml").write_text(json.dumps(manifest))
@@ -136,5 +137,7 @@ async def test_a_manifest_runs_as_it_is(tmp_path: Path) -> None:
     pts = [one["stream_info"]["pts"] for one in frames_in(tmp_path / "out" / "people")]
     assert pts == pytest.approx([0, 0.5, 1, 1.5, 2])
     assert times_in(tmp_path / "out" / "people" / "annotated.mp4")[:5] == pytest.approx(pts, abs=1e-3)
+    assert yellow_at(tmp_path / "out" / "people" / "annotated.mp4", 0.25, 0.9), "the line is drawn"
+    assert not yellow_at(tmp_path / "out" / "people" / "annotated.mp4", 0.25, 0.8)
     assert (tmp_path / "out" / "people" / "contact-sheet.jpg").exists()
     assert not (tmp_path / "out" / "cars" / "contact-sheet.jpg").exists()

@@ -16,7 +16,7 @@ from videofleet_worker.pipeline.chunks import frame_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
-from videofleet_worker.pipeline.onlooker import Onlooker
+from videofleet_worker.pipeline.onlooker import Onlooker, Shown
 from videofleet_worker.pipeline.outlets import Telling
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
@@ -128,9 +128,10 @@ class AnalyticsRun:
         await self.pictures.keep_masked(frame.masks)
         await self.shots.keep_masked(frame.masks)
         if told is not None:
-            self.pictures.offer(shared, told.objects, outlines(self.plan.watched, self._owned.watch.totals))
+            shown = Shown(told.objects, outlines(self.plan.watched, self._owned.watch.totals))
+            self.pictures.offer(shared, shown.objects, shown.outlines)
             if self.onlooker is not None:
-                await self.onlooker.see(self.plan.name, shared, told.info, told.objects)
+                await self.onlooker.see(self.plan.name, shared, told.info, shown)
             await self._put_out(shared, told)
 
     async def finish(self, reason: FinishReason, counts: Counts, error: tuple[str, str] | None = None) -> None:
