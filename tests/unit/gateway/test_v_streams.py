@@ -10,6 +10,9 @@ from httpx_sse import aconnect_sse
 from tests.support.archives import ends_of_events
 from tests.support.gateway import KEY, JobApi, Served, served_over
 from tests.unit.gateway.v_world import TASKS, WorkersLog, documents, job_of, submitted, until
+from videofleet_gateway.dialects.v.tokens import LIFETIME, Tokens
+from videofleet_gateway.errors import GatewayError
+from videofleet_gateway.store.keys import Project
 
 
 async def stream_of(client: httpx.AsyncClient, task: str, **options: object) -> bytes:
@@ -246,3 +249,32 @@ async def test_a_client_of_http_1_0_reads_to_the_end_of_the_connection(gateway: 
     answer = await asyncio.wait_for(reader.read(), 20)
     writer.close()
     assert answer.partition(b"\r\n\r\n")[2] == whole
+
+
+@pytest.mark.acceptance("V103")
+async def test_a_token_opens_one_stream_to_who_sends_no_header(gateway: Served, api: JobApi) -> None:
+    client, page = gateway.client(), gateway.client(None)
+    task, other = await submitted(client), await submitted(client)
+    async with WorkersLog(gateway, job_of(api, task)) as log:
+        await log.frames(0)
+        whole = await log.finish(0)
+    issued = (await client.post(f"{TASKS}/{task}/token")).json()
+    token = {"access_token": issued["access_token"]}
+    assert await stream_of(page, task, params=token) == whole
+    assert (await page.get(f"{TASKS}/{other}/stream", params=token)).status_code == 401
+    assert (await page.get(f"{TASKS}/{task}", params=token)).status_code == 401
+    assert (await page.post(f"{TASKS}/{task}/token", params=token)).status_code == 401
+    for bad in ("", "x", issued["access_token"][:-2], "A" + issued["access_token"][1:]):
+        assert (await page.get(f"{TASKS}/{task}/stream", params={"access_token": bad})).status_code == 401
+
+
+@pytest.mark.acceptance("V103")
+async def test_a_token_ends(gateway: Served) -> None:
+    keys, now = gateway.gateway.context.keys, [1000.0]
+    tokens, project = Tokens(keys, lambda: now[0]), Project("project-a", "team-a")
+    token, expires = await tokens.issue(project, "vt_1")
+    assert expires == 1000 + LIFETIME
+    assert await tokens.project_of(token, "vt_1") == project
+    now[0] = float(expires)
+    with pytest.raises(GatewayError, match="has expired"):
+        await tokens.project_of(token, "vt_1")

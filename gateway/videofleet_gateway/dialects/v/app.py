@@ -1,5 +1,6 @@
 """The application of V: its routes."""
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final, Literal
 
@@ -10,11 +11,13 @@ from starlette.types import ASGIApp, Scope
 from videofleet_gateway import auth
 from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects.v import answers
+from videofleet_gateway.dialects.v import answers, openapi
 from videofleet_gateway.dialects.v.errors import render
 from videofleet_gateway.dialects.v.listing import filters
 from videofleet_gateway.dialects.v.streams import Streams
+from videofleet_gateway.dialects.v.tokens import Tokens
 from videofleet_gateway.errors import Failure, GatewayError
+from videofleet_gateway.jobs.job import write_time
 from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.serving.applications import application
 from videofleet_gateway.serving.bodies import check_json_type, json_object
@@ -28,6 +31,7 @@ from videofleet_gateway.tasks.tasks import DIALECT, Tasks
 
 CORS: Final = Cors("authorization, content-type, last-event-id, x-request-id", f"Retry-After, {REQUEST_ID}")
 _PROCESS: Final = "/v1/video/process"
+_TASKS: Final = "/v1/video/tasks"
 _DEFAULT_PAGE, _LARGEST_PAGE = 20, 100
 
 
@@ -53,18 +57,22 @@ class Routes:
         self._context = context
         self._tasks = Tasks(context.jobs, context.archive, context.clock)
         self._streams = Streams(context, self._tasks)
+        self._tokens = Tokens(context.keys, context.clock)
         self._staging = Staging(context)
         self._submission = Submission(context, self._tasks, self._staging)
 
     def add(self, app: FastAPI) -> None:
         """To the application."""
-        app.post(_PROCESS, status_code=202)(self.process)
-        app.get("/v1/video/tasks")(self.listing)
-        app.get("/v1/video/tasks/{task_id}")(self.task)
-        app.get("/v1/video/tasks/{task_id}/stream")(self.stream)
-        app.get("/v1/video/tasks/{task_id}/results")(self.results)
-        app.post("/v1/video/tasks/{task_id}/cancel", status_code=202)(self.cancel)
+        task = f"{_TASKS}/{{task_id}}"
+        app.post(_PROCESS, status_code=202, openapi_extra=openapi.PROCESS)(self.process)
+        app.get(_TASKS)(self.listing)
+        app.get(task, openapi_extra=openapi.TASK)(self.task)
+        app.get(f"{task}/stream", openapi_extra=openapi.STREAM)(self.stream)
+        app.post(f"{task}/token")(self.token)
+        app.get(f"{task}/results")(self.results)
+        app.post(f"{task}/cancel", status_code=202, openapi_extra=openapi.CANCEL)(self.cancel)
         app.get(f"{PATH}/{{task_id}}", include_in_schema=False)(self.staged)
+        openapi.describe(app)
 
     async def process(self, request: Request) -> Response:
         """Enqueue a task."""
@@ -98,8 +106,20 @@ class Routes:
 
     async def stream(self, request: Request, task_id: str) -> Response:
         """The results so far, then those to come."""
-        project = await self._project(request)
+        token = request.query_params.get("access_token")
+        if token is not None and auth.bearer(request.headers) is None:
+            project = await self._tokens.project_of(token, task_id)
+        else:
+            project = await self._project(request)
         return await self._streams.open(project, await self._tasks.find(project, task_id), request)
+
+    async def token(self, request: Request, task_id: str) -> Response:
+        """What stands for the key in the address of this task's stream, for an hour."""
+        project = await self._counted(request)
+        task = await self._tasks.find(project, task_id)
+        token, expires = await self._tokens.issue(project, task.id)
+        expires_at = write_time(datetime.fromtimestamp(expires, UTC))
+        return JSONResponse({"access_token": token, "expires_at": expires_at})
 
     async def results(self, request: Request, task_id: str) -> Response:
         """The summary of a task that has succeeded."""
