@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from videofleet_gateway.errors import Failure, GatewayError
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_MIGRATION_LOCK: Final = 0x766964656F  # "video"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -39,8 +38,7 @@ class Database:
     async def migrate(self) -> None:
         """Bring the tables to this version, once where several replicas begin at once. Raises SQLAlchemyError."""
         async with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await one_at_a_time(connection, "videofleet migrations")
             await connection.run_sync(_upgrade)
 
     async def ping(self) -> None:
@@ -51,6 +49,12 @@ class Database:
     async def close(self) -> None:
         """End all connections."""
         await self._engine.dispose()
+
+
+async def one_at_a_time(connection: AsyncConnection, what: str) -> None:
+    """Until this transaction ends nobody else is past this point for the same `what`. On SQLite that is so anyway."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
 
 
 def _engine(url: str) -> AsyncEngine:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import insert, select, update
 
-from videofleet_gateway.store.database import Database
+from videofleet_gateway.store.database import Database, one_at_a_time
 from videofleet_gateway.store.tables import KeyRow, ProjectRow, SecretRow
 
 _PREFIX: Final = "vf_"
@@ -73,6 +73,7 @@ class Keys:
     async def shared_secret(self, name: str) -> bytes:
         """32 random bytes that all replicas agree on, made by the first that asks."""
         async with self._database.begin() as connection:
+            await one_at_a_time(connection, name)
             wanted = select(SecretRow.value).where(SecretRow.name == name)
             known = (await connection.execute(wanted)).scalar()
             if known is None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select
 
-from videofleet_gateway.store.database import Database
+from videofleet_gateway.store.database import Database, one_at_a_time
 from videofleet_gateway.store.tables import RequestRow
 
 WINDOW: Final = 60.0
@@ -27,9 +27,8 @@ class Windows:
         now = self._clock()
         mine = RequestRow.subject == subject
         async with self._database.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                # Two replicas that count at once would both find room for the last one.
-                await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": subject})
+            # Two replicas that count at once would both find room for the last one.
+            await one_at_a_time(connection, subject)
             await connection.execute(delete(RequestRow).where(mine, RequestRow.at <= now - WINDOW))
             counted = select(func.count(), func.min(RequestRow.at)).select_from(RequestRow).where(mine)
             row = (await connection.execute(counted)).one()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -28,7 +27,7 @@ from tests.cluster.operator.conftest import (  # noqa: F401 - fixtures
 )
 from tests.cluster.operator.harness import ADDRESSES, World, eventually
 from tests.support.cameras import CameraSimulator
-from tests.support.gateway import Served, served, settings
+from tests.support.gateway import Served, free_port, served, settings
 from tests.support.operator_process import COMPILED, REPOSITORY
 from videofleet_api.names import WORKER_PLAIN_PORT, worker_tls_secret_name
 from videofleet_kube import ApiSession, from_kubeconfig
@@ -106,13 +105,6 @@ async def _answers(host: str) -> bool:
             return (await client.get(f"http://{host}:{WORKER_PLAIN_PORT}/readyz")).status_code == 200
         except httpx.HTTPError:
             return False
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,95 @@
+"""The gateway's database: SQLite in a file, and Debian's PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from tests.support.gateway import free_port
+from tests.support.postgres import postgres
+from videofleet_gateway.errors import Failure, GatewayError
+from videofleet_gateway.store.database import Database
+from videofleet_gateway.store.keys import Keys, Project
+from videofleet_gateway.store.tables import Base
+from videofleet_gateway.store.windows import Windows
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres(free_port()) as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/gateway.db"
+    url = str(request.getfixturevalue("server"))
+    database = Database(url)
+    async with database.begin() as connection:
+        for statement in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
+            await connection.execute(text(statement))
+    await database.close()
+    return url
+
+
+@pytest.fixture
+async def replicas(address: str) -> AsyncIterator[list[Database]]:
+    """Two that begin at once."""
+    made = [Database(address), Database(address)]
+    await asyncio.gather(*(one.migrate() for one in made))
+    yield made
+    for one in made:
+        await one.close()
+
+
+async def test_migrations_make_what_the_code_expects(replicas: list[Database]) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+    await replicas[0].migrate()
+    async with replicas[1].begin() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_key_is_known_to_every_replica_until_it_is_revoked(replicas: list[Database]) -> None:
+    one, two = (Keys(database) for database in replicas)
+    key = await one.create("project", "namespace")
+    assert await two.project_of(key) == Project("project", "namespace")
+    assert await two.project_of(key + "x") is None
+    assert await two.revoke(key)
+    assert not await one.revoke(key)
+    assert await one.project_of(key) is None
+
+
+async def test_replicas_count_no_request_too_many(replicas: list[Database]) -> None:
+    now = [1000.0]
+    counters = [Windows(database, lambda: now[0]) for database in replicas]
+    answers = await asyncio.gather(*(counters[place % 2].admit("v/project", 7) for place in range(20)))
+    assert answers.count(None) == 7
+    assert {answer for answer in answers if answer is not None} == {60.0}
+    assert await counters[0].admit("v/another", 7) is None
+    now[0] += 59.9
+    assert await counters[1].admit("v/project", 7) == pytest.approx(0.1)
+    now[0] += 0.2
+    assert await counters[1].admit("v/project", 7) is None
+
+
+async def test_replicas_agree_on_a_secret(replicas: list[Database]) -> None:
+    asked = [Keys(replicas[place % 2]).shared_secret("signing") for place in range(10)]
+    assert len(set(await asyncio.gather(*asked))) == 1
+    assert await Keys(replicas[0]).shared_secret("another") != await Keys(replicas[0]).shared_secret("signing")
+
+
+async def test_a_database_that_is_away_is_told_as_such_without_its_password() -> None:
+    away = Database(f"postgresql+asyncpg://gateway:secret@127.0.0.1:{free_port()}/postgres")
+    with pytest.raises(GatewayError) as raised:
+        await away.ping()
+    assert raised.value.failure is Failure.UNAVAILABLE
+    assert "secret" not in raised.value.message
+    await away.close()
