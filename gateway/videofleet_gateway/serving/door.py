@@ -22,6 +22,7 @@ from videofleet_gateway.serving.cors import Cors
 _log: Final = logging.getLogger(__name__)
 _ID: Final = re.compile(r"[A-Za-z0-9_.:,-]{1,128}")
 REQUEST_ID: Final = "X-Request-Id"
+_TRY_AGAIN: Final = 1013
 HEAD: Final = "videofleet.head"
 """In the scope of a request: only the head of the answer is wanted."""
 
@@ -53,6 +54,9 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass anything else on."""
+        if scope["type"] == "websocket":
+            await self._watched(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -65,6 +69,19 @@ class Door:
         finally:
             self.crowd.open -= 1
             logs.request_id.reset(token)
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket, which counts as an open request for as long as it is there."""
+        if self.crowd.open >= self.crowd.limit:
+            # Before it is accepted: the client sees an answer of 403.
+            await send({"type": "websocket.close", "code": _TRY_AGAIN})
+            return
+        self.crowd.open += 1
+        try:
+            with self.metrics.open_streams.labels(self.dialect).track_inprogress():
+                await self.app(scope, receive, send)
+        finally:
+            self.crowd.open -= 1
 
 
 class Visit:

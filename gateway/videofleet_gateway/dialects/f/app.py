@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import FastAPI, Path, Request, WebSocket
+from fastapi import FastAPI, Path, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -70,9 +70,9 @@ class Routes:
         app.patch("/job/{job_id}", openapi_extra=BODY)(self.change)
         app.delete("/job/{job_id}")(self.delete)
         app.post("/job/{job_id}/restart")(self.restart)
-        app.get("/streams/{uid}/{token}/shot.jpg")(self._views.shot)
-        app.websocket("/streams/{uid}/{token}/restream")(self.restream)
-        app.websocket("/streams/{uid}/{token}/direct")(self.direct)
+        app.get("/streams/{uid}/shot.jpg")(self._views.shot)
+        app.websocket("/streams/{uid}/restream")(self._views.restream)
+        app.websocket("/streams/{uid}/direct")(self._views.direct)
 
     async def listing(self, request: Request) -> Response:
         """All jobs."""
@@ -104,14 +104,6 @@ class Routes:
     async def restart(self, request: Request, job_id: Id) -> Response:
         """Have a job begin anew."""
         return await self._told(request, await self._jobs.restart(await self._found(request, job_id)))
-
-    async def restream(self, socket: WebSocket, uid: str, token: str) -> None:
-        """The stream as it is analysed, with what was found."""
-        await self._views.restream(socket, uid, token)
-
-    async def direct(self, socket: WebSocket, uid: str, token: str) -> None:
-        """The stream as its camera sends it."""
-        await self._views.direct(socket, uid, token)
 
     async def _found(self, request: Request, job_id: str) -> Entry:
         namespace = await self._namespace(request)

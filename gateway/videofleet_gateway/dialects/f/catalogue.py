@@ -1,5 +1,6 @@
 """The jobs of a namespace as F has them: found by its ids, made, changed and taken away."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -48,7 +49,8 @@ class Catalogue:
     async def listing(self, namespace: str) -> list[Entry]:
         """All jobs, in the order in which they were made."""
         jobs = sorted(self._jobs.cache.in_namespace(namespace), key=lambda job: (job.created, job.name))
-        return [await self._entry(job, job.id_in(DIALECT)) for job in jobs if job.spec is not None]
+        entries = (self._entry(job, job.id_in(DIALECT)) for job in jobs if job.spec is not None)
+        return await asyncio.gather(*entries)
 
     async def find(self, namespace: str, identifier: str) -> Entry:
         """The job with this id; of jobs that others have made it is their name. Raises GatewayError."""

@@ -15,7 +15,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-
 
 
 def token(secret: bytes, uid: str) -> str:
-    """What an address of a job's views must hold: HMAC-SHA256 (RFC 2104) of the job's uid, 32 hexadecimal digits."""
+    """What the query of an address must hold, where it is masked with other credentials: HMAC-SHA256 (RFC 2104) of the
+    job's uid, 32 hexadecimal digits."""
     return hmac.new(secret, uid.encode(), hashlib.sha256).hexdigest()[:32]
 
 
@@ -39,6 +40,6 @@ def links(base: str, secret: bytes, job: Job) -> Links:
     """Of a job that a worker has; empty ones while none has."""
     if job.status.worker is None or not base:
         return Links()
-    path = f"/streams/{job.uid}/{token(secret, job.uid)}"
+    path, query = f"/streams/{job.uid}", f"?token={token(secret, job.uid)}"
     sockets = "ws" + base.removeprefix("http")
-    return Links(f"{sockets}{path}/restream", f"{sockets}{path}/direct", f"{base}{path}/shot.jpg")
+    return Links(f"{sockets}{path}/restream{query}", f"{sockets}{path}/direct{query}", f"{base}{path}/shot.jpg{query}")

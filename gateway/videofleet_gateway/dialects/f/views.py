@@ -1,13 +1,14 @@
 """Streams to look at: what the worker shows of a job is passed on as it comes."""
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import aiohttp
-from fastapi import Request, WebSocket
+from fastapi import WebSocket
 from starlette.responses import Response
+from starlette.websockets import WebSocketDisconnect
 
 from videofleet_gateway.context import Context
 from videofleet_gateway.dialects.f.errors import render
@@ -17,7 +18,7 @@ from videofleet_gateway.jobs.job import Job
 from videofleet_gateway.workers import View
 
 _GOING_AWAY: Final = 1001
-_log: Final = logging.getLogger(__name__)
+_GOODBYE_SECONDS: Final = 5.0
 
 
 class Views:
@@ -27,16 +28,16 @@ class Views:
         self._context = context
         self._secret = secret
 
-    async def shot(self, request: Request, uid: str, token: str) -> Response:
+    async def shot(self, uid: str, token: str = "") -> Response:
         """The current picture of a stream."""
         picture = await self._context.workers.snapshot(await self._job(uid, token))
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
-    async def restream(self, socket: WebSocket, uid: str, token: str) -> None:
+    async def restream(self, socket: WebSocket, uid: str, token: str = "") -> None:
         """The stream as it is analysed, with what was found: a JPEG a message."""
         await self._serve(socket, uid, token, View.LIVE)
 
-    async def direct(self, socket: WebSocket, uid: str, token: str) -> None:
+    async def direct(self, socket: WebSocket, uid: str, token: str = "") -> None:
         """The stream as its camera sends it."""
         await self._serve(socket, uid, token, View.DIRECT)
 
@@ -63,9 +64,13 @@ class Views:
         left = listening.done()
         for task in (sending, listening):
             task.cancel()
-        await asyncio.gather(sending, listening, return_exceptions=True)
+        for result in await asyncio.gather(sending, listening, return_exceptions=True):
+            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | TimeoutError):
+                raise result
         if not left:
-            await socket.close(source.close_code or _GOING_AWAY)
+            with contextlib.suppress(TimeoutError, WebSocketDisconnect):
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await socket.close(_GOING_AWAY)
 
     async def _send(self, source: aiohttp.ClientWebSocketResponse, socket: WebSocket) -> None:
         async for message in source:

@@ -14,12 +14,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
 from tests.support.f_client import SPEC, made
 from tests.support.gateway import KEY, NAMESPACE, JobApi, Served, served_over
 from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
 from videofleet_api.names import OPERATOR_CLIENT_NAME, READER_CLIENT_NAME
 from videofleet_api.protocol import JobState
+from videofleet_api.redaction import redact_url
 from videofleet_gateway import workers
 from videofleet_kube.resources import Json
 
@@ -197,8 +199,8 @@ async def test_an_address_that_was_not_given_out_leads_nowhere(stage: Stage) -> 
     await assigned(stage)
     document = await stage.document()
     client = stage.gateway.client(KEY, "f_port")
-    token = document["shots_url"].split("/")[-2]
-    for wrong in ("0" * 32, token[:-1], token.upper()):
+    token = document["shots_url"].rpartition("=")[2]
+    for wrong in ("0" * 32, token[:-1], token.upper(), ""):
         answer = await client.get(document["shots_url"].replace(token, wrong))
         assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
     with pytest.raises(InvalidStatus):
@@ -212,6 +214,27 @@ async def test_a_worker_that_does_not_answer_is_told(stage: Stage, monkeypatch: 
     monkeypatch.setattr(workers, "WORKER_API_PORT", 1)
     answer = await stage.gateway.client(None, "f_port").get(document["shots_url"])
     assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
+
+
+@pytest.mark.acceptance("X7")
+async def test_what_opens_a_view_is_masked_wherever_addresses_are(stage: Stage) -> None:
+    await assigned(stage)
+    document = await stage.document()
+    for name in ("restream_url", "restream_direct_url", "shots_url"):
+        assert redact_url(document[name]).endswith("?token=***")
+
+
+async def test_views_count_as_open_requests(stage: Stage, camera: str) -> None:
+    document = await running(stage, camera)
+    crowd = stage.gateway.gateway.crowd
+    async with connect(document["restream_url"]) as socket:
+        await socket.recv()
+        assert crowd.open == 1
+        crowd.limit = 1
+        with pytest.raises(InvalidStatus):
+            await connect(document["restream_url"])
+    crowd.limit = 10
+    await becomes(lambda: crowd.open == 0, "nobody watches", 20)
 
 
 async def test_another_pod_of_the_name_is_not_the_worker(stage: Stage) -> None:
