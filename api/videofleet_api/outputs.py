@@ -45,7 +45,14 @@ class ArchiveOutput(Document):
         ge=1048576,
         le=1099511627776,
         description="Oldest results of a live source are dropped above this size; 256 MiB without it. "
-        "Results of recorded sources are never dropped.",
+        "Results of recorded sources are never dropped for their size.",
+    )
+    retention: float | None = Field(
+        None,
+        ge=3600,
+        le=315360000,
+        description="Seconds for which results are kept, also those of jobs that are over or deleted; without it seven "
+        "days of a live source, and all of a recorded one. Changed while the job runs.",
     )
 
 

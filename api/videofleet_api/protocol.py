@@ -101,8 +101,8 @@ class JobOutputs(Document):
 class JobSpec(Document):
     """What a worker needs to run a job.
 
-    The parameters and the `when` of its steps, its zones, lines and privacy masks, its outputs and the size of its
-    archive are its settings: they are changed while it runs. A change of anything else is a new epoch.
+    The parameters and the `when` of its steps, its zones, lines and privacy masks, its outputs, and the size and the
+    retention of its archive are its settings: they are changed while it runs. A change of anything else is a new epoch.
     """
 
     source: JobSource
@@ -119,6 +119,7 @@ class JobSpec(Document):
     """Another one is another run; it says nothing to the worker."""
     archive_enabled: bool = True
     archive_max_bytes: int | None = None
+    archive_retention: float | None = None
     outputs: JobOutputs = Field(default_factory=JobOutputs)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from videofleet_archive.errors import ArchiveCorruptError
 from videofleet_archive.extent import Segment
 from videofleet_archive.merging import DELETE_SECONDS, PART_BYTES, Sizes, drop, due, left_over, merge
+from videofleet_archive.sweeping import write_retention
 from videofleet_archive.view import LogView
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -30,10 +31,16 @@ class Tending:
         # What an epoch before has merged may have left its segments.
         self._clean_at: deque[float] = deque([time.time() + DELETE_SECONDS])
         self._gave_up = False
+        # An epoch before may have left other word for how long results are kept.
+        self._told: float | None = None
+        self._has_told = False
 
     async def drop(self, keep_bytes: int | None, keep_seconds: float | None, now: float) -> None:
         """Drop the oldest pieces above this size, and those older than this. Raises ArchiveError; may then be called
         again."""
+        if not self._has_told or keep_seconds != self._told:
+            await self._view.threads.call(write_retention, self._view.threads.store, self._view.prefix, keep_seconds)
+            self._told, self._has_told = keep_seconds, True
         extent = self._view.extent
         # Readers learn the new horizon first, so that none of them meets a hole.
         if keep_bytes is not None:

@@ -43,7 +43,7 @@ class SealPolicy:
     keep_bytes: int | None = None
     """Drop the oldest segments above this size; None keeps all."""
     keep_seconds: float | None = None
-    """And those that are older; None keeps all."""
+    """And those that are older; None keeps all. What looks after the archive later does the same."""
     merges: bool = True
     """Whether old segments become parts."""
 

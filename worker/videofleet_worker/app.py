@@ -10,13 +10,17 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from typing import Final
 
 from aiohttp import web
 
 from videofleet_api.reach import cluster_addresses
+from videofleet_archive.check import logs_below
+from videofleet_archive.errors import ArchiveError
 from videofleet_archive.location import Location
 from videofleet_archive.store import Archive
+from videofleet_archive.sweeping import claim_sweep, sweep
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.config import Settings
 from videofleet_worker.device.health import DeviceHealth, DeviceLostError
@@ -41,6 +45,8 @@ from videofleet_worker.supervisor import Supervisor
 _LOGGER: Final = logging.getLogger(__name__)
 _ARCHIVE_THREADS: Final = 8
 _PICTURE_THREADS: Final = 2
+# How often a worker looks whether it is its turn.
+_SWEEP_SECONDS: Final = 600.0
 _STAGING_SECONDS: Final = 3600.0
 # Of the grace period, kept for what comes after the streams.
 _LAST_SECONDS: Final = 3.0
@@ -66,6 +72,8 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
             return
         watch = asyncio.create_task(readiness.watch_archive(archive.probe, archive.probe_seconds))
         stack.callback(watch.cancel)
+        sweeps = asyncio.create_task(_sweeps(archive))
+        stack.callback(sweeps.cancel)
         health = DeviceHealth()
         inference = await start_inference(settings, health.note)
         stack.push_async_callback(inference.close)
@@ -113,6 +121,22 @@ def _archive(settings: Settings) -> Archive:
     archive = where.open()
     archive.clean(time.time() - _STAGING_SECONDS)
     return archive
+
+
+async def _sweeps(archive: Archive) -> None:
+    """Look after what nobody writes any more, when it is this worker's turn."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            await asyncio.to_thread(_sweep, archive)
+        except ArchiveError as error:
+            _LOGGER.warning("the archive is not looked after: %s", error)
+
+
+def _sweep(archive: Archive) -> None:
+    now = time.time()
+    if claim_sweep(archive, now):
+        _LOGGER.info("looked after the archive", extra=asdict(sweep(archive, logs_below(archive, ""), now)))
 
 
 async def _or_stopped(step: Coroutine[None, None, None], stop: asyncio.Event) -> bool:

@@ -71,6 +71,7 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
         restart_token=spec.restart.token,
         archive_enabled=spec.outputs.archive.enabled,
         archive_max_bytes=spec.outputs.archive.max_bytes,
+        archive_retention=spec.outputs.archive.retention,
         outputs=_outputs(spec, read_secret),
     )
 
@@ -97,6 +98,7 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
         "parameters": [[_wire(step.parameters) for step in each.steps] for each in payload.analytics],
         "when": [[_wire(step.when) for step in each.steps] for each in payload.analytics],
         "archiveMaxBytes": payload.archive_max_bytes,
+        **({} if payload.archive_retention is None else {"archiveRetention": payload.archive_retention}),
         **{name: regions for name in _REGIONS if (regions := whole[name])},
         **({"outputs": whole["outputs"]} if payload.outputs != JobOutputs() else {}),
     }
@@ -104,7 +106,7 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
         Analytics(name=each.name, steps=[Step(model=step.model) for step in each.steps], results=each.results)
         for each in payload.analytics
     ]
-    bare_payload = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None})
+    bare_payload = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None, "archive_retention": None})
     rest = {name: value for name, value in bare_payload.wire().items() if name not in _SETTINGS}
     run: dict[str, Any] = {key: value for key, value in rest.items() if key not in ("source", "reconnectWindow")}
     # A new password, also one in the address, is no other source.

@@ -173,6 +173,10 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
         job(outputs={"archive": {"maxBytes": 5}}),
         body("spec.outputs.archive.maxBytes", 5, "should be greater than or equal to 1048576"),
     ),
+    "an archive that keeps nothing": (
+        job(outputs={"archive": {"retention": 60}}),
+        body("spec.outputs.archive.retention", 60, "should be greater than or equal to 3600"),
+    ),
     "a selector without values": (
         job(workerSelector={"matchExpressions": [{"key": "site", "operator": "In"}]}),
         (

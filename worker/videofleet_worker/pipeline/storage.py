@@ -19,6 +19,7 @@ T = TypeVar("T")
 _OVERLAP_MARGIN: Final = 1.0
 _UNARCHIVED_SECONDS: Final = 0.05
 _LIVE_BYTES: Final = 256 * 1024 * 1024
+_LIVE_RETENTION: Final = 7 * 86400.0
 _UNARCHIVED_BYTES: Final = 4 * 1024 * 1024
 _LIVE_SHOTS: Final = 1000
 _UNARCHIVED_SHOTS: Final = 64
@@ -36,8 +37,9 @@ def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
             segment_bytes=seals.segment_bytes,
             wait_when_full=False,
             keep_bytes=job.spec.archive_max_bytes or _LIVE_BYTES,
+            keep_seconds=job.spec.archive_retention or _LIVE_RETENTION,
         )
-    return SealPolicy(seals.recorded, segment_bytes=seals.segment_bytes)
+    return SealPolicy(seals.recorded, segment_bytes=seals.segment_bytes, keep_seconds=job.spec.archive_retention)
 
 
 def overlap_seconds(store: Store) -> float:

@@ -217,6 +217,9 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
         pytest.param(
             build({}), build({}, outputs={"archive": {"maxBytes": 1048576}}), ("settings",), id="archive.maxBytes"
         ),
+        pytest.param(
+            build({}), build({}, outputs={"archive": {"retention": 3600}}), ("settings",), id="archive.retention"
+        ),
         pytest.param(build({}), build(HOOK, **WITH_HOOK), ("settings",), id="a webhook"),
         pytest.param(build({}), build(BROKER, **WITH_BROKER), ("settings",), id="a broker"),
         pytest.param(

@@ -1,0 +1,48 @@
+"""How results of a job are sealed and kept."""
+
+from typing import Any
+
+import pytest
+
+from videofleet_api.protocol import Entry, JobSpec
+from videofleet_archive.store import ObjectArchive
+from videofleet_worker.jobs.assignments import Job
+from videofleet_worker.pipeline.storage import overlap_seconds, seal_policy
+
+DAY = 86400.0
+
+
+def _job(**fields: Any) -> Job:
+    spec = {"source": {"url": "rtsp://camera/1"}, "analytics": [{"name": "main", "steps": [{"model": "detect"}]}]}
+    entry = Entry(uid="job-1", namespace="default", name="camera", run=1, epoch=1, digest="d")
+    return Job(entry, JobSpec.model_validate(spec | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "live", "seconds", "size"),
+    [
+        pytest.param({}, True, 7 * DAY, 256 * 2**20, id="a camera"),
+        pytest.param({"archiveRetention": DAY}, True, DAY, 256 * 2**20, id="a camera for a day"),
+        pytest.param({"archiveMaxBytes": 2**20}, True, 7 * DAY, 2**20, id="a camera on little room"),
+        pytest.param({}, False, None, None, id="a file"),
+        pytest.param({"archiveRetention": DAY}, False, DAY, None, id="a file for a day"),
+        pytest.param({"archiveMaxBytes": 2**20}, False, None, None, id="a file is not cut"),
+    ],
+)
+def test_what_is_kept(fields: dict[str, Any], live: bool, seconds: float | None, size: int | None) -> None:
+    policy = seal_policy(_job(**fields), ObjectArchive.in_memory(), live=live)
+    assert (policy.keep_seconds, policy.keep_bytes) == (seconds, size)
+    assert policy.wait_when_full is not live, "only what comes again can wait"
+    assert policy.merges
+
+
+def test_what_nobody_keeps_is_not_merged() -> None:
+    policy = seal_policy(_job(archiveEnabled=False), ObjectArchive.in_memory(), live=True)
+    assert not policy.merges
+
+
+def test_an_epoch_that_takes_over_keeps_back_what_the_one_before_may_not_have_sealed() -> None:
+    store = ObjectArchive.in_memory()
+    policy = seal_policy(_job(), store, live=True)
+    assert policy.unattended_seconds is not None
+    assert overlap_seconds(store) > policy.unattended_seconds
