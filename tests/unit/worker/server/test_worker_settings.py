@@ -17,7 +17,7 @@ from videofleet_worker.logs import JsonFormatter, Secrets
 
 def test_defaults_need_no_environment() -> None:
     settings = load_settings({})
-    assert (settings.archive, settings.tls_dir, settings.capacity) == (Path("/archive"), Path("/tls"), 1)
+    assert (settings.archive, settings.tls_dir, settings.capacity) == ("/archive", Path("/tls"), 1)
     assert (settings.execution_provider, settings.api_port, settings.plain_port) == ("auto", 8443, 8080)
 
 
@@ -38,7 +38,20 @@ def test_every_variable_is_taken_and_an_empty_one_counts_as_absent() -> None:
     assert settings.output_policy.denied_cidrs == ["10.0.0.0/8"]
     assert (settings.worker_id, settings.capacity, settings.execution_provider) == ("w", 12, "cuda")
     assert settings.models == (Path("/models/a"), Path("/models/b"))
-    assert (settings.log_level, settings.archive) == ("DEBUG", Path("/archive"))
+    assert (settings.log_level, settings.archive) == ("DEBUG", "/archive")
+
+
+def test_an_archive_may_be_a_bucket() -> None:
+    settings = load_settings(
+        {
+            "VIDEOFLEET_ARCHIVE": "s3://results/site",
+            "VIDEOFLEET_ARCHIVE_ENDPOINT": "https://store:9000",
+            "VIDEOFLEET_ARCHIVE_REGION": "eu-west-1",
+            "VIDEOFLEET_ARCHIVE_CREDENTIALS": "/secret",
+        }
+    )
+    assert (settings.archive, settings.archive_endpoint) == ("s3://results/site", "https://store:9000")
+    assert (settings.archive_region, settings.archive_credentials) == ("eu-west-1", Path("/secret"))
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
