@@ -67,7 +67,7 @@ class Plant(World):
         if secret is None:
             return False
         tls = self._folder / name
-        await asyncio.to_thread(_write, tls, {key: base64.b64decode(text) for key, text in secret["data"].items()})
+        await asyncio.to_thread(write_files, tls, {key: base64.b64decode(text) for key, text in secret["data"].items()})
         container = pod["spec"]["containers"][0]
         given = {each["name"]: each["value"] for each in container["env"] if "value" in each}
         changed = {
@@ -87,7 +87,8 @@ class Plant(World):
         return True
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """A folder as a mounted Secret is."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)

@@ -105,6 +105,8 @@ class Shared:
 
     def __init__(self, process: OperatorProcess, namespaces: list[str]) -> None:
         self.process = process
+        self.namespace = namespaces[0]
+        """Its own."""
         self._turns = itertools.cycle(namespaces)
 
     def next(self) -> str:
