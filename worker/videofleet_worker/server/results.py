@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Final, TypeVar
 
 from aiohttp import WSCloseCode, web
 
 from videofleet_archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
+from videofleet_archive.reader import offset_at
 from videofleet_archive.results import results_key, snapshot_key
 from videofleet_archive.view import LogView
 from videofleet_worker.outputs.shots import Shot
@@ -16,6 +18,7 @@ from videofleet_worker.supervisor import Running, Supervisor
 
 _DEFAULT_ANALYTICS: Final = "main"
 _LONGEST_ID: Final = 18
+_EXAMPLE: Final = "2026-01-31T08:00:00Z"
 
 T = TypeVar("T")
 
@@ -41,7 +44,7 @@ class ResultRoutes:
     async def chunks(self, request: web.Request) -> web.StreamResponse:
         """The bytes of the log from an offset on, then those to come, until the run is over here."""
         one, view = self._view(request)
-        offset = _offset(request, view, is_live=one.run.is_live)
+        offset = await _begin(request, one, view)
         try:
             view.check(offset)
         except BelowHorizonError as error:
@@ -130,6 +133,30 @@ def _analytics(request: web.Request, one: Running) -> str:
     if name not in views:
         raise ApiError(404, "UNKNOWN_ANALYTICS", f"no analytics {name!r} in this job; it has {', '.join(views)}")
     return name
+
+
+async def _begin(request: web.Request, one: Running, view: LogView) -> int:
+    """Where a reader begins: at an offset, or with the first result that was captured `from` a time on."""
+    text = request.query.get("from")
+    if text is None or request.query.get("offset") is not None:
+        return _offset(request, view, is_live=one.run.is_live)
+    threads = one.run.threads
+    return await _from_archive(threads.call(offset_at, threads.store, view.prefix, view.extent, _time(text)))
+
+
+def _time(text: str) -> float:
+    """Unix seconds, or a time as in RFC 3339."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ApiError(400, "BAD_REQUEST", f"from must be Unix seconds or a time such as {_EXAMPLE}, got {text!r}")
+    return time.timestamp()
 
 
 def _offset(request: web.Request, view: LogView, *, is_live: bool) -> int:

@@ -130,6 +130,13 @@ async def test_results_can_be_read_from_any_offset_and_while_they_come(
     for offset in (0, 1, 100, len(whole) // 2, len(whole) - 1, len(whole)):
         assert await client.log(uid, f"?offset={offset}") == whole[offset:]
     middle = int(whole.split(b"id: ")[7][:16])
+    times = [one["stream_info"]["capture_time"] for one in chunks_of(whole)]
+    later = await client.log(uid, f"?from={times[6]}")
+    assert later
+    assert whole.endswith(later)
+    assert [one["stream_info"]["capture_time"] for one in chunks_of(later)] == times[6:]
+    assert await client.log(uid, "?from=2099-01-01T00:00:00Z") == b""
+    assert (await client.get(f"/v1/jobs/{uid}/chunks?from=yesterday")).status == 400
     resumed = await client.request("GET", f"/v1/jobs/{uid}/chunks", headers={"Last-Event-ID": f"{middle:016d}"})
     assert resumed.body == whole[middle:]
     beyond = await client.get(f"/v1/jobs/{uid}/chunks?offset={len(whole) + 1}")
