@@ -44,7 +44,17 @@ def test_one_hiccup_or_a_step_of_the_clock_is_soon_forgotten() -> None:
     freshness = a_stream(work=0.1)
     freshness.took(3600.0)
     freshness.took(-3600.0)
-    for _ in range(5):
+    for _ in range(10):
         freshness.took(0.1)
     assert not freshness.is_late(0.3)
     assert freshness.is_late(0.45)
+
+
+def test_where_frames_take_now_more_now_less_it_is_counted_on_that_they_take_more() -> None:
+    freshness = a_stream(work=0.2)
+    assert not freshness.is_late(0.25)
+    for _ in range(50):
+        freshness.took(0.25)
+        freshness.took(0.15)
+    assert freshness.is_late(0.25)
+    assert not freshness.is_late(0.15)
