@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 from typing import Final
@@ -20,6 +21,7 @@ _log: Final = logging.getLogger("videofleet_gateway")
 
 async def serve(settings: config.Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
+    _allow_files()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -32,6 +34,12 @@ async def serve(settings: config.Config) -> int:
         print(f"videofleet-gateway: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _allow_files() -> None:
+    """A connection is an open file, and the usual limit is far below what is allowed."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def change_keys(settings: config.Config, arguments: argparse.Namespace) -> int:

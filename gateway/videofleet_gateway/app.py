@@ -25,6 +25,7 @@ from videofleet_gateway.jobs.urls import UrlPolicy
 from videofleet_gateway.metrics import Metrics
 from videofleet_gateway.results.archive import Archive
 from videofleet_gateway.serving import plain
+from videofleet_gateway.serving.connections import Connections
 from videofleet_gateway.serving.door import Crowd
 from videofleet_gateway.serving.servers import Listener, run_all
 from videofleet_gateway.store.database import Database
@@ -53,6 +54,7 @@ class Gateway:
     context: Context
     database: Database
     crowd: Crowd
+    connections: Connections
     ports: dict[str, Listener] = field(default_factory=dict)
     draining: bool = False
 
@@ -76,9 +78,10 @@ class Gateway:
         if stopping.done() and not serving.done():
             self.draining = True
             await asyncio.sleep(self.context.config.drain_seconds)
-            await self.context.archive.end_readers()
         for listener in self.ports.values():
             listener.stop()
+        # Only now: whoever comes again at once has to come to another replica.
+        self.context.archive.stop()
         stopping.cancel()
         await serving
 
@@ -110,7 +113,7 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
         )
         cache.on_deleted.append(lambda job: archive.job_deleted(job.namespace, job.uid))
         await stack.enter_async_context(_running(keep_up(context)))
-        gateway = Gateway(context, database, Crowd(settings.max_requests))
+        gateway = Gateway(context, database, Crowd(settings.max_requests), Connections(settings.max_connections))
         _listen(gateway)
         yield gateway
 
@@ -118,11 +121,14 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
 def _listen(gateway: Gateway) -> None:
     settings = gateway.context.config
     gateway.ports["plain_port"] = Listener(
-        plain.create_app(gateway.context.metrics, gateway.ready), settings.listen_host, settings.plain_port
+        plain.create_app(gateway.context.metrics, gateway.ready),
+        settings.listen_host,
+        settings.plain_port,
+        gateway.connections,
     )
     for port, create in _DIALECTS:
         app = create(gateway.context, gateway.crowd)
-        gateway.ports[port] = Listener(app, settings.listen_host, getattr(settings, port))
+        gateway.ports[port] = Listener(app, settings.listen_host, getattr(settings, port), gateway.connections)
 
 
 def _archive(settings: Config) -> Archive:

@@ -92,6 +92,8 @@ class Config(BaseModel):
     max_body_bytes: int = Field(_MIB, ge=1024, le=1024 * _MIB, description="Of a request without a video in it.")
     max_upload_bytes: int = Field(64 * _MIB, ge=1024, le=1024 * _MIB, description="Of a video that comes in a request.")
     max_requests: int = Field(4096, ge=1, le=100000, description="Requests that may be open at once, streams included.")
+    max_streams: int = Field(2048, ge=1, le=100000, description="Streams of results that may be open at once.")
+    max_connections: int = Field(8192, ge=1, le=1000000, description="That may be open at once, on all ports.")
     send_timeout: float = Field(60, gt=0, le=3600, description="Seconds for which a client may leave what is sent.")
     drain_seconds: float = Field(
         5, ge=0, le=3600, description="Between the end of readiness and the end of open streams, when told to stop."

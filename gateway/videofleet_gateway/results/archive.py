@@ -11,11 +11,12 @@ import orjson
 
 from videofleet_archive.acquire import Ending, look, scan
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
-from videofleet_archive.reader import Logs, OpenLog
+from videofleet_archive.reader import Logs
 from videofleet_archive.results import results_key, summarise
 from videofleet_archive.store import Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_gateway.errors import Failure, GatewayError
+from videofleet_gateway.results.feed import Feed, Feeds
 
 _THREADS: Final = 8
 _ENDINGS: Final = 100_000
@@ -43,18 +44,14 @@ class Archive:
     def __init__(self, store: Store) -> None:
         self._executor = ThreadPoolExecutor(_THREADS, "archive")
         self.threads = StoreThreads(store, self._executor)
-        self._logs = Logs(self.threads)
-        self._open: dict[str, OpenLog] = {}
+        self._feeds = Feeds(Logs(self.threads))
         self._endings: dict[str, Ending] = {}
-        self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def log(self, prefix: str) -> AsyncGenerator[OpenLog, None]:
-        """The log under `prefix` as it is now, and as it grows."""
+    async def feed(self, prefix: str) -> AsyncGenerator[Feed, None]:
+        """The log under `prefix` as it is now and as it grows, followed once for all who listen to it."""
         async with AsyncExitStack() as stack:
-            one = await asked(stack.enter_async_context(self._logs.open(prefix)))
-            self._open[prefix] = one
-            yield one
+            yield await asked(stack.enter_async_context(self._feeds.open(prefix)))
 
     async def state(self, prefix: str) -> LogState:
         """How far the log under `prefix` is. One that is over never changes, and is looked at once."""
@@ -79,20 +76,17 @@ class Archive:
         result = await asked(self.threads.call(summarise, self.threads.store, prefix, ""))
         return result.model_dump(by_alias=True, exclude_none=True)
 
-    async def end_readers(self, folder: str = "") -> None:
-        """Whoever reads a log below this folder gets what is there, and no more."""
-        ended = [one for prefix, one in self._open.items() if prefix.startswith(folder)]
-        await asyncio.gather(*(one.close() for one in ended))
-
     def job_deleted(self, namespace: str, uid: str) -> None:
-        """Nobody will write to its logs any more, and nobody may wait for that."""
-        task = asyncio.create_task(self.end_readers(f"{namespace}/{uid}/"))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        """Nobody will write to its logs any more: who listens gets what is there."""
+        self._feeds.end(f"{namespace}/{uid}/")
+
+    def stop(self) -> None:
+        """Send all who listen away."""
+        self._feeds.stop()
 
     async def close(self) -> None:
         """End all looks and threads."""
-        await self.end_readers()
+        self.stop()
         await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
 
 

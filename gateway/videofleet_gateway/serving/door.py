@@ -17,6 +17,7 @@ from videofleet_gateway import logs
 from videofleet_gateway.config import Config
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.metrics import Metrics
+from videofleet_gateway.results.wire import WIRE
 from videofleet_gateway.serving.cors import Cors
 
 _log: Final = logging.getLogger(__name__)
@@ -116,8 +117,12 @@ class Visit:
         except GatewayError as error:
             await self._fail(error)
         except TimeoutError:
-            # The client takes nothing; it is cut off by leaving the answer unfinished.
+            # An unfinished answer: the client knows how much of it it has.
             _log.info("a client does not read what it is sent")
+            if WIRE in self._scope:
+                self._scope[WIRE].cut()
+                # Its server is to learn that first: else it reports an answer that was forgotten.
+                await asyncio.sleep(0)
         except Exception:  # noqa: BLE001 - it is logged, and the client told as the dialect tells errors
             _log.exception("a request failed", extra={"path": self._scope["path"]})
             await self._fail(GatewayError(Failure.INTERNAL, "something went wrong here; it is in the gateway's log"))

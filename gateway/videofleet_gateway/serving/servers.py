@@ -9,6 +9,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from videofleet_gateway.serving.connections import Connections
+
 _BACKLOG: Final = 2048
 _KEEP_ALIVE: Final = 75
 _LONGEST_HEAD: Final = 64 * 1024
@@ -27,7 +29,7 @@ class _Server(uvicorn.Server):
 class Listener:
     """An application on a port."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, connections: Connections) -> None:
         self._socket = _listen(host, port)
         config = uvicorn.Config(
             app,
@@ -35,7 +37,7 @@ class Listener:
             access_log=False,
             server_header=False,
             lifespan="off",
-            http="h11",
+            http=connections.protocol(),
             ws="websockets-sansio",
             ws_max_size=_LONGEST_MESSAGE,
             ws_per_message_deflate=False,
@@ -45,6 +47,7 @@ class Listener:
             proxy_headers=False,
         )
         self._server = _Server(config)
+        connections.ports.append(self._server.server_state.connections)
 
     @property
     def port(self) -> int:
@@ -56,8 +59,10 @@ class Listener:
         await self._server.serve(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Take no more connections, and end those that are open once their answers are out."""
+        """Take no more connections from now on, and end those that are open once their answers are out."""
         self._server.should_exit = True
+        for server in getattr(self._server, "servers", ()):
+            server.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

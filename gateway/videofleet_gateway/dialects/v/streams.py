@@ -1,16 +1,17 @@
 """The stream of a task: the bytes of its log from an offset on."""
 
 from collections import Counter
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from videofleet_archive.errors import BelowHorizonError
 from videofleet_gateway.context import Context
 from videofleet_gateway.errors import Failure, GatewayError, invalid
-from videofleet_gateway.results.archive import LogState
-from videofleet_gateway.results.sse import HEADERS, Listener, LogResponse, Parts
+from videofleet_gateway.results.feed import Feed
+from videofleet_gateway.results.sse import HEADERS, Listener, LogResponse
 from videofleet_gateway.serving.door import HEAD
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.tasks import DIALECT, Task, Tasks
@@ -30,62 +31,49 @@ class Streams:
     async def open(self, project: Project, task: Task, request: Request) -> Response:
         """The answer to a request for a task's stream. Raises GatewayError."""
         offset, heartbeat = _offset(request), _heartbeat(request)
-        state = await self._context.archive.state(task.prefix)
-        if await self._tasks.are_gone(task):
-            raise GatewayError(Failure.GONE, "the results of this task are kept no longer")
-        start = await self._start(task, state, offset)
-        if start is None:
-            # The end of a log that is over: what tells an EventSource that it need not come again.
-            return Response(status_code=204)
-        if request.scope.get(HEAD):
-            return Response(headers=HEADERS)
-        return LogResponse(self._parts(task, start), self._listener(project), heartbeat)
+        # At the end of a log that is over: what tells an EventSource that it need not come again.
+        answer = Response(status_code=204)
+        async with AsyncExitStack() as held:
+            held.enter_context(self._seat(project))
+            feed = await held.enter_async_context(self._context.archive.feed(task.prefix))
+            start = _start(task, feed, offset)
+            if start is not None and request.scope.get(HEAD):
+                answer = Response(headers=HEADERS)
+            elif start is not None:
+                sent = self._context.metrics.sent_bytes.labels(DIALECT).inc
+                answer = LogResponse(Listener(feed, start, sent, held.pop_all()), heartbeat)
+        return answer
 
-    async def _start(self, task: Task, state: LogState, offset: int | None) -> int | None:
-        """Where to begin; None at the very end. Without an offset at the oldest that is kept."""
-        if not state.begun:
-            return offset or 0
-        async with self._context.archive.log(task.prefix) as log:
-            if offset is None:
-                return log.start
-            if offset < log.start:
-                raise GatewayError(
-                    Failure.GONE, f"the results before offset {log.start} are kept no longer; go on from there"
-                )
-            if log.ending is None or offset < log.end:
-                return offset
-            if offset == log.end:
-                return None
-            end = log.end
-        raise GatewayError(Failure.OUT_OF_RANGE, f"offset {offset} is behind the end of the stream at {end}")
-
-    async def _parts(self, task: Task, start: int) -> Parts:
-        async with self._context.archive.log(task.prefix) as log:
-            at = min(start, log.end)
-            try:
-                async for part in log.read(at):
-                    # Who is ahead of a log that goes on waits for it to come so far.
-                    wanted = part[max(0, start - at) :]
-                    at += len(part)
-                    if wanted:
-                        yield wanted
-            except BelowHorizonError:
-                # A slow reader whom the horizon has passed: it finds out which offset is the oldest when it returns.
-                return
-
-    def _listener(self, project: Project) -> Listener:
+    @contextmanager
+    def _seat(self, project: Project) -> Generator[None, None, None]:
+        """One of the streams that may be open."""
         limit = self._context.config.v_open_streams
         if self._open[project.id] >= limit:
             raise GatewayError(Failure.RATE_LIMITED, f"there are {limit} open streams of this project", retry_after=5)
+        if self._open.total() >= self._context.config.max_streams:
+            raise GatewayError(Failure.UNAVAILABLE, "there are too many open streams here now", retry_after=1)
         self._open[project.id] += 1
-        gauge = self._context.metrics.open_streams.labels(DIALECT)
-        gauge.inc()
-
-        def left() -> None:
+        try:
+            with self._context.metrics.open_streams.labels(DIALECT).track_inprogress():
+                yield
+        finally:
             self._open[project.id] -= 1
-            gauge.dec()
 
-        return Listener(self._context.metrics.sent_bytes.labels(DIALECT).inc, left)
+
+def _start(task: Task, feed: Feed, offset: int | None) -> int | None:
+    """Where to begin; None at the very end. Without an offset at the oldest that is kept. Raises GatewayError."""
+    if not feed.end and task.standing.over and task.standing.begun:
+        raise GatewayError(Failure.GONE, "the results of this task are kept no longer")
+    if offset is None:
+        return feed.start
+    if offset < feed.start:
+        raise GatewayError(Failure.GONE, f"the results before offset {feed.start} are kept no longer; go on from there")
+    # Who is ahead of a log that goes on waits for it to come so far.
+    if feed.ending is None or offset < feed.end:
+        return offset
+    if offset == feed.end:
+        return None
+    raise GatewayError(Failure.OUT_OF_RANGE, f"offset {offset} is behind the end of the stream at {feed.end}")
 
 
 def _offset(request: Request) -> int | None:
