@@ -69,7 +69,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.acceptance("X2")
+@pytest.mark.acceptance("X2", "V90", "A17")
 @pytest.mark.parametrize(("job", "logged", "stream", "task", "step"), ROWS)
 def test_each_row_of_the_table(
     job: Standing, logged: StreamStatus, stream: StreamStatus, task: TaskStatus | None, step: StepStatus | None
@@ -95,7 +95,7 @@ def test_closed_results_say_what_became_of_a_task(phase: Phase, finish: FinishRe
         assert task_status(Standing(phase, single_pass=True, enabled=enabled), finish) is status
 
 
-@pytest.mark.acceptance("X9")
+@pytest.mark.acceptance("X9", "V90")
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_disabled_task_with_open_results_is_being_cancelled(phase: Phase) -> None:
     assert task_status(Standing(phase, single_pass=True, enabled=False), open_log=True) is T.CANCELLING

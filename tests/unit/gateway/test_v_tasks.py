@@ -12,7 +12,7 @@ from tests.unit.gateway.v_world import PROCESS, TASKS, URL, job_of, request, sub
 from videofleet_api.videojob import VideoJobSpec
 
 
-@pytest.mark.acceptance("V2", "V11", "V28", "V40", "V42", "X1")
+@pytest.mark.acceptance("V2", "V11", "V28", "V40", "V42", "X1", "X3")
 async def test_a_request_becomes_a_job(gateway: Served, api: JobApi) -> None:
     body = request(
         {

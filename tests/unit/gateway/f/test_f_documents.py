@@ -100,7 +100,7 @@ def test_statistics_of_a_job_that_never_ran_and_of_one_whose_rate_nobody_knows()
     assert statistic(VideoJobStatus(first_frame_time=FIRST, last_frame_time=LAST))["processed_duration"] == 10.5
 
 
-@pytest.mark.acceptance("F70", "F71", "F72", "F74", "F75", "F76", "F77", "F78", "F79", "F80", "X6")
+@pytest.mark.acceptance("F70", "F71", "F72", "F74", "F75", "F76", "F77", "F78", "F79", "F80", "X6", "A1", "F73")
 @pytest.mark.parametrize(
     ("failure", "code", "status"),
     [

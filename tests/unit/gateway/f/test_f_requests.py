@@ -40,7 +40,7 @@ async def test_jobs_are_listed_and_read_one_by_one(client: httpx.AsyncClient) ->
     assert (await client.get("/job/b")).json() == first
 
 
-@pytest.mark.acceptance("F6", "F33", "F88")
+@pytest.mark.acceptance("F6", "F33", "F88", "A2")
 async def test_a_change_is_of_what_is_given_alone(client: httpx.AsyncClient) -> None:
     before = await made(client, labels={"a": "1"}, single_pass=True)
     answer = await client.patch("/job/cam-1", json={"labels": {"b": "2"}, "enabled": False})
@@ -152,7 +152,7 @@ async def test_an_id_that_is_no_text_is_refused(client: httpx.AsyncClient) -> No
     assert (*wrong(answer), answer.json()["param"]) == (400, "BAD_PARAM", "id")
 
 
-@pytest.mark.acceptance("F89", "F88")
+@pytest.mark.acceptance("F89", "F88", "A2")
 async def test_a_restart_is_asked_for_in_the_spec(client: httpx.AsyncClient, api: JobApi) -> None:
     before = await made(client)
     first = await client.post("/job/cam-1/restart")

@@ -79,6 +79,7 @@ class TestWhoIsToBlame:
 
 
 class TestPlacement:
+    @pytest.mark.acceptance("F57")
     @pytest.mark.parametrize("phase", [P.NOT_STARTED, P.MISCONFIGURED])
     def test_another_worker_is_tried(self, phase: Phase) -> None:
         """By its name and load the first would have been chosen."""
@@ -90,6 +91,7 @@ class TestPlacement:
         placed = settled(now)[0].jobs
         assert (on(placed["j1"].record), on(placed["j2"].record)) == ("w2", "w1")
 
+    @pytest.mark.acceptance("A6")
     def test_when_all_were_tried_all_may_be_tried_again(self) -> None:
         result = after(snapshot([due("w1", "w2")], [worker("w1"), worker("w2")]))
         assert (result.phase, on(result), names(result)) == (P.STARTING, "w1", [])

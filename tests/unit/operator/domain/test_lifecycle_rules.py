@@ -180,6 +180,7 @@ class TestBackOff:
         assert retry_at(result, context(max_attempts=3).restart) == result.since
         assert after(result, PLACED, max_attempts=3).phase is P.STARTING
 
+    @pytest.mark.acceptance("F47")
     @pytest.mark.parametrize("phase", [P.COMPLETED, P.INTERRUPTED])
     def test_it_starts_again_when_the_wait_is_over(self, phase: Phase) -> None:
         before = record(phase, next_retry=NOW)
@@ -203,6 +204,7 @@ class TestSinglePass:
         result = after(record(P.INPROGRESS), failure(), single_pass=True)
         assert (result.phase, result.finished, result.next_retry) == (P.INTERRUPTED, True, None)
 
+    @pytest.mark.acceptance("A6")
     def test_an_error_before_the_first_frame_is_tried_again(self) -> None:
         result = after(record(P.STARTING), failure(), single_pass=True)
         assert (result.phase, result.finished) == (P.NOT_STARTED, False)

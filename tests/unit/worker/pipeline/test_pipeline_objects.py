@@ -153,13 +153,14 @@ def test_an_object_without_a_track_has_no_track_id_at_all() -> None:
     assert "track_id" not in FoundObject(0, "person", 0.5, (0, 0, 9, 9)).target(100, 50)
 
 
-@pytest.mark.acceptance("V52", "V53", "V61", "V62")
+@pytest.mark.acceptance("V52", "V53", "V61", "V62", "V58", "V60", "V66")
 def test_chunks_are_documents_of_the_contract() -> None:
     objects = [FoundObject(1, "person", 0.5, (0, 0, 9, 9))]
     data = frame_chunk(chunk_id("job", 2), INFO, objects, (100, 50))
     parsed = Chunk.model_validate_json(data)
     assert (parsed.id, parsed.stream_info, parsed.finish_reason) == ("mm-pipe-job-2", INFO, None)
-    assert parsed.delta.results[0].targets[0].class_ == "person"
+    assert (parsed.delta.results[0].index, parsed.delta.results[0].targets[0].class_) == (0, "person")
+    assert b'"fps":10.0,' in data
     assert b'"total_frames":null' in data
     assert b'"finish_reason":null' in data
     assert b"\n" not in data

@@ -24,6 +24,7 @@ from videofleet_worker.outputs.shots import area_around
 PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "track"}]
 
 
+@pytest.mark.acceptance("V75", "A18")
 async def test_people_are_detected_tracked_and_told(
     client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
 ) -> None:
@@ -145,6 +146,7 @@ async def test_results_can_be_read_from_any_offset_and_while_they_come(
     assert (wrong.status, wrong.body["code"]) == (400, "BAD_REQUEST")
 
 
+@pytest.mark.acceptance("V57", "A14")
 async def test_a_whole_file_ends_by_itself(client: WorkerClient, simulator: CameraSimulator, uid: str) -> None:
     sampling = {"mode": "interval", "value": 100}
     await client.assign(file_job(simulator.http("/vtest-384x288.mp4"), uid, sampling=sampling))

@@ -72,6 +72,7 @@ async def test_faces_are_found_in_whole_frames_followed_and_given_a_vector(
     assert track.feature_digest in norms
 
 
+@pytest.mark.acceptance("V46")
 async def test_faces_inside_people_name_them_and_what_when_refuses_passes_unchanged(
     client: WorkerClient, web: WebServer, uid: str
 ) -> None:
@@ -102,6 +103,7 @@ async def test_a_step_that_looks_at_nothing_changes_nothing(client: WorkerClient
     assert any(targets for targets in frames)
 
 
+@pytest.mark.acceptance("V67", "V77")
 async def test_many_objects_of_a_real_clip_each_get_a_vector(
     client: WorkerClient, simulator: CameraSimulator, uid: str
 ) -> None:
@@ -126,6 +128,7 @@ async def test_many_objects_of_a_real_clip_each_get_a_vector(
     assert any((track.feature_digest or "").startswith("dim=128;norm=") for track in tracks)
 
 
+@pytest.mark.acceptance("V67")
 async def test_writing_in_whole_frames_is_read(client: WorkerClient, web: WebServer, uid: str) -> None:
     frames = await targets_of(client, web, uid, {"model": "ocr"})
     for targets in frames:
