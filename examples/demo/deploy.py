@@ -14,6 +14,8 @@ ARCHIVES = Path("/var/lib/videofleet/archive")
 """On the node; the local cluster's node is this machine."""
 WORKER_USER = 65532
 CLAIM = "videofleet-archive"
+GATEWAYS = ARCHIVES / "gateways"
+GATEWAY_CLAIM = "videofleet-gateway"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ def build_images() -> Images:
         worker=_image("localhost/videofleet-worker", "worker/Dockerfile", "."),
         cameras=_image("localhost/videofleet-cameras", "examples/camera-simulator/Dockerfile", "examples"),
     )
+
+
+def build_gateway() -> str:
+    """The gateway's image, likewise."""
+    return _image("localhost/videofleet-gateway", "gateway/Dockerfile", ".")
 
 
 def _image(name: str, dockerfile: str, context: str) -> str:
@@ -54,29 +61,36 @@ def archive_folder(namespace_name: str) -> Path:
 
 def archive_volume(namespace_name: str) -> None:
     """A PersistentVolume on a folder of the node and the claim that workers mount."""
-    folder = archive_folder(namespace_name)
+    _volume(namespace_name, CLAIM, f"{namespace_name}-archive", archive_folder(namespace_name))
+
+
+def gateway_volume(namespace_name: str) -> None:
+    """The same for the gateway's database."""
+    _volume(namespace_name, GATEWAY_CLAIM, f"{namespace_name}-gateway", GATEWAYS / namespace_name)
+
+
+def _volume(namespace_name: str, claim_name: str, volume_name: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # Kubernetes does not hand hostPath volumes over to the pod's group.
     os.chown(folder, WORKER_USER, WORKER_USER)
     size = {"storage": "10Gi"}
-    volume_name = f"{namespace_name}-archive"
     volume: Json = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": volume_name},
         "spec": {
             "capacity": size,
-            "accessModes": ["ReadWriteMany"],
+            "accessModes": ["ReadWriteMany", "ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": "",
-            "claimRef": {"namespace": namespace_name, "name": CLAIM},
+            "claimRef": {"namespace": namespace_name, "name": claim_name},
             "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"},
         },
     }
     claim: Json = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": CLAIM, "namespace": namespace_name},
+        "metadata": {"name": claim_name, "namespace": namespace_name},
         "spec": {
             "accessModes": ["ReadWriteMany"],
             "storageClassName": "",
@@ -108,6 +122,11 @@ def chart_values(namespace_name: str, images: Images, pool: Json, **further: Jso
         "workerPools": {"default": pool},
         **further,
     }
+
+
+def gateway_values(image: str) -> Json:
+    """Values that make the gateway, with its database on the volume of `gateway_volume`."""
+    return {"enabled": True, "image": _repository_and_tag(image), "database": {"existingClaim": GATEWAY_CLAIM}}
 
 
 def _repository_and_tag(image: str) -> Json:

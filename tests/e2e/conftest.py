@@ -72,7 +72,9 @@ def deployment() -> Iterator[Deployment]:
     _remove()
     deploy.namespace(NAMESPACE)
     deploy.archive_volume(NAMESPACE)
-    values = deploy.chart_values(NAMESPACE, images, POOL)
+    deploy.gateway_volume(NAMESPACE)
+    gateway = {**deploy.gateway_values(deploy.build_gateway()), "drainSeconds": 2}
+    values = deploy.chart_values(NAMESPACE, images, POOL, gateway=gateway)
     deploy.install_chart(RELEASE, NAMESPACE, values)
     deploy.start_cameras(NAMESPACE, images)
     deployed = Deployment(NAMESPACE, images)
@@ -85,7 +87,8 @@ def deployment() -> Iterator[Deployment]:
 def _remove() -> None:
     """Take everything away; the namespace's deletion takes the workers with it."""
     tools.must("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=240)
-    tools.must("kubectl", "delete", "persistentvolume", f"{NAMESPACE}-archive", "--ignore-not-found")
+    volumes = [f"{NAMESPACE}-archive", f"{NAMESPACE}-gateway"]
+    tools.must("kubectl", "delete", "persistentvolumes", *volumes, "--ignore-not-found")
     # What the chart makes outside of its namespace.
     selector = f"app.kubernetes.io/instance={RELEASE}"
     tools.must(

@@ -1,0 +1,200 @@
+"""The gateway through the chart: V as a client from outside uses it, with curl and with a connection that is lost."""
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from examples.demo import tools
+from tests.e2e.conftest import RELEASE, Deployment
+from tests.support.kubectl import JOBS, Json, applied, await_phase, eventually, job_manifest
+
+GATEWAY = f"{RELEASE}-gateway"
+JPEG = b"\xff\xd8"
+PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "feature"}]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Where it answers, and a key of a project whose jobs lie in the tests' namespace."""
+
+    host: str
+    key: str
+
+    @property
+    def url(self) -> str:
+        """Of V."""
+        return f"http://{self.host}:8080"
+
+    def curl(self, path: str, *options: str, limit: float = 60) -> bytes:
+        """What curl prints of V, as somebody with the key."""
+        return self._curl(self.url + path, "--max-time", str(limit), *options)
+
+    def get(self, path: str) -> Json:
+        """A document of V."""
+        found: Json = json.loads(self.curl(path))
+        return found
+
+    def f(self, path: str, *options: str) -> Any:
+        """A document of F."""
+        return json.loads(self._curl(f"http://{self.host}:18810{path}", "--max-time", "30", *options))
+
+    def _curl(self, url: str, *options: str) -> bytes:
+        command = ["curl", "-sS", "-H", f"Authorization: Bearer {self.key}", *options, url]
+        return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+
+    def submit(self, url: str, **video: object) -> Json:
+        """A task of one video, as the reference's quick start makes it."""
+        body = {"input": [{"type": "video_url", "url": url, **video}], "steps": PEOPLE, "model": "qwen-vl-max"}
+        options = ["-X", "POST", "-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        made: Json = json.loads(self.curl("/v1/video/process", *options))
+        assert made["status"] == "pending", made
+        return made
+
+
+@pytest.fixture(scope="module")
+def gateway(deployment: Deployment) -> Gateway:
+    service = tools.get("service", GATEWAY, deployment.namespace)
+    assert service is not None
+    command = ["python", "-m", "videofleet_gateway", "keys", "create", "e2e", deployment.namespace]
+    key = tools.must("kubectl", "-n", deployment.namespace, "exec", f"deployment/{GATEWAY}", "--", *command)
+    return Gateway(service["spec"]["clusterIP"], key.strip())
+
+
+def frames(log: bytes) -> list[int]:
+    """The frame of each chunk but the last."""
+    chunks = [json.loads(line[6:]) for line in log.splitlines() if line.startswith(b"data: {")]
+    return [chunk["stream_info"]["frame_index"] for chunk in chunks if chunk["finish_reason"] is None]
+
+
+@pytest.mark.acceptance("V1", "V2", "V11", "V20", "V21", "V65", "V72", "V89", "V92", "X1")
+def test_a_task_by_curl_ends_with_done_and_has_results(deployment: Deployment, gateway: Gateway) -> None:
+    made = gateway.submit(deployment.http("vtest.mp4"), sampling={"mode": "fps", "value": 5}, max_frames=30)
+    log = gateway.curl(made["stream_url"], "-N", limit=120)
+    assert log.splitlines()[-3] == b"data: [DONE]"
+    assert len(frames(log)) == 30
+    assert gateway.get(f"/v1/video/tasks/{made['id']}")["status"] == "succeeded"
+    results = gateway.get(f"/v1/video/tasks/{made['id']}/results")
+    assert (results["id"], results["model"]) == (made["id"], "qwen-vl-max")
+    assert results["usage"]["processed_frames"] == 30
+    assert {track["class"] for track in results["tracks"]} == {"pedestrian"}
+    assert all(track["feature_digest"].startswith("dim=") for track in results["tracks"])
+    half = len(log) // 2
+    assert log[:half] + gateway.curl(f"{made['stream_url']}?offset={half}", "-N") == log
+    (job,) = [job for job in tools.get_all(JOBS, deployment.namespace) if made["id"] in _annotations(job)]
+    assert (job["status"]["phase"], job["spec"]["singlePass"]) == ("COMPLETED", True)
+    assert deployment.http("vtest.mp4") in [listed["stream_url"] for listed in gateway.f("/jobs")]
+    tools.must("kubectl", "-n", deployment.namespace, "delete", JOBS, job["metadata"]["name"])
+    eventually(lambda: "error" in gateway.get(f"/v1/video/tasks/{made['id']}"), 10, "the task is gone with its job")
+
+
+def _annotations(job: Json) -> list[str]:
+    return list(job["metadata"].get("annotations", {}).values())
+
+
+@pytest.mark.acceptance("X1", "V12")
+def test_a_job_that_kubectl_made_is_a_task(deployment: Deployment, gateway: Gateway) -> None:
+    job = job_manifest("by-kubectl", deployment.namespace, deployment.http("vtest.mp4"), singlePass=True, maxFrames=10)
+    before = {task["id"] for task in gateway.get("/v1/video/tasks")["data"]}
+    with applied(job):
+        await_phase("by-kubectl", deployment.namespace, "COMPLETED", 60)
+        (task,) = [task for task in gateway.get("/v1/video/tasks")["data"] if task["id"] not in before]
+        assert task["status"] == "succeeded"
+        assert frames(gateway.curl(f"/v1/video/tasks/{task['id']}/stream", "-N")) == list(range(10))
+
+
+@pytest.mark.acceptance("F1", "F2", "F3", "F5", "F7", "F9", "F29", "F30", "F31", "F49", "F93", "X1", "A44")
+def test_a_camera_through_f_with_its_picture_and_its_views(deployment: Deployment, gateway: Gateway) -> None:
+    made = gateway.f("/job/cam%201", "--data", json.dumps({"stream_url": deployment.rtsp("cam1")}))
+    assert (made["id"], made["status"]) == ("cam 1", "AWAITING")
+    job = eventually(lambda: _in_progress(gateway), 60, "the camera is being processed")
+    assert job["id"] in [listed["id"] for listed in gateway.f("/jobs")]
+    (seen,) = [one for one in tools.get_all(JOBS, deployment.namespace) if "cam 1" in _annotations(one)]
+    assert seen["status"]["phase"] == "INPROGRESS"
+    # As a page does it: without a key, by the address alone.
+    assert httpx.get(job["shots_url"], timeout=20).content.startswith(JPEG)
+    with connect(job["restream_url"]) as live:
+        assert live.recv(timeout=30)[:2] == JPEG
+    with connect(job["restream_direct_url"]) as direct:
+        assert direct.recv(timeout=30)
+    gateway.f("/job/cam%201", "-X", "DELETE")
+    assert gateway.f("/job/cam%201")["code"] == "NOT_FOUND"
+    assert not [one for one in tools.get_all(JOBS, deployment.namespace) if "cam 1" in _annotations(one)]
+
+
+def _in_progress(gateway: Gateway) -> Json | None:
+    job: Json = gateway.f("/job/cam%201")
+    return job if job["status"] == "INPROGRESS" and job["shots_url"] else None
+
+
+@dataclass
+class Subscriber:
+    """Reads a stream to its end, over as many connections as it takes."""
+
+    url: str
+    key: str
+    log: bytearray = field(default_factory=bytearray)
+    connections: int = 0
+
+    def read(self) -> None:
+        """Until `[DONE]`; a lost connection is made again a moment later, as any client does."""
+        deadline = time.monotonic() + 120
+        while not self.done and time.monotonic() < deadline:
+            self._connect()
+            time.sleep(0 if self.done else 0.2)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has heard the end."""
+        return b"\ndata: [DONE]\nid: " in self.log[-60:] and self.log.endswith(b"\n\n")
+
+    def _connect(self) -> None:
+        self.connections += 1
+        headers = {"Authorization": f"Bearer {self.key}"}
+        with (
+            contextlib.suppress(httpx.HTTPError),
+            httpx.stream("GET", f"{self.url}?offset={len(self.log)}", headers=headers, timeout=10) as response,
+        ):
+            if response.status_code == 200:
+                for data in response.iter_raw():
+                    self.log += data
+
+
+@pytest.fixture
+def slow_task(deployment: Deployment, gateway: Gateway) -> Iterator[Json]:
+    """One that goes on for a while."""
+    made = gateway.submit(deployment.http("vtest.mp4"), sampling={"mode": "interval", "value": 1}, max_frames=250)
+    yield made
+    gateway.curl(f"/v1/video/tasks/{made['id']}/cancel", "-X", "POST")
+
+
+@pytest.mark.acceptance("V72", "V73")
+def test_a_gateway_that_is_killed_and_replaced_costs_its_subscribers_no_byte(
+    deployment: Deployment, gateway: Gateway, slow_task: Json
+) -> None:
+    subscribers = [Subscriber(gateway.url + slow_task["stream_url"], gateway.key) for _ in range(20)]
+    threads = [threading.Thread(target=one.read, daemon=True) for one in subscribers]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: all(len(one.log) > 10_000 for one in subscribers), 60, "everybody has heard something")
+    selector = "app.kubernetes.io/component=gateway"
+    tools.must(
+        "kubectl", "-n", deployment.namespace, "delete", "pods", "-l", selector, "--grace-period=0", "--force",
+        "--wait=false",
+    )  # fmt: skip
+    for thread in threads:
+        thread.join(150)
+    logs = {bytes(one.log) for one in subscribers}
+    assert len(logs) == 1
+    assert all(one.connections > 1 for one in subscribers)
+    (log,) = logs
+    assert frames(log) == list(range(250))
+    assert log == gateway.curl(slow_task["stream_url"], "-N")
