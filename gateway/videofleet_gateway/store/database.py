@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from videofleet_gateway.errors import Failure, GatewayError
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_READING: Final = "videofleet_reading"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -35,6 +36,16 @@ class Database:
             _log.exception("the database does not answer")
             raise GatewayError(Failure.UNAVAILABLE, "the gateway's database does not answer", retry_after=1) from error
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncConnection, None]:
+        """A transaction that changes nothing. On SQLite it holds up nobody, and nobody holds it up."""
+        try:
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(**{_READING: True})
+        except (SQLAlchemyError, OSError) as error:
+            _log.exception("the database does not answer")
+            raise GatewayError(Failure.UNAVAILABLE, "the gateway's database does not answer", retry_after=1) from error
+
     async def migrate(self) -> None:
         """Bring the tables to this version, once where several replicas begin at once. Raises SQLAlchemyError."""
         async with self._engine.begin() as connection:
@@ -43,7 +54,7 @@ class Database:
 
     async def ping(self) -> None:
         """Raise GatewayError unless the database answers."""
-        async with self.begin() as connection:
+        async with self.reading() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
@@ -76,7 +87,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _upgrade(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ def chunks_of(stream: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-@pytest.mark.acceptance("V1", "V2", "V11", "V20", "V21", "V40", "V49", "V50", "V63", "V64", "V65", "V89", "V92", "V93")
+@pytest.mark.acceptance(
+    "V1", "V2", "V11", "V20", "V21", "V40", "V49", "V50", "V63", "V64", "V65", "V67", "V77", "V89", "V92", "V93"
+)
 async def test_the_three_commands_of_the_quick_start(gateway: Served, simulator: CameraSimulator) -> None:
     authorization = ("-H", f"Authorization: Bearer {KEY}")
     body = f"""{{
@@ -59,10 +62,10 @@ async def test_the_three_commands_of_the_quick_start(gateway: Served, simulator:
     assert (results["id"], results["object"]) == (task, "mm.pipeline.result")
     assert results["usage"]["processed_frames"] == 20
     assert {track["track_id"] for track in results["tracks"]} == {target["track_id"] for target in targets}
-    assert all(track["feature_digest"].startswith("dim=128;norm=") for track in results["tracks"])
+    assert all(re.fullmatch(r"dim=128;norm=\d+\.\d{4}", track["feature_digest"]) for track in results["tracks"])
 
 
-@pytest.mark.acceptance("V25", "V26", "V39", "V54", "V56", "V57", "V59", "V96", "V97")
+@pytest.mark.acceptance("V25", "V26", "V39", "V54", "V56", "V57", "V58", "V59", "V60", "V96", "V97", "A14", "A18")
 async def test_a_video_in_a_request_is_analysed(gateway: Served, plant: Plant) -> None:
     client = gateway.client()
     video = base64.b64encode(await asyncio.to_thread(SMALL_CLIP.read_bytes)).decode()
@@ -84,6 +87,9 @@ async def test_a_video_in_a_request_is_analysed(gateway: Served, plant: Plant) -
     assert [info["elapsed_ms"] for info in infos] == sorted(info["elapsed_ms"] for info in infos)
     assert [chunk.get("model") for chunk in chunks[:-1]] == ["qwen-vl-max", None, None, None, None]
     assert chunks[-2]["delta"]["results"] == []
+    assert chunks[-2]["usage"]["processed_frames"] == 4
+    assert all(info["fps"] == 10.0 for info in infos)
+    assert [[result["index"] for result in chunk["delta"]["results"]] for chunk in chunks[:4]] == [[0]] * 4
     results = (await client.get(f"{TASKS}/{task}/results")).json()
     assert (results["id"], results["model"]) == (task, "qwen-vl-max")
 
@@ -93,7 +99,7 @@ async def test_a_video_in_a_request_is_analysed(gateway: Served, plant: Plant) -
     await until(removed, "the video is removed")
 
 
-@pytest.mark.acceptance("V23", "V84", "V85", "V86", "V87", "V88", "V55", "X1")
+@pytest.mark.acceptance("V66", "V23", "V84", "V85", "V86", "V87", "V88", "V55", "X1")
 async def test_a_live_task_is_cancelled_within_a_chunk(gateway: Served, plant: Plant) -> None:
     client = gateway.client()
     body = {"input": [{"type": "video_url", "url": "test://pattern?width=320&height=240&fps=10"}],
@@ -108,6 +114,7 @@ async def test_a_live_task_is_cancelled_within_a_chunk(gateway: Served, plant: P
     async with asyncio.timeout(30):
         chunks = documents((await reading).content)
     assert chunks[0]["stream_info"]["total_frames"] is None
+    assert chunks[0]["delta"]["results"] == [{"index": 0, "targets": []}]
     assert (chunks[-2]["finish_reason"], chunks[-1]) == ("cancelled", "[DONE]")
     assert (await client.get(f"{TASKS}/{task}")).json()["status"] == "cancelled"
     assert (await client.get(f"{TASKS}/{task}/stream")).content.endswith(b"\n\n")

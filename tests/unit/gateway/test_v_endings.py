@@ -49,7 +49,7 @@ async def test_results_are_there_once_the_task_has_succeeded(gateway: Served, ap
     }
 
 
-@pytest.mark.acceptance("V84", "V85", "V86", "V87", "V88", "V91", "X9", "X13")
+@pytest.mark.acceptance("V90", "A17", "V84", "V85", "V86", "V87", "V88", "V91", "X9", "X13")
 async def test_a_running_task_is_cancelled_and_keeps_what_it_has(gateway: Served, api: JobApi) -> None:
     client = gateway.client()
     task = await submitted(client)

@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.gateway import NAMESPACE, JobApi, Served, served_over
+from tests.support.gateway import KEY, NAMESPACE, JobApi, Served, served_over
 from tests.unit.gateway.v_world import PROCESS, TASKS, job_of, request, submitted, until
 from tests.unit.kube.fakeapi import refusal
 
@@ -97,6 +98,19 @@ async def test_a_video_that_is_too_large_is_refused_before_it_is_kept(
     assert not api.jobs()
     assert not await asyncio.to_thread(videos_in, tmp_path)
     assert (await staging.client().post(PROCESS, json=posted(encoded(b"x" * 20_000)))).status_code == 202
+
+
+@pytest.mark.acceptance("V106")
+async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(staging: Served) -> None:
+    body = json.dumps(posted(encoded())).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", staging.gateway.ports["v_port"].port)
+    head = f"POST {PROCESS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
+    async with asyncio.timeout(20):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        writer.write(body)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 202")
+    writer.close()
 
 
 @pytest.mark.acceptance("V106")
