@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field, ValidationError
 
-from videofleet_archive.acquire import ending_of, pieces, scan
+from videofleet_archive.acquire import ending_of, scan
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_archive.merging import Sizes, drop, tend
 from videofleet_archive.store import Store
@@ -19,6 +19,7 @@ _LOGGER: Final = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 3600.0
 _CLAIMS: Final = ".sweeps"
 _USUAL: Final = Sizes()
+_LATER: Final = 300.0
 
 
 class Retention(BaseModel):
@@ -87,22 +88,31 @@ def sweep(store: Store, logs: list[str], now: float, sizes: Sizes = _USUAL) -> S
 
 
 def _expire(store: Store, prefix: str, now: float) -> bool:
-    """Drop what is too old; whether that was all of it, and everything that lay beside it."""
+    """Drop what is too old; whether that was all of it, and everything that lay beside it.
+
+    Of a log without an end the newest piece stays, however old: it may go on, and its offsets with it.
+    """
     seconds = read_retention(store, prefix)
     if seconds is None:
         return False
-    newest = max((one.modified for one in pieces(store, prefix)), default=0.0)
-    if newest >= now - seconds:
-        extent = scan(store, prefix)
-        dropped = extent.drop_before(now - seconds)
-        if dropped:
+    # A writer that goes on drops by itself, and first.
+    limit = now - seconds - _LATER
+    extent = scan(store, prefix)
+    ended = ending_of(store, prefix, extent) is not None
+    if extent.segments and (not ended or extent.segments[-1].modified >= limit):
+        if dropped := extent.drop_before(limit):
             drop(store, prefix, dropped)
+        store.delete([one.key for one in store.listing(prefix) if one.modified < limit and _is_picture(one.key)])
         return False
     # This goes last: whoever is interrupted over it is followed by one who goes on.
     last = retention_key(prefix)
     store.delete([one.key for one in store.listing(prefix) if one.key != last])
     store.delete([last])
     return True
+
+
+def _is_picture(key: str) -> bool:
+    return key.endswith(".jpg")
 
 
 def _merge(store: Store, prefix: str, now: float, sizes: Sizes) -> int:

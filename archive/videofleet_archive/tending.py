@@ -1,5 +1,6 @@
 """What a writer does for its log besides writing: merge old segments, delete what was merged, drop what is too old."""
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -23,11 +24,12 @@ def sizes_for(keep_bytes: int | None) -> Sizes:
 
 
 class Tending:
-    """The upkeep of one log that this process writes. Its methods are called one at a time."""
+    """The upkeep of one log that this process writes. `drop` and `merge` may be called beside each other."""
 
     def __init__(self, view: LogView) -> None:
         self._view = view
         self._doomed: deque[Segment] = deque()
+        self._dropping = asyncio.Lock()
         # What an epoch before has merged may have left its segments.
         self._clean_at: deque[float] = deque([time.time() + DELETE_SECONDS])
         self._gave_up = False
@@ -38,19 +40,22 @@ class Tending:
     async def drop(self, keep_bytes: int | None, keep_seconds: float | None, now: float) -> None:
         """Drop the oldest pieces above this size, and those older than this. Raises ArchiveError; may then be called
         again."""
-        if not self._has_told or keep_seconds != self._told:
-            await self._view.threads.call(write_retention, self._view.threads.store, self._view.prefix, keep_seconds)
-            self._told, self._has_told = keep_seconds, True
-        extent = self._view.extent
-        # Readers learn the new horizon first, so that none of them meets a hole.
-        if keep_bytes is not None:
-            self._doomed += extent.drop_above(keep_bytes)
-        if keep_seconds is not None:
-            self._doomed += extent.drop_before(now - keep_seconds)
-        if self._doomed:
-            threads = self._view.threads
-            await threads.call(drop, threads.store, self._view.prefix, tuple(self._doomed))
-            self._doomed.clear()
+        async with self._dropping:
+            if not self._has_told or keep_seconds != self._told:
+                await self._view.threads.call(
+                    write_retention, self._view.threads.store, self._view.prefix, keep_seconds
+                )
+                self._told, self._has_told = keep_seconds, True
+            extent = self._view.extent
+            # Readers learn the new horizon first, so that none of them meets a hole.
+            if keep_bytes is not None:
+                self._doomed += extent.drop_above(keep_bytes)
+            if keep_seconds is not None:
+                self._doomed += extent.drop_before(now - keep_seconds)
+            if self._doomed:
+                threads = self._view.threads
+                await threads.call(drop, threads.store, self._view.prefix, tuple(self._doomed))
+                self._doomed.clear()
 
     async def merge(self, sizes: Sizes, now: float) -> None:
         """Merge what is due, and delete the segments of parts that are old enough. Raises ArchiveError."""

@@ -290,6 +290,8 @@ class LogWriter:
         """Merge old segments, now and then, while the log is written."""
         while True:
             await asyncio.sleep(_TEND_SECONDS)
+            # Also while there is nothing new: results grow old all the same.
+            await self._drop_oldest()
             try:
                 await self._tending.merge(sizes_for(self._policy.keep_bytes), time.time())
             except ArchiveError as error:

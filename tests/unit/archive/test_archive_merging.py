@@ -167,7 +167,7 @@ async def test_a_writer_tends_its_log_while_it_writes() -> None:
         assert view.extent.end - view.extent.start <= 2000
         found = scan(threads.store, PREFIX)
         assert (found.start, found.end) == (view.extent.start, view.extent.end), "no segment of a part comes to light"
-        await tending.drop(None, -10.0, time.time())
+        await tending.drop(None, 1.0, time.time() + 10)
         assert len(view.extent.segments) == 1
 
 

@@ -13,12 +13,14 @@ from tests.support.archives import (
     becomes,
     ids_of,
     mark,
+    open_epoch,
     open_writer,
     stored_log,
     terminal,
     threads_over,
     write_frames,
 )
+from videofleet_archive import log
 from videofleet_archive.acquire import scan
 from videofleet_archive.check import check_log, logs_below
 from videofleet_archive.errors import ArchiveError
@@ -68,7 +70,7 @@ async def test_what_is_old_goes_with_all_that_lies_beside_it(threads: StoreThrea
     store, now = threads.store, time.time()
     assert sweep(store, [PREFIX], now + HOUR).removed == 0
     assert store.read(results_key(PREFIX)) is not None
-    assert sweep(store, [PREFIX], now + 2 * HOUR + 60).removed == 1
+    assert sweep(store, [PREFIX], now + 2 * HOUR + 400).removed == 1
     assert store.listing("default") == []
 
 
@@ -76,6 +78,22 @@ async def test_without_a_retention_results_stay(threads: StoreThreads) -> None:
     await _finished(threads)
     assert sweep(threads.store, [PREFIX], time.time() + 1e9).removed == 0
     assert check_log(threads.store, PREFIX) == []
+
+
+async def test_a_log_without_an_end_keeps_its_place_and_loses_its_pictures(threads: StoreThreads) -> None:
+    writer = await open_writer(threads, 1, policy=SealPolicy(seconds=0, segment_bytes=1, keep_seconds=2 * HOUR))
+    await write_frames(writer, range(5))
+    await writer.close()
+    store, end = threads.store, writer.view.extent.end
+    store.replace(shot_key(PREFIX, 1), b"a picture")
+    assert sweep(store, [PREFIX], time.time() + 9 * HOUR).removed == 0
+    assert store.read(shot_key(PREFIX, 1)) is None
+    found = scan(store, PREFIX)
+    assert (len(found.segments), found.end) == (1, end)
+    opened = await open_epoch(threads, 2)
+    assert opened.resume is not None
+    assert opened.resume.sidecar.frame_index == 4
+    assert opened.view.extent.start > 0
 
 
 async def test_who_is_interrupted_is_followed_by_one_who_goes_on(threads: StoreThreads) -> None:
@@ -113,7 +131,7 @@ async def test_a_log_that_goes_on_is_left_to_its_writer(threads: StoreThreads) -
 
 async def test_one_that_cannot_be_understood_holds_no_other_up(threads: StoreThreads) -> None:
     await _finished(threads, 2 * HOUR)
-    threads.store.create("a/b/1/main/chunks/0000000000000000", b"?")
+    threads.store.create("a/b/1/main/chunks/0000000000000000", log.error_comment("X", "?"))
     threads.store.create(retention_key("a/b/1/main"), b"?")
     logs = logs_below(threads.store, "")
     assert logs == ["a/b/1/main", PREFIX]
