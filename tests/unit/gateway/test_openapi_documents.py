@@ -28,7 +28,7 @@ async def test_a_document_is_valid(gateway: Served, port: str, path: str) -> Non
 async def test_schemathesis_finds_no_answer_of_5xx(gateway: Served, port: str, path: str, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("st")), "run", f"{gateway.url(port)}{path}"]
     command += ["--header", f"Authorization: Bearer {KEY}", "--checks", "not_a_server_error", "--no-color"]
-    command += ["--max-examples", "25", "--seed", "1", "--generation-database", "none", "--request-timeout", "5"]
+    command += ["--max-examples", "25", "--seed", "1", "--generation-database", "none", "--request-timeout", "60"]
     command += ["--phases", "examples,coverage,fuzzing", "--max-time", "25", "--warnings", "off"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
