@@ -101,6 +101,10 @@ $(BENCH_NORFAIR): locks/bench-norfair.txt $(STAMP)
 bench-data: $(STAMP) $(BENCH) $(BENCH_NORFAIR) ## measure the data plane beside its peers; one part: PART=decode, speed, ...
 	@$(BIN)/python -m tests.bench.data $(if $(PART),--part $(PART))
 
+.PHONY: bench-gateway
+bench-gateway: $(STAMP) ## measure streams to a thousand clients beside a peer that tails a file for each
+	@$(BIN)/python -m tests.bench.gateway
+
 .PHONY: bench-gpu
 bench-gpu: $(STAMP) ## measure the data plane on an NVIDIA GPU, where there is one; DRY=1: try its code on the processor
 	@$(BIN)/python -m tests.bench.gpu $(if $(DRY),--dry-run)

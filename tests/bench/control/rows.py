@@ -28,6 +28,7 @@ CONTROL = Section(
     "Control plane", "<!-- bench-control: written by `make bench-control` -->", "<!-- bench-control: end -->"
 )
 GPU = Section("Data plane on a GPU", "<!-- bench-gpu: written by `make bench-gpu` -->", "<!-- bench-gpu: end -->")
+GATEWAY = Section("Gateway", "<!-- bench-gateway: written by `make bench-gateway` -->", "<!-- bench-gateway: end -->")
 DATA = Section("Data plane on CPU", "<!-- bench-data: written by `make bench-data` -->", "<!-- bench-data: end -->")
 
 
