@@ -16,7 +16,8 @@ from videofleet_archive.results import results_key, summarise
 from videofleet_archive.store import Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_gateway.errors import Failure, GatewayError
-from videofleet_gateway.results.feed import Feed, Feeds
+from videofleet_gateway.results.feed import Feed
+from videofleet_gateway.results.feeds import Feeds
 
 _THREADS: Final = 8
 _ENDINGS: Final = 100_000

@@ -18,14 +18,12 @@ A client is slow alone: its wire refuses, its tap wakes, and it reads by itself 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final
 
 from videofleet_archive.acquire import Ending
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, BelowHorizonError
-from videofleet_archive.reader import Logs, OpenLog
+from videofleet_archive.reader import OpenLog
 from videofleet_gateway.results.blocks import BLOCK_BYTES, Block, Blocks
 from videofleet_gateway.results.wire import Part, Wire
 
@@ -243,63 +241,3 @@ class Feed:
             except BelowHorizonError as error:
                 if offset < error.oldest:
                     raise
-
-
-@dataclass(slots=True)
-class _Shared:
-    """A feed and how many use it."""
-
-    users: int = 0
-    feed: Feed | None = None
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    parts: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-
-class Feeds:
-    """The feeds of this process, one for a log that somebody listens to."""
-
-    def __init__(self, logs: Logs) -> None:
-        self._logs = logs
-        self._blocks = Blocks()
-        self._shared: dict[str, _Shared] = {}
-        self._stopped = False
-
-    @asynccontextmanager
-    async def open(self, prefix: str) -> AsyncIterator[Feed]:
-        """The feed of the log under `prefix`. Raises ArchiveError, ArchiveCorruptError."""
-        shared = self._shared.setdefault(prefix, _Shared())
-        shared.users += 1
-        try:
-            async with shared.opening:
-                if shared.feed is None:
-                    shared.feed = await shared.parts.enter_async_context(self._begun(prefix))
-            yield shared.feed
-        finally:
-            shared.users -= 1
-            if not shared.users:
-                del self._shared[prefix]
-                await shared.parts.aclose()
-
-    def end(self, folder: str) -> None:
-        """No log below this folder will grow any more."""
-        for prefix, shared in self._shared.items():
-            if shared.feed is not None and prefix.startswith(folder):
-                shared.feed.finish()
-
-    def stop(self) -> None:
-        """Send all clients away, and all who come later."""
-        self._stopped = True
-        for shared in self._shared.values():
-            if shared.feed is not None:
-                shared.feed.stop()
-
-    @asynccontextmanager
-    async def _begun(self, prefix: str) -> AsyncGenerator[Feed, None]:
-        async with self._logs.open(prefix) as log:
-            feed = Feed(log, self._blocks)
-            if self._stopped:
-                feed.stop()
-            try:
-                yield feed
-            finally:
-                await feed.close()

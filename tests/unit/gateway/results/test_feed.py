@@ -28,7 +28,8 @@ from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import LogWriter, SealPolicy
 from videofleet_gateway.results.blocks import BLOCK_BYTES, Block, Blocks
-from videofleet_gateway.results.feed import Feed, Feeds
+from videofleet_gateway.results.feed import Feed
+from videofleet_gateway.results.feeds import Feeds
 from videofleet_gateway.results.wire import Part, Wire
 
 A_SEGMENT_AN_EVENT = SealPolicy(seconds=0, segment_bytes=1)
