@@ -7,10 +7,10 @@ missing() { ! dpkg -s "$1" >/dev/null 2>&1; }
 
 # The camera simulator runs with the system's Python and GStreamer; fault plans give an operator another clock; tests of
 # MQTT have a broker, those of the gateway PostgreSQL; the kernel for GPUs is compiled for the processor to be tested;
-# clients in JavaScript need Node.
+# clients in JavaScript need Node, pages a browser.
 wanted=()
 for package in python3-gst-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-    gstreamer1.0-plugins-bad faketime mosquitto postgresql g++; do
+    gstreamer1.0-plugins-bad faketime mosquitto postgresql g++ chromium; do
     if missing "$package"; then wanted+=("$package"); fi
 done
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then wanted+=(nodejs npm); fi

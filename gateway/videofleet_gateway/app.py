@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,7 @@ from videofleet_gateway.results.archive import Archive
 from videofleet_gateway.serving import plain
 from videofleet_gateway.serving.connections import Connections
 from videofleet_gateway.serving.door import Crowd
+from videofleet_gateway.serving.paths import Branch
 from videofleet_gateway.serving.servers import Listener, run_all
 from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys
@@ -40,6 +41,8 @@ Create = Callable[[Context, Crowd], ASGIApp]
 
 _DIALECTS: Final[tuple[tuple[str, Create], ...]] = (("v_port", v.create_app), ("f_port", f.create_app))
 """The setting that names a dialect's port, and what makes its application."""
+PAGE: Final = "/ui"
+"""Where the page is, on the port of V: what it shows comes from there."""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -114,11 +117,19 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
         cache.on_deleted.append(lambda job: archive.job_deleted(job.namespace, job.uid))
         await stack.enter_async_context(_running(keep_up(context)))
         gateway = Gateway(context, database, Crowd(settings.max_requests), Connections(settings.max_connections))
-        _listen(gateway)
+        page = await stack.enter_async_context(_page(context, gateway.crowd)) if settings.ui else None
+        _listen(gateway, page)
         yield gateway
 
 
-def _listen(gateway: Gateway) -> None:
+def _page(context: Context, crowd: Crowd) -> AbstractAsyncContextManager[ASGIApp]:
+    # Who does not serve the page has no use for what it is made of, the largest part of this process.
+    from videofleet_gateway import web
+
+    return web.running(context, crowd)
+
+
+def _listen(gateway: Gateway, page: ASGIApp | None) -> None:
     settings = gateway.context.config
     gateway.ports["plain_port"] = Listener(
         plain.create_app(gateway.context.metrics, gateway.ready),
@@ -128,6 +139,8 @@ def _listen(gateway: Gateway) -> None:
     )
     for port, create in _DIALECTS:
         app = create(gateway.context, gateway.crowd)
+        if port == "v_port" and page is not None:
+            app = Branch(PAGE, page, app)
         gateway.ports[port] = Listener(app, settings.listen_host, getattr(settings, port), gateway.connections)
 
 

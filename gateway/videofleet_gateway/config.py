@@ -40,6 +40,7 @@ class Config(BaseModel):
     namespaces: CommaList = Field((), description="Namespaces whose VideoJobs are served; none: all.")
     listen_host: str = "0.0.0.0"
     v_port: int = Field(8080, ge=0, le=65535, description="The hosted video API (V).")
+    ui: bool = Field(True, description="Serve the page for people, /ui on the port of V.")
     v_requests_per_minute: int = Field(60, ge=1, le=100000, description="Of each project.")
     v_open_streams: int = Field(256, ge=1, le=100000, description="Of each project at this replica.")
     source_policy: Annotated[SourcePolicy, BeforeValidator(_json)] = Field(

@@ -95,6 +95,8 @@ def settings(folder: Path, **changes: Any) -> Config:
         "archive": str(folder / "archive"),
         "drain_seconds": 0,
         "v_requests_per_minute": 100_000,
+        # NiceGUI is one for a process; tests of the page have it in a process of its own.
+        "ui": False,
         **{name: 0 for name in Config.model_fields if name.endswith("_port")},
     }
     return Config(**(usual | changes))

@@ -36,10 +36,14 @@ class Keys:
 
     async def project_of(self, key: str) -> Project | None:
         """Whose key this is; None for an unknown or a revoked one."""
+        return await self.project_of_digest(digest_of(key))
+
+    async def project_of_digest(self, digest: str) -> Project | None:
+        """Whose key has this digest; None for an unknown or a revoked one."""
         wanted = (
             select(ProjectRow.id, ProjectRow.namespace)
             .join(KeyRow, KeyRow.project_id == ProjectRow.id)
-            .where(KeyRow.digest == digest_of(key), KeyRow.revoked_at.is_(None))
+            .where(KeyRow.digest == digest, KeyRow.revoked_at.is_(None))
         )
         async with self._database.reading() as connection:
             row = (await connection.execute(wanted)).first()

@@ -23,6 +23,7 @@ from videofleet_gateway.serving.applications import application
 from videofleet_gateway.serving.bodies import check_json_type, json_object
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
+from videofleet_gateway.sessions import COOKIE, Sessions
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.request import read
 from videofleet_gateway.tasks.staging import PATH, Staging
@@ -58,6 +59,7 @@ class Routes:
         self._tasks = Tasks(context.jobs, context.archive, context.clock)
         self._streams = Streams(context, self._tasks)
         self._tokens = Tokens(context.keys, context.clock)
+        self._sessions = Sessions(context.keys, context.clock)
         self._staging = Staging(context)
         self._submission = Submission(context, self._tasks, self._staging)
 
@@ -106,11 +108,7 @@ class Routes:
 
     async def stream(self, request: Request, task_id: str) -> Response:
         """The results so far, then those to come."""
-        token = request.query_params.get("access_token")
-        if token is not None and auth.bearer(request.headers) is None:
-            project = await self._tokens.project_of(token, task_id)
-        else:
-            project = await self._project(request)
+        project = await self._viewer(request, task_id)
         return await self._streams.open(project, await self._tasks.find(project, task_id), request)
 
     async def token(self, request: Request, task_id: str) -> Response:
@@ -149,6 +147,20 @@ class Routes:
 
     async def _project(self, request: Request) -> Project:
         return await auth.project_of(self._context.keys, auth.bearer(request.headers))
+
+    async def _viewer(self, request: Request, task_id: str) -> Project:
+        """Who looks on: by a key, or as a browser does, by a token in the address or by the cookie of the page.
+
+        The cookie is good for no change.
+        """
+        if auth.bearer(request.headers) is None:
+            token = request.query_params.get("access_token")
+            if token is not None:
+                return await self._tokens.project_of(token, task_id)
+            signed_in = await self._sessions.project_of(request.cookies.get(COOKIE))
+            if signed_in is not None:
+                return signed_in
+        return await self._project(request)
 
     async def _counted(self, request: Request) -> Project:
         """Who asks, and not too often."""
