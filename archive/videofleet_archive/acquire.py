@@ -1,5 +1,6 @@
 """How an epoch becomes the owner of a log, and where it goes on. Blocking; runs in a thread."""
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,7 +81,7 @@ def acquire(store: Store, prefix: str, epoch: int, owner: str) -> Found:
         key = segment_key(prefix, found.extent.end)
         # A lost answer may hide that the first attempt succeeded: then our own bytes lie there.
         if store.create(key, comment) or store.read(key) == comment:
-            found.extent.append(len(comment))
+            found.extent.append(len(comment), time.time())
             return found
     raise ArchiveError(f"another writer was faster {_ATTEMPTS} times at the end of {prefix}")
 

@@ -123,8 +123,8 @@ class Extent:
         """Offset after the last byte."""
         return self.segments[-1].end if self.segments else 0
 
-    def append(self, size: int, modified: float = 0.0) -> None:
-        """A segment of `size` bytes was stored at the end."""
+    def append(self, size: int, modified: float) -> None:
+        """A segment of `size` bytes was stored at the end, at this Unix time."""
         self.segments.append(Segment(self.end, size, modified=modified))
 
     def merge(self, part: Segment) -> None:

@@ -65,7 +65,7 @@ def test_the_extent_covers_every_byte_once(sizes: list[int], start: int) -> None
 def test_dropping_keeps_what_was_asked_for_and_no_segment_more(sizes: list[int], keep: int) -> None:
     extent = Extent()
     for size in sizes:
-        extent.append(size)
+        extent.append(size, 0.0)
     end = extent.end
     dropped = extent.drop_above(keep)
     assert sum(one.size for one in dropped) == extent.start

@@ -65,6 +65,14 @@ async def test_a_writer_leaves_word_for_how_long_its_results_are_kept(threads: S
     assert read_retention(threads.store, PREFIX) is None
 
 
+async def test_what_a_writer_begins_with_is_as_young_as_what_follows(threads: StoreThreads) -> None:
+    writer = await open_writer(threads, 1, policy=SealPolicy(seconds=0, segment_bytes=1, keep_seconds=HOUR))
+    await write_frames(writer, range(3))
+    await writer.close()
+    written = stored_log(threads.store)
+    assert (scan(threads.store, PREFIX).start, log.epoch_of(written)) == (0, 1)
+
+
 async def test_what_is_old_goes_with_all_that_lies_beside_it(threads: StoreThreads) -> None:
     await _finished(threads, 2 * HOUR)
     store, now = threads.store, time.time()
