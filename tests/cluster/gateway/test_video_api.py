@@ -105,14 +105,27 @@ async def test_a_live_task_is_cancelled_within_a_chunk(gateway: Served, plant: P
     body = {"input": [{"type": "video_url", "url": "test://pattern?width=320&height=240&fps=10"}],
             "steps": [{"model": "detect"}]}  # fmt: skip
     task = (await client.post(PROCESS, json=body)).json()["id"]
-    reading = asyncio.create_task(client.get(f"{TASKS}/{task}/stream", timeout=120))
+    told, began = bytearray(), asyncio.Event()
+
+    async def read() -> None:
+        async with client.stream("GET", f"{TASKS}/{task}/stream", timeout=120) as stream:
+            async for data in stream.aiter_bytes():
+                told.extend(data)
+                if b"data: " in told:
+                    began.set()
+
+    reading = asyncio.create_task(read())
     await until_status(client, task, "running", 60)
+    # What the worker has not sealed when it is told to stop is no part of the stream.
+    async with asyncio.timeout(30):
+        await began.wait()
     listed = (await plant.api.list(JOBS, plant.namespace))["items"]
     assert [job["metadata"]["annotations"]["videofleet.io/v-id"] for job in listed] == [task]
     answer = await client.post(f"{TASKS}/{task}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
     async with asyncio.timeout(30):
-        chunks = documents((await reading).content)
+        await reading
+    chunks = documents(bytes(told))
     assert chunks[0]["stream_info"]["total_frames"] is None
     assert chunks[0]["delta"]["results"] == [{"index": 0, "targets": []}]
     assert (chunks[-2]["finish_reason"], chunks[-1]) == ("cancelled", "[DONE]")
