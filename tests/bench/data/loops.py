@@ -52,6 +52,8 @@ def watching(setup: Setup, sources: Sequence[str], every: int) -> Iterator[list[
         started = []
         for number, source in enumerate(sources):
             results = setup.folder / f"watched-{number}.jsonl"
+            # Lines of the round before would pass for the first ones of this.
+            results.unlink(missing_ok=True)
             command = setup.command("loop.py", "watch", model_path(), source, every, results, peer="cv2")
             process = stack.enter_context(
                 subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
