@@ -103,8 +103,6 @@ class DropCause(StrEnum):
     """All memory for frames was in use."""
     BUSY = "busy"
     """A newer one came while it waited for its turn at the models."""
-    LATE = "late"
-    """When its turn came it was so old that its results would have been older than half a second."""
 
 
 class SourceHealth(StrEnum):

@@ -35,11 +35,10 @@ async def answered_frames(
     source: StreamSource,
     plan: Callable[[], Plan],
     shop: Workshop,
-    now: Callable[[], float],
 ) -> AsyncGenerator[tuple[Frame, Answers], None]:
     """Every frame in order for a recorded source, always the newest for a live one. The receiver releases them.
 
-    `plan` is asked anew for each frame: settings change while a stream runs. `now`: Unix time.
+    `plan` is asked anew for each frame: settings change while a stream runs.
 
     Raises SourceError, InferenceError and EngineClosedError.
     """
@@ -57,7 +56,7 @@ async def answered_frames(
     live = source.info is not None and source.info.live
     turns = shop.engines.turns
     if live:
-        answered = newest_frame(frames, ask, turns, source.counters.drop, now)
+        answered = newest_frame(frames, ask, turns, source.counters.drop)
     else:
         answered = every_frame(frames, ask, turns, _WINDOW)
     async with aclosing(frames), aclosing(answered):

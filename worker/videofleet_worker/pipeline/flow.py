@@ -8,7 +8,6 @@ from typing import TypeVar
 from videofleet_api.codes import DropCause
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.models.turns import Turns
-from videofleet_worker.pipeline.freshness import Freshness
 
 T = TypeVar("T")
 Infer = Callable[[Frame], Awaitable[T]]
@@ -49,36 +48,24 @@ async def newest_frame(
     infer: Infer[T],
     turns: Turns,
     dropped: Callable[[DropCause], None],
-    now: Callable[[], float],
 ) -> AsyncGenerator[tuple[Frame, T], None]:
     """One frame at a time, the newest when its turn has come; those that come while another is at work, or waits for
-    its turn, are dropped, and so is one that is too old by then.
+    its turn, are dropped.
 
-    The receiver releases the frames. `now`: Unix time.
+    The receiver releases the frames.
     """
-    freshness = Freshness()
-
-    def came(frame: Frame) -> None:
-        freshness.came(now() - frame.arrival)
-        latest.put(frame)
-
     latest = _Latest(lambda: dropped(DropCause.BUSY))
-    feeder = asyncio.create_task(_feed(frames, came, latest.end))
+    feeder = asyncio.create_task(_feed(frames, latest))
     try:
         while await latest.comes():
             async with turns:
-                began, frame = now(), latest.take()
-                if freshness.is_late(began - frame.arrival):
-                    frame.release()
-                    dropped(DropCause.LATE)
-                    continue
+                frame = latest.take()
                 try:
                     answer = await infer(frame)
                 except BaseException:
                     frame.release()
                     raise
             yield frame, answer
-            freshness.took(now() - began)
         await feeder
     finally:
         feeder.cancel()
@@ -102,12 +89,12 @@ async def _discard(pending: deque[tuple[Frame, asyncio.Task[T]]]) -> None:
         frame.release()
 
 
-async def _feed(frames: AsyncIterator[Frame], came: Callable[[Frame], None], over: Callable[[], None]) -> None:
+async def _feed(frames: AsyncIterator[Frame], latest: "_Latest") -> None:
     try:
         async for frame in frames:
-            came(frame)
+            latest.put(frame)
     finally:
-        over()
+        latest.end()
 
 
 class _Latest:

@@ -254,7 +254,7 @@ class StreamRun:
             await self._fail(ErrorCode.INTERNAL, str(error))
 
     async def _consume(self, source: StreamSource) -> None:
-        answered = answered_frames(source, self._current_plan, self._shop, self._tools.wall_clock)
+        answered = answered_frames(source, self._current_plan, self._shop)
         async with aclosing(answered):
             async for frame, answers in answered:
                 await self._analyse(SharedFrame(frame), answers)

@@ -67,7 +67,7 @@ def test_statistics_of_a_job_that_runs() -> None:
         processed_fps=5.0,
         decoded_frames=250,
         processed_frames=50,
-        dropped_frames={"late": 3, "decode": 4},
+        dropped_frames={"stale": 3, "decode": 4},
         objects_posted=6,
         objects_not_posted=2,
         restarts=1,

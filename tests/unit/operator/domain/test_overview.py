@@ -5,7 +5,7 @@ from videofleet_api.phases import Phase
 from videofleet_operator.domain.overview import top
 from videofleet_operator.domain.reports import Counters
 
-RUNNING = Counters(processed_fps=12.5, source_fps=25.0, dropped_frames={"late": 3, "busy": 1, "sampling": 500})
+RUNNING = Counters(processed_fps=12.5, source_fps=25.0, dropped_frames={"stale": 3, "busy": 1, "sampling": 500})
 
 
 def test_a_pool_is_the_sum_of_its_workers() -> None:

@@ -139,7 +139,7 @@ class TestCounters:
             ({"processed_fps": None}, True),
             ({"decoded_frames": 54}, False),
             ({"decoded_frames": 55}, True),
-            ({"dropped_frames": {"late": 1000}}, False),
+            ({"dropped_frames": {"stale": 1000}}, False),
         ],
         ids=str,
     )

@@ -51,7 +51,7 @@ async def _served(answered: AsyncGenerator[tuple[Frame, None], None]) -> int:
 @SAMPLINGS
 async def test_of_a_live_source_that_is_too_fast(make_source: MakeSource, sampling: Sampling) -> None:
     source = make_source(ONE, kind="live", sampling=sampling, reconnect=ReconnectPolicy(window=0.0))
-    answered = newest_frame(source.frames(), _slowly, Turns(lambda: 1), source.counters.drop, lambda: 0.0)
+    answered = newest_frame(source.frames(), _slowly, Turns(lambda: 1), source.counters.drop)
 
     served = await _served(answered)
 
@@ -77,7 +77,7 @@ async def test_of_a_recorded_source_whatever_its_consumer_takes(make_source: Mak
 async def test_a_most_of_frames_is_of_those_that_are_analysed(make_source: MakeSource) -> None:
     """Of a live source not all that are delivered are: it goes on until whoever analyses them has enough."""
     source = make_source(ONE, kind="live", max_frames=3, reconnect=ReconnectPolicy(window=0.0))
-    answered = newest_frame(source.frames(), _slowly, Turns(lambda: 1), source.counters.drop, lambda: 0.0)
+    answered = newest_frame(source.frames(), _slowly, Turns(lambda: 1), source.counters.drop)
 
     assert await _served(answered) > 3
     await source.close()

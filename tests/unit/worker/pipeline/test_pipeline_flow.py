@@ -48,11 +48,6 @@ def _turns(room: int = 8) -> Turns:
     return Turns(lambda: room)
 
 
-def _now() -> float:
-    """All of them have just come."""
-    return 0.0
-
-
 def _ignore(cause: DropCause) -> None:
     """Of what is dropped."""
 
@@ -140,7 +135,7 @@ async def test_the_newest_frame_is_taken_and_the_others_are_dropped_and_counted(
         await busy.wait()
 
     found = []
-    async for frame, _ in newest_frame(frames(), ask, _turns(), drop, _now):
+    async for frame, _ in newest_frame(frames(), ask, _turns(), drop):
         found.append(frame.index)
         frame.release()
     assert (found, dropped) == ([0, 9], {DropCause.BUSY: 8})
@@ -151,7 +146,7 @@ async def test_the_failure_of_a_live_source_is_told() -> None:
     frames = _Frames(1)
     frames.failure = RuntimeError("the camera has gone")
     with pytest.raises(RuntimeError, match="gone"):
-        await _consume(newest_frame(frames(), _answer, _turns(), _ignore, _now), [])
+        await _consume(newest_frame(frames(), _answer, _turns(), _ignore), [])
     assert frames.held == set()
 
 
@@ -159,7 +154,7 @@ async def test_who_stops_watching_a_live_source_leaves_no_frame_behind() -> None
     frames = _Frames(50)
     never = asyncio.Event()
     frames.gate = lambda index: never if index == 5 else None
-    async with aclosing(newest_frame(frames(), _answer, _turns(), _ignore, _now)) as answered:
+    async with aclosing(newest_frame(frames(), _answer, _turns(), _ignore)) as answered:
         frame, _ = await anext(answered)
         frame.release()
     assert frames.held == set()
@@ -177,7 +172,7 @@ async def test_a_live_stream_that_waited_for_its_turn_takes_the_frame_that_is_ne
             come.set()
 
     async def watch() -> None:
-        async for frame, _ in newest_frame(frames(), _answer, turns, drop, _now):
+        async for frame, _ in newest_frame(frames(), _answer, turns, drop):
             found.append(frame.index)
             frame.release()
             over.set()
@@ -187,32 +182,4 @@ async def test_a_live_stream_that_waited_for_its_turn_takes_the_frame_that_is_ne
         await come.wait()
     await watching
     assert (found, dropped) == ([4, 5], {DropCause.BUSY: 4})
-    assert frames.held == set()
-
-
-async def test_a_live_frame_that_is_too_old_by_its_turn_gives_it_to_the_next() -> None:
-    """Frame 0 has just come. Frame 1 comes, waits, and its time passes. Frame 2 is as old, and is not left out too."""
-    frames, turns, found, dropped = _Frames(3), _turns(1), [], Counter[DropCause]()
-    now, gates = 0.0, {1: asyncio.Event(), 2: asyncio.Event()}
-    frames.gate = gates.get
-
-    def drop(cause: DropCause) -> None:
-        dropped[cause] += 1
-        gates[2].set()
-
-    async def watch() -> None:
-        async for frame, _ in newest_frame(frames(), _answer, turns, drop, lambda: now):
-            found.append(frame.index)
-            frame.release()
-
-    watching = asyncio.create_task(watch())
-    while not found:  # noqa: ASYNC110 - the watcher brings it about
-        await asyncio.sleep(0)
-    async with turns:
-        gates[1].set()
-        while 1 not in frames.held:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        now = 1.0
-    await watching
-    assert (found, dropped) == ([0, 2], {DropCause.LATE: 1})
     assert frames.held == set()
