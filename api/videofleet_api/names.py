@@ -1,6 +1,6 @@
 """Names that the parts share: the API group, labels, ports, paths."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 GROUP: Final = "videofleet.io"
 VERSION: Final = "v1alpha1"
@@ -57,3 +57,18 @@ def worker_server_name(namespace: str, pod: str) -> str:
 def archive_prefix(namespace: str, uid: str, run: int, analytics: str) -> str:
     """Where in the archive the results of one run of one analytics lie."""
     return f"{namespace}/{uid}/{run}/{analytics}"
+
+
+class ArchivePlace(NamedTuple):
+    """What a log in the archive is of."""
+
+    namespace: str
+    uid: str
+    run: int
+    analytics: str
+
+
+def archive_place(prefix: str) -> ArchivePlace:
+    """What `archive_prefix` made the prefix from. Raises ValueError where it did not."""
+    namespace, uid, run, analytics = prefix.split("/")
+    return ArchivePlace(namespace, uid, int(run), analytics)

@@ -12,9 +12,9 @@
 
 `read` ends after `[DONE]` and else goes on until its reader stops it (break, aclose, cancellation); `read(offset,
 follow=False)` ends with what is durable now. A log that does not exist yet is empty, and grows once it is written. A
-store that is away is asked again and again, and `log.problem` tells about it meanwhile. In a bucket, results of a live
-source that nobody reads from its worker may be sealed only every ten seconds: a gateway that follows one of a running
-job holds the worker's `/v1/jobs/{uid}/chunks` open meanwhile.
+store that is away is asked again and again, and `log.problem` tells about it meanwhile. Who knows that there is more
+says so with `log.wake()`; without that, more is found within a second. In a bucket, results of a live source that no
+one reads from its worker are sealed only every ten seconds.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -35,17 +36,23 @@ from videofleet_archive.threads import StoreThreads
 from videofleet_archive.view import LogView
 
 _LOGGER: Final = logging.getLogger(__name__)
-_FIRST_WAIT: Final = 0.1
-_LONGEST_WAIT: Final = 1.0
 _GROWTH: Final = 1.5
 _SCAN_EVERY: Final = 60
 """Looks at the end without anything new, after which the whole log is listed again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds between two looks at the end of a log that nobody says anything about: more and more while it rests."""
+
+    first: float = 0.1
+    longest: float = 1.0
+
+
 class OpenLog:
     """A log as it lies in the archive, and how it grows. Made by `Logs.open`."""
 
-    def __init__(self, threads: StoreThreads, prefix: str) -> None:
+    def __init__(self, threads: StoreThreads, prefix: str, waits: Waits) -> None:
         self.prefix = prefix
         self.ending: Ending | None = None
         """How the run ended; None while it is not over."""
@@ -56,6 +63,8 @@ class OpenLog:
         self._view.on_missing = self.look
         self._following: asyncio.Task[None] | None = None
         self._failure: ArchiveCorruptError | None = None
+        self._waits = waits
+        self._woken = asyncio.Event()
 
     @property
     def start(self) -> int:
@@ -102,6 +111,10 @@ class OpenLog:
             self.ending = ending
             await self._view.renew(extent, closed=ending is not None)
 
+    def wake(self) -> None:
+        """There is more: who follows the log looks at once."""
+        self._woken.set()
+
     async def close(self) -> None:
         """Look no more."""
         if self._following is not None:
@@ -110,8 +123,9 @@ class OpenLog:
         await self._view.close()
 
     async def _follow(self) -> None:
-        wait, looks = _FIRST_WAIT, 0
+        wait, looks = self._waits.first, 0
         while self.ending is None:
+            self._woken.clear()
             try:
                 grown = await self._grow()
                 looks = 0 if grown else looks + 1
@@ -127,9 +141,18 @@ class OpenLog:
                 self._failure = error
                 await self._view.close()
                 return
-            wait = _FIRST_WAIT if grown else min(wait * _GROWTH, _LONGEST_WAIT)
-            if not grown:
-                await asyncio.sleep(wait)
+            if grown:
+                wait = self._waits.first
+            elif await self._is_woken(wait):
+                # What was told of may show in the store a moment later.
+                wait = self._waits.first
+            else:
+                wait = min(wait * _GROWTH, self._waits.longest)
+
+    async def _is_woken(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        return self._woken.is_set()
 
     async def _grow(self) -> bool:
         """Whether there was a segment more. Its key is known: no listing is needed."""
@@ -151,8 +174,9 @@ class OpenLog:
 class Logs:
     """The logs that are open in this process, each shared by all that read it."""
 
-    def __init__(self, threads: StoreThreads) -> None:
+    def __init__(self, threads: StoreThreads, waits: Waits | None = None) -> None:
         self.threads = threads
+        self._waits = waits or Waits()
         self._open: dict[str, OpenLog] = {}
         self._users: dict[str, int] = {}
         self._opening: dict[str, asyncio.Lock] = {}
@@ -180,7 +204,7 @@ class Logs:
         async with self._opening.setdefault(prefix, asyncio.Lock()):
             one = self._open.get(prefix)
             if one is None:
-                one = OpenLog(self.threads, prefix)
+                one = OpenLog(self.threads, prefix, self._waits)
                 await one.look()
                 self._open[prefix] = one
             elif one.ending is None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.location import Location
+from videofleet_gateway.attending import Attendance
 from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
 from videofleet_gateway.dialects import f, v
@@ -24,6 +25,7 @@ from videofleet_gateway.jobs.service import Jobs
 from videofleet_gateway.jobs.urls import UrlPolicy
 from videofleet_gateway.metrics import Metrics
 from videofleet_gateway.results.archive import Archive
+from videofleet_gateway.results.feeds import Attend
 from videofleet_gateway.serving import plain
 from videofleet_gateway.serving.connections import Connections
 from videofleet_gateway.serving.door import Crowd
@@ -98,7 +100,8 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
         await database.migrate()
         session = await stack.enter_async_context(ApiSession(credentials, user_agent="videofleet-gateway"))
         cache, pools = JobCache(session, settings.namespaces), PoolCache(session, settings.namespaces)
-        archive = _archive(settings)
+        workers = await stack.enter_async_context(Workers(session, settings.worker_tls))
+        archive = _archive(settings, Attendance(cache, workers).attend if workers.reachable else None)
         stack.push_async_callback(archive.close)
         for follow in (cache.run(), pools.run()):
             await stack.enter_async_context(_running(follow))
@@ -106,7 +109,7 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
             config=settings,
             jobs=Jobs(session, cache),
             secrets=JobSecrets(session),
-            workers=await stack.enter_async_context(Workers(session, settings.worker_tls)),
+            workers=workers,
             pools=pools,
             urls=UrlPolicy(settings.source_policy, settings.output_policy),
             keys=Keys(database),
@@ -144,7 +147,7 @@ def _listen(gateway: Gateway, page: ASGIApp | None) -> None:
         gateway.ports[port] = Listener(app, settings.listen_host, getattr(settings, port), gateway.connections)
 
 
-def _archive(settings: Config) -> Archive:
+def _archive(settings: Config, attend: Attend | None) -> Archive:
     where = Location(
         settings.archive,
         endpoint=settings.archive_endpoint,
@@ -152,7 +155,7 @@ def _archive(settings: Config) -> Archive:
         credentials=settings.archive_credentials,
     )
     try:
-        return Archive(where.open())
+        return Archive(where.open(), attend)
     except ArchiveError as error:
         raise StartError(str(error)) from error
 

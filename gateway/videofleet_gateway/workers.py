@@ -87,6 +87,28 @@ class Workers:
         finally:
             await socket.close()
 
+    @asynccontextmanager
+    async def results(self, job: Job, analytics: str, offset: int) -> AsyncGenerator[aiohttp.StreamReader, None]:
+        """The log of an analytics from an offset on as its worker stores it, for as long as it is held.
+
+        Raises GatewayError where it does not begin or breaks off.
+        """
+        worker = _worker(job)
+        client, tls = self._ready()
+        url = f"{await self._base(worker)}/v1/jobs/{job.uid}/chunks"
+        about = {"analytics": analytics, "offset": str(offset)}
+        # There may be nothing to tell for long.
+        timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT)
+        try:
+            async with client.get(
+                url, params=about, ssl=tls, server_hostname=_server_name(worker), timeout=timeout
+            ) as answer:
+                if answer.status != 200:
+                    raise _refused(answer.status)
+                yield answer.content
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._lost(worker, error) from error
+
     async def _open(self, job: Job, view: View) -> aiohttp.ClientWebSocketResponse:
         worker = _worker(job)
         client, tls = self._ready()

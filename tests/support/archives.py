@@ -187,9 +187,9 @@ async def write_frames(writer: LogWriter, frames: range) -> None:
         await writer.append(chunk(frame), mark(frame))
 
 
-def stored_log(store: Store) -> bytes:
+def stored_log(store: Store, prefix: str = PREFIX) -> bytes:
     """All bytes of the log that lie in the store, contiguous from the horizon."""
-    parts = (store.read(segment.key(PREFIX)) for segment in scan(store, PREFIX).segments)
+    parts = (store.read(segment.key(prefix)) for segment in scan(store, prefix).segments)
     return b"".join(part for part in parts if part is not None)
 
 

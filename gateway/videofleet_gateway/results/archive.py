@@ -17,7 +17,7 @@ from videofleet_archive.store import Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.results.feed import Feed
-from videofleet_gateway.results.feeds import Feeds
+from videofleet_gateway.results.feeds import Attend, Feeds
 
 _THREADS: Final = 8
 _ENDINGS: Final = 100_000
@@ -42,10 +42,11 @@ class LogState:
 class Archive:
     """Logs and summaries of runs. A store that does not answer is a GatewayError, UNAVAILABLE."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, attend: Attend | None = None) -> None:
+        """`attend` wakes who follows a log, as long as it may grow."""
         self._executor = ThreadPoolExecutor(_THREADS, "archive")
         self.threads = StoreThreads(store, self._executor)
-        self._feeds = Feeds(Logs(self.threads))
+        self._feeds = Feeds(Logs(self.threads), attend)
         self._endings: dict[str, Ending] = {}
 
     @asynccontextmanager

@@ -1,13 +1,16 @@
 """The feeds of a process: one for each log that somebody listens to."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from videofleet_archive.reader import Logs
+from videofleet_archive.reader import Logs, OpenLog
 from videofleet_gateway.results.blocks import Blocks
 from videofleet_gateway.results.feed import Feed
+
+Attend = Callable[[OpenLog], Awaitable[None]]
+"""Wakes who follows a log, as long as it may grow."""
 
 
 @dataclass(slots=True)
@@ -23,8 +26,10 @@ class _Shared:
 class Feeds:
     """The feeds of this process, one for a log that somebody listens to."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: Logs, attend: Attend | None = None) -> None:
+        """`attend` is begun with each feed and cancelled with it."""
         self._logs = logs
+        self._attend = attend
         self._blocks = Blocks()
         self._shared: dict[str, _Shared] = {}
         self._stopped = False
@@ -64,7 +69,11 @@ class Feeds:
             feed = Feed(log, self._blocks)
             if self._stopped:
                 feed.stop()
+            attending = asyncio.ensure_future(self._attend(log)) if self._attend is not None else None
             try:
                 yield feed
             finally:
+                if attending is not None:
+                    attending.cancel()
+                    await asyncio.wait([attending])
                 await feed.close()

@@ -20,8 +20,8 @@ REPOSITORY = Path(__file__).parents[3]
 RESULTS = REPOSITORY / "docs/bench/gateway.json"
 PAGE = REPOSITORY / "docs/benchmarks.md"
 LOOKS = (
-    "the gateway looks for the next segment of a log after 0.15 s, and while there is none less and less often, up to "
-    "once a second; the peer looks at its file every 0.1 s for each client, and what it serves need not be on a disk"
+    "the gateway hears from the worker that there is another segment, and reads it from the archive; the peer looks at "
+    "its file every 0.1 s for each client, and what it serves need not be on a disk"
 )
 PEER = "a file tailed for each client (Starlette, uvicorn)"
 

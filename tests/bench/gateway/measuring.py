@@ -16,8 +16,11 @@ from pathlib import Path
 from tests.support.archives import chunk, mark, threads_over
 from tests.support.gateway import KEY, NAMESPACE, JobApi
 from tests.support.gateway_process import GatewayProcess, free_port, until
+from tests.support.log_server import LogServer
 from tests.support.operator_process import REPOSITORY
 from tests.support.v_tasks import SPEC
+from tests.support.worker_client import Authority
+from videofleet_api.names import READER_CLIENT_NAME, WORKER_API_PORT, archive_place, worker_server_name
 from videofleet_archive.opening import own_log, see_log
 from videofleet_archive.store import FolderArchive
 from videofleet_archive.writer import LogWriter, SealPolicy
@@ -29,6 +32,7 @@ _FRAMES = 5
 """Of a segment."""
 _BETWEEN_SEGMENTS = 0.2
 """Seconds, of each log. Of a hundred logs five times as many, so that the disk is not what is measured."""
+_WORKER, _POD = "127.0.0.9", "pool-0-1"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 Write = Callable[[], Awaitable[None]]
@@ -82,21 +86,26 @@ class Measured:
 
 
 async def ours(folder: Path, size: Size) -> Measured:
-    """A gateway over an archive in a folder."""
+    """A gateway over an archive in a folder, and a worker that writes there."""
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(JobApi())
+        api, keys = await stack.enter_async_context(JobApi()), Authority()
+        worker = api.put("api/v1/pods", "default", _POD, status={"podIP": _WORKER})["metadata"]["uid"]
+        has_job = {"name": _POD, "pool": "default/pool", "id": worker, "instance": "x"}
         paths, prefixes = [], []
         for _ in range(size.logs):
             task = new_task_id(time.time(), os.urandom)
             metadata = {"annotations": {id_annotation(DIALECT): task}}
             job = api.job(
-                job_name(DIALECT, task), spec=SPEC, status={"phase": "INPROGRESS", "run": 1}, metadata=metadata
+                job_name(DIALECT, task),
+                spec=SPEC,
+                status={"phase": "INPROGRESS", "run": 1, "worker": has_job},
+                metadata=metadata,
             )
             paths.append(f"/v1/video/tasks/{task}/stream")
             prefixes.append(f"{NAMESPACE}/{job['metadata']['uid']}/1/main")
         logs = {path: Sealing() for path in paths}
         threads = await stack.enter_async_context(threads_over(FolderArchive(folder / "archive")))
-        writers = []
+        writers, views = [], {}
         for prefix, sealing in zip(prefixes, logs.values(), strict=True):
             view = (await see_log(threads, prefix)).view
             owned = await own_log(view, 1, "worker", SealPolicy(seconds=0), sealing)
@@ -104,7 +113,11 @@ async def ours(folder: Path, size: Size) -> Measured:
             stack.push_async_callback(owned.writer.abandon)
             sealing.size = owned.view.extent.end
             writers.append(owned.writer)
-        gateway = GatewayProcess(folder, api.host, v_open_streams="100000", max_streams="100000")
+            views[archive_place(prefix).uid] = owned.view
+        files = keys.issue(folder / "worker", "worker", worker_server_name("default", _POD))
+        await stack.enter_async_context(LogServer(views, files, _WORKER, WORKER_API_PORT))
+        reader = str(keys.issue(folder / "reader", READER_CLIENT_NAME))
+        gateway = GatewayProcess(folder, api.host, v_open_streams="100000", max_streams="100000", worker_tls=reader)
         stack.callback(gateway.kill)
         await gateway.start()
         return await _round(gateway.pid, gateway.port, logs, [_frames(writer) for writer in writers], size)

@@ -24,7 +24,7 @@ from tests.support.archives import (
 from videofleet_archive import log as log_bytes
 from videofleet_archive.errors import ArchiveCorruptError, BelowHorizonError, BeyondEndError
 from videofleet_archive.extent import segment_key
-from videofleet_archive.reader import Logs, OpenLog
+from videofleet_archive.reader import Logs, OpenLog, Waits
 from videofleet_archive.store import FolderArchive, ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import SealPolicy
@@ -105,6 +105,20 @@ async def test_a_look_at_the_whole_log_while_its_next_segment_is_read_adds_no_by
             await log.look()
             read_on.set()
             assert await following == whole
+
+
+async def test_one_who_is_told_that_there_is_more_does_not_wait_for_the_next_look() -> None:
+    store = FaultyStore(ObjectArchive.in_memory())
+    async with threads_over(store) as threads:
+        writer = await open_writer(threads.with_store(store.real), 1)
+        async with Logs(threads, Waits(first=600, longest=600)).open(PREFIX) as log:
+            looked = ("read", segment_key(PREFIX, log.end))
+            following = asyncio.create_task(_all(log, log.end))
+            await becomes(lambda: looked in store.calls, "it has looked, and rests")
+            await write_frames(writer, range(3))
+            await writer.finish(terminal(2), mark(2))
+            log.wake()
+            assert frames_of(await asyncio.wait_for(following, 60)) == [0, 1, 2]
 
 
 async def test_a_log_that_nobody_has_begun_grows_once_it_is_written(threads: StoreThreads) -> None:
