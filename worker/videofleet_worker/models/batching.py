@@ -1,6 +1,6 @@
 """One model for all streams of a worker: images come from many coroutines and go to the session in batches.
 
-A thread of its own runs the session, since a hop over the event loop between two batches would leave it idle.
+Threads of its own run the session, since a hop over the event loop between two batches would leave it idle.
 """
 
 import asyncio
@@ -43,6 +43,14 @@ class BatchModel(Protocol[Query_contra, Answer_co]):
     def on_device(self) -> bool: ...
 
     def answer(self, batch: Batch, queries: Sequence[Query_contra]) -> Sequence[Answer_co]: ...
+
+
+@dataclass(frozen=True)
+class Abreast(Generic[Query_contra, Answer_co]):
+    """The same model for `runs` runs beside each other, each of one image and on its share of the processors."""
+
+    model: BatchModel[Query_contra, Answer_co]
+    runs: int
 
 
 @dataclass
@@ -98,19 +106,27 @@ class InferenceEngine(Generic[Query, Answer]):
     """Runs one model for all streams. Create it inside the event loop whose coroutines use it, and close it there.
 
     Streams take turns (`PendingQueue`). There is no bound on what waits: who asks has the image in memory either way,
-    and `Turns` bounds how many frames are at work. `on_failure` hears, in the engine's thread, of each batch that
-    failed. `counters`, `sizes.settled` and `waiting` are for metrics.
+    and `Turns` bounds how many frames are at work.
+
+    A model on the processor may be there twice: the session of `model` has all threads for one run, and answers a lone
+    image soonest; with `abreast` images that crowd are run beside each other, which serves more of them, since no
+    thread waits for others at the end of each layer.
+
+    `on_failure` hears, in one of the engine's threads, of each batch that failed. `counters`, `sizes.settled` and
+    `waiting` are for metrics.
     """
 
     def __init__(
         self,
         model: BatchModel[Query, Answer],
         *,
+        abreast: Abreast[Query, Answer] | None = None,
         limits: BatchLimits | None = None,
         clock: Callable[[], float] = time.perf_counter,
         on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         self._model = model
+        self._abreast = abreast
         self._fixed = model.largest_batch
         self._limits = limits or BatchLimits()
         self._clock = clock
@@ -118,10 +134,18 @@ class InferenceEngine(Generic[Query, Answer]):
         self._pending: PendingQueue[_Request[Query, Answer]] = PendingQueue()
         self._changed = threading.Condition()
         self._closing = False
+        self._at_work = 0
+        self._whole = False
         self.sizes: BatchSizes = start(self._limits)
         self.counters = EngineCounters()
-        self._thread = threading.Thread(target=self._serve, name="inference", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._serve, name="inference", daemon=True) for _ in range(self.runs)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def runs(self) -> int:
+        """How many runs there may be at a time."""
+        return self._abreast.runs if self._abreast is not None else 1
 
     @property
     def on_device(self) -> bool:
@@ -161,50 +185,86 @@ class InferenceEngine(Generic[Query, Answer]):
         with self._changed:
             self._closing = True
             left = self._pending.take_all()
-            self._changed.notify()
+            self._changed.notify_all()
         for request in left:
             _settle(request.answer, EngineClosedError("the inference engine was closed"))
-        await asyncio.to_thread(self._thread.join)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
 
     def _serve(self) -> None:
-        """The thread: one batch after another until the engine closes."""
+        """A thread: one run after another until the engine closes."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or len(self._pending) > 0)
+                self._changed.wait_for(lambda: self._closing or self._may_run())
                 if self._closing:
                     return
-                ready = self._pending.lanes()
-                batch = self._pending.take(self._batch_size(ready))
-            self._run(batch, ready)
+                run = self._begin()
+            self._work(run)
+            with self._changed:
+                self._end(run)
+
+    def _may_run(self) -> bool:
+        return len(self._pending) > 0 and not self._whole and self._at_work < self.runs
+
+    def _begin(self) -> "_Run[Query, Answer]":
+        """What is run now. One of several waits, or another is at work: beside each other; else with all there is."""
+        ready = self._pending.lanes()
+        self._at_work += 1
+        if self._abreast is not None and (self._at_work > 1 or len(self._pending) > 1):
+            # The others may begin too, and this one's thread was the only one that was woken.
+            self._changed.notify()
+            return _Run(self._abreast.model, self._pending.take(1), None)
+        self._whole = True
+        return _Run(self._model, self._pending.take(self._batch_size(ready)), ready)
+
+    def _end(self, run: "_Run[Query, Answer]") -> None:
+        self._at_work -= 1
+        if run.ready is not None:
+            self._whole = False
+        self._changed.notify()
 
     def _batch_size(self, ready: int) -> int:
         # A file with a fixed batch of 1 runs one image at a time; the registry refuses other fixed batches.
         return 1 if self._fixed is not None else allowed(self.sizes, ready)
 
-    def _run(self, batch: list[_Request[Query, Answer]], ready: int) -> None:
-        began = self._clock()
+    def _work(self, run: "_Run[Query, Answer]") -> None:
+        began, batch = self._clock(), run.batch
         results: Sequence[Answer | Exception]
         try:
-            results = self._model.answer(
+            results = run.model.answer(
                 stack([request.image for request in batch]), [request.query for request in batch]
             )
         except Exception as error:  # noqa: BLE001 - whatever the session raises belongs to those who wait for it
-            self.counters.failed_batches += 1
+            with self._changed:
+                self.counters.failed_batches += 1
             self._on_failure(error)
             results = [_failure(error) for _ in batch]
         else:
-            self._count(batch, began, self._clock() - began, ready)
+            with self._changed:
+                self._count(run, began, self._clock() - began)
         for request, result in zip(batch, results, strict=True):
             request.resolve(result)
 
-    def _count(self, batch: list[_Request[Query, Answer]], began: float, seconds: float, ready: int) -> None:
-        counters = self.counters
+    def _count(self, run: "_Run[Query, Answer]", began: float, seconds: float) -> None:
+        counters, images = self.counters, len(run.batch)
         counters.batches += 1
-        counters.images += len(batch)
-        counters.room += max(self.sizes.target, len(batch))
-        counters.queue_wait_seconds += sum(began - request.arrived for request in batch)
+        counters.images += images
+        counters.queue_wait_seconds += sum(began - request.arrived for request in run.batch)
         counters.inference_seconds += seconds
-        self.sizes = observe(self.sizes, self._limits, len(batch), seconds, ready)
+        if run.ready is None:
+            counters.room += 1
+            return
+        counters.room += max(self.sizes.target, images)
+        self.sizes = observe(self.sizes, self._limits, images, seconds, run.ready)
+
+
+@dataclass(frozen=True)
+class _Run(Generic[Query, Answer]):
+    """`ready`: how many could have shared the batch; None where it runs beside others."""
+
+    model: BatchModel[Query, Answer]
+    batch: list[_Request[Query, Answer]]
+    ready: int | None
 
 
 def _failure(error: Exception) -> InferenceError:

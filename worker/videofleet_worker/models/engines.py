@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import onnxruntime as ort
 
 from videofleet_worker.device.device import Device
-from videofleet_worker.models.batching import InferenceEngine
+from videofleet_worker.models.batching import Abreast, InferenceEngine
 from videofleet_worker.models.describing import Classifier, Embedder, Guess, TextReader
 from videofleet_worker.models.detections import DetectionQuery, Detections, FloatArray
 from videofleet_worker.models.detector import Detector
@@ -29,6 +29,9 @@ _RUNNERS: Mapping[Task, Callable[[Model, ort.InferenceSession, Device | None], R
 
 _BATCHES: Final = 3.5
 """One at work, and one of twice the size, which is the next that is tried; of larger ones also some on the way."""
+
+_NEXT: Final = 2
+"""Beside those at work: where runs end at the same time, there is one for each."""
 
 
 class ModelDoesNotRunError(RuntimeError):
@@ -64,7 +67,9 @@ class Engines:
 
     def _room(self) -> int:
         """So many frames may be looked at at a time, over all streams, that no engine waits for one."""
-        return int(_BATCHES * max((engine.sizes.settled for engine in self._engines.values()), default=1))
+        engines = self._engines.values()
+        batches = int(_BATCHES * max((engine.sizes.settled for engine in engines), default=1))
+        return max(batches, *(engine.runs + _NEXT for engine in engines)) if self._engines else batches
 
     async def open(self, names: Iterable[str]) -> None:
         """Have these models open. Raises ModelDoesNotRunError, ModelFolderError."""
@@ -84,7 +89,14 @@ class Engines:
         self._choices.append(opened.choice)
         runner = _RUNNERS[model.manifest.task](model, opened.session, opened.device)
         self._runners[model.name] = runner
-        self._engines[model.name] = InferenceEngine(cast(Any, runner), on_failure=self._on_failure)
+        self._engines[model.name] = InferenceEngine(
+            cast(Any, runner), abreast=self._abreast(model, opened), on_failure=self._on_failure
+        )
+
+    def _abreast(self, model: Model, opened: OpenSession) -> Abreast[Any, Any] | None:
+        if opened.abreast is None:
+            return None
+        return Abreast(cast(Any, _RUNNERS[model.manifest.task](model, opened.abreast, None)), opened.runs)
 
     async def measure(self, name: str, *, batch: bool) -> Speed:
         """How fast an open model runs; only while no stream asks it. KeyError for one that is not open."""

@@ -1,9 +1,10 @@
 """Opening an ONNX Runtime session on the provider chosen, or on the next one that starts."""
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime as ort
@@ -14,6 +15,8 @@ from videofleet_worker.models.onnx_file import answer_misfits
 from videofleet_worker.models.providers import CUDA, TENSORRT, ProviderChoice, step_down
 from videofleet_worker.models.registry import Model
 
+_MOST_RUNS: Final = 4
+"""Each takes memory for what the layers of a model hand to one another."""
 _HINT = "are its libraries and the driver in this container?"
 
 
@@ -24,6 +27,9 @@ class OpenSession:
     session: ort.InferenceSession
     choice: ProviderChoice
     device: Device | None = None
+    abreast: ort.InferenceSession | None = None
+    """On the processor: the same model for `runs` runs beside each other, each with its share of the threads."""
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,21 @@ class SessionLimits:
     """
 
     threads: int
+    """Of a run that has the processors for itself."""
     largest_batch: int = 32
     cache_folder: Path | None = None
     builder: str = ""
     device: Device | None = None
+
+    @property
+    def runs(self) -> int:
+        """How many runs on the processor may be beside each other."""
+        return min(self.threads, _MOST_RUNS)
+
+    @property
+    def share(self) -> "SessionLimits":
+        """Of one that runs beside others."""
+        return replace(self, threads=math.ceil(self.threads / self.runs))
 
     def device_for(self, choice: ProviderChoice) -> Device | None:
         """The device whose pictures a session on this provider can read."""
@@ -70,7 +87,10 @@ def open_session(model: Model, choice: ProviderChoice, limits: SessionLimits) ->
         choice = step_down(choice, problem)
     if wrong := answer_misfits(model.manifest, shapes):
         raise ModelFolderError(model.folder, "; ".join(wrong))
-    return OpenSession(session, choice, limits.device_for(choice))
+    # Of pictures on a device a session has one input, and a run at a time.
+    several = choice.name == "cpu" and limits.runs > 1 and limits.device_for(choice) is None
+    abreast = _open(model, choice, limits.share) if several else None
+    return OpenSession(session, choice, limits.device_for(choice), abreast, limits.runs if several else 1)
 
 
 def _open(model: Model, choice: ProviderChoice, limits: SessionLimits) -> ort.InferenceSession:

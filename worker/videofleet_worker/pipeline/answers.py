@@ -27,8 +27,8 @@ class Answers:
     """By the name of each analytics of the plan."""
 
 
-_WINDOW: Final = 3
-"""Frames of a recorded source at work at a time: one in inference, one ready, one being decoded."""
+_WINDOW: Final = 4
+"""Frames of a recorded source at work at a time: two in inference beside each other, and one ready for each."""
 
 
 async def answered_frames(

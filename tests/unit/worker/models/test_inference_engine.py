@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from videofleet_worker.models.batch_size import BatchLimits, BatchSizes
-from videofleet_worker.models.batching import BatchModel, EngineClosedError, InferenceEngine, InferenceError
+from videofleet_worker.models.batching import (
+    Abreast,
+    BatchModel,
+    EngineClosedError,
+    InferenceEngine,
+    InferenceError,
+)
 from videofleet_worker.models.detections import DetectionQuery, Detections
 from videofleet_worker.models.detector import Detector
 from videofleet_worker.models.runner import Images
@@ -199,6 +205,103 @@ async def test_closing_lets_the_running_batch_end_and_tells_the_others() -> None
         await ask(engine, "a", 3)
     await engine.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "inference"]
+
+
+class Abreasts:
+    """A model that is there twice: what ran with all threads, and what ran beside others."""
+
+    def __init__(self, runs: int = 2) -> None:
+        self.whole, self.beside = GatedDetector(), GatedDetector()
+        self.at_work = 0
+        self.most = 0
+        self._lock = threading.Lock()
+        self._answer, self.beside.answer = self.beside.answer, self._counted  # type: ignore[method-assign] # counts
+        self.engine = InferenceEngine(self.whole, abreast=Abreast(self.beside, runs))
+
+    def _counted(self, batch: Images, queries: Sequence[DetectionQuery]) -> list[Detections]:
+        with self._lock:
+            self.at_work += 1
+            self.most = max(self.most, self.at_work)
+        try:
+            return self._answer(batch, queries)
+        finally:
+            with self._lock:
+                self.at_work -= 1
+
+    async def __aenter__(self) -> "Abreasts":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.whole.gate.set()
+        self.beside.gate.set()
+        await self.engine.close()
+
+
+async def test_a_lone_image_has_all_threads() -> None:
+    async with Abreasts() as model:
+        model.whole.gate.set()
+        for number in range(3):
+            assert await ask(model.engine, "a", number) == number
+        assert (model.whole.batches, model.beside.batches) == ([[0], [1], [2]], [])
+
+
+async def test_images_that_crowd_are_run_beside_each_other() -> None:
+    async with Abreasts(runs=3) as model:
+        asked = [(stream, number) for number, stream in enumerate("abcdefg", 1)]
+        tasks = await behind_a_closed_gate(model.engine, model.whole, asked)
+        model.whole.gate.set()
+        await until(lambda: model.at_work == 3)
+        assert model.engine.waiting == 4
+        model.beside.gate.set()
+        assert await asyncio.gather(*tasks) == list(range(8))
+        assert (model.whole.batches, model.most) == ([[0]], 3)
+        assert sorted(model.beside.batches) == [[number] for number in range(1, 8)]
+        assert (model.engine.counters.batches, model.engine.counters.occupancy) == (8, 1.0)
+
+
+async def test_none_has_all_threads_while_another_is_at_work() -> None:
+    async with Abreasts() as model:
+        tasks = await behind_a_closed_gate(model.engine, model.whole, [("a", 1), ("b", 2)])
+        model.whole.gate.set()
+        await until(lambda: model.at_work == 2)
+        tasks.append(asyncio.create_task(ask(model.engine, "c", 3)))
+        await until(lambda: model.engine.waiting == 1)
+        model.beside.gate.set()
+        await asyncio.gather(*tasks)
+        # The one that came while they ran may have found both ended.
+        assert sorted(model.whole.batches + model.beside.batches) == [[0], [1], [2], [3]]
+        assert await ask(model.engine, "d", 4) == 4
+        assert model.whole.batches[-1] == [4]
+
+
+async def test_closing_waits_for_all_that_run_beside_each_other() -> None:
+    async with Abreasts() as model:
+        first, second, third, gone = await behind_a_closed_gate(
+            model.engine, model.whole, [("a", 1), ("b", 2), ("c", 3)]
+        )
+        model.whole.gate.set()
+        await until(lambda: model.at_work == 2)
+        closing = asyncio.create_task(model.engine.close())
+        assert isinstance((await asyncio.gather(gone, return_exceptions=True))[0], EngineClosedError)
+        assert not closing.done()
+        model.beside.gate.set()
+        await closing
+        assert await asyncio.gather(first, second, third) == [0, 1, 2]
+    assert not [thread for thread in threading.enumerate() if thread.name == "inference"]
+
+
+async def test_one_that_fails_beside_others_fails_alone() -> None:
+    async with Abreasts() as model:
+        tasks = await behind_a_closed_gate(model.engine, model.whole, [("a", 1), ("b", 2)])
+        model.beside.failure = RuntimeError("out of memory")
+        model.whole.gate.set()
+        await until(lambda: model.at_work == 2)
+        model.beside.gate.set()
+        first, *failed = await asyncio.gather(*tasks, return_exceptions=True)
+        assert first == 0
+        assert [str(one) for one in failed] == ["the model's session failed: out of memory"] * 2
+        model.beside.failure = None
+        assert await ask(model.engine, "c", 3) == 3
 
 
 async def test_the_real_model_serves_several_streams(detector: Detector, street: Images) -> None:

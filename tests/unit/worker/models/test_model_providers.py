@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from videofleet_worker.device.host import HostDevice
 from videofleet_worker.models.providers import (
     CPU,
     CUDA,
@@ -87,6 +88,25 @@ def test_a_session_falls_back_to_what_starts_and_says_why(model: Model) -> None:
     assert opened.session.get_providers() == [CPU]
     assert opened.choice.fallback_reason is not None
     assert opened.choice.fallback_reason.endswith("using the CPU")
+
+
+@pytest.mark.parametrize(("threads", "runs", "each"), [(1, 1, 1), (2, 2, 1), (4, 4, 1), (6, 4, 2), (16, 4, 4)])
+def test_runs_beside_each_other_share_the_processors(threads: int, runs: int, each: int) -> None:
+    limits = SessionLimits(threads=threads)
+    assert (limits.runs, limits.share.threads) == (runs, each)
+
+
+def test_a_model_on_the_processor_is_there_twice_where_runs_can_be_beside_each_other(model: Model) -> None:
+    on_cpu = choose("cpu", ProviderFacts(offered=(CPU,)))
+    opened = open_session(model, on_cpu, SessionLimits(threads=2))
+    assert opened.runs == 2
+    assert opened.abreast is not None
+    assert opened.abreast.get_session_options().intra_op_num_threads == 1
+    alone = open_session(model, on_cpu, SessionLimits(threads=1))
+    assert (alone.runs, alone.abreast) == (1, None)
+    # Of pictures that lie on a device there is one input.
+    held = open_session(model, on_cpu, SessionLimits(threads=2, device=HostDevice()))
+    assert (held.runs, held.abreast) == (1, None)
 
 
 def test_tensorrt_gets_a_profile_for_each_band_of_batch_sizes(model: Model, tmp_path: Path) -> None:
