@@ -10,7 +10,7 @@ from videofleet_archive.documents import chunk_id, terminal_chunk
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.results import results_key, write_results
 from videofleet_archive.store import Store
-from videofleet_archive.writer import store_segment
+from videofleet_archive.storing import store_segment
 
 _ATTEMPTS: Final = 10
 _NOTHING: Final = StreamInfo(

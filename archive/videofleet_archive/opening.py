@@ -1,11 +1,12 @@
 """A log is seen first, and owned when there is something to write."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from videofleet_archive.acquire import Ending, ResumePoint, acquire, look
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.view import LogView
-from videofleet_archive.writer import Counters, LogWriter, SealPolicy
+from videofleet_archive.writer import Counters, LogWriter, SealPolicy, boot_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,16 @@ async def see_log(threads: StoreThreads, prefix: str) -> SeenLog:
     return SeenLog(view, found.ending, found.resume)
 
 
-async def own_log(view: LogView, epoch: int, owner: str, policy: SealPolicy, counters: Counters) -> OwnedLog:
+async def own_log(
+    view: LogView,
+    epoch: int,
+    owner: str,
+    policy: SealPolicy,
+    counters: Counters,
+    clock: Callable[[], float] = boot_seconds,
+) -> OwnedLog:
     """Own the log and go on at its end, or learn that it was finished meanwhile. Raises as `acquire` does."""
     found = await view.threads.call(acquire, view.threads.store, view.prefix, epoch, owner)
     await view.renew(found.extent, closed=found.ending is not None)
-    writer = None if found.ending else LogWriter(view, epoch, policy, counters)
+    writer = None if found.ending else LogWriter(view, epoch, policy, counters, clock)
     return OwnedLog(view, writer, found.ending, found.resume)

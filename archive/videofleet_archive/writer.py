@@ -5,15 +5,14 @@ import contextlib
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from videofleet_api.results import LineCount, Sidecar, ZoneCount
 from videofleet_archive import log
-from videofleet_archive.acquire import scan
-from videofleet_archive.errors import ArchiveError, FencedError
-from videofleet_archive.extent import segment_key, sidecar_key
-from videofleet_archive.store import Store
+from videofleet_archive.errors import ArchiveError
+from videofleet_archive.storing import must_be_end, store_segment
 from videofleet_archive.tending import Tending, sizes_for
 from videofleet_archive.view import LogView
 
@@ -22,6 +21,11 @@ _RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 _TEND_SECONDS: Final = 60.0
 _DOUBT_SECONDS: Final = 240.0
 """Less than segments stay under their keys (merging.py)."""
+
+
+def boot_seconds() -> float:
+    """Seconds that also pass while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,9 @@ class SealPolicy:
     segment_bytes: int = 256 * 1024
     """And as soon as so much is collected; also about the size of a segment."""
     spool_bytes: int = 64 * 1024 * 1024
-    """Most that is collected while the store does not answer."""
+    """Most that is collected while the store does not take it."""
     spool_seconds: float = 600.0
-    """And for so long."""
+    """And for so long, counted for one segment, whether the store refuses it or does not answer."""
     wait_when_full: bool = True
     """Full spool: True waits, False drops results and counts them."""
     keep_bytes: int | None = None
@@ -85,7 +89,15 @@ class _Event:
 class LogWriter:
     """Appends to a log that `acquire` has made this epoch's own. Use `append`, then `close`."""
 
-    def __init__(self, view: LogView, epoch: int, policy: SealPolicy, counters: Counters) -> None:
+    def __init__(
+        self,
+        view: LogView,
+        epoch: int,
+        policy: SealPolicy,
+        counters: Counters,
+        clock: Callable[[], float] = boot_seconds,
+    ) -> None:
+        """`clock`: seconds that never go back."""
         self._view = view
         self._epoch = epoch
         self._policy = policy
@@ -96,8 +108,10 @@ class LogWriter:
         self._tail = view.extent.end
         self._closing = False
         self._over = False
-        self._away_since: float | None = None
-        self._sealed_at = _boot_seconds()
+        self._clock = clock
+        # When storing the segment that is being stored was begun.
+        self._storing_since: float | None = None
+        self._sealed_at = clock()
         self._tending = Tending(view)
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -121,9 +135,7 @@ class LogWriter:
         if self.discards:
             self.discard()
             return
-        if self._gap:
-            self._add(log.gap_comment(self._gap), None)
-            self._gap = 0
+        self._tell_gap()
         self._add(log.event(self._tail, data), mark)
 
     @property
@@ -139,6 +151,7 @@ class LogWriter:
     async def finish(self, terminal: bytes, mark: Mark, error: tuple[str, str] | None = None) -> None:
         """Add the terminal chunk and `[DONE]` in one segment, after an error its comment; then close."""
         self._raise_failure()
+        self._tell_gap()
         comment = log.error_comment(*error) if error else b""
         last = log.event(self._tail + len(comment), terminal)
         done = log.event(self._tail + len(comment) + len(last), log.DONE)
@@ -147,6 +160,8 @@ class LogWriter:
 
     async def close(self) -> None:
         """Store what is collected and end. Raises FencedError when another writer owns the log."""
+        if not self._task.done():
+            self._tell_gap()
         self._closing = True
         self._wake.set()
         self._hurry.set()
@@ -162,6 +177,11 @@ class LogWriter:
     def _raise_failure(self) -> None:
         if self._task.done():
             self._task.result()
+
+    def _tell_gap(self) -> None:
+        if self._gap:
+            self._add(log.gap_comment(self._gap), None)
+            self._gap = 0
 
     def _add(self, data: bytes, mark: Mark | None) -> None:
         self._collected.append(_Event(data, mark))
@@ -186,8 +206,8 @@ class LogWriter:
         """Whether the spool can hold no event of this size more."""
         if self._bytes + size > self._policy.spool_bytes:
             return True
-        away = self._away_since
-        return away is not None and asyncio.get_running_loop().time() - away > self._policy.spool_seconds
+        since = self._storing_since
+        return since is not None and self._clock() - since > self._policy.spool_seconds
 
     async def _run(self) -> None:
         try:
@@ -231,7 +251,8 @@ class LogWriter:
         mark = next((one.mark for one in reversed(events) if one.mark), None)
         sidecar = self._sidecar(mark) if mark else None
         attempt = 0
-        while not await self._stored(data, sidecar):
+        self._storing_since = self._clock()
+        while not await self._stored(data, sidecar, again=attempt > 0):
             delay = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
             attempt += 1
             await asyncio.sleep(delay)
@@ -239,7 +260,7 @@ class LogWriter:
         await self._view.advance(data)
         async with self._room:
             self._bytes -= len(data)
-            self._away_since = None
+            self._storing_since = None
             self._room.notify_all()
         await self._drop_oldest()
 
@@ -259,22 +280,20 @@ class LogWriter:
         )
         return sidecar.model_dump_json().encode()
 
-    async def _stored(self, data: bytes, sidecar: bytes | None) -> bool:
+    async def _stored(self, data: bytes, sidecar: bytes | None, *, again: bool) -> bool:
         """Whether the segment is stored; False: try again."""
         view = self._view
-        offset, doubtful = view.extent.end, _boot_seconds() - self._sealed_at > _DOUBT_SECONDS
+        offset, doubtful = view.extent.end, self._clock() - self._sealed_at > _DOUBT_SECONDS
         try:
             store = view.threads.store
-            if not await view.threads.call(store_segment, store, view.prefix, offset, data, sidecar):
+            if not await view.threads.call(store_segment, store, view.prefix, offset, data, sidecar, again=again):
                 return False
-            if doubtful or _boot_seconds() - self._sealed_at > _DOUBT_SECONDS:
+            if doubtful or self._clock() - self._sealed_at > _DOUBT_SECONDS:
                 await view.threads.call(must_be_end, store, view.prefix, offset + len(data))
-            self._sealed_at = _boot_seconds()
+            self._sealed_at = self._clock()
             return True
         except ArchiveError as error:
             self._counters.store_failed()
-            if self._away_since is None:
-                self._away_since = asyncio.get_running_loop().time()
             _LOGGER.warning("the archive does not take results: %s", error)
             return False
 
@@ -297,39 +316,3 @@ class LogWriter:
             except ArchiveError as error:
                 self._counters.store_failed()
                 _LOGGER.warning("the archive does not merge old results: %s", error)
-
-
-def store_segment(store: Store, prefix: str, offset: int, data: bytes, sidecar: bytes | None) -> bool:
-    """Create the sidecar, then the segment at `offset`. False: neither stored nor taken, try again.
-
-    Raises FencedError when another writer's bytes lie there. Blocking.
-    """
-    # The sidecar comes first: a segment without one could not be resumed after. A sidecar without its segment is
-    # harmless, because whoever owns the end next begins with a comment at this offset.
-    if sidecar is not None:
-        store.create(sidecar_key(prefix, offset), sidecar)
-    key = segment_key(prefix, offset)
-    if store.create(key, data):
-        return True
-    found = store.read(key)
-    if found is None:
-        return False
-    if found == data:
-        return True
-    raise FencedError(f"another writer owns {prefix} from offset {offset} on")
-
-
-def must_be_end(store: Store, prefix: str, end: int) -> None:
-    """Raise FencedError unless the log ends there. Blocking.
-
-    A key that is free tells nothing to a writer that was away for long: what another one had put there may have become
-    part of something larger by then.
-    """
-    found = scan(store, prefix).end
-    if found != end:
-        raise FencedError(f"another writer has taken {prefix} on to {found}")
-
-
-def _boot_seconds() -> float:
-    """Seconds that also pass while the machine is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -18,7 +18,7 @@ from videofleet_archive.opening import OwnedLog, own_log, see_log
 from videofleet_archive.store import ObjectArchive, SealTimes, Store, StoredObject
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.view import LogView
-from videofleet_archive.writer import LogWriter, Mark, SealPolicy
+from videofleet_archive.writer import LogWriter, Mark, SealPolicy, boot_seconds
 
 PREFIX = "default/job-1/1/main"
 AT_ONCE = SealPolicy(seconds=0.0)
@@ -126,10 +126,11 @@ async def open_epoch(
     owner: str | None = None,
     policy: SealPolicy = AT_ONCE,
     counters: CountedCalls | None = None,
+    clock: Callable[[], float] = boot_seconds,
 ) -> OwnedLog:
     """Own the log as an epoch."""
     view = (await see_log(threads, PREFIX)).view
-    return await own_log(view, epoch, owner or f"owner-{epoch}", policy, counters or CountedCalls())
+    return await own_log(view, epoch, owner or f"owner-{epoch}", policy, counters or CountedCalls(), clock)
 
 
 async def open_writer(threads: StoreThreads, epoch: int, **options: Any) -> LogWriter:

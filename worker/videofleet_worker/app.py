@@ -43,7 +43,11 @@ from videofleet_worker.sources.reach import Reach
 from videofleet_worker.supervisor import Supervisor
 
 _LOGGER: Final = logging.getLogger(__name__)
+# A stream waits for the archive with its log, the upkeep of that, its best shots and its snapshot. Where a store is
+# slow, none of them is to wait for those of other streams; threads that nobody needs are not started.
 _ARCHIVE_THREADS: Final = 8
+_ARCHIVE_THREADS_A_STREAM: Final = 4
+_MOST_ARCHIVE_THREADS: Final = 256
 _PICTURE_THREADS: Final = 2
 # How often a worker looks whether it is its turn.
 _SWEEP_SECONDS: Final = 600.0
@@ -169,7 +173,8 @@ def _supervisor(
     stack: AsyncExitStack,
 ) -> tuple[Supervisor, Prober]:
     instance = randomness.token_hex(8)
-    store_threads = stack.enter_context(ThreadPoolExecutor(_ARCHIVE_THREADS, "archive"))
+    waiting = min(_ARCHIVE_THREADS + _ARCHIVE_THREADS_A_STREAM * settings.capacity, _MOST_ARCHIVE_THREADS)
+    store_threads = stack.enter_context(ThreadPoolExecutor(waiting, "archive"))
     picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
     tools = Tools(
         registry=inference.registry,
