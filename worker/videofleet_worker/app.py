@@ -41,6 +41,7 @@ from videofleet_worker.sources.clock import SystemClock
 from videofleet_worker.sources.dialer import Dialer
 from videofleet_worker.sources.reach import Reach
 from videofleet_worker.supervisor import Supervisor
+from videofleet_worker.vision import Looker
 
 _LOGGER: Final = logging.getLogger(__name__)
 # A stream waits for the archive with its log, the upkeep of that, its best shots and its snapshot. Where a store is
@@ -84,9 +85,15 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         ways = WaysOut(settings.output_policy, cluster_addresses(os.environ))
         stack.push_async_callback(ways.close)
         memory = decoder_memory(container_memory(), settings.capacity)
-        supervisor, prober = _supervisor(settings, archive, inference, secrets, ways, memory, stack)
+        supervisor, tools = _supervisor(settings, archive, inference, secrets, ways, memory, stack)
+        looker = Looker(tools, secrets, lambda: settings.capacity - supervisor.at_work)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
-        app = api_app(supervisor, lambda: describe(settings, inference, supervisor.assignments, memory), prober)
+        app = api_app(
+            supervisor,
+            lambda: describe(settings, inference, supervisor.assignments, memory),
+            Prober(tools, secrets),
+            looker,
+        )
         api_port = await stack.enter_async_context(_listening(app, settings.listen, settings.api_port, tls.context))
         readiness.set("models", None)
         _log_start(settings, inference, memory, {"api_port": api_port, "plain_port": plain_port})
@@ -171,7 +178,7 @@ def _supervisor(
     ways: WaysOut,
     memory: DecoderMemory,
     stack: AsyncExitStack,
-) -> tuple[Supervisor, Prober]:
+) -> tuple[Supervisor, Tools]:
     instance = randomness.token_hex(8)
     waiting = min(_ARCHIVE_THREADS + _ARCHIVE_THREADS_A_STREAM * settings.capacity, _MOST_ARCHIVE_THREADS)
     store_threads = stack.enter_context(ThreadPoolExecutor(waiting, "archive"))
@@ -192,7 +199,7 @@ def _supervisor(
         station=inference.station,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
-    return supervisor, Prober(tools, secrets)
+    return supervisor, tools
 
 
 @asynccontextmanager

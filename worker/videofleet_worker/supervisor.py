@@ -54,6 +54,16 @@ class Supervisor:
         """Everything assigned, also what is over but still listed."""
         return list(self._running.values())
 
+    @property
+    def at_work(self) -> int:
+        """How many jobs have not come to their end here."""
+        return sum(one.task is None or not one.task.done() for one in self._running.values()) + len(self._ending)
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self._draining
+
     def find(self, uid: str) -> Running | None:
         """The job with this uid, where it is assigned."""
         return self._running.get(uid)

@@ -17,7 +17,7 @@ from videofleet_worker.decode.channel import ParentChannel, ParentGone
 from videofleet_worker.decode.confinement import ConfinementError, confine
 from videofleet_worker.decode.dialling import Dialler
 from videofleet_worker.decode.footage import ContainerFootage, Footage
-from videofleet_worker.decode.images import ImageFootage
+from videofleet_worker.decode.images import ImageFootage, fetching
 from videofleet_worker.decode.limits import limit_memory, spare_memory
 from videofleet_worker.decode.messages import Failed, OpenRequest
 from videofleet_worker.decode.network import STREAMED, Network
@@ -74,7 +74,7 @@ def _open(request: OpenRequest, network: Network) -> Footage:
     if scheme_of(request.url) == "test":
         return open_synthetic(request)
     if request.images:
-        return ImageFootage(network.client(request), request)
+        return ImageFootage(fetching(request, network), request)
     return ContainerFootage(open_source(request, network), network.threads, request)
 
 

@@ -1,8 +1,10 @@
-"""Footage of single pictures, each at an address of its own: one a frame, a second apart."""
+"""Footage of single pictures, each at an address of its own or handed over by the parent: one a frame, a second
+apart."""
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import av
@@ -16,12 +18,16 @@ from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.footage import OnPacket, Tally
 from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import Opened, OpenRequest, Strategy
+from videofleet_worker.decode.network import Network
+from videofleet_worker.decode.options import scheme_of
 from videofleet_worker.decode.ring import MAX_SIDE
 from videofleet_worker.decode.upright import Upright
 from videofleet_worker.decode.web import WebClient
 from videofleet_worker.decode.webfile import WebFile
 from videofleet_worker.sources.errors import SourceError
 
+HANDED: Final = "memory"
+"""Scheme of a picture that the parent has; there is just one."""
 _LARGEST: Final = 64 * 2**20
 _CHUNK: Final = 2**20
 _OPTIONS: Final = {
@@ -31,19 +37,30 @@ _OPTIONS: Final = {
 }
 
 
+Fetch = Callable[[str], bytes]
+"""The bytes at an address. Raises SourceError."""
+
+
+def fetching(request: OpenRequest, network: Network) -> Fetch:
+    """How the pictures of a request are had."""
+    if scheme_of(request.url) == HANDED:
+        return lambda _address: _handed(network.dialler.file())
+    return partial(_fetched, network.client(request))
+
+
 class ImageFootage:
     """Pictures of any sizes. See Footage."""
 
     strategy: Strategy = "needed"
 
-    def __init__(self, client: WebClient, request: OpenRequest) -> None:
+    def __init__(self, fetch: Fetch, request: OpenRequest) -> None:
         total = len(request.images)
         self.info = Opened(live=False, fps=1.0, width=0, height=0, codec="image", total_frames=total)
         self.tally = Tally()
         self.stream: VideoStream | None = None
         self.choice = Choice(request, self.info)
         self.looks: Looks | None = None
-        self._client = client
+        self._fetch = fetch
         self._addresses = request.images
         self._upright = Upright(request.rotation)
 
@@ -60,10 +77,10 @@ class ImageFootage:
                 self.tally.passed += 1
                 continue
             try:
-                picture = _decoded(self._fetched(address))
+                picture = _decoded(self._fetch(address))
             except SourceError as error:
-                where = f"image {index + 1} of {len(self._addresses)}"
-                raise SourceError(error.code, f"{where}: {error.message}") from None
+                where = f"image {index + 1} of {len(self._addresses)}: " if len(self._addresses) > 1 else ""
+                raise SourceError(error.code, f"{where}{error.message}") from None
             self.tally.decoded += 1
             yield from self._upright.turn(Decoded(picture, index, float(index), True, arrival, judged))
 
@@ -78,17 +95,29 @@ class ImageFootage:
     def close(self) -> None:
         """Nothing to leave."""
 
-    def _fetched(self, address: str) -> bytes:
-        file, pieces, size = WebFile(self._client, address), [], 0
-        while piece := file.read(_CHUNK):
-            pieces.append(piece)
-            size += len(piece)
-            if size > _LARGEST:
-                raise SourceError(ErrorCode.UNSUPPORTED, f"it is larger than {_LARGEST // 2**20} MiB")
-        file.close()
-        if not size:
-            raise SourceError(ErrorCode.EMPTY, "it is empty")
-        return b"".join(pieces)
+
+def _fetched(client: WebClient, address: str) -> bytes:
+    file = WebFile(client, address)
+    content = _whole(file.read)
+    file.close()
+    return content
+
+
+def _handed(descriptor: int) -> bytes:
+    with open(descriptor, "rb", buffering=0) as file:
+        return _whole(lambda size: file.read(size) or b"")
+
+
+def _whole(read: Callable[[int], bytes]) -> bytes:
+    pieces, size = [], 0
+    while piece := read(_CHUNK):
+        pieces.append(piece)
+        size += len(piece)
+        if size > _LARGEST:
+            raise SourceError(ErrorCode.UNSUPPORTED, f"it is larger than {_LARGEST // 2**20} MiB")
+    if not size:
+        raise SourceError(ErrorCode.EMPTY, "it is empty")
+    return b"".join(pieces)
 
 
 def _decoded(content: bytes) -> VideoFrame:

@@ -45,7 +45,7 @@ async def answered_frames(
 
     async def ask(frame: Frame) -> Answers:
         asked = plan()
-        return Answers(asked, await _look(shop, frame, asked))
+        return Answers(asked, await look_at(shop, frame, asked))
 
     delivered = aiter(source.frames())
     try:
@@ -71,7 +71,11 @@ async def _chained(first: list[Frame], following: AsyncIterator[Frame]) -> Async
         yield frame
 
 
-async def _look(shop: Workshop, frame: Frame, plan: Plan) -> Mapping[str, Findings]:
+async def look_at(shop: Workshop, frame: Frame, plan: Plan) -> Mapping[str, Findings]:
+    """What each analytics of the plan finds in a frame, which must be held meanwhile.
+
+    Raises InferenceError and EngineClosedError.
+    """
     found = await _together([_ask(shop, frame, plan, one) for one in plan.inferences])
     answers = {one.key: outside(plan.masks, seen) for one, seen in zip(plan.inferences, found, strict=True)}
     findings = await _together([look_closer(shop, frame, one, answers[one.inference_key]) for one in plan.analytics])

@@ -37,10 +37,15 @@ class FoundObject:
         label = f"{self.label} {text.splitlines()[0][:_LONGEST_LABEL]}" if isinstance(text, str) else self.label
         return Mark(self.box, label, self.confidence, self.track_id)
 
-    def target(self, width: int, height: int) -> dict[str, object]:
-        """How it is told, as a `Target` document; the box in whole pixels inside the frame, at least one wide."""
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """The box in whole pixels inside a frame of this size, at least one wide."""
         left, right = _span(self.box[0], self.box[2], width)
         top, bottom = _span(self.box[1], self.box[3], height)
+        return left, top, right, bottom
+
+    def target(self, width: int, height: int) -> dict[str, object]:
+        """How it is told, as a `Target` document."""
+        left, top, right, bottom = self.pixels(width, height)
         target: dict[str, object] = {"track_id": self.track_id} if self.track_id else {}
         if self.parent:
             target["parent_track_id"] = self.parent

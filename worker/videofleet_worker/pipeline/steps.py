@@ -5,9 +5,10 @@ import base64
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.device.placement import Box
@@ -24,6 +25,7 @@ from videofleet_worker.pipeline.stepplan import LaterStep
 
 Query = TypeVar("Query")
 Answer = TypeVar("Answer")
+Boxes = npt.NDArray[np.floating[Any]]
 _LINE_OVERLAP: Final = 0.5
 """Of the lower line's height: lines of text that share more stand beside each other."""
 
@@ -200,7 +202,7 @@ def _tell_text(scene: _Scene, row: int, lines: Sequence[Guess], least: float) ->
         scene.tell(row, text="\n".join(line.text for line in told), text_confidence=round(confidence, 4))
 
 
-def in_reading_order(boxes: FloatArray) -> list[Box]:
+def in_reading_order(boxes: Boxes) -> list[Box]:
     """Lines of text [n, 4] from the top down, and those beside each other from left to right."""
     rows: list[list[Box]] = []
     for left, top, right, bottom in sorted(boxes.tolist(), key=lambda box: box[1]):

@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from videofleet_api.names import OPERATOR_CLIENT_NAME, READER_CLIENT_NAME
+from videofleet_api.vision import VISION_PATH
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -31,12 +32,13 @@ class ApiError(Exception):
 
 @web.middleware
 async def check_access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The operator may do everything, a reader only read; the handshake has verified the certificate."""
+    """The operator may do everything, a reader only read and ask about pictures of its own; the handshake has verified
+    the certificate."""
     name = common_name(request)
     if name == OPERATOR_CLIENT_NAME:
         return await handler(request)
     if name == READER_CLIENT_NAME:
-        if request.method in ("GET", "HEAD"):
+        if request.method in ("GET", "HEAD") or request.path == VISION_PATH:
             return await handler(request)
         raise ApiError(403, "FORBIDDEN", f"{name} may only read; {request.method} needs {OPERATOR_CLIENT_NAME}")
     raise ApiError(403, "FORBIDDEN", f"the client certificate is for {name or 'nobody'}, which has no rights here")

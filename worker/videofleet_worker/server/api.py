@@ -12,9 +12,12 @@ from videofleet_api.protocol import AssignmentConflict, AssignmentSet, WorkerInf
 from videofleet_worker.probing import BusyError, Prober
 from videofleet_worker.server.access import ApiError, check_access, common_name, errors_as_json
 from videofleet_worker.server.direct import DirectRoutes
+from videofleet_worker.server.problems import problems
 from videofleet_worker.server.results import ResultRoutes
 from videofleet_worker.server.streaming import stream
+from videofleet_worker.server.vision import VisionRoutes
 from videofleet_worker.supervisor import DrainingError, Supervisor
+from videofleet_worker.vision import Looker
 
 _LARGEST_REQUEST = 64 * 1024 * 1024
 
@@ -46,7 +49,7 @@ class ControlRoutes:
         try:
             wanted = AssignmentSet.model_validate_json(await request.read())
         except ValidationError as error:
-            raise ApiError(400, "BAD_REQUEST", _problems(error)) from None
+            raise ApiError(400, "BAD_REQUEST", problems(error)) from None
         try:
             answer = self._supervisor.apply(wanted)
         except DrainingError as error:
@@ -69,17 +72,18 @@ class ControlRoutes:
         try:
             asked = ProbeRequest.model_validate_json(await request.read())
         except ValidationError as error:
-            raise ApiError(400, "BAD_REQUEST", _problems(error)) from None
+            raise ApiError(400, "BAD_REQUEST", problems(error)) from None
         try:
             return _json((await self._prober.probe(asked)).wire())
         except BusyError as error:
             raise ApiError(429, "BUSY", str(error)) from error
 
 
-def api_app(supervisor: Supervisor, info: Callable[[], WorkerInfo], prober: Prober) -> web.Application:
+def api_app(supervisor: Supervisor, info: Callable[[], WorkerInfo], prober: Prober, looker: Looker) -> web.Application:
     """The application behind mutual TLS."""
     app = web.Application(middlewares=[errors_as_json, check_access], client_max_size=_LARGEST_REQUEST)
     app.add_routes(ControlRoutes(supervisor, info, prober).routes())
+    app.add_routes(VisionRoutes(looker, lambda: supervisor.draining).routes())
     app.add_routes(ResultRoutes(supervisor).routes())
     app.add_routes(DirectRoutes(supervisor).routes())
     return app
@@ -87,12 +91,6 @@ def api_app(supervisor: Supervisor, info: Callable[[], WorkerInfo], prober: Prob
 
 def _json(document: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
-
-
-def _problems(error: ValidationError) -> str:
-    """Where and what, never the value: it may be a password."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(str(part) for part in one['loc']) or 'body'}: {one['msg']}" for one in found)
 
 
 def _after(text: str | None) -> tuple[str, int] | None:

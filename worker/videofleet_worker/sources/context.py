@@ -33,6 +33,8 @@ class SessionContext:
     file_roots: Sequence[Path]
     direct: DirectFeed
     station: DecodeStation | None = None
+    picture: Callable[[], int] | None = None
+    """Opens the one picture that is decoded, where it is in this process; else the source names what there is."""
 
 
 class FrameRing(Protocol):

@@ -53,7 +53,9 @@ class DecodeSession:
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._dialling = DialService(
-            context.dialer, request.io_timeout, lambda: open_file(request.url, context.file_roots)
+            context.dialer,
+            request.io_timeout,
+            context.picture or (lambda: open_file(request.url, context.file_roots)),
         )
         try:
             self._socket, status = context.server.fork()

@@ -61,12 +61,14 @@ class StreamSource:
         memory: DecoderMemory = USUAL,
         server: ForkServer | None = None,
         station: DecodeStation | None = None,
+        picture: Callable[[], int] | None = None,
     ) -> None:
         """`slots`: frames that may be held at once.
 
         `dialer`: the way out, with the pool's policy. `file_roots`: file sources are allowed below these folders.
         `memory`: what the decoding child may take. `station`: where this process decodes what it can; a stream that it
-        cannot decode is left to the child.
+        cannot decode is left to the child. `picture` opens the one picture that is decoded instead of what the request
+        names.
         """
         self._request = request
         self._reconnect = reconnect or ReconnectPolicy()
@@ -78,6 +80,7 @@ class StreamSource:
         self._memory = memory
         self._server = server or default_forkserver()
         self._station = station
+        self._picture = picture
         self._masks = UseMasks(number=0, masks=list(request.masks))
         self._position = RunPosition()
         self._session: DecodeSession | None = None
@@ -97,8 +100,9 @@ class StreamSource:
 
     async def frames(self) -> AsyncIterator[Frame]:
         """All frames to the end of the source; each must be released. Raises SourceError when the epoch is over."""
-        for url in self._request.images or (self._request.url,):
-            check_allowed(url, self._dialer.reach)
+        if self._picture is None:
+            for url in self._request.images or (self._request.url,):
+                check_allowed(url, self._dialer.reach)
         while not self._closed.is_set():
             try:
                 session = self._session = self._connect()
@@ -167,6 +171,7 @@ class StreamSource:
             self._file_roots,
             self.direct,
             self._station,
+            self._picture,
         )
         self.health.connect()
         try:
