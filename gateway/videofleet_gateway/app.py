@@ -35,6 +35,7 @@ from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys
 from videofleet_gateway.store.windows import Windows
 from videofleet_gateway.tasks.upkeep import keep_up
+from videofleet_gateway.vision.fleet import Fleet
 from videofleet_gateway.workers import Workers
 from videofleet_kube.credentials import Credentials
 from videofleet_kube.session import ApiSession
@@ -110,6 +111,7 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
             jobs=Jobs(session, cache),
             secrets=JobSecrets(session),
             workers=workers,
+            fleet=Fleet(session, pools),
             pools=pools,
             urls=UrlPolicy(settings.source_policy, settings.output_policy),
             keys=Keys(database),

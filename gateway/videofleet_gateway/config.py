@@ -92,6 +92,7 @@ class Config(BaseModel):
     )
     max_body_bytes: int = Field(_MIB, ge=1024, le=1024 * _MIB, description="Of a request without a video in it.")
     max_upload_bytes: int = Field(64 * _MIB, ge=1024, le=1024 * _MIB, description="Of a video that comes in a request.")
+    max_pictures: int = Field(8, ge=1, le=1000, description="Single pictures that may be at work at once.")
     max_requests: int = Field(4096, ge=1, le=100000, description="Requests that may be open at once, streams included.")
     max_streams: int = Field(2048, ge=1, le=100000, description="Streams of results that may be open at once.")
     max_connections: int = Field(8192, ge=1, le=1000000, description="That may be open at once, on all ports.")

@@ -13,6 +13,7 @@ from videofleet_gateway.metrics import Metrics
 from videofleet_gateway.results.archive import Archive
 from videofleet_gateway.store.keys import Keys
 from videofleet_gateway.store.windows import Windows
+from videofleet_gateway.vision.fleet import Fleet
 from videofleet_gateway.workers import Workers
 
 
@@ -24,6 +25,7 @@ class Context:
     jobs: Jobs
     secrets: JobSecrets
     workers: Workers
+    fleet: Fleet
     pools: PoolCache
     urls: UrlPolicy
     keys: Keys

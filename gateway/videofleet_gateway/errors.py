@@ -31,6 +31,8 @@ class Failure(StrEnum):
     INTERNAL = "internal_error"
     NOT_IMPLEMENTED = "not_implemented"
     UNAVAILABLE = "service_unavailable"
+    TIMED_OUT = "timeout"
+    """It took longer than anybody waits."""
 
 
 HTTP_STATUS: Final[dict[Failure, int]] = {
@@ -51,6 +53,7 @@ HTTP_STATUS: Final[dict[Failure, int]] = {
     Failure.INTERNAL: 500,
     Failure.NOT_IMPLEMENTED: 501,
     Failure.UNAVAILABLE: 503,
+    Failure.TIMED_OUT: 504,
 }
 
 _OF_STATUS: Final[dict[int, Failure]] = {

@@ -1,20 +1,25 @@
-"""What workers show of the streams that they run: the gateway's way to them, by mutual TLS, to read only."""
+"""What workers show of the streams that they run and find in pictures: the gateway's way to them, by mutual TLS."""
 
 import asyncio
+import io
 import logging
 import ssl
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
+import orjson
+from pydantic import ValidationError
 
 from videofleet_api.names import WORKER_API_PORT, worker_server_name
 from videofleet_api.videojob import WorkerRef
+from videofleet_api.vision import PICTURE_PART, REQUEST_PART, VISION_PATH, VisionReport, VisionRequest
 from videofleet_gateway.errors import Failure, GatewayError, of_api
 from videofleet_gateway.jobs.job import Job
 from videofleet_kube.errors import ApiError
@@ -28,6 +33,26 @@ _LONGEST_MESSAGE: Final = 64 * 2**20
 _ADDRESS_SECONDS: Final = 60.0
 _MOST_ADDRESSES: Final = 4096
 _log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a worker is: its pod."""
+
+    namespace: str
+    name: str
+    ip: str
+
+    @property
+    def base(self) -> str:
+        """What addresses of its interface begin with."""
+        host = f"[{self.ip}]" if ":" in self.ip else self.ip
+        return f"https://{host}:{WORKER_API_PORT}"
+
+    @property
+    def server_name(self) -> str:
+        """The name in its certificate."""
+        return worker_server_name(self.namespace, self.name)
 
 
 class View(StrEnum):
@@ -46,8 +71,8 @@ class Workers:
         self._session = session
         self._tls = None if folder is None else _ClientTls(folder)
         self._client: aiohttp.ClientSession | None = None
-        self._addresses: dict[str, tuple[str, float]] = {}
-        """IP of each pod by its uid, and until when it is taken for granted."""
+        self._addresses: dict[str, tuple[Address, float]] = {}
+        """Of each pod by its uid, and until when it is taken for granted."""
 
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -69,9 +94,10 @@ class Workers:
         worker = _worker(job)
         client, tls = self._ready()
         timeout = aiohttp.ClientTimeout(total=_PICTURE_SECONDS, connect=_CONNECT)
-        url = f"{await self._base(worker)}/v1/jobs/{job.uid}/snapshot.jpg"
+        address = await self._address(worker)
+        url = f"{address.base}/v1/jobs/{job.uid}/snapshot.jpg"
         try:
-            async with client.get(url, ssl=tls, server_hostname=_server_name(worker), timeout=timeout) as answer:
+            async with client.get(url, ssl=tls, server_hostname=address.server_name, timeout=timeout) as answer:
                 if answer.status != 200:
                     raise _refused(answer.status)
                 return await answer.read()
@@ -112,13 +138,14 @@ class Workers:
     async def _open(self, job: Job, view: View) -> aiohttp.ClientWebSocketResponse:
         worker = _worker(job)
         client, tls = self._ready()
-        url = f"{await self._base(worker)}/v1/jobs/{job.uid}/{view}"
+        address = await self._address(worker)
+        url = f"{address.base}/v1/jobs/{job.uid}/{view}"
         try:
             async with asyncio.timeout(_PICTURE_SECONDS):
                 return await client.ws_connect(
                     url,
                     ssl=tls,
-                    server_hostname=_server_name(worker),
+                    server_hostname=address.server_name,
                     heartbeat=_HEARTBEAT,
                     max_msg_size=_LONGEST_MESSAGE,
                 )
@@ -126,6 +153,29 @@ class Workers:
             raise _refused(error.status) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._lost(worker, error) from error
+
+    async def look(self, worker: Address, asked: VisionRequest, picture: bytes | None) -> VisionReport:
+        """What a worker finds in a picture, which goes along unless it is at an address.
+
+        Raises GatewayError: RATE_LIMITED where the worker has no room, UNAVAILABLE where it does not answer well.
+        """
+        client, tls = self._ready()
+        timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT)
+        url = f"{worker.base}{VISION_PATH}"
+        try:
+            async with client.post(
+                url, data=_form(asked, picture), ssl=tls, server_hostname=worker.server_name, timeout=timeout
+            ) as answer:
+                if answer.status == 200:
+                    return VisionReport.model_validate_json(await answer.read())
+                if answer.status == 429:
+                    raise GatewayError(Failure.RATE_LIMITED, "all workers are busy now", retry_after=1)
+                told = {"worker": worker.name, "status": answer.status}
+                _log.warning("a worker did not look at a picture", extra=told)
+                raise GatewayError(Failure.UNAVAILABLE, f"a worker answered {answer.status}", retry_after=1)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
+            _log.info("a worker is out of reach: %s", type(error).__name__, extra={"worker": worker.name})
+            raise GatewayError(Failure.UNAVAILABLE, "a worker cannot be reached", retry_after=1) from error
 
     def _ready(self) -> tuple[aiohttp.ClientSession, ssl.SSLContext]:
         if self._tls is None or self._client is None:
@@ -136,17 +186,16 @@ class Workers:
             _log.warning("the certificate for workers cannot be used: %s", error)
             raise GatewayError(Failure.UNAVAILABLE, "the gateway's certificate for workers cannot be used") from error
 
-    async def _base(self, worker: WorkerRef) -> str:
+    async def _address(self, worker: WorkerRef) -> Address:
         known = self._addresses.get(worker.id)
         if known is None or known[1] < time.monotonic():
             known = (await self._look_up(worker), time.monotonic() + _ADDRESS_SECONDS)
             if len(self._addresses) >= _MOST_ADDRESSES:
                 self._addresses.clear()
             self._addresses[worker.id] = known
-        host = f"[{known[0]}]" if ":" in known[0] else known[0]
-        return f"https://{host}:{WORKER_API_PORT}"
+        return known[0]
 
-    async def _look_up(self, worker: WorkerRef) -> str:
+    async def _look_up(self, worker: WorkerRef) -> Address:
         namespace, _, _ = worker.pool.partition("/")
         try:
             pod = await self._session.get(PODS, namespace, worker.name)
@@ -155,7 +204,7 @@ class Workers:
         ip = None if pod is None or pod["metadata"]["uid"] != worker.id else (pod.get("status") or {}).get("podIP")
         if not ip:
             raise GatewayError(Failure.NOT_READY, "the worker of the job has gone")
-        return str(ip)
+        return Address(namespace, worker.name, str(ip))
 
     def _lost(self, worker: WorkerRef, error: Exception) -> GatewayError:
         self._addresses.pop(worker.id, None)
@@ -183,15 +232,19 @@ class _ClientTls:
         return self._context
 
 
+def _form(asked: VisionRequest, picture: bytes | None) -> aiohttp.FormData:
+    form = aiohttp.FormData(default_to_multipart=True)
+    form.add_field(REQUEST_PART, orjson.dumps(asked.wire()).decode())
+    if picture is not None:
+        form.add_field(PICTURE_PART, io.BytesIO(picture), filename="picture")
+    return form
+
+
 def _worker(job: Job) -> WorkerRef:
     worker = job.status.worker
     if worker is None:
         raise GatewayError(Failure.NOT_READY, "no worker has the job now")
     return worker
-
-
-def _server_name(worker: WorkerRef) -> str:
-    return worker_server_name(worker.pool.partition("/")[0], worker.name)
 
 
 def _refused(status: int) -> GatewayError:

@@ -205,8 +205,9 @@ class Answer:
 class WorkerClient:
     """The operator's (or a reader's) side of a worker's HTTPS interface. Use with `async with`."""
 
-    def __init__(self, worker: WorkerProcess, tls: Path) -> None:
+    def __init__(self, worker: WorkerProcess, tls: Path, host: str = "127.0.0.1") -> None:
         self._worker = worker
+        self._host = host
         self._context = client_context(tls)
         self._session: aiohttp.ClientSession | None = None
         self.term, self.number = 1, 0
@@ -226,7 +227,7 @@ class WorkerClient:
 
     def url(self, path: str) -> str:
         """The address of a path."""
-        return f"https://127.0.0.1:{self._worker.api_port}{path}"
+        return f"https://{self._host}:{self._worker.api_port}{path}"
 
     @property
     def tls(self) -> dict[str, Any]:

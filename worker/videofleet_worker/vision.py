@@ -28,7 +28,7 @@ from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.pipeline.steps import Workshop, in_reading_order
 from videofleet_worker.pipeline.tools import Tools
 from videofleet_worker.probing import BusyError
-from videofleet_worker.sources.errors import SourceError
+from videofleet_worker.sources.errors import DecoderLostError, SourceError
 from videofleet_worker.sources.probe import ONCE
 from videofleet_worker.sources.stream import StreamSource
 
@@ -75,6 +75,9 @@ class Looker:
         try:
             report = await self._look(asked, source.model_copy(update={"images": [source.url]}), picture, key)
             return report.model_copy(update={"milliseconds": round(1000 * (time.monotonic() - began))})
+        except DecoderLostError as error:
+            # Others are decoded here all the time: it is this picture.
+            return VisionReport(code=ErrorCode.UNSUPPORTED, message=error.message)
         except (RefusedError, SourceError) as error:
             return VisionReport(code=error.code, message=self._secrets.redact(error.message))
         except ValueError as error:

@@ -55,19 +55,21 @@ def steps(given: Sequence[GivenStep], models: Sequence[str]) -> list[Json]:
 
 def _words(request: ProcessRequest) -> Json:
     """How its results are told: in the words of V, but for those in which the request itself asks."""
+    words: Json = {"trackedOnly": True, "classNames": class_names(request.steps)}
+    return words | ({"model": request.model} if request.model is not None else {})
+
+
+def class_names(steps: Sequence[GivenStep]) -> dict[str, str]:
+    """What V calls classes, by the labels of models, but for those in which these steps ask."""
     asked = {
         name.strip().lower()
-        for step in request.steps
+        for step in steps
         for names in ((step.parameters or {}).get("classes"), step.when.class_is if step.when else None)
         if isinstance(names, list)
         for name in names
         if isinstance(name, str)
     }
-    words: Json = {
-        "trackedOnly": True,
-        "classNames": {label: name for label, name in _WORDS.items() if label not in asked},
-    }
-    return words | ({"model": request.model} if request.model is not None else {})
+    return {label: name for label, name in _WORDS.items() if label not in asked}
 
 
 def _step(given: GivenStep, place: int, models: Sequence[str]) -> Json:
@@ -83,7 +85,7 @@ def _step(given: GivenStep, place: int, models: Sequence[str]) -> Json:
         raise invalid(f"{at}.when", f"{at}.when: the first step looks at whole frames, where nothing is found yet")
     step = Step(
         model=given.model,
-        parameters=_parameters(given.parameters, f"{at}.parameters"),
+        parameters=parameters(given.parameters, f"{at}.parameters"),
         when=None,
     ).wire()
     if given.when is not None:
@@ -94,7 +96,8 @@ def _step(given: GivenStep, place: int, models: Sequence[str]) -> Json:
     return step
 
 
-def _parameters(given: dict[str, object] | None, at: str) -> StepParameters | None:
+def parameters(given: dict[str, object] | None, at: str) -> StepParameters | None:
+    """Those of a step, which stand at `at`. Raises GatewayError."""
     if not given:
         return None
     unknown = sorted(set(given) - _PARAMETERS)

@@ -1,11 +1,12 @@
 """A gateway of the test's own, and the server of the API that it watches."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.gateway import JobApi, Served, served_over
+from tests.support.pools import PoolOfOne, real_pool
 
 
 @pytest.fixture
@@ -17,4 +18,20 @@ async def api() -> AsyncIterator[JobApi]:
 @pytest.fixture
 async def gateway(api: JobApi, tmp_path: Path) -> AsyncIterator[Served]:
     async with served_over(api, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PoolOfOne]:
+    """A real worker with two slots, for all tests that do it no harm."""
+    with real_pool(tmp_path_factory.mktemp("pool"), capacity=2) as running:
+        yield running
+
+
+@pytest.fixture
+async def seeing(api: JobApi, pool: PoolOfOne, tmp_path: Path) -> AsyncIterator[Served]:
+    """A gateway that has that worker look at pictures."""
+    pool.tell(api)
+    policy = {"allowedCidrs": ["127.0.0.0/8"]}
+    async with served_over(api, tmp_path, worker_tls=pool.gateway_tls, source_policy=policy) as one:
         yield one

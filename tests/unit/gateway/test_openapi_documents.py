@@ -13,6 +13,12 @@ from tests.support.gateway import KEY, Served
 
 DOCUMENTS = {"v": ("v_port", "/v1/openapi.json"), "f": ("f_port", "/openapi.json")}
 """Of each dialect the setting of its port, and where its document is."""
+ALLOWED = """
+[[operations]]
+include-path = "/v1/vision/describe"
+checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "501"]
+"""
+"""What the reference itself wants to be answered with 5xx: nothing here describes pictures."""
 
 
 @pytest.mark.acceptance("X5")
@@ -25,8 +31,9 @@ async def test_a_document_is_valid(gateway: Served, port: str, path: str) -> Non
 
 @pytest.mark.acceptance("X5")
 @pytest.mark.parametrize(("port", "path"), DOCUMENTS.values(), ids=DOCUMENTS)
-async def test_schemathesis_finds_no_answer_of_5xx(gateway: Served, port: str, path: str, tmp_path: Path) -> None:
-    command = [str(Path(sys.executable).with_name("st")), "run", f"{gateway.url(port)}{path}"]
+async def test_schemathesis_finds_no_answer_of_5xx(seeing: Served, port: str, path: str, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(ALLOWED)
+    command = [str(Path(sys.executable).with_name("st")), "run", f"{seeing.url(port)}{path}"]
     command += ["--header", f"Authorization: Bearer {KEY}", "--checks", "not_a_server_error", "--no-color"]
     command += ["--max-examples", "25", "--seed", "1", "--generation-database", "none", "--request-timeout", "60"]
     command += ["--phases", "examples,coverage,fuzzing", "--max-time", "25", "--warnings", "off"]

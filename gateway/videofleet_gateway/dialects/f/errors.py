@@ -27,6 +27,7 @@ CODES: Final[dict[Failure, str]] = {
     Failure.OUT_OF_RANGE: "OUT_OF_RANGE",
     Failure.RATE_LIMITED: "TOO_MANY_REQUESTS",
     Failure.NOT_IMPLEMENTED: "NOT_IMPLEMENTED",
+    Failure.TIMED_OUT: "TIMEOUT",
 }
 """What each failure is called."""
 

@@ -8,14 +8,17 @@ from fastapi import FastAPI, Query, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Scope
 
+from videofleet_api.vision import LARGEST_PICTURE
 from videofleet_gateway import auth
 from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
 from videofleet_gateway.dialects.v import answers, openapi
+from videofleet_gateway.dialects.v.admission import Admission
 from videofleet_gateway.dialects.v.errors import render
 from videofleet_gateway.dialects.v.listing import filters
 from videofleet_gateway.dialects.v.streams import Streams
 from videofleet_gateway.dialects.v.tokens import Tokens
+from videofleet_gateway.dialects.v.vision import BELOW, VisionRoutes
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.jobs.job import write_time
 from videofleet_gateway.phases import TaskStatus
@@ -48,6 +51,8 @@ def _body_limit(config: Config, scope: Scope) -> int:
     """Four characters of base64 are three bytes."""
     if scope["path"] == _PROCESS:
         return config.max_body_bytes + config.max_upload_bytes * 4 // 3
+    if scope["path"].startswith(BELOW):
+        return config.max_body_bytes + LARGEST_PICTURE * 4 // 3
     return config.max_body_bytes
 
 
@@ -56,6 +61,8 @@ class Routes:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._admission = Admission(context)
+        self._vision = VisionRoutes(context, self._admission)
         self._tasks = Tasks(context.jobs, context.archive, context.clock)
         self._streams = Streams(context, self._tasks)
         self._tokens = Tokens(context.keys, context.clock)
@@ -74,11 +81,12 @@ class Routes:
         app.get(f"{task}/results")(self.results)
         app.post(f"{task}/cancel", status_code=202, openapi_extra=openapi.CANCEL)(self.cancel)
         app.get(f"{PATH}/{{task_id}}", include_in_schema=False)(self.staged)
+        self._vision.add(app)
         openapi.describe(app)
 
     async def process(self, request: Request) -> Response:
         """Enqueue a task."""
-        project = await self._counted(request)
+        project = await self._admission.counted(request)
         check_json_type(request)
         task = await self._submission.submit(project, read(await json_object(request)))
         return JSONResponse(answers.created(task), status_code=202)
@@ -93,7 +101,7 @@ class Routes:
         limit: Annotated[int, Query(ge=1, le=_LARGEST_PAGE)] = _DEFAULT_PAGE,
     ) -> Response:
         """The project's tasks, newest first."""
-        project = await self._counted(request)
+        project = await self._admission.counted(request)
         page = await self._tasks.page(project, filters(status, since, to, cursor), limit)
         return JSONResponse({"data": [answers.task(*each) for each in page.tasks], "next_cursor": page.cursor})
 
@@ -101,7 +109,7 @@ class Routes:
         self, request: Request, task_id: str, include: Annotated[Literal["request"] | None, Query()] = None
     ) -> Response:
         """One task."""
-        project = await self._counted(request)
+        project = await self._admission.counted(request)
         task = await self._tasks.find(project, task_id)
         body = answers.task(task, await self._tasks.status(task), await self._tasks.log_state(task))
         return JSONResponse(body | ({"request": answers.request(task)} if include else {}))
@@ -113,7 +121,7 @@ class Routes:
 
     async def token(self, request: Request, task_id: str) -> Response:
         """What stands for the key in the address of this task's stream, for an hour."""
-        project = await self._counted(request)
+        project = await self._admission.counted(request)
         task = await self._tasks.find(project, task_id)
         token, expires = await self._tokens.issue(project, task.id)
         expires_at = write_time(datetime.fromtimestamp(expires, UTC))
@@ -121,7 +129,7 @@ class Routes:
 
     async def results(self, request: Request, task_id: str) -> Response:
         """The summary of a task that has succeeded."""
-        project = await self._counted(request)
+        project = await self._admission.counted(request)
         task = await self._tasks.find(project, task_id)
         status = await self._tasks.status(task)
         if status is not TaskStatus.SUCCEEDED:
@@ -132,7 +140,7 @@ class Routes:
 
     async def cancel(self, request: Request, task_id: str) -> Response:
         """Have a task stopped."""
-        project = await self._counted(request)
+        project = await self._admission.counted(request)
         task = await self._tasks.find(project, task_id)
         status = await self._tasks.status(task)
         if status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED):
@@ -144,9 +152,6 @@ class Routes:
     async def staged(self, request: Request, task_id: str) -> Response:
         """A video that came in a request, for the worker that has its address."""
         return await self._staging.answer(task_id, request)
-
-    async def _project(self, request: Request) -> Project:
-        return await auth.project_of(self._context.keys, auth.bearer(request.headers))
 
     async def _viewer(self, request: Request, task_id: str) -> Project:
         """Who looks on: by a key, or as a browser does, by a token in the address or by the cookie of the page.
@@ -160,13 +165,4 @@ class Routes:
             signed_in = await self._sessions.project_of(request.cookies.get(COOKIE))
             if signed_in is not None:
                 return signed_in
-        return await self._project(request)
-
-    async def _counted(self, request: Request) -> Project:
-        """Who asks, and not too often."""
-        project = await self._project(request)
-        limit = self._context.config.v_requests_per_minute
-        wait = await self._context.windows.admit(f"v/{project.id}", limit)
-        if wait is not None:
-            raise GatewayError(Failure.RATE_LIMITED, f"more than {limit} requests in a minute", retry_after=wait)
-        return project
+        return await self._admission.project(request)

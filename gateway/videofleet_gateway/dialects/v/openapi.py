@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from videofleet_gateway.errors import HTTP_STATUS, Failure
 from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.tasks.request import ProcessRequest
+from videofleet_gateway.vision.request import PictureRequest
 
 Json = dict[str, Any]
 
@@ -44,7 +45,42 @@ _ERROR: Final[Json] = {
         }
     },
 }
-_COMPONENTS: Final[Json] = {"Task": _TASK, "Created": _CREATED, "Error": _ERROR}
+_BOX: Final[Json] = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 0},
+    "minItems": 4,
+    "maxItems": 4,
+    "description": "x1, y1, x2, y2 in pixels.",
+}
+_CONFIDENCE: Final[Json] = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def _looked(name: str, **fields: Json) -> Json:
+    """What is answered about a picture: `name`, a list of things with these fields and a confidence and a place."""
+    parts = fields | {"bbox": _BOX, "confidence": _CONFIDENCE}
+    numbers = {field: {"type": "integer"} for field in ("processed_frames", "processing_time_ms")}
+    return {
+        "type": "object",
+        "required": [name, "model", "usage"],
+        "properties": {
+            name: {"type": "array", "items": {"type": "object", "required": list(parts), "properties": parts}},
+            "model": {"type": "string"},
+            "usage": {"type": "object", "required": list(numbers), "properties": numbers},
+        },
+    }
+
+
+_OBJECTS: Final[Json] = _looked("objects", **{"class": {"type": "string"}})
+_WRITING: Final[Json] = _looked("blocks", text={"type": "string"})
+_WRITING["required"].append("text")
+_WRITING["properties"]["text"] = {"type": "string", "description": "All of it, a line each."}
+_COMPONENTS: Final[Json] = {
+    "Task": _TASK,
+    "Created": _CREATED,
+    "Error": _ERROR,
+    "Objects": _OBJECTS,
+    "Writing": _WRITING,
+}
 _OFFSET: Final[Json] = {"type": "integer", "minimum": 0}
 
 
@@ -65,8 +101,14 @@ PROCESS: Final[Json] = {
     },
     "responses": json_answer("Created", 202),
 }
+_PICTURE: Final[Json] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": reference("PictureRequest")}}}
+}
 CANCEL: Final[Json] = {"responses": json_answer("Created", 202)}
 TASK: Final[Json] = {"responses": json_answer("Task")}
+DESCRIBE: Final[Json] = _PICTURE
+OCR: Final[Json] = _PICTURE | {"responses": json_answer("Writing")}
+DETECT: Final[Json] = _PICTURE | {"responses": json_answer("Objects")}
 STREAM: Final[Json] = {
     "parameters": [
         {"name": "offset", "in": "query", "schema": _OFFSET, "description": "Bytes of the stream that are known."},
@@ -99,7 +141,8 @@ def _completed(made: Json) -> Json:
     parts = schema.pop("$defs")
     components = made.setdefault("components", {})
     # What the framework would say of its own validation is not what is answered here.
-    components["schemas"] = {"ProcessRequest": schema, **parts, **_COMPONENTS}
+    picture = PictureRequest.model_json_schema()
+    components["schemas"] = {"ProcessRequest": schema, **parts, "PictureRequest": picture, **_COMPONENTS}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"key": []}]
     for path in made["paths"].values():

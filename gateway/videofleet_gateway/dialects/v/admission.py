@@ -1,0 +1,31 @@
+"""Who may ask V, and how often."""
+
+from starlette.requests import Request
+
+from videofleet_gateway import auth
+from videofleet_gateway.context import Context
+from videofleet_gateway.errors import Failure, GatewayError
+from videofleet_gateway.store.keys import Project
+from videofleet_gateway.tasks.tasks import DIALECT
+
+
+class Admission:
+    """By keys, and limits of each project over all replicas."""
+
+    def __init__(self, context: Context) -> None:
+        self._keys = context.keys
+        self._windows = context.windows
+        self._limit = context.config.v_requests_per_minute
+
+    async def project(self, request: Request) -> Project:
+        """Who asks. Raises GatewayError, UNAUTHENTICATED."""
+        return await auth.project_of(self._keys, auth.bearer(request.headers))
+
+    async def counted(self, request: Request, what: str = "") -> Project:
+        """Who asks, and not too often. Each `what` has a limit of its own. Raises GatewayError."""
+        project = await self.project(request)
+        subject = f"{DIALECT}-{what}" if what else DIALECT
+        wait = await self._windows.admit(f"{subject}/{project.id}", self._limit)
+        if wait is not None:
+            raise GatewayError(Failure.RATE_LIMITED, f"more than {self._limit} requests in a minute", retry_after=wait)
+        return project

@@ -1,0 +1,1 @@
+"""Single pictures: a client waits while a worker looks at one."""
