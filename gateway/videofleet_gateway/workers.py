@@ -121,13 +121,14 @@ class Workers:
         """
         worker = _worker(job)
         client, tls = self._ready()
-        url = f"{await self._base(worker)}/v1/jobs/{job.uid}/chunks"
+        address = await self._address(worker)
+        url = f"{address.base}/v1/jobs/{job.uid}/chunks"
         about = {"analytics": analytics, "offset": str(offset)}
         # There may be nothing to tell for long.
         timeout = aiohttp.ClientTimeout(total=None, connect=_CONNECT)
         try:
             async with client.get(
-                url, params=about, ssl=tls, server_hostname=_server_name(worker), timeout=timeout
+                url, params=about, ssl=tls, server_hostname=address.server_name, timeout=timeout
             ) as answer:
                 if answer.status != 200:
                     raise _refused(answer.status)

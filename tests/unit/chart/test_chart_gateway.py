@@ -8,6 +8,7 @@ import yaml
 
 from tests.unit.chart.rendering import CHART, NAMESPACE, Json, Rendered, refusal, render
 from tests.unit.chart.test_chart_rbac import grants, subjects_of
+from videofleet_api.names import LABEL_POOL
 from videofleet_gateway.config import load
 
 NAME = "videofleet-gateway"
@@ -15,7 +16,7 @@ POSTGRES = {"database": {"urlSecretRef": {"name": "database"}}}
 GRANTS = {
     *(("videofleet.io", "videojobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *(("videofleet.io", "workerpools", verb) for verb in ("list", "watch")),
-    ("", "pods", "get"),
+    *(("", "pods", verb) for verb in ("get", "list")),
     *(("", "secrets", verb) for verb in ("get", "create", "patch", "delete")),
 }
 
@@ -144,6 +145,26 @@ def test_an_archive_in_a_bucket_is_reached_as_the_workers_do() -> None:
     assert volumes["archive"]["secret"]["secretName"] == "store"
 
 
+@pytest.mark.acceptance("V26")
+def test_it_keeps_videos_in_the_archive_and_workers_fetch_them_by_its_service() -> None:
+    rendered = with_gateway()
+    config = load(environment(rendered))
+    service = rendered.one("Service", NAME)
+    (port,) = [each["port"] for each in service["spec"]["ports"] if each["name"] == "v"]
+    assert config.staging_url == f"http://{service['metadata']['name']}.{NAMESPACE}.svc:{port}"
+    (container,) = pod_of(rendered)["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "archive"]
+    assert mount == {"name": "archive", "mountPath": config.archive}, "and it may write there"
+    assert pod_of(rendered)["securityContext"]["fsGroup"] == 65532
+    given = with_gateway({"stagingUrl": "https://video.example"})
+    assert load(environment(given)).staging_url == "https://video.example"
+
+
+def test_browsers_stay_with_a_replica_where_there_are_several() -> None:
+    assert "sessionAffinity" not in with_gateway().one("Service", NAME)["spec"]
+    assert with_gateway({"replicas": 2, **POSTGRES}).one("Service", NAME)["spec"]["sessionAffinity"] == "ClientIP"
+
+
 @pytest.mark.acceptance("V105")
 def test_it_has_the_time_to_be_out_of_the_service_before_streams_end() -> None:
     pod = pod_of(with_gateway({"drainSeconds": 20}))
@@ -204,9 +225,14 @@ def test_service_policy_and_budget_select_it_and_no_operator() -> None:
 
 def test_who_may_talk_to_it_can_be_narrowed_and_metrics_are_apart() -> None:
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
-    clients, plain = with_gateway({"clients": [peer]}).one("NetworkPolicy", NAME)["spec"]["ingress"]
+    clients, workers, plain = with_gateway({"clients": [peer]}).one("NetworkPolicy", NAME)["spec"]["ingress"]
     ports = [{"port": port, "protocol": "TCP"} for port in (8080, 18810)]
     assert clients == {"ports": ports, "from": [peer]}
+    assert workers["ports"] == ports[:1], "where videos that came in requests are"
+    (pods,) = workers["from"]
+    assert pods["podSelector"] == {"matchExpressions": [{"key": LABEL_POOL, "operator": "Exists"}]}
+    everybody, _ = with_gateway().one("NetworkPolicy", NAME)["spec"]["ingress"]
+    assert everybody == {"ports": ports}
     assert plain == {"ports": [{"port": 8090, "protocol": "TCP"}]}
     assert NAME not in {
         each["metadata"]["name"] for each in with_gateway(networkPolicy={"enabled": False}).of("NetworkPolicy")
@@ -220,6 +246,7 @@ def test_who_may_talk_to_it_can_be_narrowed_and_metrics_are_apart() -> None:
         ({"drainSeconds": -1}, "/gateway/drainSeconds"),
         ({"database": {"size": "big"}}, "/gateway/database/size"),
         ({"service": {"type": "ExternalName"}}, "/gateway/service/type"),
+        ({"stagingUrl": "video.example"}, "/gateway/stagingUrl"),
         ({"port": 1}, "port"),
     ],
 )
