@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.gateway.conftest import Plant
 from tests.cluster.operator.harness import JOBS
+from tests.support.asyncapi import check_chunks
 from tests.support.cameras import SMALL_CLIP, CameraSimulator
 from tests.support.gateway import KEY, Served
 from tests.unit.gateway.v_world import PROCESS, TASKS, documents, until, until_status
@@ -52,6 +53,7 @@ async def test_the_three_commands_of_the_quick_start(gateway: Served, simulator:
     assert created == {"id": task, "status": "pending", "stream_url": f"/v1/video/tasks/{task}/stream"}
     chunks = chunks_of(await curl("-N", f"{gateway.url()}/v1/video/tasks/{task}/stream", *authorization))
     assert [chunk["finish_reason"] for chunk in chunks] == [None] * 20 + ["max_frames"]
+    check_chunks(chunks)
     assert chunks[-1]["usage"]["processed_frames"] == 20
     targets = [target for chunk in chunks[:-1] for target in chunk["delta"]["results"][0]["targets"]]
     assert targets

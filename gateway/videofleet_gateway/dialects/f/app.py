@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from videofleet_gateway import auth
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects.f import ids, settings
+from videofleet_gateway.dialects.f import asyncapi, ids, settings
 from videofleet_gateway.dialects.f.catalogue import DIALECT, Catalogue, Entry
 from videofleet_gateway.dialects.f.documents import job_document
 from videofleet_gateway.dialects.f.errors import render
@@ -21,6 +21,7 @@ from videofleet_gateway.dialects.f.openapi import BODY
 from videofleet_gateway.dialects.f.views import Views
 from videofleet_gateway.dialects.f.wanted import edit
 from videofleet_gateway.serving.applications import application
+from videofleet_gateway.serving.asyncapi import serve
 from videofleet_gateway.serving.bodies import json_object
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
@@ -73,6 +74,7 @@ class Routes:
         app.get("/streams/{uid}/shot.jpg")(self._views.shot)
         app.websocket("/streams/{uid}/restream")(self._views.restream)
         app.websocket("/streams/{uid}/direct")(self._views.direct)
+        serve(app, asyncapi.PATH, asyncapi.DOCUMENT)
 
     async def listing(self, request: Request) -> Response:
         """All jobs."""

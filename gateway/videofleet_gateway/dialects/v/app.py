@@ -12,7 +12,7 @@ from videofleet_api.vision import LARGEST_PICTURE
 from videofleet_gateway import auth
 from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects.v import answers, openapi
+from videofleet_gateway.dialects.v import answers, asyncapi, openapi
 from videofleet_gateway.dialects.v.admission import Admission
 from videofleet_gateway.dialects.v.errors import render
 from videofleet_gateway.dialects.v.listing import filters
@@ -23,6 +23,7 @@ from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.jobs.job import write_time
 from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.serving.applications import application
+from videofleet_gateway.serving.asyncapi import serve
 from videofleet_gateway.serving.bodies import check_json_type, json_object
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
@@ -83,6 +84,7 @@ class Routes:
         app.get(f"{PATH}/{{task_id}}", include_in_schema=False)(self.staged)
         self._vision.add(app)
         openapi.describe(app)
+        serve(app, asyncapi.PATH, asyncapi.DOCUMENT)
 
     async def process(self, request: Request) -> Response:
         """Enqueue a task."""
