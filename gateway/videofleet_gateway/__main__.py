@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import Final
 
+from videofleet_api.environment import ConfigError
 from videofleet_gateway import config, logs
 from videofleet_gateway.app import StartError, opened
 from videofleet_gateway.store.database import Database
@@ -30,7 +31,7 @@ async def serve(settings: config.Config) -> int:
         async with opened(settings, discover(os.environ)) as gateway:
             _log.info("serving", extra={name: listener.port for name, listener in gateway.ports.items()})
             await gateway.serve(stop)
-    except (StartError, CredentialsError, config.ConfigError) as error:
+    except (StartError, CredentialsError, ConfigError) as error:
         print(f"videofleet-gateway: {error}", file=sys.stderr)
         return 2
     return 0
@@ -78,7 +79,7 @@ def main() -> int:
     arguments = _arguments()
     try:
         settings = config.load()
-    except config.ConfigError as error:
+    except ConfigError as error:
         print(f"videofleet-gateway: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level)

@@ -1,35 +1,23 @@
 """Settings of the gateway, from its environment."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from videofleet_api.environment import CommaList, settings_in
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.source import SourcePolicy
 from videofleet_api.steps import Analytics, Step
 from videofleet_archive.location import USUAL_REGION
 
-_PREFIX = "VIDEOFLEET_"
 _MIB = 1024 * 1024
-
-
-class ConfigError(Exception):
-    """The environment is not usable; the message names the variable, its value and what would be right."""
-
-
-def _comma_list(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _json(value: object) -> object:
     return orjson.loads(value) if isinstance(value, str) else value
-
-
-CommaList = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
 
 
 class Config(BaseModel):
@@ -103,22 +91,6 @@ class Config(BaseModel):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 
-def load(environment: Mapping[str, str] = os.environ) -> Config:
+def load(environment: Mapping[str, str] | None = None) -> Config:
     """The settings in the environment. Raises ConfigError."""
-    values = {
-        name: environment[_PREFIX + name.upper()]
-        for name in Config.model_fields
-        if environment.get(_PREFIX + name.upper(), "") != ""
-    }
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        lines = [
-            f"{_PREFIX}{str(item['loc'][0]).upper()}={_shown(str(item['loc'][0]), values)}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise ConfigError("; ".join(lines)) from None
-
-
-def _shown(name: str, values: Mapping[str, str]) -> str:
-    return "(hidden)" if name == "database_url" else repr(values.get(name, ""))
+    return settings_in(environment, Config)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 
+from videofleet_api.environment import ConfigError
 from videofleet_operator import config, logs
 from videofleet_operator.handlers.alone import kopf
 from videofleet_operator.handlers.shell import register
@@ -36,7 +37,7 @@ def main() -> int:
         settings = config.load()
         # Looked at before anything starts, for the same plain answer as to any other setting.
         load_keys(settings.licence_public_keys)
-    except config.ConfigError as error:
+    except ConfigError as error:
         print(f"videofleet-operator: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level)

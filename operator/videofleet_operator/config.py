@@ -1,26 +1,12 @@
 """Settings of the operator, from its environment."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from videofleet_api.environment import CommaList, settings_in
 from videofleet_operator.domain.model import Pace
-
-_PREFIX = "VIDEOFLEET_"
-
-
-class ConfigError(Exception):
-    """The environment is not usable; the message names the variable, its value and what would be right."""
-
-
-def _comma_list(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-CommaList = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
 
 
 class Config(BaseModel):
@@ -49,18 +35,6 @@ class Config(BaseModel):
     lease_duration: float = Field(15, ge=3, le=300, description="Seconds.")
 
 
-def load(environment: Mapping[str, str] = os.environ) -> Config:
+def load(environment: Mapping[str, str] | None = None) -> Config:
     """The settings in the environment. Raises ConfigError."""
-    values = {
-        name: environment[_PREFIX + name.upper()]
-        for name in Config.model_fields
-        if environment.get(_PREFIX + name.upper(), "") != ""
-    }
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        lines = [
-            f"{_PREFIX}{str(item['loc'][0]).upper()}={values.get(str(item['loc'][0]), '')!r}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise ConfigError("; ".join(lines)) from None
+    return settings_in(environment, Config)

@@ -5,9 +5,10 @@ import logging
 import sys
 from typing import Final
 
+from videofleet_api.environment import ConfigError
 from videofleet_archive.errors import ArchiveError
 from videofleet_worker.app import run_worker
-from videofleet_worker.config import ConfigError, load_settings
+from videofleet_worker.config import load_settings
 from videofleet_worker.decode.forkserver import prepare_forkserver
 from videofleet_worker.device.health import DeviceLostError
 from videofleet_worker.logs import Secrets, set_up_logs

@@ -1,24 +1,18 @@
 """Settings of a worker process, from its environment."""
 
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from videofleet_api.environment import settings_in
 from videofleet_api.names import WORKER_API_PORT, WORKER_PLAIN_PORT
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import MAX_CAPACITY
 from videofleet_api.source import SourcePolicy
 from videofleet_archive.location import USUAL_REGION
-
-PREFIX: Final = "VIDEOFLEET_"
-
-
-class ConfigError(Exception):
-    """The environment cannot be used; the message names every variable that is wrong."""
 
 
 class Settings(BaseModel):
@@ -87,20 +81,6 @@ class Settings(BaseModel):
         return value.upper() if isinstance(value, str) else value
 
 
-def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in an environment. Raises ConfigError."""
-    given = {
-        name: environ[variable]
-        for name in Settings.model_fields
-        if environ.get(variable := PREFIX + name.upper(), "") != ""
-    }
-    try:
-        return Settings.model_validate(given)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_problem(dict(one)) for one in error.errors())) from error
-
-
-def _problem(error: dict[str, object]) -> str:
-    location = error["loc"]
-    name = str(location[0]) if isinstance(location, tuple) else str(location)
-    return f"{PREFIX}{name.upper()} is {error['input']!r}: {error['msg']}"
+    return settings_in(environ, Settings)

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from videofleet_api.environment import ConfigError
 from videofleet_kube.credentials import discover
 from videofleet_kube.errors import ApiError
 from videofleet_kube.events import EventRecorder
@@ -22,7 +23,7 @@ from videofleet_kube.lease import LeaseElector, LeaseTimes
 from videofleet_kube.resources import SECRETS
 from videofleet_kube.session import ApiSession
 from videofleet_kube.writes import WriteQueue
-from videofleet_operator.config import Config, ConfigError
+from videofleet_operator.config import Config
 from videofleet_operator.domain.model import Pace
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services import authority, payload, reader_key, tls_buffers

@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from videofleet_api import licence_file
 from videofleet_api.codes import Reason
+from videofleet_api.environment import ConfigError
 from videofleet_api.licence_file import Standing, Validity
 from videofleet_api.videolicense import LicenseDocument
 from videofleet_kube.operations import Outcome, Patch
 from videofleet_kube.resources import ObjectRef
 from videofleet_kube.writes import WriteQueue
-from videofleet_operator.config import Config, ConfigError
+from videofleet_operator.config import Config
 from videofleet_operator.domain import licence as rules
 from videofleet_operator.domain.conditions import licence_conditions
 from videofleet_operator.domain.model import Licence, Why

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import AfterValidator, Field, Strict, TypeAdapter, ValidationError
 
+from videofleet_api.environment import ConfigError
 from videofleet_api.source import Transport
-from videofleet_gateway.config import ConfigError
 from videofleet_gateway.errors import GatewayError, invalid
 
 Settings = dict[str, Any]

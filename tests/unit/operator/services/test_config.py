@@ -2,7 +2,8 @@
 
 import pytest
 
-from videofleet_operator.config import ConfigError, load
+from videofleet_api.environment import ConfigError
+from videofleet_operator.config import load
 
 NEEDED = {
     "VIDEOFLEET_NAMESPACE": "video",

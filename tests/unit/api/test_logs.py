@@ -1,4 +1,4 @@
-"""The operator's log lines."""
+"""Log lines of all parts."""
 
 import json
 import logging
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from videofleet_operator.logs import JsonFormatter
+from videofleet_api.logs import JsonFormatter
+from videofleet_operator.logs import FOREIGN
 
 
 def formatted(message: str, *args: object, error: BaseException | None = None, **extra: object) -> dict[str, object]:
     info = (type(error), error, error.__traceback__) if error else None
     record = logging.getLogger("test").makeRecord("test", logging.WARNING, "f", 1, message, args, info, extra=extra)
-    line = JsonFormatter().format(record)
+    line = JsonFormatter(foreign=FOREIGN).format(record)
     assert "\n" not in line
     return dict(json.loads(line))
 
@@ -42,6 +43,12 @@ def test_an_exception_is_one_field_without_credentials() -> None:
 
 def test_kopfs_own_fields_stay_out() -> None:
     assert "k8s_ref" not in formatted("x", k8s_ref={"name": "y"}, settings=object())
+
+
+def test_what_has_parts_keeps_them() -> None:
+    line = formatted("ready", models=["a", "b"], ports={"api": 1}, source=["rtsp://viewer:secret@camera.example/1"])
+    assert (line["models"], line["ports"]) == (["a", "b"], {"api": 1})
+    assert line["source"] == ["rtsp://camera.example/1"]
 
 
 @pytest.mark.parametrize("value", [{"a": {1: 2}}, {1, 2}, object(), 2**70, float("nan"), "\ud800"])
