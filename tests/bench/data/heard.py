@@ -83,7 +83,7 @@ def picture_ages(told: Sequence[Told], pictures: Sequence[float], nearest: float
     """How old the frame of each picture was when the picture came.
 
     A picture has no number. It is of the frame whose document came nearest to it, within `nearest` seconds; documents
-    of a job without an archive come within 50 ms of the frame's end, and frames are further apart.
+    of a job without an archive come when the frame is through, and frames are further apart.
     """
     ages = []
     for came in pictures:

@@ -17,7 +17,7 @@ _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
 T = TypeVar("T")
 
 _OVERLAP_MARGIN: Final = 1.0
-_UNARCHIVED_SECONDS: Final = 0.05
+_UNARCHIVED_SECONDS: Final = 0.1
 _LIVE_BYTES: Final = 256 * 1024 * 1024
 _LIVE_RETENTION: Final = 7 * 86400.0
 _UNARCHIVED_BYTES: Final = 4 * 1024 * 1024
@@ -29,7 +29,8 @@ def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
     """How results of this job are sealed in the store, and how many of them are kept."""
     seals = store.seals
     if not job.spec.archive_enabled:
-        return SealPolicy(_UNARCHIVED_SECONDS, keep_bytes=_UNARCHIVED_BYTES, merges=False)
+        # In memory: who reads along has each frame at once.
+        return SealPolicy(0.0, unattended_seconds=_UNARCHIVED_SECONDS, keep_bytes=_UNARCHIVED_BYTES, merges=False)
     if live:
         return SealPolicy(
             seals.attended,

@@ -41,6 +41,12 @@ def test_what_nobody_keeps_is_not_merged() -> None:
     assert not policy.merges
 
 
+def test_what_nobody_keeps_is_read_at_once() -> None:
+    policy = seal_policy(_job(archiveEnabled=False), ObjectArchive.in_memory(), live=True)
+    assert policy.seconds == 0.0
+    assert policy.unattended_seconds
+
+
 def test_an_epoch_that_takes_over_keeps_back_what_the_one_before_may_not_have_sealed() -> None:
     store = ObjectArchive.in_memory()
     policy = seal_policy(_job(), store, live=True)
