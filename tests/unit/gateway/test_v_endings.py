@@ -153,6 +153,28 @@ async def test_a_task_that_fails_on_its_way_keeps_what_it_has(gateway: Served, a
     assert documents(stream)[-2]["finish_reason"] == "error"
 
 
+@pytest.mark.acceptance("V83")
+async def test_a_task_that_failed_is_not_taken_up_again(gateway: Served, api: JobApi) -> None:
+    """Its results end where it failed; who wants more makes another task, which begins at the beginning."""
+    client = gateway.client()
+    task = await submitted(client)
+    job = job_of(api, task)
+    api.tell(job, **RUNNING)
+    async with WorkersLog(gateway, job) as log:
+        await log.frames(0, 1)
+    api.tell(job, **RUNNING | {"phase": "INTERRUPTED", "finished": True}, conditions=FAILED)
+    await until_status(client, task, "failed")
+    async with asyncio.timeout(20):
+        stream = (await client.get(f"{TASKS}/{task}/stream")).content
+        rest = await client.get(f"{TASKS}/{task}/stream", params={"offset": len(stream)})
+    assert rest.status_code == 204
+    assert (await client.post(f"{TASKS}/{task}/cancel")).status_code == 409
+    assert (await client.post(f"{TASKS}/{task}/resume")).status_code == 404
+    again = await submitted(client)
+    assert again != task
+    assert (await client.get(f"{TASKS}/{again}")).json()["status"] == "pending"
+
+
 async def test_a_job_of_others_that_is_disabled_keeps_its_log_open(gateway: Served, api: JobApi) -> None:
     client = gateway.client()
     spec = {"source": {"url": "https://a.example/a.mp4"}, "analytics": [{"steps": [{"model": "detect"}]}]}
