@@ -45,7 +45,7 @@ class JsonFormatter(logging.Formatter):
         fields |= {name: value for name, value in vars(record).items() if self._is_given(name)}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(self._plain(fields), ensure_ascii=False)
+        return json.dumps(self._plain(fields), ensure_ascii=False, separators=(",", ":"))
 
     def _is_given(self, name: str) -> bool:
         return name not in _STANDARD and not name.startswith(self._foreign)

@@ -44,13 +44,18 @@ def _allow_files() -> None:
 
 
 async def change_keys(settings: config.Config, arguments: argparse.Namespace) -> int:
-    """Make or revoke a key."""
+    """Make, list or revoke keys."""
     database = Database(settings.database_url)
     try:
         await database.migrate()
         keys = Keys(database)
         if arguments.action == "create":
-            print(await keys.create(arguments.project, arguments.namespace))
+            print(await keys.create(arguments.project, arguments.namespace, read_only=arguments.read_only))
+            return 0
+        if arguments.action == "list":
+            for key in await keys.in_use():
+                scope = "write" if key.project.may_write else "read"
+                print(f"{key.hint}...", key.project.id, key.project.namespace, scope, f"{key.created:%Y-%m-%d}")
             return 0
         if await keys.revoke(sys.stdin.read().strip()):
             return 0
@@ -70,6 +75,8 @@ def _arguments() -> argparse.Namespace:
     create = actions.add_parser("create", help="make a key of a project and print it")
     create.add_argument("project")
     create.add_argument("namespace", help="where the project's jobs lie")
+    create.add_argument("--read-only", action="store_true", help="it may look at everything and change nothing")
+    actions.add_parser("list", help="the keys that are in use: beginning, project, namespace, what for, since when")
     actions.add_parser("revoke", help="take the key on standard input out of use")
     return parser.parse_args()
 

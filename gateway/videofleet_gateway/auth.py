@@ -17,6 +17,12 @@ def unauthenticated(message: str) -> GatewayError:
     return GatewayError(Failure.UNAUTHENTICATED, message, headers={"WWW-Authenticate": "Bearer"})
 
 
+def check_may_write(project: Project) -> None:
+    """Raises GatewayError, FORBIDDEN, for one whose key is for reading only."""
+    if not project.may_write:
+        raise GatewayError(Failure.FORBIDDEN, "the API key is for reading only: it makes, changes and cancels nothing")
+
+
 async def project_of(keys: Keys, key: str | None) -> Project:
     """Whose key this is. Raises GatewayError, UNAUTHENTICATED."""
     if key is None:

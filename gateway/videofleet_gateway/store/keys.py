@@ -17,10 +17,20 @@ _HINT: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """On whose behalf a request is."""
+    """On whose behalf a request is, and whether it may change anything."""
 
     id: str
     namespace: str
+    may_write: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKey:
+    """What is known of a key. `hint` is its beginning."""
+
+    hint: str
+    project: Project
+    created: datetime
 
 
 def digest_of(key: str) -> str:
@@ -41,15 +51,30 @@ class Keys:
     async def project_of_digest(self, digest: str) -> Project | None:
         """Whose key has this digest; None for an unknown or a revoked one."""
         wanted = (
-            select(ProjectRow.id, ProjectRow.namespace)
+            select(ProjectRow.id, ProjectRow.namespace, KeyRow.read_only)
             .join(KeyRow, KeyRow.project_id == ProjectRow.id)
             .where(KeyRow.digest == digest, KeyRow.revoked_at.is_(None))
         )
         async with self._database.reading() as connection:
             row = (await connection.execute(wanted)).first()
-        return None if row is None else Project(row.id, row.namespace)
+        return None if row is None else Project(row.id, row.namespace, may_write=not row.read_only)
 
-    async def create(self, project: str, namespace: str, key: str | None = None) -> str:
+    async def in_use(self) -> list[KeptKey]:
+        """All keys that are good, those of a project together."""
+        wanted = (
+            select(KeyRow, ProjectRow.namespace)
+            .join(ProjectRow, KeyRow.project_id == ProjectRow.id)
+            .where(KeyRow.revoked_at.is_(None))
+            .order_by(KeyRow.project_id, KeyRow.created_at)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(wanted)).all()
+        return [
+            KeptKey(row.hint, Project(row.project_id, row.namespace, may_write=not row.read_only), row.created_at)
+            for row in rows
+        ]
+
+    async def create(self, project: str, namespace: str, key: str | None = None, *, read_only: bool = False) -> str:
         """A new key of a project, which is made where it is not there yet; shown this once."""
         key = key or _PREFIX + secrets.token_urlsafe(32)
         now = datetime.now(UTC)
@@ -59,9 +84,8 @@ class Keys:
                 await connection.execute(insert(ProjectRow).values(id=project, namespace=namespace, created_at=now))
             elif known.namespace != namespace:
                 raise ValueError(f"project {project} has the namespace {known.namespace}, not {namespace}")
-            await connection.execute(
-                insert(KeyRow).values(digest=digest_of(key), project_id=project, hint=key[:_HINT], created_at=now)
-            )
+            row = {"digest": digest_of(key), "project_id": project, "hint": key[:_HINT], "created_at": now}
+            await connection.execute(insert(KeyRow).values(**row, read_only=read_only))
         return key
 
     async def revoke(self, key: str) -> bool:

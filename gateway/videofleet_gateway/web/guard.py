@@ -10,12 +10,15 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from videofleet_gateway.auth import check_may_write
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.sessions import COOKIE, Sessions
 from videofleet_gateway.store.keys import Project
 
 PATH: Final = "/ui"
 SIGN_IN: Final = f"{PATH}/sign-in"
+_FOR_READERS: Final = (SIGN_IN, f"{PATH}/sign-out", f"{PATH}/_nicegui")
+"""Where something is sent that changes nothing."""
 _NICEGUI: Final = f"{PATH}/_nicegui"
 """Its own files, and `_nicegui_ws`, its socket."""
 _FOR_ALL: Final = (SIGN_IN, f"{_NICEGUI}/", f"{PATH}/static/")
@@ -62,6 +65,8 @@ class Guard:
         connection = HTTPConnection(scope)
         if scope["method"] not in _CHANGES_NOTHING and not _is_from_here(connection.headers):
             raise GatewayError(Failure.FORBIDDEN, "a form is taken only from this page itself")
+        if scope["method"] not in _CHANGES_NOTHING and not scope["path"].startswith(_FOR_READERS):
+            await self._check_may_write(connection)
         if await self._knows(connection) or scope["path"].startswith(_FOR_ALL):
             await self._inner(scope)(scope, receive, _with_headers(send))
         elif scope["method"] in _CHANGES_NOTHING:
@@ -81,6 +86,11 @@ class Guard:
         project = await visitor.project()
         connection.state.project, connection.state.visitor = project, visitor
         return project is not None
+
+    async def _check_may_write(self, connection: HTTPConnection) -> None:
+        project = await Visitor(self.sessions, connection.cookies.get(COOKIE)).project()
+        if project is not None:
+            check_may_write(project)
 
     def _inner(self, scope: Scope) -> ASGIApp:
         return self.nicegui if scope["path"].startswith(_NICEGUI) else self.pages

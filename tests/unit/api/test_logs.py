@@ -45,6 +45,12 @@ def test_kopfs_own_fields_stay_out() -> None:
     assert "k8s_ref" not in formatted("x", k8s_ref={"name": "y"}, settings=object())
 
 
+def test_nothing_stands_between_the_parts_of_a_line() -> None:
+    """So that it can be searched as it is written."""
+    record = logging.getLogger("test").makeRecord("test", logging.ERROR, "f", 1, "x", (), None)
+    assert '"level":"ERROR","logger":"test","message":"x"' in JsonFormatter().format(record)
+
+
 def test_what_has_parts_keeps_them() -> None:
     line = formatted("ready", models=["a", "b"], ports={"api": 1}, source=["rtsp://viewer:secret@camera.example/1"])
     assert (line["models"], line["ports"]) == (["a", "b"], {"api": 1})

@@ -67,6 +67,16 @@ async def test_a_key_is_known_to_every_replica_until_it_is_revoked(replicas: lis
     assert await one.project_of(key) is None
 
 
+async def test_a_key_may_be_for_reading_only(replicas: list[Database]) -> None:
+    keys = Keys(replicas[0])
+    both, reader = await keys.create("project", "namespace"), await keys.create("project", "namespace", read_only=True)
+    assert await Keys(replicas[1]).project_of(reader) == Project("project", "namespace", may_write=False)
+    known = await keys.in_use()
+    assert [(key.hint, key.project.may_write) for key in known] == [(both[:10], True), (reader[:10], False)]
+    await keys.revoke(reader)
+    assert [key.hint for key in await keys.in_use()] == [both[:10]]
+
+
 async def test_replicas_count_no_request_too_many(replicas: list[Database]) -> None:
     now = [1000.0]
     counters = [Windows(database, lambda: now[0]) for database in replicas]

@@ -19,12 +19,13 @@ from videofleet_gateway.dialects.f.errors import render
 from videofleet_gateway.dialects.f.links import SECRET_NAME, base_url, links
 from videofleet_gateway.dialects.f.openapi import BODY
 from videofleet_gateway.dialects.f.views import Views
-from videofleet_gateway.dialects.f.wanted import edit
+from videofleet_gateway.dialects.f.wanted import edit, masked
 from videofleet_gateway.serving.applications import application
 from videofleet_gateway.serving.asyncapi import serve
 from videofleet_gateway.serving.bodies import json_object
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
+from videofleet_gateway.store.keys import Project
 
 CORS: Final = Cors("authorization, content-type, x-request-id", f"Retry-After, Warning, {REQUEST_ID}")
 _JSON: Final = "application/json"
@@ -78,19 +79,23 @@ class Routes:
 
     async def listing(self, request: Request) -> Response:
         """All jobs."""
-        entries = await self._jobs.listing(await self._namespace(request))
-        return _json([await self._document(request, entry) for entry in entries])
+        caller = await self._caller(request)
+        entries = await self._jobs.listing(caller.namespace)
+        return _json([await self._document(request, entry, caller) for entry in entries])
 
     async def job(self, request: Request, job_id: Id) -> Response:
         """One job."""
-        return await self._told(request, await self._found(request, job_id))
+        caller = await self._caller(request)
+        entry = await self._jobs.find(caller.namespace, _id(job_id))
+        return _json(await self._document(request, entry, caller))
 
     async def create(self, request: Request, job_id: Id) -> Response:
         """Make a job."""
-        namespace = await self._namespace(request)
+        writer = await self._writer(request)
         identifier = _id(job_id)
         change = edit(await json_object(request))
-        return await self._told(request, await self._jobs.create(namespace, identifier, change), change.warnings)
+        made = await self._jobs.create(writer.namespace, identifier, change)
+        return await self._told(request, made, change.warnings)
 
     async def change(self, request: Request, job_id: Id) -> Response:
         """Change what is given of a job."""
@@ -108,27 +113,35 @@ class Routes:
         return await self._told(request, await self._jobs.restart(await self._found(request, job_id)))
 
     async def _found(self, request: Request, job_id: str) -> Entry:
-        namespace = await self._namespace(request)
-        return await self._jobs.find(namespace, _id(job_id))
+        """A job, for one who may change it. Raises GatewayError."""
+        writer = await self._writer(request)
+        return await self._jobs.find(writer.namespace, _id(job_id))
 
-    async def _namespace(self, request: Request) -> str:
-        """Where the one who asks has his jobs. Raises GatewayError."""
+    async def _writer(self, request: Request) -> Project:
+        caller = await self._caller(request)
+        auth.check_may_write(caller)
+        return caller
+
+    async def _caller(self, request: Request) -> Project:
+        """Who asks, and where he has his jobs. Raises GatewayError."""
         key = auth.bearer(request.headers)
         anonymous = self._context.config.f_anonymous_namespace
         if anonymous and "authorization" not in request.headers:
-            return anonymous
-        return (await auth.project_of(self._context.keys, key)).namespace
+            return Project("", anonymous)
+        return await auth.project_of(self._context.keys, key)
 
     async def _told(self, request: Request, entry: Entry, warnings: Sequence[str] = ()) -> Response:
         for warning in warnings:
             _log.warning("%s", warning, extra={"job": entry.job.name})
         return _json(await self._document(request, entry), warnings)
 
-    async def _document(self, request: Request, entry: Entry) -> dict[str, Any]:
+    async def _document(self, request: Request, entry: Entry, caller: Project | None = None) -> dict[str, Any]:
+        """The job as it is told; to a caller who only reads without what leads into the source."""
         job = entry.job
         base = base_url(self._context.config.public_url, request.url.scheme, Headers(scope=request.scope))
         views = links(base if self._context.workers.reachable else "", await self._secret(), job)
-        return job_document(entry.id, job.generation, entry.wanted, job.status, views)
+        wanted = entry.wanted if caller is None or caller.may_write else masked(entry.wanted)
+        return job_document(entry.id, job.generation, wanted, job.status, views)
 
     async def _secret(self) -> bytes:
         """What addresses of views are signed with, the same at every replica."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from videofleet_api.redaction import redact_url
 from videofleet_gateway.dialects.f import settings
 from videofleet_gateway.dialects.f.settings import Settings
 from videofleet_gateway.errors import invalid
@@ -35,6 +36,18 @@ class Wanted:
     router_events_url: str = field(default="", repr=False)
     stream_settings: Settings = field(default_factory=dict, repr=False)
     stream_settings_gpu: Settings = field(default_factory=dict, repr=False)
+
+
+def masked(wanted: Wanted) -> Wanted:
+    """The job for those who may not change it: addresses without credentials, and no headers."""
+    kept = {key: value for key, value in wanted.stream_settings.items() if key != "router_headers"}
+    return replace(
+        wanted,
+        stream_url=redact_url(wanted.stream_url),
+        router_url=redact_url(wanted.router_url),
+        router_events_url=redact_url(wanted.router_events_url),
+        stream_settings=kept | {"router_headers": []},
+    )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,12 @@ class Admission:
         """Who asks. Raises GatewayError, UNAUTHENTICATED."""
         return await auth.project_of(self._keys, auth.bearer(request.headers))
 
+    async def writer(self, request: Request, what: str = "") -> Project:
+        """Who asks for work to be done, and may. Raises GatewayError."""
+        project = await self.counted(request, what)
+        auth.check_may_write(project)
+        return project
+
     async def counted(self, request: Request, what: str = "") -> Project:
         """Who asks, and not too often. Each `what` has a limit of its own. Raises GatewayError."""
         project = await self.project(request)

@@ -88,7 +88,7 @@ class Routes:
 
     async def process(self, request: Request) -> Response:
         """Enqueue a task."""
-        project = await self._admission.counted(request)
+        project = await self._admission.writer(request)
         check_json_type(request)
         task = await self._submission.submit(project, read(await json_object(request)))
         return JSONResponse(answers.created(task), status_code=202)
@@ -142,7 +142,7 @@ class Routes:
 
     async def cancel(self, request: Request, task_id: str) -> Response:
         """Have a task stopped."""
-        project = await self._admission.counted(request)
+        project = await self._admission.writer(request)
         task = await self._tasks.find(project, task_id)
         status = await self._tasks.status(task)
         if status in (TaskStatus.SUCCEEDED, TaskStatus.FAILED):

@@ -44,7 +44,7 @@ class Tokens:
         task, expires, project, namespace = orjson.loads(said)
         if task != task_id or expires <= self._clock():
             raise _refused()
-        return Project(project, namespace)
+        return Project(project, namespace, may_write=False)
 
     async def _digest(self, said: bytes) -> bytes:
         return hmac.new(await self._keys.shared_secret(_SECRET), said, hashlib.sha256).digest()

@@ -35,7 +35,7 @@ class VisionRoutes:
 
     async def describe(self, request: Request) -> Response:
         """A picture in words: no worker has a model for that."""
-        await self._admission.counted(request, _LIMIT)
+        await self._admission.writer(request, _LIMIT)
         check_json_type(request)
         with self._looking.seat():
             read(await json_object(request))
@@ -56,7 +56,7 @@ class VisionRoutes:
         return JSONResponse({"objects": [_object(one, names) for one in report.objects], **_about(asked, report)})
 
     async def _looked(self, request: Request, model: str) -> tuple[PictureRequest, VisionReport]:
-        project: Project = await self._admission.counted(request, _LIMIT)
+        project: Project = await self._admission.writer(request, _LIMIT)
         check_json_type(request)
         with self._looking.seat():
             asked = read(await json_object(request))

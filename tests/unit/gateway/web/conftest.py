@@ -24,6 +24,7 @@ from tests.unit.gateway.v_world import until
 from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys
 
+READ_KEY = "vf_test-key-that-only-reads"
 CHROMIUM = "/usr/bin/chromium"
 _PATIENCE = 20_000
 """Milliseconds that a page has to show what is expected of it."""
@@ -76,6 +77,7 @@ async def gateway_process(
     await database.migrate()
     for key, project, namespace in ((KEY, PROJECT, NAMESPACE), (OTHER_KEY, "project-b", OTHER_NAMESPACE)):
         await Keys(database).create(project, namespace, key)
+    await Keys(database).create(PROJECT, NAMESPACE, READ_KEY, read_only=True)
     await database.close()
     (folder / "kubeconfig").write_text(_kubeconfig(server))
     (folder / "archive").mkdir()

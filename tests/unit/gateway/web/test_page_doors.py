@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.support.gateway import KEY, OTHER_KEY, OTHER_NAMESPACE, JobApi, Served, served_over
-from tests.unit.gateway.web.conftest import Stage
+from tests.unit.gateway.web.conftest import READ_KEY, Stage
 from tests.unit.gateway.web.test_page import RUNNING, spec
 from videofleet_gateway.errors import GatewayError
 from videofleet_gateway.sessions import COOKIE, LASTS, Sessions
@@ -91,6 +91,19 @@ async def test_the_cookie_reads_streams_of_its_project_and_changes_nothing(
     assert (await client.head(theirs["stream_url"])).status_code == 404
     assert (await client.get("/v1/video/tasks")).status_code == 401
     assert (await client.post(f"/v1/video/tasks/{mine['id']}/cancel")).status_code == 401
+
+
+async def test_who_has_a_key_for_reading_only_looks_and_leaves(stage: Stage) -> None:
+    stage.api.job("mine", spec=spec(), status=RUNNING)
+    async with httpx.AsyncClient(base_url=stage.origin, headers={"Origin": stage.origin}, timeout=30) as reader:
+        assert (await reader.post("/ui/sign-in", data={"key": READ_KEY})).status_code == 303
+        assert (await reader.get("/ui/tasks")).status_code == 200
+        for path in ("/ui/submit", "/ui/tasks/vt_00000000000000000000000000/cancel"):
+            answer = await reader.post(path, data={"url": "https://example.com/a", "steps": "detect"})
+            assert (path, answer.status_code) == (path, 403)
+            assert "reading only" in answer.text
+        assert (await reader.post("/ui/sign-out")).status_code == 303
+    assert len(stage.api.jobs()) == 1
 
 
 async def test_behind_encryption_the_cookie_is_sent_over_nothing_else(client: httpx.AsyncClient) -> None:
