@@ -26,6 +26,8 @@ MERGE_SECONDS: Final = 300.0
 DELETE_SECONDS: Final = 600.0
 """Age of a part whose segments are deleted."""
 PART_BYTES: Final = 16 * 1024 * 1024
+PART_SEGMENTS: Final = 1000
+"""A writer remembers each segment until it is merged, and of a log that tells little 16 MiB are a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Sizes:
     merge_seconds: float = MERGE_SECONDS
     delete_seconds: float = DELETE_SECONDS
     part_bytes: int = PART_BYTES
+    part_segments: int = PART_SEGMENTS
+    """A part holds so many at most, and is then smaller."""
 
 
 def due(extent: Extent, now: float, sizes: Sizes, *, finished: bool) -> list[Segment]:
@@ -51,7 +55,7 @@ def due(extent: Extent, now: float, sizes: Sizes, *, finished: bool) -> list[Seg
             break
         else:
             taken.append(one)
-            if one.end - taken[0].offset >= sizes.part_bytes:
+            if one.end - taken[0].offset >= sizes.part_bytes or len(taken) >= sizes.part_segments:
                 return taken
     # The rest of a finished log is smaller.
     old = bool(extent.segments) and extent.segments[-1].modified <= now - sizes.merge_seconds

@@ -24,10 +24,11 @@ from videofleet_archive.acquire import scan
 from videofleet_archive.check import check_log
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, FencedError
 from videofleet_archive.extent import Extent, Segment
-from videofleet_archive.merging import PART_BYTES, Sizes, due, left_over, merge, tend
+from videofleet_archive.merging import MERGE_SECONDS, PART_BYTES, PART_SEGMENTS, Sizes, due, left_over, merge, tend
 from videofleet_archive.store import FolderArchive, ObjectArchive, Store
+from videofleet_archive.storing import must_be_end
 from videofleet_archive.tending import Tending, sizes_for
-from videofleet_archive.writer import SealPolicy, must_be_end
+from videofleet_archive.writer import SealPolicy
 
 NOW = 1_000_000.0
 SMALL = Sizes(part_bytes=100)
@@ -56,6 +57,24 @@ def _extent(*ages: float, size: int = 40) -> Extent:
 def test_what_is_merged(ages: tuple[float, ...], finished: bool, merged: int) -> None:
     extent = _extent(*ages)
     assert due(extent, NOW, SMALL, finished=finished) == extent.segments[:merged]
+
+
+def test_many_that_are_small_are_merged_too() -> None:
+    extent = _extent(*range(900, 400, -100), size=1)
+    assert due(extent, NOW, Sizes(part_segments=3), finished=False) == extent.segments[:3]
+
+
+@pytest.mark.parametrize("size", [200, 10_000], ids=["a log that tells little", "a log that tells much"])
+def test_what_a_writer_remembers_of_its_log_does_not_grow_with_the_hours(size: int) -> None:
+    extent, longest = Extent(), 0
+    for second in range(6 * 3600):
+        extent.append(size, NOW + second)
+        longest = max(longest, len(extent.segments))
+        if second % 60 == 0:
+            for_now = due(extent, NOW + second, Sizes(), finished=False)
+            if for_now:
+                extent.merge(Segment(for_now[0].offset, for_now[-1].end - for_now[0].offset, part=True))
+    assert longest < PART_SEGMENTS + MERGE_SECONDS + 100
 
 
 def test_parts_are_not_merged_again() -> None:
