@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,22 @@ class Away:
     def __call__(self, method: str, key: str, late: bool) -> None:
         if self.away:
             raise ArchiveError("the store is away")
+
+
+@dataclass
+class Silent:
+    """A fault: the store answers nothing until `back`."""
+
+    asked: bool = False
+    _back: threading.Event = field(default_factory=threading.Event)
+
+    def back(self) -> None:
+        self._back.set()
+
+    def __call__(self, method: str, key: str, late: bool) -> None:
+        if not late:
+            self.asked = True
+            assert self._back.wait(60)
 
 
 async def becomes(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:

@@ -67,7 +67,10 @@ class Epoch:
 
     async def own(self) -> None:
         """The log is this epoch's."""
-        assert await self.run.own(self.number, f"worker-{self.number}", self._counters) is None
+        assert (
+            await self.run.own(self.number, f"worker-{self.number}", self._counters, beside=self._first is not None)
+            is None
+        )
 
     async def frames(self, frames: range) -> None:
         """These frames come out of the model, each with a person in it."""

@@ -1,9 +1,8 @@
 """What becomes of results while the store takes none, takes them slowly, or says nothing at all."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,6 +10,7 @@ from tests.support.archives import (
     Away,
     CountedCalls,
     FaultyStore,
+    Silent,
     becomes,
     chunk,
     ends_of_events,
@@ -40,22 +40,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@dataclass
-class Silent:
-    """A fault: the store answers nothing until `back`."""
-
-    asked: bool = False
-    _back: threading.Event = field(default_factory=threading.Event)
-
-    def back(self) -> None:
-        self._back.set()
-
-    def __call__(self, method: str, key: str, late: bool) -> None:
-        if not late:
-            self.asked = True
-            assert self._back.wait(60)
 
 
 Fault = Away | Silent

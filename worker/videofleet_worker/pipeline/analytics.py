@@ -89,9 +89,15 @@ class AnalyticsRun:
         self.pictures.live = self.shots.live = info.live
         self.shots.keep = shots_kept
 
-    async def own(self, epoch: int, owner: str, counters: Counters) -> Ending | None:
+    @property
+    def kept_since(self) -> float | None:
+        """Unix time at which the first frame came of those that are kept back."""
+        return self._kept[0].facts.arrival if self._kept else None
+
+    async def own(self, epoch: int, owner: str, counters: Counters, *, beside: bool) -> Ending | None:
         """Make the log this epoch's own and write what was kept back; the ending of a run that is over meanwhile.
 
+        `beside`: another worker has run the job until now, so some frames were seen by both.
         Raises FencedError when a later epoch owns the log, ArchiveError and ArchiveCorruptError as `own_log` does.
         """
         assert self._source is not None, "opened() comes first"
@@ -101,11 +107,15 @@ class AnalyticsRun:
         last = log.resume.sidecar if log.resume else None
         self.processed = last.processed_frames if last else 0
         finder = ObjectFinder(self.plan, next_id=(last.highest_track_id if last else 0) + 1)
-        kept, self._kept = self._kept, []
-        place = Continuation(log.resume, self._source, beside=bool(kept))
-        self._owned = _Owned(log.writer, place, finder, _region_watch(self.plan, totals_of(last)))
-        for answered in _dated_alike(kept) if self._source.live else kept:
-            await self._write(self._owned, answered)
+        place = Continuation(log.resume, self._source, beside=beside)
+        owned = _Owned(log.writer, place, finder, _region_watch(self.plan, totals_of(last)))
+        # Meanwhile settings may have changed, and while this is written there may come more.
+        log.writer.use(self._policy)
+        while self._kept:
+            kept, self._kept = self._kept, []
+            for answered in _dated_alike(kept) if self._source.live else kept:
+                await self._write(owned, answered)
+        self._owned = owned
         return None
 
     def use(self, plan: AnalyticsPlan, policy: SealPolicy) -> None:

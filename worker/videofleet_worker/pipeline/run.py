@@ -25,6 +25,7 @@ from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.answers import Answers, answered_frames
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.outlets import JobOutlets, Telling, origin_of
+from videofleet_worker.pipeline.ownership import Ownership, all_sealed
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import Plan, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
@@ -32,7 +33,7 @@ from videofleet_worker.pipeline.request import source_info_before, source_reques
 from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.pipeline.steps import Workshop
-from videofleet_worker.pipeline.storage import overlap_seconds, persistently, seal_policy, shots_kept, storage
+from videofleet_worker.pipeline.storage import persistently, seal_policy, shots_kept, storage
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.errors import SourceError
@@ -76,8 +77,7 @@ class StreamRun:
         self._began = tools.clock.monotonic()
         self._meter = ProgressMeter(self._began)
         self._runs: list[AnalyticsRun] = []
-        self._owns = False
-        self._first_answer: float | None = None
+        self._ownership = Ownership(self._own_logs)
         self._last_frame: float | None = None
         self._plan: Plan | None = None
         self._refusal: RefusedError | None = None
@@ -191,21 +191,20 @@ class StreamRun:
         """
         endings = []
         for one in list(self._runs):
-            own = partial(one.own, self.job.epoch, self._tools.owner, self.counters)
+            beside = self.job.entry.takes_over
+            own = partial(one.own, self.job.epoch, self._tools.owner, self.counters, beside=beside)
             ending = await persistently(own, self.job, self.counters)
             if ending is not None:
                 endings.append(ending)
                 self._runs.remove(one)
-        self._owns = True
         if not self._runs:
             raise _RunOverError(endings)
 
-    def _may_own(self) -> bool:
-        """Whether the logs are to be owned with the frame that is there now."""
-        now = self._tools.clock.monotonic()
-        self._first_answer = now if self._first_answer is None else self._first_answer
+    async def _has_come_to_own(self) -> bool:
+        """Whether the logs are this epoch's own since the result before. Raises as `_own_logs` does."""
         overlaps = self.job.entry.takes_over and self.is_live and self.job.spec.archive_enabled
-        return not overlaps or now >= self._first_answer + overlap_seconds(self._threads.store)
+        ripe = partial(all_sealed, self._runs, self._threads.store, self._tools.clock) if overlaps else None
+        return await self._ownership.proceed(ripe, wait=not self.is_live)
 
     def _tell(self, endings: list[Ending]) -> None:
         """Every log was finished by an earlier epoch: say how, whoever asks."""
@@ -246,7 +245,7 @@ class StreamRun:
                 await self.source.close()
             await self._consume(self.source)
             # Stopped before the first frame there is nothing to tell the end of.
-            if self._owns or not self._stopped:
+            if self._ownership.begun or not self._stopped:
                 await self._finish()
         except SourceError as error:
             await self._fail(error.code, error.message)
@@ -269,10 +268,9 @@ class StreamRun:
                 raise self._refusal
             self._use(answers.plan)
             counts = self._counts()
-            first = not self._owns and self._may_own()
-            if first:
-                await self._own_logs()
-            for one in self._runs:
+            first = await self._has_come_to_own()
+            # A run that was finished meanwhile leaves.
+            for one in tuple(self._runs):
                 await one.add(shared, answers.findings[one.plan.name], counts)
         finally:
             shared.release()
@@ -307,7 +305,7 @@ class StreamRun:
                 self._reporter.reconnecting(code, message)
             case Reconnected(gap, error):
                 _LOGGER.info("reconnected after %.1f s: %s", gap, error.message, extra=self.fields)
-                if self._owns:
+                if self._ownership.complete:
                     self._reporter.running(self._tools.wall_clock())
                 else:
                     self._reporter.opening()
@@ -353,8 +351,7 @@ class StreamRun:
     async def _finish(self) -> None:
         limit = self.job.spec.max_frames
         counts = self._counts()
-        if not self._owns:
-            await self._own_logs()
+        await self._ownership.demand()
         for one in self._runs:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
             await one.finish("cancelled" if self._stopped else reason, counts)
@@ -368,8 +365,10 @@ class StreamRun:
         """Seal, then tell. Only where nothing will follow is the end written into the results."""
         _LOGGER.warning("failed: %s", message, extra=self.fields | {"code": code.value})
         counts = self._counts()
+        if await self._ownership.settle():
+            self._reporter.running(self._last_frame or self._tools.wall_clock())
         for one in self._runs:
-            if self.job.spec.single_pass and self._owns:
+            if self.job.spec.single_pass and self._ownership.complete:
                 await one.finish("error", counts, (code.value, message))
             else:
                 await self._seal(one)
@@ -379,6 +378,7 @@ class StreamRun:
         """Stop the source, seal what there is. After a fence, a cancellation or an end alike."""
         if self.source is not None:
             await self.source.close()
+        await self._ownership.settle()
         for one in self._runs:
             try:
                 await self._seal(one)

@@ -16,7 +16,6 @@ _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
 
 T = TypeVar("T")
 
-_OVERLAP_MARGIN: Final = 1.0
 _UNARCHIVED_SECONDS: Final = 0.1
 _LIVE_BYTES: Final = 256 * 1024 * 1024
 _LIVE_RETENTION: Final = 7 * 86400.0
@@ -41,12 +40,6 @@ def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
             keep_seconds=job.spec.archive_retention or _LIVE_RETENTION,
         )
     return SealPolicy(seals.recorded, segment_bytes=seals.segment_bytes, keep_seconds=job.spec.archive_retention)
-
-
-def overlap_seconds(store: Store) -> float:
-    """For so long an epoch that takes a live source over from another worker keeps results back before it owns the log:
-    what the other one had not sealed by then is among them."""
-    return store.seals.unattended + _OVERLAP_MARGIN
 
 
 def shots_kept(job: Job, *, live: bool) -> int | None:

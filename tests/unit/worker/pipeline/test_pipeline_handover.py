@@ -104,7 +104,7 @@ async def test_a_run_that_was_finished_meanwhile_is_over(stage: Stage) -> None:
     await former.frames(range(3))
     taker = await stage.epoch(2, FILE)
     await former.run.finish("stop", Counts(3, 0, 300))
-    ending = await taker.run.own(2, "worker-2", CountedCalls())
+    ending = await taker.run.own(2, "worker-2", CountedCalls(), beside=False)
     assert ending is not None
     assert (ending.reason, ending.usage.processed_frames) == ("stop", 3)
     await taker.run.close()

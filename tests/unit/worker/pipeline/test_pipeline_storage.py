@@ -7,7 +7,8 @@ import pytest
 from videofleet_api.protocol import Entry, JobSpec
 from videofleet_archive.store import ObjectArchive
 from videofleet_worker.jobs.assignments import Job
-from videofleet_worker.pipeline.storage import overlap_seconds, seal_policy
+from videofleet_worker.pipeline.ownership import overlap_seconds
+from videofleet_worker.pipeline.storage import seal_policy
 
 DAY = 86400.0
 
