@@ -176,25 +176,48 @@ def slow_task(deployment: Deployment, gateway: Gateway) -> Iterator[Json]:
     gateway.curl(f"/v1/video/tasks/{made['id']}/cancel", "-X", "POST")
 
 
-@pytest.mark.acceptance("V72", "V73")
-def test_a_gateway_that_is_killed_and_replaced_costs_its_subscribers_no_byte(
-    deployment: Deployment, gateway: Gateway, slow_task: Json
-) -> None:
-    subscribers = [Subscriber(gateway.url + slow_task["stream_url"], gateway.key) for _ in range(20)]
+@contextlib.contextmanager
+def everybody_hears_all(gateway: Gateway, task: Json) -> Iterator[list[Subscriber]]:
+    """Fifty subscribers, who have heard something when this is entered; when it is left each has all of the log."""
+    subscribers = [Subscriber(gateway.url + task["stream_url"], gateway.key) for _ in range(50)]
     threads = [threading.Thread(target=one.read, daemon=True) for one in subscribers]
     for thread in threads:
         thread.start()
     eventually(lambda: all(len(one.log) > 10_000 for one in subscribers), 60, "everybody has heard something")
-    selector = "app.kubernetes.io/component=gateway"
-    tools.must(
-        "kubectl", "-n", deployment.namespace, "delete", "pods", "-l", selector, "--grace-period=0", "--force",
-        "--wait=false",
-    )  # fmt: skip
+    assert not any(one.done for one in subscribers)
+    yield subscribers
     for thread in threads:
         thread.join(150)
     logs = {bytes(one.log) for one in subscribers}
     assert len(logs) == 1
-    assert all(one.connections > 1 for one in subscribers)
     (log,) = logs
     assert frames(log) == list(range(250))
-    assert log == gateway.curl(slow_task["stream_url"], "-N")
+    assert log == gateway.curl(task["stream_url"], "-N")
+
+
+@pytest.mark.acceptance("V72", "V73")
+def test_a_gateway_that_is_killed_and_replaced_costs_its_subscribers_no_byte(
+    deployment: Deployment, gateway: Gateway, slow_task: Json
+) -> None:
+    with everybody_hears_all(gateway, slow_task) as subscribers:
+        kill_pods(deployment, "app.kubernetes.io/component=gateway")
+    assert all(one.connections > 1 for one in subscribers)
+
+
+@pytest.mark.acceptance("V72", "V81")
+def test_a_worker_that_is_killed_costs_the_subscribers_of_its_streams_no_byte(
+    deployment: Deployment, gateway: Gateway, slow_task: Json
+) -> None:
+    with everybody_hears_all(gateway, slow_task) as subscribers:
+        kill_pods(deployment, "videofleet.io/pool")
+    # They wait at the gateway, and the next worker goes on in the same log.
+    assert {one.connections for one in subscribers} == {1}
+    assert b": epoch 2" in subscribers[0].log
+
+
+def kill_pods(deployment: Deployment, selector: str) -> None:
+    """At once, without a word to them."""
+    tools.must(
+        "kubectl", "-n", deployment.namespace, "delete", "pods", "-l", selector, "--grace-period=0", "--force",
+        "--wait=false",
+    )  # fmt: skip
