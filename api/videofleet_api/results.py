@@ -1,6 +1,6 @@
 """Result documents: the chunks of the log, and the summary of a run."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -185,3 +185,5 @@ class Sidecar(ResultDocument):
     lines: tuple[LineCount, ...] = ()
     model: str = ""
     """What results.json calls the model."""
+    unended: tuple[dict[str, Any], ...] = ()
+    """What receivers are to be told of the tracks that are there, should nothing more be seen of them."""

@@ -143,14 +143,19 @@ def ending_in(prefix: str, data: bytes) -> Ending | None:
 def tail(store: Store, prefix: str, extent: Extent) -> tuple[ResumePoint | None, int]:
     """The last piece with results and its sidecar, and the last epoch. Segments that only begin one have none."""
     newest_epoch = 0
+    all_ended = False
     for segment in reversed(extent.segments):
         data = store.read(segment.key(prefix))
         if data is None:
             raise _gone(prefix, segment)
         newest_epoch = max(newest_epoch, log.epoch_of(data) or 0)
+        all_ended = all_ended or log.is_all_ended(data)
         found = list(log.documents(data))
         if found:
-            resume = ResumePoint(_sidecar(store, prefix, segment), _chunk(prefix, found[-1]))
+            sidecar = _sidecar(store, prefix, segment)
+            if all_ended:
+                sidecar = sidecar.model_copy(update={"unended": ()})
+            resume = ResumePoint(sidecar, _chunk(prefix, found[-1]))
             return resume, max(newest_epoch, resume.sidecar.epoch)
     return None, newest_epoch
 

@@ -20,6 +20,11 @@ def sidecar_key(prefix: str, offset: int) -> str:
     return f"{sidecars_folder(prefix)}/{_name(offset)}"
 
 
+def batch_key(prefix: str, offset: int) -> str:
+    """Where the letters of the segment that begins at `offset` lie."""
+    return f"{batches_folder(prefix)}/{_name(offset)}"
+
+
 def chunks_folder(prefix: str) -> str:
     """Where the segments of a log lie."""
     return f"{prefix}/chunks"
@@ -33,6 +38,16 @@ def parts_folder(prefix: str) -> str:
 def sidecars_folder(prefix: str) -> str:
     """Where the sidecars of segments and parts lie."""
     return f"{prefix}/sidecars"
+
+
+def outbox_folder(prefix: str) -> str:
+    """Where everything about letters lies."""
+    return f"{prefix}/outbox"
+
+
+def batches_folder(prefix: str) -> str:
+    """Where the letters of segments lie."""
+    return f"{outbox_folder(prefix)}/letters"
 
 
 def offset_of_key(key: str) -> int | None:

@@ -18,6 +18,7 @@ _END: Final = b"\n\n"
 _FRAMING: Final = len(_DATA) + len(_ID) + _DIGITS + len(_END)
 _EPOCH: Final = b": epoch "
 _ERROR: Final = b": error "
+_ENDED: Final = b": tracks ended\n"
 
 
 def event(start: int, data: bytes) -> bytes:
@@ -43,6 +44,21 @@ def epoch_of(data: bytes) -> int | None:
 def gap_comment(frames: int) -> bytes:
     """Stands for results that a full spool could not hold."""
     return f": gap frames={frames}".encode() + b"\n"
+
+
+def note_comment() -> bytes:
+    """Stands for nothing: something was noted when there was no event to note it with."""
+    return b": noted\n"
+
+
+def ended_comment() -> bytes:
+    """Says that receivers know of every track so far that it has ended."""
+    return _ENDED
+
+
+def is_all_ended(data: bytes) -> bool:
+    """Whether whole events and comments say so, behind their last event."""
+    return data.rfind(_ENDED) > data.rfind(_DATA)
 
 
 def error_comment(code: str, message: str) -> bytes:

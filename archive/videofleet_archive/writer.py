@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from videofleet_api.results import LineCount, Sidecar, ZoneCount
 from videofleet_archive import log
 from videofleet_archive.errors import ArchiveError
+from videofleet_archive.outbox import Notes
 from videofleet_archive.storing import must_be_end, store_segment
 from videofleet_archive.tending import Tending, sizes_for
 from videofleet_archive.view import LogView
@@ -19,6 +20,8 @@ from videofleet_archive.view import LogView
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 _TEND_SECONDS: Final = 60.0
+_NOTE_SECONDS: Final = 0.2
+"""For which events with a note are collected at most: somebody waits to be told."""
 _DOUBT_SECONDS: Final = 240.0
 """Less than segments stay under their keys (merging.py)."""
 
@@ -65,6 +68,8 @@ class Mark:
     lines: tuple[LineCount, ...] = ()
     arrival: float | None = None
     model: str = ""
+    unended: Callable[[], tuple[dict[str, Any], ...]] = tuple
+    """See Sidecar; asked of the last event of a segment."""
 
 
 class Counters(Protocol):
@@ -84,10 +89,14 @@ class Counters(Protocol):
 class _Event:
     data: bytes
     mark: Mark | None
+    notes: bytes = b""
 
 
 class LogWriter:
-    """Appends to a log that `acquire` has made this epoch's own. Use `append`, then `close`."""
+    """Appends to a log that `acquire` has made this epoch's own. Use `append`, then `close`.
+
+    With an event something may be noted, for `notes`: it is durable before the event is.
+    """
 
     def __init__(
         self,
@@ -98,6 +107,8 @@ class LogWriter:
         clock: Callable[[], float] = boot_seconds,
     ) -> None:
         """`clock`: seconds that never go back."""
+        self.notes: Notes | None = None
+        """Gets what is noted; without it that is lost."""
         self._view = view
         self._epoch = epoch
         self._policy = policy
@@ -105,6 +116,7 @@ class LogWriter:
         self._collected: deque[_Event] = deque()
         self._bytes = 0
         self._gap = 0
+        self._noted_at: float | None = None
         self._tail = view.extent.end
         self._closing = False
         self._over = False
@@ -148,7 +160,31 @@ class LogWriter:
         self._gap += 1
         self._counters.lost()
 
-    async def finish(self, terminal: bytes, mark: Mark, error: tuple[str, str] | None = None) -> None:
+    def note(self, notes: bytes) -> None:
+        """Note something, whole lines, with the event that was added last, or what is stored next."""
+        if not notes:
+            return
+        if not self._collected:
+            self._add(log.note_comment(), None)
+        self._collected[-1].notes += notes
+        if self._noted_at is None:
+            loop = asyncio.get_running_loop()
+            self._noted_at = loop.time()
+            loop.call_later(_NOTE_SECONDS, self._hurry.set)
+
+    async def flush(self) -> None:
+        """Store what was collected by now. Raises FencedError when another writer owns the log."""
+        self._noted_at = 0.0
+        self._hurry.set()
+        async with self._room:
+            await self._room.wait_for(lambda: self._over or not self._bytes)
+        if self._over:
+            await asyncio.wait([self._task])
+        self._raise_failure()
+
+    async def finish(
+        self, terminal: bytes, mark: Mark, error: tuple[str, str] | None = None, notes: bytes = b""
+    ) -> None:
         """Add the terminal chunk and `[DONE]` in one segment, after an error its comment; then close."""
         self._raise_failure()
         self._tell_gap()
@@ -156,12 +192,20 @@ class LogWriter:
         last = log.event(self._tail + len(comment), terminal)
         done = log.event(self._tail + len(comment) + len(last), log.DONE)
         self._add(comment + last + done, mark)
+        self.note(notes)
         await self.close()
 
-    async def close(self) -> None:
-        """Store what is collected and end. Raises FencedError when another writer owns the log."""
+    async def close(self, ends: bytes = b"") -> None:
+        """Store what is collected and end. Raises FencedError when another writer owns the log.
+
+        `ends`: notes by which receivers learn the end of every track.
+        """
         if not self._task.done():
             self._tell_gap()
+        if ends:
+            self._raise_failure()
+            self._add(log.ended_comment(), None)
+            self.note(ends)
         self._closing = True
         self._wake.set()
         self._hurry.set()
@@ -233,7 +277,10 @@ class LogWriter:
     def _patience(self) -> float:
         """Seconds for which events are collected."""
         longer = self._policy.unattended_seconds
-        return self._policy.seconds if longer is None or self._view.readers else longer
+        usual = self._policy.seconds if longer is None or self._view.readers else longer
+        if self._noted_at is None:
+            return usual
+        return max(0.0, min(usual, self._noted_at + _NOTE_SECONDS - asyncio.get_running_loop().time()))
 
     def _take(self) -> list[_Event]:
         """The oldest events, about one segment of them."""
@@ -242,22 +289,28 @@ class LogWriter:
         while self._collected and size < self._policy.segment_bytes:
             taken.append(self._collected.popleft())
             size += len(taken[-1].data)
-        if not self._collected and not self._closing:
-            self._wake.clear()
+        if not self._collected:
+            self._noted_at = None
+            if not self._closing:
+                self._wake.clear()
         return taken
 
     async def _seal(self, events: list[_Event]) -> None:
         data = b"".join(one.data for one in events)
+        notes = b"".join(one.notes for one in events)
+        offset = self._view.extent.end
         mark = next((one.mark for one in reversed(events) if one.mark), None)
         sidecar = self._sidecar(mark) if mark else None
         attempt = 0
         self._storing_since = self._clock()
-        while not await self._stored(data, sidecar, again=attempt > 0):
+        while not await self._stored(data, sidecar, notes, again=attempt > 0):
             delay = _RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)]
             attempt += 1
             await asyncio.sleep(delay)
         self._counters.sealed(len(data))
         await self._view.advance(data)
+        if notes and self.notes is not None:
+            self.notes.sealed(offset, notes)
         async with self._room:
             self._bytes -= len(data)
             self._storing_since = None
@@ -277,15 +330,18 @@ class LogWriter:
             lines=mark.lines,
             arrival=mark.arrival,
             model=mark.model,
+            unended=mark.unended(),
         )
         return sidecar.model_dump_json().encode()
 
-    async def _stored(self, data: bytes, sidecar: bytes | None, *, again: bool) -> bool:
+    async def _stored(self, data: bytes, sidecar: bytes | None, notes: bytes, *, again: bool) -> bool:
         """Whether the segment is stored; False: try again."""
         view = self._view
         offset, doubtful = view.extent.end, self._clock() - self._sealed_at > _DOUBT_SECONDS
         try:
             store = view.threads.store
+            if notes and self.notes is not None:
+                await self.notes.store(offset, notes)
             if not await view.threads.call(store_segment, store, view.prefix, offset, data, sidecar, again=again):
                 return False
             if doubtful or self._clock() - self._sealed_at > _DOUBT_SECONDS:
