@@ -22,6 +22,7 @@ from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.memory import container_memory, decoder_memory
 from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.onlooker import Onlooker
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
@@ -115,6 +116,7 @@ class Session:
                     media=self._video.roots,
                     attended=lambda: True,
                     ways=ways,
+                    leftovers=Leftovers(),
                     station=inference.station,
                     onlooker=onlooker,
                 ),

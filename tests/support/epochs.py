@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,10 +24,11 @@ from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.findings import Findings
-from videofleet_worker.pipeline.outlets import JobOutlets, Telling
+from videofleet_worker.pipeline.outlets import JobOutlets
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
 from videofleet_worker.pipeline.shots import Shots
+from videofleet_worker.pipeline.telling import Telling
 from videofleet_worker.sources.clock import SystemClock
 from videofleet_worker.sources.events import SourceInfo
 
@@ -96,7 +98,7 @@ class Stage:
         """One that has opened its source, and does not own the log yet."""
         pictures = Pictures(self._threads, f"{PREFIX}/snapshot.jpg", self._executor, SystemClock())
         shots = Shots(self._threads, PREFIX, self._executor)
-        telling = Telling(Origin("job-1", "default", "job", 1, number, "main"), JobOutlets(_NOWHERE), shots.read)
+        telling = Telling(Origin("job-1", "default", "job", 1, number, "main"), JobOutlets(_NOWHERE), time.time)
         run = AnalyticsRun(_plan(), "run-1", await see_log(self._threads, PREFIX), pictures, shots, telling)
         run.opened(source, policy, None)
         return Epoch(number, source, run)

@@ -45,11 +45,14 @@ def _data(part: Message) -> bytes:
 
 @dataclass
 class Receiver:
-    """`statuses` are the next answers; then 200. A path `/hang` is never answered."""
+    """`statuses` are the next answers; then `usual`. A path `/hang` is never answered."""
 
     port: int = 0
     posts: list[Post] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    usual: int = 200
+    taken: list[Post] = field(default_factory=list)
+    """Those that were answered with 200."""
 
     def url(self, path: str = "/") -> str:
         """The address of a path."""
@@ -62,23 +65,26 @@ class Receiver:
     async def take(self, request: web.Request) -> web.Response:
         """Remember a post and answer."""
         sender = request.transport.get_extra_info("peername")[1] if request.transport else 0
-        self.posts.append(Post(request.path, dict(request.headers), await request.read(), sender))
+        post = Post(request.path, dict(request.headers), await request.read(), sender)
+        self.posts.append(post)
         if request.path == "/hang":
             await asyncio.Event().wait()
-        status = self.statuses.pop(0) if self.statuses else 200
+        status = self.statuses.pop(0) if self.statuses else self.usual
+        if status == 200:
+            self.taken.append(post)
         headers = {"Location": self.url("/elsewhere")} if 300 <= status < 400 else {}
         return web.Response(status=status, headers=headers)
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    """A receiver on a free port."""
+async def receiving(port: int = 0) -> AsyncIterator[Receiver]:
+    """A receiver on the port, or a free one."""
     receiver = Receiver()
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", receiver.take)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
     receiver.port = runner.addresses[0][1]
     try:
         yield receiver

@@ -30,6 +30,7 @@ from videofleet_worker.logs import Secrets
 from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory
 from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
 from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
 from videofleet_worker.probing import Prober
@@ -87,7 +88,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         memory = decoder_memory(container_memory(), settings.capacity)
         supervisor, tools = _supervisor(settings, archive, inference, secrets, ways, memory, stack)
         looker = Looker(tools, secrets, lambda: settings.capacity - supervisor.at_work)
-        registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity)))
+        registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity, tools.leftovers)))
         app = api_app(
             supervisor,
             lambda: describe(settings, inference, supervisor.assignments, memory),
@@ -183,6 +184,8 @@ def _supervisor(
     waiting = min(_ARCHIVE_THREADS + _ARCHIVE_THREADS_A_STREAM * settings.capacity, _MOST_ARCHIVE_THREADS)
     store_threads = stack.enter_context(ThreadPoolExecutor(waiting, "archive"))
     picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
+    leftovers = Leftovers()
+    stack.push_async_callback(leftovers.close)
     tools = Tools(
         registry=inference.registry,
         engines=inference.engines,
@@ -196,6 +199,7 @@ def _supervisor(
         dialer=Dialer(Reach(settings.source_policy, cluster_addresses(os.environ))),
         attended=lambda: supervisor.hub.operators > 0,
         ways=ways,
+        leftovers=leftovers,
         station=inference.station,
     )
     supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)

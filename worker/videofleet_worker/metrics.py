@@ -14,6 +14,7 @@ from videofleet_worker.device.gauges import GpuGauges, read_gauges
 from videofleet_worker.inference import Inference
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.providers import ProviderChoice
+from videofleet_worker.pipeline.leftovers import Leftover, Leftovers
 from videofleet_worker.sources.errors import Lost
 from videofleet_worker.supervisor import Running, Supervisor
 
@@ -27,6 +28,7 @@ class Measured:
     supervisor: Supervisor
     inference: Inference
     capacity: int
+    leftovers: Leftovers
 
 
 class WorkerCollector(Collector):
@@ -50,7 +52,7 @@ class WorkerCollector(Collector):
         yield _health(running)
         yield from _capture(running)
         yield from _archive(running)
-        yield from _outputs(running)
+        yield from _outputs(running, self._measured.leftovers)
         yield from _inference(self._measured.inference.engines)
         yield from _gpus(self._gpus())
 
@@ -173,18 +175,24 @@ def _archive(running: Iterable[Running]) -> Iterator[Metric]:
     yield from (size, errors, lost, shots)
 
 
-def _outputs(running: Iterable[Running]) -> Iterator[Metric]:
+def _outputs(running: Iterable[Running], leftovers: Iterable[Leftover]) -> Iterator[Metric]:
     labels = (*_JOB, "output")
     posted = CounterMetricFamily("videofleet_output_posted", "Posts that receivers have taken.", labels=labels)
-    lost = CounterMetricFamily("videofleet_output_lost", "Posts that were lost.", labels=(*labels, "cause"))
+    lost = CounterMetricFamily("videofleet_output_lost", "Posts that were given up.", labels=(*labels, "cause"))
     waiting = GaugeMetricFamily("videofleet_output_queue", "Posts that wait now.", labels=labels)
-    for one in running:
-        for name, outlet in one.run.outlets.outlets.items():
-            posted.add_metric((*_job(one), name), outlet.posted)
-            waiting.add_metric((*_job(one), name), outlet.waiting)
-            for cause, count in outlet.lost.items():
-                lost.add_metric((*_job(one), name, cause), count)
-    yield from (posted, lost, waiting)
+    lag = GaugeMetricFamily("videofleet_output_lag_seconds", "Age of the oldest post that waits.", labels=labels)
+    # What is left of a former run of a job that runs here again counts with it no more.
+    told = {one.entry.uid: (one.entry, one.outlets) for one in leftovers}
+    told |= {one.job.uid: (one.job.entry, one.run.outlets) for one in running}
+    for entry, outlets in told.values():
+        job = entry.uid, entry.namespace, entry.name
+        for name, receiver in outlets.receivers.items():
+            posted.add_metric((*job, name), receiver.outlet.posted)
+            waiting.add_metric((*job, name), outlets.waiting(name))
+            lag.add_metric((*job, name), outlets.lag(name))
+            for cause, count in receiver.outlet.lost.items():
+                lost.add_metric((*job, name, cause), count)
+    yield from (posted, lost, waiting, lag)
 
 
 def _inference(engines: Engines) -> Iterator[Metric]:

@@ -39,7 +39,7 @@ class MqttSender:
         except ForbiddenError as error:
             raise LostError("forbidden", str(error), final=True) from error
         except BrokerRefusedError as error:
-            cause = "refused" if error.final else "failed"
+            cause = "refused" if error.final else "away"
             raise LostError(cause, f"the broker answered: {error}", final=error.final) from error
         except TimeoutError as error:
             self.close()

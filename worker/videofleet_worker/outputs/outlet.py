@@ -1,91 +1,77 @@
-"""Delivery to one receiver: bounded, tried again, and what is lost is counted."""
+"""Delivery to one receiver: a message at a time, tried again, and what is given up is counted."""
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from videofleet_worker.outputs.sender import LostError, Message, Sender
 
 _LOGGER: Final = logging.getLogger(__name__)
-QUEUE: Final = 256
-"""Messages that wait for a receiver; above that the oldest is lost."""
-RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0)
-"""Pauses between the attempts at one message."""
+RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Pauses between the attempts at one message; the last one again and again."""
+MOST_ANSWERS: Final = 10
+"""A message that a receiver answers so often with an error of its own holds up the others: it is given up."""
 
 
 class Outlet:
-    """Delivers to one receiver, in order. Nothing waits for it: a receiver that hangs loses its own messages only."""
+    """Delivers to one receiver. Nothing waits for it but those who have something for the same receiver."""
 
-    def __init__(self, name: str, sender: Sender, retry_seconds: tuple[float, ...] = RETRY_SECONDS) -> None:
+    def __init__(self, name: str, sender: Sender, retry_seconds: tuple[float, ...] | None = None) -> None:
         self.name = name
         self.posted = 0
         self.lost: Counter[str] = Counter()
-        """Messages by cause: queue_full, forbidden, redirect, refused, failed, timeout, unreachable, tls, no_picture,
-        stopped."""
+        """Messages by cause: too_old, too_many, archive_away, forbidden, redirect, refused, failed, tls, no_picture."""
+        self.trouble: tuple[str, str] | None = None
+        """Cause and message of the last attempt, while it did not succeed."""
         self._sender = sender
-        self._retry_seconds = retry_seconds
-        self._waiting: deque[Message] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._retry_seconds = RETRY_SECONDS if retry_seconds is None else retry_seconds
+        self._turn = asyncio.Lock()
         self._told: set[str] = set()
 
-    @property
-    def waiting(self) -> int:
-        """Messages that are not delivered yet."""
-        return len(self._waiting)
-
     def use(self, sender: Sender) -> None:
-        """Send what waits, and what comes, another way."""
+        """Send another way from now on."""
         former, self._sender = self._sender, sender
         former.close()
 
-    def offer(self, message: Message) -> None:
-        """Send it when those before it are through."""
-        if len(self._waiting) >= QUEUE:
-            # The first one is on its way.
-            del self._waiting[1]
-            self._lose("queue_full", "it takes messages more slowly than they come")
-        self._waiting.append(message)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name=f"send to {self.name}")
+    async def deliver(self, message: Message, given_up: Callable[[], str | None]) -> None:
+        """Returns when it is delivered, or lost: for good, or because `given_up` names a cause before an attempt."""
+        attempt = answers = 0
+        while True:
+            if cause := given_up():
+                self.lose(cause, "it was not delivered in time")
+                return
+            try:
+                async with self._turn:
+                    await self._sender.send(message)
+            except LostError as error:
+                answers += error.cause == "failed"
+                if error.final or answers >= MOST_ANSWERS:
+                    self.lose(error.cause, str(error))
+                    return
+                self._say(error.cause, str(error))
+                self.trouble = error.cause, str(error)
+            else:
+                self.posted += 1
+                self.trouble = None
+                return
+            await asyncio.sleep(self._retry_seconds[min(attempt, len(self._retry_seconds) - 1)])
+            attempt += 1
 
-    async def close(self, seconds: float) -> None:
-        """Deliver what waits for at most so long; the rest is lost."""
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=seconds)
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        for _ in range(len(self._waiting)):
-            self._lose("stopped", "the job has ended here")
-        self._waiting.clear()
+    def lose(self, cause: str, message: str, count: int = 1) -> None:
+        """So many messages are given up."""
+        self.lost[cause] += count
+        self.trouble = cause, message
+        self._say(cause, message)
+
+    def close(self) -> None:
+        """Leave the receiver."""
         self._sender.close()
 
-    async def _run(self) -> None:
-        while self._waiting:
-            message = self._waiting[0]
-            try:
-                await self._deliver(message)
-                self.posted += 1
-            except LostError as error:
-                self._lose(error.cause, str(error))
-            self._waiting.popleft()
-
-    async def _deliver(self, message: Message) -> None:
-        for delay in self._retry_seconds:
-            try:
-                await self._sender.send(message)
-            except LostError as error:
-                if error.final:
-                    raise
-                await asyncio.sleep(delay)
-            else:
-                return
-        await self._sender.send(message)
-
-    def _lose(self, cause: str, message: str) -> None:
-        self.lost[cause] += 1
+    def _say(self, cause: str, message: str) -> None:
         # Once for each cause: of a receiver that is away nothing new can be said.
         if cause not in self._told:
             self._told.add(cause)
             fields = {"output": self.name, "host": self._sender.host, "cause": cause}
-            _LOGGER.warning("a message was lost: %s", message, extra=fields)
+            _LOGGER.warning("a message is not delivered: %s", message, extra=fields)

@@ -15,8 +15,8 @@ from videofleet_worker.outputs.reach import ForbiddenError
 from videofleet_worker.outputs.sender import LostError, Message, made
 
 SIGNATURE: Final = "Videofleet-Signature"
-_AGAIN: Final = frozenset({408, 425, 429})
-"""Statuses, besides those from 500 on, after which another attempt may succeed."""
+_AWAY: Final = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses that say that the receiver is not there now, or wants less."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ def _check_status(status: int) -> None:
         return
     if 300 <= status < 400:
         raise LostError("redirect", f"it answered {status}; redirects are not followed", final=True)
-    if status in _AGAIN or status >= 500:
+    if status in _AWAY:
+        raise LostError("away", f"it answered {status}")
+    if status >= 500:
         raise LostError("failed", f"it answered {status}")
     raise LostError("refused", f"it answered {status}", final=True)

@@ -12,6 +12,10 @@ class Payload:
     body: bytes
     headers: Mapping[str, str]
 
+    def with_headers(self, more: Mapping[str, str]) -> "Payload":
+        """The same with further headers."""
+        return Payload(self.body, {**self.headers, **more})
+
 
 Make = Callable[[], Awaitable[Payload | None]]
 """None: what it is about is no longer there."""

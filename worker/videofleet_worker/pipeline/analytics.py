@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from videofleet_api.results import FinishReason, StreamInfo, Usage
+from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 from videofleet_archive.acquire import Ending
 from videofleet_archive.documents import terminal_chunk
 from videofleet_archive.opening import SeenLog, own_log
@@ -11,13 +11,14 @@ from videofleet_archive.results import write_results
 from videofleet_archive.writer import Counters, LogWriter, Mark, SealPolicy
 from videofleet_worker.analytics.model import Totals
 from videofleet_worker.analytics.watch import RegionWatch
+from videofleet_worker.outputs.letters import Letter
+from videofleet_worker.outputs.outbox import Outbox
 from videofleet_worker.outputs.shots import Moment
 from videofleet_worker.pipeline.chunks import frame_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
 from videofleet_worker.pipeline.onlooker import Onlooker, Shown
-from videofleet_worker.pipeline.outlets import Telling
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan
 from videofleet_worker.pipeline.region_results import (
@@ -31,6 +32,7 @@ from videofleet_worker.pipeline.region_results import (
     zone_counts,
 )
 from videofleet_worker.pipeline.shots import Shots
+from videofleet_worker.pipeline.telling import Telling, written
 from videofleet_worker.sources.events import SourceInfo
 
 
@@ -59,7 +61,9 @@ class _Told:
     """What the log has of a frame."""
 
     info: StreamInfo
+    size: tuple[int, int]
     objects: Sequence[FoundObject]
+    regions: Document | None
     events: Sequence[Document]
 
 
@@ -74,6 +78,7 @@ class AnalyticsRun:
         self.pictures = pictures
         self.shots = shots
         self.telling = telling
+        self.outbox = Outbox(log.view, shots.settled)
         self.onlooker: Onlooker | None = None
         self.processed = log.resume.sidecar.processed_frames if log.resume else 0
         self._run_id = run_id
@@ -105,6 +110,7 @@ class AnalyticsRun:
         if log.writer is None:
             return log.ending
         last = log.resume.sidecar if log.resume else None
+        await self._open_outbox(log.writer, last)
         self.processed = last.processed_frames if last else 0
         finder = ObjectFinder(self.plan, next_id=(last.highest_track_id if last else 0) + 1)
         place = Continuation(log.resume, self._source, beside=beside)
@@ -114,9 +120,30 @@ class AnalyticsRun:
         while self._kept:
             kept, self._kept = self._kept, []
             for answered in _dated_alike(kept) if self._source.live else kept:
-                await self._write(owned, answered)
+                told = self._told(owned, answered)
+                if told is not None:
+                    await self._log(owned, told, self._letters(told))
         self._owned = owned
         return None
+
+    async def serve_rest(self) -> None:
+        """Tell receivers what they do not know yet of a run that is over. Raises ArchiveError."""
+        if self.telling.outlets.receivers:
+            await self.outbox.open()
+            self.telling.outlets.serve(self.outbox)
+
+    async def _open_outbox(self, writer: LogWriter, last: Sidecar | None) -> None:
+        """Have receivers told what earlier epochs have left. Raises ArchiveError."""
+        if self.telling.outlets.receivers:
+            try:
+                await self.outbox.open()
+                if last is not None and last.unended:
+                    self.telling.go_on(last.unended, await self.shots.numbers())
+            except BaseException:
+                await writer.abandon()
+                raise
+        writer.notes = self.outbox
+        self.telling.outlets.serve(self.outbox)
 
     def use(self, plan: AnalyticsPlan, policy: SealPolicy) -> None:
         """Go on with other settings from the next frame on. The source must be open."""
@@ -134,25 +161,28 @@ class AnalyticsRun:
         if self._owned is None:
             self._kept.append(answered)
             return
-        told = await self._write(self._owned, answered)
+        told = self._told(self._owned, answered)
         await self.pictures.keep_masked(frame.masks)
         await self.shots.keep_masked(frame.masks)
         if told is not None:
+            if self.plan.tracker is not None:
+                await self.shots.offer(shared, told.objects, told.info, self.plan.tracker.lost_seconds)
+            await self._log(self._owned, told, self._letters(told))
             shown = Shown(told.objects, outlines(self.plan.watched, self._owned.watch.totals))
             self.pictures.offer(shared, shown.objects, shown.outlines)
             if self.onlooker is not None:
                 await self.onlooker.see(self.plan.name, shared, told.info, shown)
-            await self._put_out(shared, told)
 
     async def finish(self, reason: FinishReason, counts: Counts, error: tuple[str, str] | None = None) -> None:
         """Write the end of the run and its summary. Raises FencedError when another epoch owns the log."""
         assert self._owned is not None, "own() comes first"
         info = self._owned.place.end(counts)
         usage = Usage(processed_frames=self.processed, processing_time_ms=info.elapsed_ms)
+        letters = await self._end_outputs(self._owned)
         mark = self._mark(self._owned, info)
         model = None if self.processed else self.plan.worded.model
-        await self._owned.writer.finish(terminal_chunk(self._run_id, info, reason, usage, model), mark, error)
-        await self._end_outputs()
+        terminal = terminal_chunk(self._run_id, info, reason, usage, model)
+        await self._owned.writer.finish(terminal, mark, error, written(letters))
         await self.summarise()
         await self.pictures.finish()
 
@@ -171,8 +201,7 @@ class AnalyticsRun:
         if self._owned is None:
             await self.log.view.close()
         else:
-            await self._owned.writer.close()
-            await self._end_outputs()
+            await self._owned.writer.close(written(await self._end_outputs(self._owned)))
         await self.pictures.finish()
 
     async def abandon(self) -> None:
@@ -182,36 +211,46 @@ class AnalyticsRun:
         self.shots.abandon()
         self.pictures.viewers.close()
 
-    async def _write(self, owned: _Owned, answered: _Answered) -> _Told | None:
-        """What there is of a frame once they are in the log; None for a frame that an earlier epoch has told about."""
-        facts = answered.facts
+    def _told(self, owned: _Owned, answered: _Answered) -> _Told | None:
+        """What is told of a frame; None for one that an earlier epoch has told about."""
+        facts, size = answered.facts, answered.size
         if owned.place.skips(facts.index) or owned.place.has(facts):
             return None
         info = owned.place.advance(facts, answered.counts)
-        objects = owned.finder.find(answered.findings, *answered.size, info.pts)
+        objects = owned.finder.find(answered.findings, *size, info.pts)
         self.processed += 1
-        events = watch_objects(owned.watch, objects, answered.size, info.pts)
+        events = watch_objects(owned.watch, objects, size, info.pts)
         regions = region_result(events, owned.watch.totals) if self.plan.watched else None
-        if owned.writer.discards:
-            owned.writer.discard()
-        else:
-            words = self.plan.worded
-            model = words.model if self.processed == 1 else None
-            chunk = frame_chunk(self._run_id, info, as_worded(objects, words), answered.size, regions, model)
-            await owned.writer.append(chunk, self._mark(owned, info))
-        return _Told(info, objects, region_events(events) if self.plan.watched else ())
+        return _Told(info, size, objects, regions, region_events(events) if self.plan.watched else ())
 
-    async def _put_out(self, shared: SharedFrame, told: _Told) -> None:
+    def _letters(self, told: _Told) -> list[Letter]:
+        """What receivers are told of it."""
         if self.plan.tracker is None:
-            return
-        info, lost_seconds = told.info, self.plan.tracker.lost_seconds
-        await self.shots.offer(shared, told.objects, info, lost_seconds)
-        moment = Moment(info.frame_index, info.pts, info.capture_time)
-        self.telling.frame(told.objects, told.events, moment, lost_seconds)
+            return []
+        moment = Moment(told.info.frame_index, told.info.pts, told.info.capture_time)
+        return self.telling.frame(told.objects, told.events, moment, self.plan.tracker.lost_seconds)
 
-    async def _end_outputs(self) -> None:
+    async def _log(self, owned: _Owned, told: _Told, letters: list[Letter]) -> None:
+        """Write it into the log, and with it what receivers are told: what of both is durable is the same."""
+        writer = owned.writer
+        if writer.discards:
+            writer.discard()
+            self.telling.outlets.lose(letters, "archive_away", "the archive did not take it")
+            return
+        words = self.plan.worded
+        model = words.model if self.processed == 1 else None
+        objects = as_worded(told.objects, words)
+        chunk = frame_chunk(self._run_id, told.info, objects, told.size, told.regions, model)
+        await writer.append(chunk, self._mark(owned, told.info))
+        writer.note(written(letters))
+
+    async def _end_outputs(self, owned: _Owned) -> list[Letter]:
+        """Store the pictures, and end the tracks; what receivers are told of that."""
+        if self.telling.outlets.receivers:
+            # One that was overtaken has no say in whose pictures lie there.
+            await owned.writer.flush()
         await self.shots.finish()
-        self.telling.end()
+        return self.telling.end()
 
     def _mark(self, owned: _Owned, info: StreamInfo) -> Mark:
         totals = owned.watch.totals
@@ -225,6 +264,7 @@ class AnalyticsRun:
             line_counts(totals),
             owned.place.arrival,
             self._model,
+            self.telling.unended(self.shots.of),
         )
 
 

@@ -1,235 +1,139 @@
-"""Who is told what a job finds: its router, its webhooks, its MQTT broker."""
+"""Who is told what a job finds, while it runs here and for as long as something waits."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
-from videofleet_api.outputs import OutputEvent
-from videofleet_api.protocol import Entry, JobOutputs, MqttTarget, RouterTarget, WebhookTarget
-from videofleet_archive.errors import ArchiveError
-from videofleet_worker.outputs.documents import (
-    Document,
-    Origin,
-    form_payload,
-    json_payload,
-    moment_document,
-    shot_document,
-    track_document,
-)
+from videofleet_api.protocol import JobOutputs
+from videofleet_archive.outbox import Cursor
+from videofleet_worker.outputs.courier import Courier
+from videofleet_worker.outputs.letters import Letter
+from videofleet_worker.outputs.outbox import Outbox
 from videofleet_worker.outputs.outlet import Outlet
-from videofleet_worker.outputs.posts import PostTarget
-from videofleet_worker.outputs.sender import Message, Payload
-from videofleet_worker.outputs.shots import Moment, Shot
-from videofleet_worker.outputs.tracks import OpenTrack, OpenTracks
 from videofleet_worker.outputs.ways import Target, WaysOut, address
-from videofleet_worker.pipeline.objects import FoundObject
+from videofleet_worker.pipeline.receivers import ROUTER, Receiver, Wished, wished
 
-ROUTER: Final = "router"
-_ROUTER_EVENTS: Final = "router-events"
-_MQTT: Final = "mqtt"
-_FLUSH_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 0.05
 _LEAVE_SECONDS: Final = 1.0
-_REGION_EVENTS: Final = {
-    "zone_enter": OutputEvent.ZONE_ENTER,
-    "zone_leave": OutputEvent.ZONE_LEAVE,
-    "zone_dwell": OutputEvent.ZONE_DWELL,
-    "line_cross": OutputEvent.LINE_CROSS,
-}
-
-ReadShot = Callable[[int], Awaitable[bytes | None]]
 
 
 class JobOutlets:
     """The receivers of one job, over all its analytics. They may change while it runs."""
 
     def __init__(self, ways: WaysOut) -> None:
-        self.outlets: dict[str, Outlet] = {}
+        self.receivers: dict[str, Receiver] = {}
         self.wanted = JobOutputs()
         self._ways = ways
         self._targets: dict[str, Target] = {}
+        self._outboxes: list[Outbox] = []
+        self._couriers: dict[str, list[Courier]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     def use(self, wanted: JobOutputs) -> None:
         """Send to these from now on. A receiver whose address stays keeps what waits for it."""
         self.wanted = wanted
-        former, self._targets = self._targets, _targets(wanted)
-        for name, target in former.items():
-            if name not in self._targets or address(self._targets[name]) != address(target):
-                self._leave(name)
-        for name, target in self._targets.items():
-            if name not in self.outlets:
-                self.outlets[name] = Outlet(name, self._ways.sender(target))
-            elif target != former[name]:
-                self.outlets[name].use(self._ways.sender(target))
+        former, self._targets = self._targets, {}
+        for one in wished(wanted):
+            self._targets[one.name] = one.target
+            before = former.pop(one.name, None)
+            if before is not None and address(before) == address(one.target):
+                self._adapt(one, anew=before != one.target)
+                continue
+            if before is not None:
+                self._leave(one.name)
+            self._add(one)
+        for name in former:
+            self._leave(name)
 
-    def _leave(self, name: str) -> None:
-        leaving = asyncio.create_task(self.outlets.pop(name).close(_LEAVE_SECONDS), name=f"leave {name}")
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
+    def _add(self, one: Wished) -> None:
+        receiver = Receiver(one.name, one.cursor, one.wish, Outlet(one.name, self._ways.sender(one.target)))
+        self.receivers[one.name] = receiver
+        self._couriers[one.name] = [self._courier(receiver, each, each.end) for each in self._outboxes]
 
-    def listeners(self) -> Iterable[tuple[WebhookTarget | MqttTarget, Outlet]]:
-        """Those who are told of the events that they want."""
-        for at, webhook in enumerate(self.wanted.webhooks):
-            yield webhook, self.outlets[_webhook(at)]
-        if self.wanted.mqtt is not None:
-            yield self.wanted.mqtt, self.outlets[_MQTT]
+    def _adapt(self, one: Wished, *, anew: bool) -> None:
+        receiver = self.receivers[one.name]
+        receiver.wish = one.wish
+        if anew:
+            receiver.outlet.use(self._ways.sender(one.target))
 
-    @property
-    def router_events(self) -> Outlet | None:
-        """Who gets every event."""
-        return self.outlets.get(_ROUTER_EVENTS)
+    def serve(self, outbox: Outbox) -> None:
+        """Deliver what lies in an outbox, and what comes."""
+        self._outboxes.append(outbox)
+        for name, receiver in self.receivers.items():
+            # One of whom nothing is noted gets all there is: a worker may have been killed before its first note.
+            self._couriers[name].append(self._courier(receiver, outbox, Cursor()))
 
-    @property
-    def router(self) -> tuple[RouterTarget, Outlet] | None:
-        """Who gets the best shots."""
-        target = self.wanted.router
-        return (target, self.outlets[ROUTER]) if target is not None else None
+    def lose(self, letters: Iterable[Letter], cause: str, message: str) -> None:
+        """These could not be kept."""
+        for letter in letters:
+            for receiver in self.receivers.values():
+                if receiver.wants(letter):
+                    receiver.outlet.lose(cause, message)
+
+    def waiting(self, name: str) -> int:
+        """Letters that a receiver does not have yet."""
+        return sum(courier.waiting for courier in self._couriers.get(name, ()))
+
+    def lag(self, name: str) -> float:
+        """Seconds for which the oldest letter has been waiting for a receiver."""
+        return max((courier.lag for courier in self._couriers.get(name, ())), default=0.0)
 
     @property
     def posted(self) -> int | None:
         """Best shots that the router has taken; None without a router."""
-        return self.outlets[ROUTER].posted if ROUTER in self.outlets else None
+        return self.receivers[ROUTER].outlet.posted if ROUTER in self.receivers else None
 
     @property
     def not_posted(self) -> int | None:
-        """Best shots that it has not taken."""
-        return self.outlets[ROUTER].lost.total() if ROUTER in self.outlets else None
+        """Best shots that were given up for it, and those that it does not have yet."""
+        if ROUTER not in self.receivers:
+            return None
+        return self.receivers[ROUTER].outlet.lost.total() + self.waiting(ROUTER)
 
-    async def close(self, *, over: bool) -> None:
-        """Deliver what waits, for at most some seconds; less where the run is not over: somebody waits to go on."""
-        seconds = _FLUSH_SECONDS if over else _LEAVE_SECONDS
-        closing = [asyncio.ensure_future(outlet.close(seconds)) for outlet in self.outlets.values()]
+    async def flush(self, seconds: float) -> bool:
+        """Wait until everybody has everything and it is noted, at most so long; whether that is so."""
+        return await _until_done((one for couriers in self._couriers.values() for one in couriers), seconds)
+
+    async def is_anothers(self) -> bool:
+        """Whether another epoch goes on with one of the logs, and tells the rest. Raises ArchiveError."""
+        for outbox in self._outboxes:
+            if await outbox.is_anothers():
+                return True
+        return False
+
+    async def close(self) -> None:
+        """Leave what is not delivered to whoever comes next. May be called again."""
+        closing = [
+            asyncio.create_task(_left(receiver, self._couriers[name], 0.0), name=f"leave {name}")
+            for name, receiver in self.receivers.items()
+        ]
         if closing or self._leaving:
             await asyncio.wait([*closing, *self._leaving])
 
+    def _courier(self, receiver: Receiver, outbox: Outbox, begin: Cursor) -> Courier:
+        return Courier(outbox, receiver.cursor, receiver.outlet, receiver, begin)
 
-class Telling:
-    """One analytics to the job's receivers, frame by frame."""
-
-    def __init__(self, origin: Origin, outlets: JobOutlets, read_shot: ReadShot) -> None:
-        self._origin = origin
-        self._outlets = outlets
-        self._read_shot = read_shot
-        self._tracks = OpenTracks()
-        self._shots: dict[int, Shot] = {}
-        self._ongoing_told: dict[str, float] = {}
-
-    def shot(self, shot: Shot) -> None:
-        """The best shot of a track that has ended; what `frame` or `end` says of that track comes next."""
-        self._shots[shot.track_id] = shot
-
-    def frame(
-        self, objects: Sequence[FoundObject], regions: Sequence[Document], moment: Moment, lost_seconds: float
-    ) -> None:
-        """What a frame shows: its objects, and what they did in zones and at lines, as in its result."""
-        followed = [(one.track_id, one.label, one.confidence) for one in objects if one.track_id]
-        begun = self._tracks.see(followed, moment)
-        for track in begun:
-            document: Document = {"track": track_document(track)}
-            self._tell(OutputEvent.TRACK_BEGIN, moment, document, track.track_id, "trackBegin")
-        for region in regions:
-            self._tell_region(region, moment)
-        self._end(self._tracks.ended(moment.pts, lost_seconds), moment)
-        self._tell_ongoing(moment)
-
-    def end(self) -> None:
-        """Nothing more will come: every track has ended."""
-        for track in self._tracks.all():
-            self._tell_end(track, track.last)
-        self._tracks.end()
-        self._shots.clear()
-
-    def _end(self, ended: Iterable[OpenTrack], moment: Moment) -> None:
-        for track in ended:
-            self._tell_end(track, moment)
-        # Of tracks that this has never heard of.
-        self._shots.clear()
-
-    def _tell_region(self, region: Document, moment: Moment) -> None:
-        event = _REGION_EVENTS[str(region["kind"])]
-        place = region.get("zone") or region.get("line")
-        known = {name: value for name, value in region.items() if name != "kind"}
-        self._tell(event, moment, known, region["track_id"], f"{event.value}:{place}:{moment.frame_index}")
-
-    def _tell_end(self, track: OpenTrack, moment: Moment) -> None:
-        shot = self._shots.pop(track.track_id, None)
-        document: Document = {"track": track_document(track)}
-        if shot is not None:
-            document["shot"] = shot_document(shot)
-        self._tell(OutputEvent.TRACK_END, moment, document, track.track_id, "trackEnd", shot=shot)
-        router = self._outlets.router
-        if router is None or shot is None:
-            return
-        target, outlet = router
-        meta = self._origin.document(self._outlets.wanted.labels) | document
-        key = self._origin.key(track.track_id, "shot")
-        outlet.offer(Message(key, lambda: self._form(meta, shot, target)))
-
-    def _tell_ongoing(self, moment: Moment) -> None:
-        if not self._tracks:
-            return
-        for listener, outlet in self._outlets.listeners():
-            last = self._ongoing_told.setdefault(outlet.name, moment.pts)
-            if listener.interval is None or moment.pts - last < listener.interval:
-                continue
-            self._ongoing_told[outlet.name] = moment.pts
-            document: Document = {"tracks": [track_document(one) for one in self._tracks.all()]}
-            outlet.offer(self._message("ongoing", moment, document, ("ongoing", moment.frame_index), None))
-
-    def _tell(
-        self, event: OutputEvent, moment: Moment, document: Document, *key: object, shot: Shot | None = None
-    ) -> None:
-        everything = self._outlets.router_events
-        if everything is not None:
-            everything.offer(self._message(event.value, moment, document, key, None))
-        for listener, outlet in self._outlets.listeners():
-            if not listener.events or event in listener.events:
-                pictured = shot if listener.include_best_shots else None
-                outlet.offer(self._message(event.value, moment, document, key, pictured))
-
-    def _message(
-        self, event: str, moment: Moment, document: Document, key: tuple[object, ...], shot: Shot | None
-    ) -> Message:
-        named = self._origin.key(*key)
-        origin = self._origin.document(self._outlets.wanted.labels)
-        whole = {"event": event, "key": named} | origin | moment_document(moment) | document
-        return Message(named, lambda: self._json(whole, shot), self._origin.names() | {"event": event})
-
-    async def _json(self, document: Document, shot: Shot | None) -> Payload:
-        return json_payload(document, await self._picture(shot) if shot is not None else None)
-
-    async def _form(self, meta: Document, shot: Shot, target: RouterTarget) -> Payload | None:
-        picture = await self._picture(shot)
-        return form_payload(meta, picture, target.body) if picture is not None else None
-
-    async def _picture(self, shot: Shot) -> bytes | None:
-        if shot.picture is not None:
-            return await asyncio.to_thread(shot.picture.jpeg)
-        try:
-            return await self._read_shot(shot.track_id)
-        except ArchiveError:
-            return None
+    def _leave(self, name: str) -> None:
+        left = _left(self.receivers.pop(name), self._couriers.pop(name), _LEAVE_SECONDS)
+        leaving = asyncio.create_task(left, name=f"leave {name}")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
 
-def origin_of(entry: Entry, analytics: str) -> Origin:
-    """Where results of a job come from."""
-    return Origin(entry.uid, entry.namespace, entry.name, entry.run, entry.epoch, analytics)
+async def _left(receiver: Receiver, couriers: list[Courier], seconds: float) -> None:
+    """Leave a receiver that has so long to get the rest."""
+    await _until_done(couriers, seconds)
+    for courier in couriers:
+        await courier.close()
+    receiver.outlet.close()
 
 
-def _targets(wanted: JobOutputs) -> dict[str, Target]:
-    targets: dict[str, Target] = {
-        _webhook(at): PostTarget(webhook.url, secret=webhook.secret) for at, webhook in enumerate(wanted.webhooks)
-    }
-    if wanted.mqtt is not None:
-        targets[_MQTT] = wanted.mqtt
-    router = wanted.router
-    if router is None:
-        return targets
-    targets[ROUTER] = PostTarget(router.url, router.timeout, router.verify_tls, router.headers)
-    if router.events_url is not None:
-        targets[_ROUTER_EVENTS] = PostTarget(router.events_url, router.timeout, router.verify_tls, router.headers)
-    return targets
-
-
-def _webhook(at: int) -> str:
-    return f"webhook-{at}"
+async def _until_done(couriers: Iterable[Courier], seconds: float) -> bool:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    waited_for = list(couriers)
+    while not all(one.is_done for one in waited_for):
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True

@@ -24,7 +24,7 @@ from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.answers import Answers, answered_frames
 from videofleet_worker.pipeline.continuation import Counts
-from videofleet_worker.pipeline.outlets import JobOutlets, Telling, origin_of
+from videofleet_worker.pipeline.outlets import JobOutlets
 from videofleet_worker.pipeline.ownership import Ownership, all_sealed
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import Plan, make_plan
@@ -34,6 +34,7 @@ from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.pipeline.steps import Workshop
 from videofleet_worker.pipeline.storage import persistently, seal_policy, shots_kept, storage
+from videofleet_worker.pipeline.telling import Telling, origin_of
 from videofleet_worker.pipeline.tools import AttendedPolicy, StreamCounters, Tools
 from videofleet_worker.sources.counters import Counters
 from videofleet_worker.sources.errors import SourceError
@@ -50,6 +51,7 @@ from videofleet_worker.sources.stream import StreamSource
 
 _LOGGER: Final = logging.getLogger(__name__)
 _CLOSE_SECONDS: Final = 10.0
+_FLUSH_SECONDS: Final = 5.0
 
 
 class _RunOverError(Exception):
@@ -101,6 +103,7 @@ class StreamRun:
                 await self._tools.engines.open(sorted(plan.models))
                 await self._run_to_end(plan)
             else:
+                await self.outlets.flush(_FLUSH_SECONDS)
                 self._tell(endings)
         except _RunOverError as error:
             self._tell(error.endings)
@@ -172,7 +175,7 @@ class StreamRun:
             pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
             self.pictures[analytics.name] = pictures
             shots = self.shots[analytics.name] = Shots(self._threads, prefix, self._tools.picture_threads)
-            telling = Telling(origin_of(self.job.entry, analytics.name), self.outlets, shots.read)
+            telling = Telling(origin_of(self.job.entry, analytics.name), self.outlets, self._tools.wall_clock)
             shots.on_end = telling.shot
             one = AnalyticsRun(analytics, self._run_id, log, pictures, shots, telling)
             one.onlooker = self._tools.onlooker
@@ -180,8 +183,9 @@ class StreamRun:
                 self._runs.append(one)
             else:
                 endings.append(log.ending)
-                # The worker that finished it may have died before its summary.
+                # The worker that finished it may have died before its summary, and before its receivers had everything.
                 await one.summarise()
+                await persistently(one.serve_rest, self.job, self.counters)
         return endings
 
     async def _own_logs(self) -> None:
@@ -358,7 +362,7 @@ class StreamRun:
         self._meter.measure(self._tools.clock.monotonic())
         if self.source is not None:
             _LOGGER.info("ended", extra=self.fields | self.source.counters.decoding)
-        await self.outlets.close(over=True)
+        await self.outlets.flush(_FLUSH_SECONDS)
         self._reporter.ended(self._progress())
 
     async def _fail(self, code: ErrorCode, message: str) -> None:
@@ -384,7 +388,7 @@ class StreamRun:
                 await self._seal(one)
             except FencedError as error:
                 _LOGGER.info("superseded: %s", error, extra=self.fields)
-        await self.outlets.close(over=False)
+        await self._tools.leftovers.leave(self.job.entry, self.outlets)
 
     async def _seal(self, one: AnalyticsRun) -> None:
         """Seal, but do not wait for an archive that is away longer than a while. Raises FencedError."""

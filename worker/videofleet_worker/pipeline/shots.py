@@ -64,11 +64,17 @@ class Shots:
         self._waiting: deque[Shot] = deque()
         self._storing: asyncio.Task[None] | None = None
         self._stored: deque[int] | None = None
+        self._gave_up = False
+        self._went_on = asyncio.Event()
 
     @property
     def tracks(self) -> list[Shot]:
         """The shots of the tracks that are there now."""
         return self._best.all()
+
+    def of(self, track_id: int) -> Shot | None:
+        """The best shot so far of a track that is there."""
+        return self._best.of(track_id)
 
     async def offer(
         self, shared: SharedFrame, objects: Sequence[FoundObject], info: StreamInfo, lost_seconds: float
@@ -114,6 +120,11 @@ class Shots:
         stored = await self._threads.call(stored_shots, self._threads.store, self._prefix)
         return sorted({*stored, *(one.track_id for one in (*self.tracks, *self._waiting))})
 
+    async def settled(self, tracks: set[int]) -> None:
+        """Wait until the shots of these tracks, which have ended, are stored, or are given up."""
+        while not self._gave_up and any(shot.track_id in tracks for shot in self._waiting):
+            await self._went_on.wait()
+
     async def finish(self) -> None:
         """Store what there is."""
         if self._cutting is not None:
@@ -125,12 +136,22 @@ class Shots:
             await asyncio.wait([self._storing])
         if not await self._store_waiting():
             self.lost += len(self._waiting)
+            self._give_up()
             _LOGGER.warning("the archive did not take %d best shots", len(self._waiting))
 
     def abandon(self) -> None:
         """End at once; what is not stored is lost."""
         if self._storing is not None:
             self._storing.cancel()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._gave_up = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._went_on.set()
+        self._went_on = asyncio.Event()
 
     async def _cut(self, shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> None:
         loop = asyncio.get_running_loop()
@@ -154,6 +175,7 @@ class Shots:
         if len(self._waiting) >= MOST:
             self._waiting.popleft()
             self.lost += 1
+            self._go_on()
         self._waiting.append(shot)
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._keep_storing(), name=f"store shots {self._prefix}")
@@ -174,6 +196,7 @@ class Shots:
                 # Meanwhile a full queue may have dropped it.
                 if self._waiting and self._waiting[0] is shot:
                     self._waiting.popleft()
+                self._go_on()
                 await self._drop_oldest(shot.track_id)
         except ArchiveError as error:
             _LOGGER.warning("the archive does not take a best shot: %s", error)

@@ -10,6 +10,7 @@ from videofleet_worker.memory import DecoderMemory
 from videofleet_worker.models.engines import Engines
 from videofleet_worker.models.registry import ModelRegistry
 from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.onlooker import Onlooker
 from videofleet_worker.sources.clock import Clock
 from videofleet_worker.sources.dialer import Dialer
@@ -22,7 +23,7 @@ class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
     operator listens; `decoder_memory` is what each decoding child may take; `dialer` is the way out to sources;
     `media` are the folders whose files may be sources; `station` is where streams are decoded whose frames stay on a
-    GPU, if there is one; `onlooker` sees every frame."""
+    GPU, if there is one; `onlooker` sees every frame; `leftovers` deliver what runs leave."""
 
     registry: ModelRegistry
     engines: Engines
@@ -36,6 +37,7 @@ class Tools:
     media: tuple[Path, ...]
     attended: Callable[[], bool]
     ways: WaysOut
+    leftovers: Leftovers
     station: DecodeStation | None = None
     onlooker: Onlooker | None = None
 

@@ -14,12 +14,12 @@ from tests.support.worker_client import Authority
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import MqttTarget
 from videofleet_worker.outputs.mqtt import MqttSender, topic_of
-from videofleet_worker.outputs.outlet import QUEUE, Outlet
+from videofleet_worker.outputs.outlet import Outlet
 from videofleet_worker.outputs.reach import OutputReach
 from videofleet_worker.outputs.sender import Message, Payload
 
 HERE = OutputReach(OutputPolicy(allowed_cidrs=["127.0.0.0/8", "::1/128"]))
-NOTHING_TWICE = ()
+AT_ONCE = (0.05,)
 
 
 @pytest.fixture
@@ -36,19 +36,29 @@ def _message(number: int, **about: str) -> Message:
 
 
 def _outlet(
-    port: int, *, reach: OutputReach = HERE, retry: tuple[float, ...] = NOTHING_TWICE, seconds: float = 15, **given: Any
+    port: int, *, reach: OutputReach = HERE, retry: tuple[float, ...] = AT_ONCE, seconds: float = 15, **given: Any
 ) -> Outlet:
     target = MqttTarget(**{"host": "localhost", "port": port, "topic": "t", **given})
     return Outlet("mqtt", MqttSender(target, reach, seconds), retry)
+
+
+def _kept() -> None:
+    """Nothing is given up."""
+
+
+def _trouble(outlet: Outlet) -> str | None:
+    """Why the last attempt did not succeed."""
+    return outlet.trouble[0] if outlet.trouble else None
 
 
 @pytest.mark.parametrize("qos", [0, 1])
 async def test_messages_arrive_in_order_under_their_topics(broker: Broker, qos: int) -> None:
     outlet = _outlet(broker.port, topic="site/{name}/{event}", qos=qos)
     for number in range(20):
-        outlet.offer(_message(number, name="cam", event="trackEnd" if number % 2 else "trackBegin"))
+        message = _message(number, name="cam", event="trackEnd" if number % 2 else "trackBegin")
+        await outlet.deliver(message, _kept)
     await becomes(lambda: len(broker.messages) == 20, "all have come")
-    await outlet.close(5)
+    outlet.close()
     assert [message.body for message in broker.messages] == [b"%d" % number for number in range(20)]
     assert [message.topic for message in broker.messages[:2]] == ["site/cam/trackBegin", "site/cam/trackEnd"]
     assert {message.qos for message in broker.messages} == {qos}
@@ -59,17 +69,16 @@ async def test_a_broker_that_was_away_gets_what_waited(broker: Broker) -> None:
     wire = Wire("127.0.0.1", broker.port)
     server = await asyncio.start_server(wire.take, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    outlet = _outlet(port, retry=(0.1,) * 100)
-    outlet.offer(_message(0))
-    await becomes(lambda: outlet.posted == 1, "the first one has come")
+    outlet = _outlet(port)
+    await outlet.deliver(_message(0), _kept)
     server.close()
     wire.close()
-    outlet.offer(_message(1))
-    outlet.offer(_message(2))
+    others = [asyncio.create_task(outlet.deliver(_message(number), _kept)) for number in (1, 2)]
+    await becomes(lambda: outlet.trouble is not None, "it is missed")
     async with await asyncio.start_server(wire.take, "127.0.0.1", port):
-        await becomes(lambda: outlet.posted == 3, "the others have come")
-        await becomes(lambda: [message.body for message in broker.messages] == [b"0", b"1", b"2"], "in order")
-        await outlet.close(5)
+        await asyncio.gather(*others)
+        await becomes(lambda: {message.body for message in broker.messages} == {b"0", b"1", b"2"}, "all are there")
+        outlet.close()
         wire.close()
 
 
@@ -77,13 +86,12 @@ async def test_with_a_login(tmp_path: Path) -> None:
     with Broker(tmp_path, login=True) as broker:
         known = _outlet(broker.port, username=USER, password=PASSWORD)
         unknown = _outlet(broker.port, username=USER, password="wrong", retry=(60.0,))
-        known.offer(_message(1))
-        unknown.offer(_message(2))
-        await becomes(lambda: known.posted == 1, "it has come")
+        await known.deliver(_message(1), _kept)
         # Not tried again: the wait would be a minute.
-        await becomes(lambda: unknown.lost["refused"] == 1, "it was refused")
-        await known.close(5)
-        await unknown.close(5)
+        await unknown.deliver(_message(2), _kept)
+        assert (known.posted, unknown.lost) == (1, {"refused": 1})
+        known.close()
+        unknown.close()
 
 
 async def test_over_tls_the_broker_is_who_it_says(tmp_path: Path) -> None:
@@ -95,12 +103,13 @@ async def test_over_tls_the_broker_is_who_it_says(tmp_path: Path) -> None:
         another_name = _outlet(broker.port, host="127.0.0.1", **secure)
         another_authority = _outlet(broker.port, tls=True, ca=stranger.bundle.decode())
         unchecked = _outlet(broker.port, tls=True, verify_tls=False, host="127.0.0.1")
-        for outlet in (good, another_name, another_authority, unchecked):
-            outlet.offer(_message(1))
+        outlets = (good, another_name, another_authority, unchecked)
+        deliveries = [asyncio.create_task(outlet.deliver(_message(1), _kept)) for outlet in outlets]
         await becomes(lambda: good.posted == unchecked.posted == 1, "they have come")
-        await becomes(lambda: another_name.lost["tls"] == another_authority.lost["tls"] == 1, "they are refused")
-        for outlet in (good, another_name, another_authority, unchecked):
-            await outlet.close(5)
+        await becomes(lambda: _trouble(another_name) == _trouble(another_authority) == "tls", "they are not trusted")
+        for delivery, outlet in zip(deliveries, outlets, strict=True):
+            delivery.cancel()
+            outlet.close()
     assert len(broker.messages) == 2
 
 
@@ -118,13 +127,12 @@ async def test_where_the_pool_does_not_allow_it_nobody_connects(
     broker: Broker, policy: OutputPolicy, host: str
 ) -> None:
     outlet = _outlet(broker.port, host=host, reach=OutputReach(policy), retry=(60.0,))
-    outlet.offer(_message(1))
-    await becomes(lambda: outlet.lost["forbidden"] == 1, "it was refused")
-    await outlet.close(5)
+    await outlet.deliver(_message(1), _kept)
+    assert outlet.lost == {"forbidden": 1}
     assert broker.messages == []
 
 
-async def test_a_broker_that_says_nothing_loses_its_own_messages_only(broker: Broker) -> None:
+async def test_who_has_something_for_another_broker_does_not_wait_for_one_that_says_nothing(broker: Broker) -> None:
     came = asyncio.Event()
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -134,27 +142,26 @@ async def test_a_broker_that_says_nothing_loses_its_own_messages_only(broker: Br
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as silent:
         port = silent.sockets[0].getsockname()[1]
-        hanging, other = _outlet(port, seconds=60), _outlet(broker.port)
-        given_up = _outlet(port, seconds=0.2)
-        for number in range(QUEUE + 3):
-            hanging.offer(_message(number))
-        given_up.offer(_message(0))
-        other.offer(_message(0))
-        await becomes(lambda: other.posted == 1, "the other broker is served")
-        await becomes(lambda: given_up.lost["timeout"] == 1, "it was given up")
-        assert came.is_set()
-        assert (hanging.waiting, hanging.lost["queue_full"]) == (QUEUE, 3)
-        await hanging.close(0.0)
-        await other.close(5)
-    assert hanging.lost == {"queue_full": 3, "stopped": QUEUE}
+        hanging, other, impatient = _outlet(port, seconds=60), _outlet(broker.port), _outlet(port, seconds=0.2)
+        waiting = asyncio.create_task(hanging.deliver(_message(0), _kept))
+        await came.wait()
+        await other.deliver(_message(0), _kept)
+        causes = iter([None, "too_old"])
+        await impatient.deliver(_message(0), lambda: next(causes))
+        assert (other.posted, impatient.lost, waiting.done()) == (1, {"too_old": 1}, False)
+        waiting.cancel()
+        hanging.close()
+        other.close()
 
 
 async def test_nobody_there(broker: Broker) -> None:
     broker.stop()
     outlet = _outlet(broker.port)
-    outlet.offer(_message(1))
-    await becomes(lambda: outlet.lost["unreachable"] == 1, "it is lost")
-    await outlet.close(5)
+    delivery = asyncio.create_task(outlet.deliver(_message(1), _kept))
+    await becomes(lambda: outlet.trouble is not None, "it was tried")
+    assert _trouble(outlet) == "unreachable"
+    delivery.cancel()
+    outlet.close()
 
 
 def test_what_stands_for_a_name_stays_within_its_level() -> None:

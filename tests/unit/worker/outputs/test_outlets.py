@@ -1,5 +1,6 @@
-"""Posts to one receiver: in order, tried again, bounded, signed, and only where the pool allows it."""
+"""Posts to one receiver: tried again, signed, and only where the pool allows it."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -11,7 +12,7 @@ from tests.support.archives import becomes
 from tests.support.receiver import Receiver, receiving
 from videofleet_api.outputs import OutputPolicy
 from videofleet_worker.outputs.documents import form_payload
-from videofleet_worker.outputs.outlet import QUEUE, Outlet
+from videofleet_worker.outputs.outlet import MOST_ANSWERS, Outlet
 from videofleet_worker.outputs.poster import Poster
 from videofleet_worker.outputs.posts import PostSender, PostTarget, signature
 from videofleet_worker.outputs.reach import ForbiddenError, OutputReach
@@ -40,17 +41,25 @@ def _message(number: int) -> Message:
     return Message(f"key-{number}", make)
 
 
-async def test_messages_arrive_in_order_with_their_keys(receiver: Receiver, poster: Poster) -> None:
+def _kept() -> None:
+    """Nothing is given up."""
+
+
+def _trouble(outlet: Outlet) -> str | None:
+    """Why the last attempt did not succeed."""
+    return outlet.trouble[0] if outlet.trouble else None
+
+
+async def test_messages_arrive_with_their_keys(receiver: Receiver, poster: Poster) -> None:
     outlet = Outlet(
         "webhook-0", PostSender(PostTarget(receiver.url("/a"), headers={"Authorization": "Bearer t"}), poster)
     )
     for number in range(5):
-        outlet.offer(_message(number))
-    await outlet.close(10)
+        await outlet.deliver(_message(number), _kept)
     assert [post.body for post in receiver.posts] == [b"0", b"1", b"2", b"3", b"4"]
     assert [post.headers["Idempotency-Key"] for post in receiver.posts] == [f"key-{number}" for number in range(5)]
     assert receiver.posts[0].headers["Authorization"] == "Bearer t"
-    assert (outlet.posted, outlet.lost.total(), outlet.waiting) == (5, 0, 0)
+    assert (outlet.posted, outlet.lost.total(), outlet.trouble) == (5, 0, None)
 
 
 async def test_a_connection_lasts_until_posts_are_refused(receiver: Receiver, poster: Poster) -> None:
@@ -66,8 +75,7 @@ async def test_a_connection_lasts_until_posts_are_refused(receiver: Receiver, po
 
 async def test_a_post_is_signed_over_the_time_and_the_very_bytes(receiver: Receiver, poster: Poster) -> None:
     outlet = Outlet("webhook-0", PostSender(PostTarget(receiver.url(), secret="s3cret"), poster))
-    outlet.offer(_message(7))
-    await outlet.close(10)
+    await outlet.deliver(_message(7), _kept)
     (post,) = receiver.posts
     fields = dict(part.split("=") for part in post.headers["Videofleet-Signature"].split(","))
     expected = hmac.new(b"s3cret", fields["t"].encode() + b"." + post.body, hashlib.sha256).hexdigest()
@@ -85,7 +93,10 @@ def test_the_signature_is_hmac_sha256() -> None:
     [
         pytest.param([500, 503, 200], 3, 1, {}, id="tried again while the receiver has trouble"),
         pytest.param([429, 200], 2, 1, {}, id="tried again when it is told to wait"),
-        pytest.param([500, 500, 500], 3, 0, {"failed": 1}, id="given up after the last attempt"),
+        pytest.param([503] * 2 * MOST_ANSWERS, 2 * MOST_ANSWERS + 1, 1, {}, id="tried again for as long as it is away"),
+        pytest.param(
+            [500] * MOST_ANSWERS, MOST_ANSWERS, 0, {"failed": 1}, id="given up when its receiver fails again and again"
+        ),
         pytest.param([404], 1, 0, {"refused": 1}, id="not tried again when it is refused"),
         pytest.param([302], 1, 0, {"redirect": 1}, id="no redirect is followed"),
     ],
@@ -95,40 +106,42 @@ async def test_what_an_answer_means(
 ) -> None:
     receiver.statuses = list(statuses)
     outlet = Outlet("router", PostSender(PostTarget(receiver.url("/a")), poster), retry_seconds=(0.0, 0.0))
-    outlet.offer(_message(1))
-    await outlet.close(10)
+    await outlet.deliver(_message(1), _kept)
     assert len(receiver.at("/a")) == tries
     assert receiver.at("/elsewhere") == []
     assert {post.headers["Idempotency-Key"] for post in receiver.posts} == {"key-1"}
     assert (outlet.posted, dict(outlet.lost)) == (posted, lost)
 
 
-async def test_a_receiver_that_hangs_loses_its_own_messages_only(receiver: Receiver, poster: Poster) -> None:
+async def test_who_has_something_for_another_receiver_waits_for_none(receiver: Receiver, poster: Poster) -> None:
     hanging = Outlet("webhook-0", PostSender(PostTarget(receiver.url("/hang"), timeout=60), poster))
     other = Outlet("webhook-1", PostSender(PostTarget(receiver.url("/a")), poster))
-    for number in range(QUEUE + 3):
-        hanging.offer(_message(number))
-    other.offer(_message(0))
-    await becomes(lambda: other.posted == 1, "the other receiver is served")
-    assert (hanging.waiting, hanging.lost["queue_full"]) == (QUEUE, 3)
-    await hanging.close(0.0)
-    assert hanging.lost == {"queue_full": 3, "stopped": QUEUE}
+    waiting = asyncio.create_task(hanging.deliver(_message(0), _kept))
+    await becomes(lambda: len(receiver.at("/hang")) == 1, "it was posted")
+    await other.deliver(_message(0), _kept)
+    assert (other.posted, waiting.done()) == (1, False)
+    waiting.cancel()
 
 
 async def test_a_receiver_that_does_not_answer_in_time(receiver: Receiver, poster: Poster) -> None:
     outlet = Outlet("router", PostSender(PostTarget(receiver.url("/hang"), timeout=0.1), poster), retry_seconds=(0.0,))
-    outlet.offer(_message(1))
-    await becomes(lambda: outlet.lost["timeout"] == 1, "it was given up")
+    causes = iter([None, None, "too_old"])
+    await outlet.deliver(_message(1), lambda: next(causes))
     assert len(receiver.posts) == 2
+    assert outlet.lost == {"too_old": 1}
 
 
-async def test_nobody_there(poster: Poster) -> None:
+async def test_somebody_who_comes_back_gets_what_waited(poster: Poster) -> None:
     async with receiving() as gone:
-        address = gone.url()
-    outlet = Outlet("router", PostSender(PostTarget(address), poster), retry_seconds=())
-    outlet.offer(_message(1))
-    await outlet.close(10)
-    assert outlet.lost == {"unreachable": 1}
+        address, port = gone.url(), gone.port
+    outlet = Outlet("router", PostSender(PostTarget(address), poster), retry_seconds=(0.01,))
+    delivery = asyncio.create_task(outlet.deliver(_message(1), _kept))
+    await becomes(lambda: outlet.trouble is not None, "it was tried")
+    assert _trouble(outlet) == "unreachable"
+    async with receiving(port) as back:
+        await delivery
+        assert [post.body for post in back.posts] == [b"1"]
+    assert (outlet.posted, outlet.lost.total(), outlet.trouble) == (1, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -155,8 +168,7 @@ async def test_what_the_pool_does_not_allow_is_not_connected_to(
     with pytest.raises(ForbiddenError, match="outputPolicy"):
         await poster.post(f"http://{host}:{receiver.port}/", b"", {}, timeout=5)
     outlet = Outlet("router", PostSender(PostTarget(f"http://{host}:{receiver.port}/"), poster))
-    outlet.offer(_message(1))
-    await outlet.close(10)
+    await outlet.deliver(_message(1), _kept)
     assert (dict(outlet.lost), receiver.posts) == ({"forbidden": 1}, [])
     await poster.close()
 

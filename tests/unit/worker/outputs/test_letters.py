@@ -1,0 +1,332 @@
+"""Letters from the log to receivers: each at least once, whoever is killed when, and none that the log knows not."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from tests.support.archives import PREFIX, Away, FaultyStore, becomes, chunk, mark, open_writer, terminal, threads_over
+from tests.support.receiver import Receiver, receiving
+from videofleet_api.outputs import OutputEvent, OutputPolicy
+from videofleet_api.protocol import JobOutputs, RouterTarget, WebhookTarget
+from videofleet_archive.extent import batch_key, batches_folder
+from videofleet_archive.opening import see_log
+from videofleet_archive.outbox import store_batch
+from videofleet_archive.shots import shot_key
+from videofleet_archive.store import ObjectArchive
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.writer import LogWriter
+from videofleet_worker.outputs import courier, outbox
+from videofleet_worker.outputs.letters import ONGOING, SHOT, Letter
+from videofleet_worker.outputs.outbox import Outbox
+from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.outlets import JobOutlets
+
+HERE = OutputPolicy(allowed_cidrs=["127.0.0.0/8"])
+ORIGIN = {"job": {"uid": "job-1", "namespace": "default", "name": "job", "epoch": 1}, "analytics": "main"}
+
+
+def _letter(number: int, kind: str = OutputEvent.TRACK_BEGIN, *, age: float = 0.0, **given: object) -> Letter:
+    document = {"event": kind, "track": {"track_id": number}} | ORIGIN
+    return Letter(f"job-1/1/main/{number}/{kind}", kind, time.time() - age, document, **given)  # type: ignore[arg-type]
+
+
+class _Epoch:
+    """A worker that writes the log, and tells receivers."""
+
+    def __init__(self, threads: StoreThreads, ways: WaysOut, outputs: JobOutputs) -> None:
+        self.threads = threads
+        self.outlets = JobOutlets(ways)
+        self.outlets.use(outputs)
+        self.writer: LogWriter | None = None
+        self.outbox: Outbox | None = None
+
+    async def own(self, epoch: int) -> None:
+        self.writer = await open_writer(self.threads, epoch)
+        self.outbox = self.writer.notes = Outbox(self.writer.view)
+        await self.outbox.open()
+        self.outlets.serve(self.outbox)
+
+    async def tell(self, frame: int, letters: Sequence[Letter]) -> None:
+        """A frame with letters, until it is sealed."""
+        assert self.writer is not None
+        await self.writer.append(chunk(frame), mark(frame))
+        self.writer.note(b"".join(letter.line() for letter in letters))
+        await self.writer.flush()
+
+    async def kill(self) -> None:
+        """Everything that this process has in memory is gone, and it says nothing more."""
+        assert self.writer is not None
+        await self.writer.abandon()
+        for couriers in self.outlets._couriers.values():
+            for one in couriers:
+                one._task.cancel()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def store() -> FaultyStore:
+    return FaultyStore(ObjectArchive.in_memory())
+
+
+@pytest.fixture
+async def threads(store: FaultyStore) -> AsyncIterator[StoreThreads]:
+    async with threads_over(store) as running:
+        yield running
+
+
+@pytest.fixture
+async def ways() -> AsyncIterator[WaysOut]:
+    ways = WaysOut(HERE)
+    yield ways
+    await ways.close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videofleet_worker.outputs.outlet.RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(courier, "_RETRY_SECONDS", 0.01)
+
+
+def _webhook(receiver: Receiver, **given: object) -> JobOutputs:
+    return JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/a"), **given)])  # type: ignore[arg-type]
+
+
+def _tracks(receiver: Receiver, path: str = "/a") -> list[int]:
+    return [post.json["track"]["track_id"] for post in receiver.taken if post.path == path]
+
+
+async def test_what_is_sealed_is_told_and_forgotten(
+    threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
+) -> None:
+    here = _Epoch(threads, ways, _webhook(receiver))
+    await here.own(1)
+    for frame in range(3):
+        await here.tell(frame, [_letter(2 * frame), _letter(2 * frame + 1)])
+    assert await here.outlets.flush(10)
+    assert _tracks(receiver) == list(range(6))
+    assert [post.headers["Idempotency-Key"] for post in receiver.posts] == [
+        f"job-1/1/main/{number}/trackBegin" for number in range(6)
+    ]
+    sequences = [post.json["sequence"] for post in receiver.posts]
+    assert sequences == sorted(set(sequences))
+    assert {post.headers["Videofleet-Sequence"] for post in receiver.posts} == set(sequences)
+    assert {post.headers["Videofleet-Epoch"] for post in receiver.posts} == {"1"}
+    assert store.listing(batches_folder(PREFIX)) == []
+    await here.outlets.close()
+
+
+async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
+    threads: StoreThreads, ways: WaysOut, receiver: Receiver
+) -> None:
+    receiver.usual = 503
+    first = _Epoch(threads, ways, _webhook(receiver))
+    await first.own(1)
+    await first.tell(0, [_letter(1), _letter(2)])
+    await becomes(lambda: len(receiver.posts) > 1, "it was tried")
+    await first.kill()
+    receiver.usual = 200
+    second = _Epoch(threads, ways, _webhook(receiver))
+    await second.own(2)
+    await second.tell(1, [_letter(3)])
+    assert await second.outlets.flush(10)
+    assert list(dict.fromkeys(_tracks(receiver))) == [1, 2, 3]
+    await second.outlets.close()
+
+
+async def test_what_comes_twice_comes_under_the_same_key(
+    threads: StoreThreads, ways: WaysOut, receiver: Receiver
+) -> None:
+    first = _Epoch(threads, ways, _webhook(receiver))
+    await first.own(1)
+    receiver.statuses = [200, 200]
+    receiver.usual = 503
+    await first.tell(0, [_letter(1), _letter(2), _letter(3)])
+    await becomes(lambda: len(receiver.posts) > 3, "two have come")
+    await first.kill()
+    receiver.usual = 200
+    second = _Epoch(threads, ways, _webhook(receiver))
+    await second.own(2)
+    assert await second.outlets.flush(10)
+    keys = [post.headers["Idempotency-Key"] for post in receiver.taken]
+    assert {key.split("/")[3] for key in keys} == {"1", "2", "3"}
+    assert len(receiver.taken) <= 5
+    await second.outlets.close()
+
+
+async def test_what_was_never_sealed_is_not_told(
+    threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
+) -> None:
+    """A worker that had got as far as its letters was overtaken: the log knows nothing of them."""
+    first = _Epoch(threads, ways, _webhook(receiver))
+    await first.own(1)
+    await first.tell(0, [_letter(1)])
+    assert first.writer is not None
+    end = first.writer.view.extent.end
+    store_batch(store, PREFIX, end, _letter(2).line())
+    await first.kill()
+    second = _Epoch(threads, ways, _webhook(receiver))
+    await second.own(2)
+    await second.tell(1, [_letter(3)])
+    assert await second.outlets.flush(10)
+    assert set(_tracks(receiver)) == {1, 3}
+    assert store.read(batch_key(PREFIX, end)) is None
+    await second.outlets.close()
+
+
+async def test_the_rest_of_a_run_that_is_over_is_told(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
+    receiver.usual = 503
+    first = _Epoch(threads, ways, _webhook(receiver))
+    await first.own(1)
+    assert first.writer is not None
+    await first.writer.finish(terminal(3), mark(3), notes=_letter(1).line())
+    await first.kill()
+    receiver.usual = 200
+    log = await see_log(threads, PREFIX)
+    assert log.ending is not None
+    rest = Outbox(log.view)
+    await rest.open()
+    second = JobOutlets(ways)
+    second.use(_webhook(receiver))
+    second.serve(rest)
+    assert await second.flush(10)
+    assert set(_tracks(receiver)) == {1}
+    await second.close()
+
+
+async def test_each_receiver_goes_at_its_own_pace(
+    threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
+) -> None:
+    hanging = WebhookTarget(url=receiver.url("/hang"))
+    outputs = JobOutputs(webhooks=[hanging, WebhookTarget(url=receiver.url("/a"))])
+    here = _Epoch(threads, ways, outputs)
+    await here.own(1)
+    for frame in range(5):
+        await here.tell(frame, [_letter(frame)])
+    await becomes(lambda: len(receiver.at("/a")) == 5, "the other one has all")
+    await becomes(lambda: here.outlets.waiting("webhook-1") == 0, "and it is seen")
+    assert here.outlets.waiting("webhook-0") == 5
+    assert len(store.listing(batches_folder(PREFIX))) == 5
+    # Whoever is new is not told what was.
+    here.outlets.use(JobOutputs(webhooks=[*outputs.webhooks, WebhookTarget(url=receiver.url("/new"))]))
+    await here.tell(5, [_letter(5)])
+    await becomes(lambda: _tracks(receiver, "/new") == [5], "it is told what comes")
+    # Without the one that hangs nobody waits for anything.
+    here.outlets.use(JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/a"))]))
+    assert await here.outlets.flush(10)
+    await here.outlets.close()
+
+
+async def test_who_takes_another_place_in_the_list_loses_nothing(
+    threads: StoreThreads, ways: WaysOut, receiver: Receiver
+) -> None:
+    stays = WebhookTarget(url=receiver.url("/a"))
+    here = _Epoch(threads, ways, JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/b")), stays]))
+    await here.own(1)
+    await here.tell(0, [_letter(0)])
+    assert await here.outlets.flush(10)
+    receiver.usual = 503
+    await here.tell(1, [_letter(1)])
+    here.outlets.use(JobOutputs(webhooks=[stays]))
+    receiver.usual = 200
+    await becomes(lambda: set(_tracks(receiver)) == {0, 1}, "it has both")
+    await here.outlets.close()
+
+
+@pytest.mark.parametrize(
+    ("cause", "age"), [pytest.param("too_old", 2 * courier.MAX_AGE, id="age"), pytest.param("too_many", 0.0, id="size")]
+)
+async def test_what_nobody_takes_is_given_up_and_counted(
+    cause: str, age: float, threads: StoreThreads, ways: WaysOut, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if cause == "too_many":
+        monkeypatch.setattr(outbox, "MAX_BATCHES", 2)
+    receiver.usual = 503
+    here = _Epoch(threads, ways, _webhook(receiver))
+    await here.own(1)
+    for frame in range(5):
+        await here.tell(frame, [_letter(frame, age=age if frame < 3 else 0.0)])
+    outlet = here.outlets.receivers["webhook-0"].outlet
+    await becomes(lambda: outlet.lost[cause] == 3, "what is above the limit is given up")
+    receiver.usual = 200
+    assert await here.outlets.flush(10)
+    assert _tracks(receiver) == [3, 4]
+    assert outlet.lost == {cause: 3}
+    await here.outlets.close()
+
+
+async def test_a_picture_is_stored_before_the_letter_about_it(
+    threads: StoreThreads, ways: WaysOut, receiver: Receiver
+) -> None:
+    settled = asyncio.Event()
+
+    async def settle(tracks: set[int]) -> None:
+        assert tracks == {7}
+        await settled.wait()
+
+    router = RouterTarget(url=receiver.url("/shots"))
+    here = _Epoch(threads, ways, JobOutputs(router=router))
+    await here.own(1)
+    assert here.writer is not None
+    here.outbox = here.writer.notes = Outbox(here.writer.view, settle)
+    here.outlets.serve(here.outbox)
+    telling = asyncio.create_task(here.tell(0, [_letter(7, SHOT, track_id=7)]))
+    await asyncio.sleep(0.1)
+    assert threads.store.listing(batches_folder(PREFIX)) == []
+    threads.store.replace(shot_key(PREFIX, 7), b"jpeg")
+    settled.set()
+    await telling
+    assert await here.outlets.flush(10)
+    assert [post.form["photo"] for post in receiver.taken] == [b"jpeg"]
+    await here.outlets.close()
+
+
+async def test_an_archive_that_is_away_loses_nothing(
+    threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
+) -> None:
+    receiver.usual = 503
+    here = _Epoch(threads, ways, _webhook(receiver))
+    await here.own(1)
+    await here.tell(0, [_letter(1)])
+    store.fault = Away()
+    receiver.usual = 200
+    await becomes(lambda: len(receiver.taken) == 1, "what is at hand is told")
+    assert not await here.outlets.flush(0.1), "it cannot be noted"
+    store.fault = lambda method, key, late: None
+    assert await here.outlets.flush(10)
+    assert store.listing(batches_folder(PREFIX)) == []
+    await here.outlets.close()
+
+
+async def test_what_is_told_now_and_then_goes_to_whom_it_is_for(
+    threads: StoreThreads, ways: WaysOut, receiver: Receiver
+) -> None:
+    often = WebhookTarget(url=receiver.url("/often"), interval=1.0, events=[OutputEvent.LINE_CROSS])
+    here = _Epoch(threads, ways, JobOutputs(webhooks=[often, WebhookTarget(url=receiver.url("/a"))]))
+    await here.own(1)
+    to = here.outlets.receivers["webhook-0"].cursor
+    await here.tell(0, [_letter(1, ONGOING, to=to), _letter(2)])
+    assert await here.outlets.flush(10)
+    assert (_tracks(receiver, "/often"), _tracks(receiver)) == ([1], [2])
+    await here.outlets.close()
+
+
+async def test_another_epoch_is_seen_by_who_tells_the_rest(
+    threads: StoreThreads, ways: WaysOut, receiver: Receiver
+) -> None:
+    receiver.usual = 503
+    first = _Epoch(threads, ways, _webhook(receiver))
+    await first.own(1)
+    await first.tell(0, [_letter(1)])
+    assert not await first.outlets.is_anothers()
+    second = _Epoch(threads, ways, _webhook(receiver))
+    await second.own(2)
+    assert await first.outlets.is_anothers()
+    await first.outlets.close()
+    await second.outlets.close()

@@ -1,0 +1,102 @@
+"""A worker is killed with posts that it has not made: another one makes them, from the archive that both have."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.archives import becomes
+from tests.support.buckets import archive_at, bucket_server, credentials
+from tests.support.cameras import CameraSimulator
+from tests.support.receiver import Receiver, receiving
+from tests.support.worker_client import WorkerClient, file_job
+from tests.unit.worker.server.conftest import Keys, StartWorker
+from videofleet_api.protocol import TERMINAL, JobState
+from videofleet_archive.extent import batches_folder
+from videofleet_archive.results import results_key
+from videofleet_archive.store import Archive, FolderArchive
+
+FRAMES = 60
+
+
+class _Place:
+    """Where both workers keep results."""
+
+    def __init__(self, archive: Archive, settings: dict[str, str]) -> None:
+        self.archive = archive
+        self.settings = settings
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Place]:
+    if request.param == "folder":
+        yield _Place(FolderArchive(tmp_path / "archive"), {})
+        return
+    with bucket_server() as server:
+        secret = credentials(tmp_path / "credentials")
+        where = {"archive_endpoint": server.url, "archive_credentials": str(secret)}
+        yield _Place(archive_at(server, secret), {"ARCHIVE": "s3://results/site/a"} | where)
+
+
+async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
+    start_worker: StartWorker, keys: Keys, place: _Place, simulator: CameraSimulator, uid: str
+) -> None:
+    """Its receivers are away from before its death until after the end of the job."""
+    prefix = f"default/{uid}/1/main"
+    async with receiving() as receiver:
+        receiver.usual = 503
+        outputs = {
+            "router": {"url": receiver.url("/shots")},
+            "webhooks": [{"url": receiver.url("/events"), "events": ["trackBegin", "trackEnd"], "secret": "s3cret"}],
+        }
+
+        def entry(epoch: int) -> Any:
+            # Nobody is followed for longer than half a second: many come and go.
+            steps = [{"model": "detect"}, {"model": "track", "parameters": {"lostSeconds": 0.5}}]
+            analytics = [{"name": "main", "steps": steps}]
+            url = simulator.http("/vtest.mp4")
+            return file_job(url, uid, epoch=epoch, maxFrames=FRAMES, outputs=outputs, analytics=analytics)
+
+        first = start_worker(**place.settings)
+        async with WorkerClient(first, keys.operator) as client:
+            await client.assign(entry(1))
+            await becomes(lambda: _letters(place.archive, prefix)["shot"] > 0, "a track has ended and is sealed", 60)
+        first.kill()
+        sealed = _letters(place.archive, prefix)
+        assert receiver.taken == []
+
+        second = start_worker(**place.settings)
+        async with WorkerClient(second, keys.operator) as client:
+            await client.assign(entry(2))
+            last = (await client.until(uid, TERMINAL, 120))[-1]
+            assert last.state is JobState.ENDED
+            # The job is over; its receivers come back when the worker knows it no more.
+            await client.assign()
+            receiver.usual = 200
+            tracks = json.loads(place.archive.read(results_key(prefix)) or b"")["tracks"]
+            numbers = {track["track_id"] for track in tracks}
+            wanted = {(number, kind) for number in numbers for kind in ("trackBegin", "trackEnd")}
+            await becomes(lambda: wanted <= set(_told(receiver, "/events")), "every event was told", 60)
+            shots = {track["track_id"] for track in tracks if "best_shot" in track}
+            await becomes(lambda: shots <= {one[0] for one in _told(receiver, "/shots")}, "every shot was posted", 30)
+            await becomes(lambda: not _letters(place.archive, prefix), "nothing is kept of it", 60)
+    assert sealed["trackBegin"] > 0
+    assert set(_told(receiver, "/events")) == wanted
+    # Nobody was killed between telling and noting that.
+    assert set(_told(receiver, "/events").values()) == {1}
+    assert second.metric("videofleet_output_queue") == 0
+
+
+def _letters(archive: Archive, prefix: str) -> Counter[str]:
+    """What is kept for receivers, by kind."""
+    kept = (archive.read(one.key) or b"" for one in archive.listing(batches_folder(prefix)))
+    return Counter(json.loads(line)["kind"] for batch in kept for line in batch.splitlines())
+
+
+def _told(receiver: Receiver, path: str) -> Counter[tuple[int, str]]:
+    """What was taken, by the track and the event in its key."""
+    keys = (post.headers["Idempotency-Key"].split("/") for post in receiver.taken if post.path == path)
+    return Counter((int(key[3]), key[4]) for key in keys)

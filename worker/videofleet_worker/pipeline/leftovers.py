@@ -1,0 +1,71 @@
+"""What receivers do not have yet of runs that are over here."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from videofleet_api.protocol import Entry
+from videofleet_archive.errors import ArchiveError
+from videofleet_worker.pipeline.outlets import JobOutlets
+
+_LOGGER: Final = logging.getLogger(__name__)
+_LEAVE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Leftover:
+    """Outlets of a job whose run is over here, with something to deliver."""
+
+    entry: Entry
+    outlets: JobOutlets
+
+
+class Leftovers:
+    """Delivers the rest of runs that have ended or were taken away, beside everything else.
+
+    It ends when all is delivered or given up, or another epoch does it. What is left when the worker ends lies in the
+    archive, for the next run of the job.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[Leftover, asyncio.Task[None]] = {}
+
+    def __iter__(self) -> Iterator[Leftover]:
+        return iter(tuple(self._tasks))
+
+    async def leave(self, entry: Entry, outlets: JobOutlets) -> None:
+        """Close these, at once where nothing is left, and else when it is delivered."""
+        if await outlets.flush(_LEAVE_SECONDS):
+            await outlets.close()
+            return
+        leftover = Leftover(entry, outlets)
+        task = self._tasks[leftover] = asyncio.create_task(_deliver(leftover), name=f"rest of job {entry.uid}")
+        task.add_done_callback(lambda _: self._tasks.pop(leftover))
+
+    async def close(self) -> None:
+        """Note how far everybody is."""
+        left = dict(self._tasks)
+        for task in left.values():
+            task.cancel()
+        if left:
+            await asyncio.wait(left.values())
+
+
+async def _deliver(leftover: Leftover) -> None:
+    outlets = leftover.outlets
+    try:
+        while not await _is_anothers(outlets) and not await outlets.flush(_LOOK_SECONDS):
+            pass
+    finally:
+        await outlets.close()
+
+
+async def _is_anothers(outlets: JobOutlets) -> bool:
+    try:
+        return await outlets.is_anothers()
+    except ArchiveError as error:
+        _LOGGER.warning("cannot see who tells the rest: %s", error)
+        return False
