@@ -60,11 +60,16 @@ FormField = Annotated[str, Field(max_length=1024)]
 
 
 class RouterOutput(Document):
-    """Who gets the best shot of every track."""
+    """Who gets the best shot of every track, every event, or both."""
 
-    model_config = rules(*_address("url"), *_address("eventsUrl"))
+    model_config = rules(
+        *_address("url"),
+        *_address("eventsUrl"),
+        ("has(self.url) || has(self.eventsUrl)", "a router needs url, for best shots, or eventsUrl, for events"),
+    )
 
-    url: str = Field(
+    url: str | None = Field(
+        None,
         max_length=MAX_URL,
         description="When a track ends its best shot is posted here, as multipart/form-data with the fields photo "
         "(JPEG) and meta (JSON), and those of body.",
@@ -173,7 +178,7 @@ class Outputs(Document):
 
     archive: ArchiveOutput = Field(default_factory=ArchiveOutput, description="Results kept in the archive.")
     router: RouterOutput | None = Field(
-        None, description="Who gets the best shot of every track. Changed while the job runs."
+        None, description="Who gets the best shot of every track, every event, or both. Changed while the job runs."
     )
     webhooks: list[Webhook] = Field(
         default_factory=list, max_length=MAX_WEBHOOKS, description="Who is told of events. Changed while the job runs."

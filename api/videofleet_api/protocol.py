@@ -54,7 +54,7 @@ class JobSource(Document):
 class RouterTarget(Document):
     """outputs.router with what is sent along. Never logged: holds credentials."""
 
-    url: str
+    url: str | None = None
     events_url: str | None = None
     timeout: float = 15
     verify_tls: bool = True

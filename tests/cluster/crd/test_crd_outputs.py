@@ -14,6 +14,10 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
         job(outputs={"router": {"url": "ftp://router/shots"}}),
         ("spec.outputs.router", "url must be an address such as https://HOST/PATH or http://HOST:PORT/PATH"),
     ),
+    "a router of nothing": (
+        job(outputs={"router": {"timeout": 5}}),
+        ("spec.outputs.router", "a router needs url, for best shots, or eventsUrl, for events"),
+    ),
     "events to no host": (
         job(outputs={"router": {"url": "https://router/", "eventsUrl": "https:///events"}}),
         ("spec.outputs.router", "eventsUrl must be an address such as https://HOST/PATH or http://HOST:PORT/PATH"),
@@ -123,6 +127,7 @@ POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
 }
 GOOD: dict[str, Json] = {
     "a router": {"router": {"url": "http://router:8080/shots?site=1", "eventsUrl": "https://[2001:db8::1]:8443/"}},
+    "a router of events alone": {"router": {"eventsUrl": "http://router:8080/events"}},
     "a webhook": {
         "webhooks": [{"url": "https://hooks.example", "secretRef": {"name": "a", "key": "b"}, "interval": 1}]
     },

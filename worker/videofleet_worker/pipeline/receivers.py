@@ -96,7 +96,8 @@ def _targets(wanted: JobOutputs) -> Iterator[tuple[str, Wish, Target]]:
     if router is None:
         return
     how = router.timeout, router.verify_tls, router.headers
-    yield ROUTER, router, PostTarget(router.url, *how)
+    if router.url is not None:
+        yield ROUTER, router, PostTarget(router.url, *how)
     if router.events_url is not None:
         yield _ROUTER_EVENTS, router, PostTarget(router.events_url, *how)
 

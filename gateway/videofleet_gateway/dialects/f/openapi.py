@@ -15,7 +15,7 @@ _JOB: Final[dict[str, Any]] = {
         },
         "labels": {"type": "object", "additionalProperties": _TEXT},
         "router_url": {"type": "string", "description": "Gets the best shot of every track."},
-        "router_events_url": {"type": "string", "description": "Gets every event. Goes with router_url."},
+        "router_events_url": {"type": "string", "description": "Gets every event of a track, zone or line."},
         "stream_settings": {"type": "object"},
         "stream_settings_gpu": {"type": "object", "deprecated": True},
     },

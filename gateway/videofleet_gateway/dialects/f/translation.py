@@ -45,7 +45,7 @@ class Names:
 def headers_secret(wanted: Wanted) -> dict[str, str] | None:
     """The headers that posts to the router carry; None where there are none."""
     given = wanted.stream_settings.get("router_headers") or []
-    return settings.pairs(given) if wanted.router_url and given else None
+    return settings.pairs(given) if wanted.has_router and given else None
 
 
 def read(spec: VideoJobSpec, secrets: Secrets) -> Wanted:
@@ -60,7 +60,7 @@ def read(spec: VideoJobSpec, secrets: Secrets) -> Wanted:
         enabled=spec.enabled,
         single_pass=spec.single_pass,
         labels=spec.labels,
-        router_url=router.url if router else "",
+        router_url=(router.url or "") if router else "",
         router_events_url=(router.events_url or "") if router else "",
         stream_settings=settings.layered(settings.DEFAULTS, extra, own),
         stream_settings_gpu=gpu if isinstance(gpu, dict) else {},
@@ -85,7 +85,7 @@ def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names) -
     _set(after["source"], "transport", settings.transport(wanted.stream_settings).value, "auto")
     outputs = after.setdefault("outputs", {})
     outputs.pop("router", None)
-    if wanted.router_url:
+    if wanted.has_router:
         before = (spec.get("outputs") or {}).get("router") or {}
         outputs["router"] = _written_router(before, wanted, names.headers)
     if not outputs:
@@ -114,10 +114,11 @@ def merge_patch(before: Any, after: Mapping[str, Any]) -> dict[str, Any]:
 def _written_router(before: Spec, wanted: Wanted, headers: str | None) -> Spec:
     given = wanted.stream_settings
     router: Spec = {
-        "url": wanted.router_url,
         "timeout": given["router_timeout_ms"] / 1000,
         "verifyTls": given["router_verify_ssl"],
     }
+    if wanted.router_url:
+        router["url"] = wanted.router_url
     if wanted.router_events_url:
         router["eventsUrl"] = wanted.router_events_url
     if given.get("router_body"):
@@ -132,7 +133,7 @@ def _written_router(before: Spec, wanted: Wanted, headers: str | None) -> Spec:
 def _written_extra(wanted: Wanted) -> dict[str, str]:
     """What nothing goes by, as JSON; where there is no router, what is said of it too, but for headers: they may hold
     a token, and there is nobody to send them to."""
-    elsewhere = settings.EFFECTIVE if wanted.router_url else {"ffmpeg_params", "router_headers"}
+    elsewhere = settings.EFFECTIVE if wanted.has_router else {"ffmpeg_params", "router_headers"}
     kept = {
         key: value
         for key, value in wanted.stream_settings.items()

@@ -37,6 +37,11 @@ class Wanted:
     stream_settings: Settings = field(default_factory=dict, repr=False)
     stream_settings_gpu: Settings = field(default_factory=dict, repr=False)
 
+    @property
+    def has_router(self) -> bool:
+        """Whether somebody gets best shots or events."""
+        return bool(self.router_url or self.router_events_url)
+
 
 def masked(wanted: Wanted) -> Wanted:
     """The job for those who may not change it: addresses without credentials, and no headers."""
@@ -89,16 +94,10 @@ def changed(before: Wanted, change: Edit, base: Settings) -> Wanted:
         raise invalid("stream_url", "stream_url: a job needs the address of a stream or a file", "")
     after = replace(before, **given)
     both = _with_settings(before, after, change, settings.layered(settings.DEFAULTS, base))
-    if not both.router_url:
-        _check_without_router(both, change)
+    if not both.has_router and (change.given.get("stream_settings") or {}).get("router_headers"):
+        message = "router_url: it or router_events_url is needed where router_headers are given: nobody else gets them"
+        raise invalid("router_url", message, "")
     return both
-
-
-def _check_without_router(wanted: Wanted, change: Edit) -> None:
-    if (change.given.get("stream_settings") or {}).get("router_headers"):
-        raise invalid("router_url", "router_url: is needed where router_headers are given: nobody else gets them", "")
-    if wanted.router_events_url:
-        raise invalid("router_url", "router_url: is needed where router_events_url is given: best shots go there", "")
 
 
 def _with_settings(before: Wanted, after: Wanted, change: Edit, base: Settings) -> Wanted:
@@ -106,7 +105,7 @@ def _with_settings(before: Wanted, after: Wanted, change: Edit, base: Settings) 
     # What stands there because of the file or of the deprecated settings is not the job's own.
     inherited = settings.layered(base, settings.known(gpu_before))
     own = {key: value for key, value in before.stream_settings.items() if inherited.get(key) != value}
-    if not before.router_url:
+    if not before.has_router:
         # Without a router no headers are kept: that there are none was nobody's wish.
         own.pop("router_headers", None)
     own |= change.given.get("stream_settings") or {}

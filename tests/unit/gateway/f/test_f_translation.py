@@ -87,6 +87,18 @@ def test_what_has_no_effect_is_kept_and_shown_again() -> None:
 
 
 @pytest.mark.acceptance("F42")
+@pytest.mark.acceptance("F15")
+def test_a_router_of_events_alone() -> None:
+    said = {"router_timeout_ms": 2500, "router_headers": ["Authorization = Token abc"]}
+    wanted = job(router_events_url=ROUTER, stream_settings=said)
+    raw = spec(wanted, Names(headers="secret-1"))
+    router = {"eventsUrl": ROUTER, "timeout": 2.5, "verifyTls": True, "headersSecretRef": {"name": "secret-1"}}
+    assert raw["outputs"]["router"] == router
+    again = read(parsed(raw), Secrets(headers={"Authorization": "Token abc"}))
+    assert (again.router_url, again.router_events_url) == ("", ROUTER)
+    assert again.stream_settings == wanted.stream_settings
+
+
 def test_what_is_said_of_a_router_waits_for_one() -> None:
     alone = job(stream_settings={"router_timeout_ms": 500, "router_body": ["a = b"]})
     raw = spec(alone)

@@ -317,6 +317,16 @@ async def test_what_is_told_now_and_then_goes_to_whom_it_is_for(
     await here.outlets.close()
 
 
+async def test_a_router_may_want_events_alone(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
+    here = _Epoch(threads, ways, JobOutputs(router=RouterTarget(events_url=receiver.url("/a"))))
+    await here.own(1)
+    await here.tell(0, [_letter(1), _letter(1, SHOT, track_id=1)])
+    assert await here.outlets.flush(10)
+    assert [post.json["event"] for post in receiver.posts] == ["trackBegin"]
+    assert (here.outlets.posted, here.outlets.not_posted) == (None, None)
+    await here.outlets.close()
+
+
 async def test_another_epoch_is_seen_by_who_tells_the_rest(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
