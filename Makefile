@@ -11,7 +11,9 @@ LOCK := locks/dev.txt
 # The parts as they are in this checkout; nothing is installed into the environment but third parties.
 PARTS := api archive cli gateway kube operator worker
 export PYTHONPATH := $(subst $() ,:,$(PARTS:%=$(CURDIR)/%) $(CURDIR))
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled once, for all processes that tests start; and none of it beside the sources.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 export KUBECONFIG :=
 
 .PHONY: help

@@ -1,3 +1,3 @@
 """What holds for every suite."""
 
-pytest_plugins = ["tests.support.acceptance"]
+pytest_plugins = ["tests.support.acceptance", "tests.support.failures", "tests.support.sharing"]

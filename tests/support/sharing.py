@@ -1,0 +1,45 @@
+"""How the processes of a test run (`pytest -n NUMBER`) share its tests: whole files, what takes longest first.
+
+Fixtures of a module are made once that way, and those of a session once in each process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = ("tests/cluster/crd/", "tests/cluster/operator/test_operator_licence")
+"""Tests of which one process runs all: each beginning of paths is a group. They share what the cluster has once."""
+FIRST: tuple[str, ...] = ()
+"""Files that take longest, so that no process is left with one of them in the end."""
+
+
+class Sharing(LoadScopeScheduling):
+    """Gives a process the next group of tests when it is nearly done with its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    """Of a test, by its id: its file, or files that belong together."""
+    path, _, _ = nodeid.partition("::")
+    return next((group for group in TOGETHER if path.startswith(group)), path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.nodeid))
+
+
+def _place(nodeid: str) -> int:
+    group = group_of(nodeid)
+    return FIRST.index(group) if group in FIRST else len(FIRST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    # By number of tests is not by how long they take.
+    config.option.loadscopereorder = False
+    return Sharing(config, log)
