@@ -15,6 +15,7 @@ from typing import Any, Self
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.support.programs import free_port
 from tests.support.waiting import wait_until
 
 # Where Debian puts it, which not every user's path has.
@@ -43,7 +44,7 @@ class Broker:
 
     def __init__(self, folder: Path, *, login: bool = False, tls: Path | None = None) -> None:
         self.messages: list[Published] = []
-        self.port = _free_port()
+        self.port = free_port()
         self._config = folder / "mosquitto.conf"
         self._login = login
         self._tls = tls
@@ -116,9 +117,3 @@ class Broker:
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         assert subscribed.wait(30), "the broker takes no subscription"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,6 @@ Programs are those that localcluster builds. Everything lies in one folder and e
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import subprocess
 import urllib.error
@@ -22,6 +21,7 @@ import orjson
 from localcluster.gobuild import ensure_built
 from localcluster.layout import current_layout
 from localcluster.pki import ensure_pki
+from tests.support.programs import free_port
 from tests.support.waiting import wait_until
 
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "kwok", "kubectl")
@@ -89,7 +89,7 @@ class ControlPlane:
         """Start everything and wait until the API server is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         ensure_pki(self.folder)
-        self.ports = dict(zip(("etcd", "peer", "api", "controllers", "scheduler"), free_ports(5), strict=True))
+        self.ports = {name: free_port() for name in ("etcd", "peer", "api", "controllers", "scheduler")}
         for user in ("admin", "controller-manager", "scheduler"):
             self._write_kubeconfig(user)
         (self.folder / "audit.yaml").write_bytes(orjson.dumps(AUDIT))
@@ -211,18 +211,6 @@ def memory_bytes(pid: int) -> int:
 def node_body(name: str) -> dict[str, object]:
     """A node that kwok keeps ready."""
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {NODE_MARK: "true"}}}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _written(event: dict[str, object]) -> Written | None:

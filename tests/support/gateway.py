@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -78,13 +77,6 @@ class Served:
         made = httpx.AsyncClient(base_url=self.url(port), headers=headers, timeout=20, **options)
         self.clients[f"{len(self.clients)}"] = made
         return made
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings(folder: Path, **changes: Any) -> Config:

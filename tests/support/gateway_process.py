@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 
 from tests.support.gateway import KEY, NAMESPACE, PROJECT
-from tests.support.operator_process import COMPILED, REPOSITORY
+from tests.support.programs import GATEWAY, environment, free_port
 from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys
 
 PATIENCE = 180.0
 _POLL = 0.05
+
+
+def have(clients: Sequence[Subscriber], size: int) -> bool:
+    """Whether each has so many bytes."""
+    return all(len(client.got) >= size for client in clients)
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
@@ -32,13 +35,6 @@ async def until(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
             return
         await asyncio.sleep(_POLL)
     raise AssertionError(f"still not so after {PATIENCE:g} s: {what}")
-
-
-def free_port() -> int:
-    """One that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class GatewayProcess:
@@ -52,18 +48,15 @@ class GatewayProcess:
         self._database = f"sqlite+aiosqlite:///{folder}/gateway.db"
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(json.dumps(_kubeconfig(api)))
-        self._environment = os.environ | {
-            **COMPILED,
-            "KUBECONFIG": str(kubeconfig),
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "gateway", "kube")),
-            "VIDEOFLEET_LISTEN_HOST": "127.0.0.1",
-            "VIDEOFLEET_V_PORT": str(self.port),
-            "VIDEOFLEET_F_PORT": "0",
-            "VIDEOFLEET_PLAIN_PORT": str(self.plain_port),
-            "VIDEOFLEET_DATABASE_URL": self._database,
-            "VIDEOFLEET_ARCHIVE": str(folder / "archive"),
-            **{f"VIDEOFLEET_{setting.upper()}": value for setting, value in settings.items()},
+        usual = {
+            "listen_host": "127.0.0.1",
+            "v_port": str(self.port),
+            "f_port": "0",
+            "plain_port": str(self.plain_port),
+            "database_url": self._database,
+            "archive": str(folder / "archive"),
         }
+        self._environment = environment(*GATEWAY, variables={"KUBECONFIG": str(kubeconfig)}, **(usual | settings))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

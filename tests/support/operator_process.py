@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,12 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support import programs
+
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
-_BYTECODE = tempfile.TemporaryDirectory(prefix="videofleet-bytecode-")
-COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": _BYTECODE.name}
-"""Environment of all programs that are started again and again in a test run, as in an image: compiled once."""
 
 
 class OperatorProcess:
@@ -35,16 +31,10 @@ class OperatorProcess:
     ) -> None:
         """`settings`: by the name of the setting, without VIDEOFLEET_. `environment`: further variables."""
         self.log_path = log
-        self._environment = os.environ | {
-            "KUBECONFIG": kubeconfig,
-            **COMPILED,
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "kube", "operator")),
-            "VIDEOFLEET_WORKER_IMAGE": "localhost/videofleet-worker:simulated",
-            "VIDEOFLEET_LISTEN_HOST": "127.0.0.1",
-            "VIDEOFLEET_LISTEN_PORT": "0",
-            **{f"VIDEOFLEET_{name.upper()}": value for name, value in settings.items()},
-            **(environment or {}),
-        }
+        image = "localhost/videofleet-worker:simulated"
+        usual = {"worker_image": image, "listen_host": "127.0.0.1", "listen_port": "0"}
+        variables = {"KUBECONFIG": kubeconfig, **(environment or {})}
+        self._environment = programs.environment(*programs.OPERATOR, variables=variables, **(usual | settings))
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         self._port = 0

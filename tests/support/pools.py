@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.authority import POD, POOL_NAMESPACE, Keys
 from tests.support.gateway import NAMESPACE, WORKERPOOLS, JobApi
-from tests.support.worker_client import SERVER_NAME, Authority, WorkerProcess
-from videofleet_api.names import LABEL_POOL, OPERATOR_CLIENT_NAME, READER_CLIENT_NAME, WORKER_API_PORT
+from tests.support.worker_client import WorkerProcess
+from videofleet_api.names import LABEL_POOL, WORKER_API_PORT
 
 PODS = "api/v1/pods"
-POOL_NAMESPACE, POOL, POD = "default", "pool", "pool-0-1"
+POOL = "pool"
 READY = [{"type": "Ready", "status": "True"}]
 
 
@@ -38,11 +39,8 @@ class PoolOfOne:
 @contextmanager
 def real_pool(folder: Path, capacity: int) -> Iterator[PoolOfOne]:
     """A running worker on an address of the loopback network of its own, where the gateway expects it."""
-    authority = Authority()
+    keys = Keys.made(folder)
     address = f"127.{64 + secrets.randbelow(128)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
-    server = authority.issue(folder / "server", "worker", SERVER_NAME)
-    gateway = authority.issue(folder / "gateway", READER_CLIENT_NAME)
-    operator = authority.issue(folder / "operator", OPERATOR_CLIENT_NAME)
     settings = {"listen": address, "api_port": str(WORKER_API_PORT), "capacity": str(capacity)}
-    with WorkerProcess(folder / "archive", server, **settings) as worker:
-        yield PoolOfOne(worker, address, gateway, operator)
+    with WorkerProcess(folder / "archive", keys.server, **settings) as worker:
+        yield PoolOfOne(worker, address, keys.reader, keys.operator)

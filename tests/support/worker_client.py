@@ -1,12 +1,9 @@
-"""A worker process as the operator sees it: certificates, the process itself, and its HTTPS interface."""
+"""A worker process as the operator sees it: the process itself, and its HTTPS interface."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
-import os
-import ssl
 import subprocess
 import sys
 import urllib.error
@@ -18,75 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.support.authority import SERVER_NAME, client_context
+from tests.support.programs import WORKER, environment
 from tests.support.waiting import wait_until
 from videofleet_api.protocol import EVENT_LINE, Entry, Heartbeat, Inventory, JobEvent, JobReport, JobSpec, JobState
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SERVER_NAME = "pool-0-1.default.worker.videofleet.internal"
 START_SECONDS = 60.0
-
-
-class Authority:
-    """A certificate authority of a test."""
-
-    def __init__(self, name: str = "test CA") -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._certificate = _builder(self._name, self._name, self._key.public_key(), ca=True).sign(
-            self._key, hashes.SHA256()
-        )
-
-    @property
-    def bundle(self) -> bytes:
-        """What trusts this authority, as PEM."""
-        return self._certificate.public_bytes(serialization.Encoding.PEM)
-
-    def issue(self, folder: Path, common_name: str, *names: str) -> Path:
-        """Write tls.crt, tls.key and ca.crt for a name into the folder."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        builder = _builder(subject, self._name, key.public_key(), ca=False)
-        if names:
-            alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-            builder = builder.add_extension(alternatives, critical=False)
-        folder.mkdir(parents=True, exist_ok=True)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (folder / "tls.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        (folder / "ca.crt").write_bytes(self.bundle)
-        return folder
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, ca: bool
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=24))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    )
-
-
-def client_context(folder: Path) -> ssl.SSLContext:
-    """A client with the key pair in the folder that trusts the authority in it."""
-    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    return context
 
 
 class WorkerProcess:
@@ -107,20 +42,19 @@ class WorkerProcess:
         self._program = tuple(program)
         self.api_port = 0
         self.plain_port = 0
-        self._environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "worker")),
-            "VIDEOFLEET_WORKER_ID": name,
-            "VIDEOFLEET_CAPACITY": "4",
-            "VIDEOFLEET_ARCHIVE": str(archive),
-            "VIDEOFLEET_TLS_DIR": str(tls),
-            "VIDEOFLEET_LISTEN": "127.0.0.1",
-            "VIDEOFLEET_API_PORT": "0",
-            "VIDEOFLEET_PLAIN_PORT": "0",
+        usual = {
+            "worker_id": name,
+            "capacity": "4",
+            "archive": str(archive),
+            "tls_dir": str(tls),
+            "listen": "127.0.0.1",
+            "api_port": "0",
+            "plain_port": "0",
             # Where the cameras of tests are, which is closed to sources otherwise.
-            "VIDEOFLEET_SOURCE_POLICY": '{"allowedCidrs": ["127.0.0.0/8"]}',
-            "VIDEOFLEET_OUTPUT_POLICY": '{"allowedCidrs": ["127.0.0.0/8"]}',
-            **{f"VIDEOFLEET_{name.upper()}": value for name, value in settings.items()},
+            "source_policy": '{"allowedCidrs": ["127.0.0.0/8"]}',
+            "output_policy": '{"allowedCidrs": ["127.0.0.0/8"]}',
         }
+        self._environment = environment(*WORKER, **(usual | settings))
         self._process: subprocess.Popen[bytes] | None = None
         self._log_path = archive.parent / f"{name}.log"
         self._log_start = 0

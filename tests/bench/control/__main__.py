@@ -20,7 +20,7 @@ from tests.bench.control.rows import Row, Table, head
 from tests.bench.control.world import NAMESPACE, World, crowd_of, kept_up, leading, opened, run_to_end, say
 from tests.support.control_plane import RAISED
 from tests.support.crowd import Crowd
-from tests.support.operator_process import REPOSITORY
+from tests.support.programs import REPOSITORY
 
 WORKERS = 20
 PARTS = ("planning", "starts", "losses", "many")

@@ -14,7 +14,8 @@ from tests.bench.control.rows import Row
 from tests.bench.control.world import NAMESPACE, PARTS, World, until
 from tests.support.control_plane import memory_bytes
 from tests.support.crowd import Crowd
-from tests.support.operator_process import COMPILED, REPOSITORY, OperatorProcess
+from tests.support.operator_process import OperatorProcess
+from tests.support.programs import COMPILED, REPOSITORY
 
 PATIENCE = 600.0
 """Seconds that a peer may take to start."""

@@ -22,7 +22,8 @@ from tests.bench.control.rows import head
 from tests.bench.control.world import NAMESPACE, World, crowd_of, kept_up, opened, run_to_end, say
 from tests.support.control_plane import cpu_seconds, memory_bytes
 from tests.support.crowd import Crowd
-from tests.support.operator_process import REPOSITORY, OperatorProcess
+from tests.support.operator_process import OperatorProcess
+from tests.support.programs import REPOSITORY
 
 SLACK = 1.25
 """Capacity of all workers together, over what the jobs need."""

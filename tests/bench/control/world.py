@@ -19,7 +19,8 @@ import yaml
 
 from tests.support.control_plane import ControlPlane, node_body, started
 from tests.support.crowd import JOBS, POOLS, Crowd, in_swarm, pool_body
-from tests.support.operator_process import REPOSITORY, OperatorProcess
+from tests.support.operator_process import OperatorProcess
+from tests.support.programs import REPOSITORY
 from videofleet_api.names import LABEL_POOL
 from videofleet_kube import NODES, PODS, ApiSession, Json, Resource, from_kubeconfig
 from videofleet_kube.errors import NotFound, TooManyRequests

@@ -13,7 +13,8 @@ from typing import Any
 from tests.bench.data import processes
 from tests.bench.data.peers import counted_store, metering
 from tests.bench.data.setup import PEERS
-from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
+from tests.support.authority import SERVER_NAME, Authority
+from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import Entry
 from videofleet_archive import log

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.archives import chunk, mark, threads_over
+from tests.support.authority import Authority
 from tests.support.gateway import KEY, NAMESPACE, JobApi
-from tests.support.gateway_process import GatewayProcess, free_port, until
+from tests.support.gateway_process import GatewayProcess, until
 from tests.support.log_server import LogServer
-from tests.support.operator_process import REPOSITORY
+from tests.support.programs import REPOSITORY, free_port
 from tests.support.v_tasks import SPEC
-from tests.support.worker_client import Authority
 from videofleet_api.names import READER_CLIENT_NAME, WORKER_API_PORT, archive_place, worker_server_name
 from videofleet_archive.opening import own_log, see_log
 from videofleet_archive.store import FolderArchive

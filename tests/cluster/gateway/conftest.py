@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -27,11 +26,11 @@ from tests.cluster.operator.conftest import (  # noqa: F401 - fixtures
 )
 from tests.cluster.operator.harness import ADDRESSES, World, eventually
 from tests.support.cameras import CameraSimulator
-from tests.support.gateway import Served, free_port, served, settings
-from tests.support.operator_process import COMPILED, REPOSITORY
+from tests.support.gateway import Served, served, settings
+from tests.support.programs import WORKER, environment, free_port
 from videofleet_api.names import WORKER_PLAIN_PORT, worker_tls_secret_name
 from videofleet_kube import ApiSession, from_kubeconfig
-from videofleet_kube.resources import SECRETS, Json
+from videofleet_kube.resources import PODS, SECRETS, Json
 
 POLICY = {"schemes": ["http", "https", "rtsp", "test"], "allowedCidrs": ["127.0.0.0/8"]}
 """Where the cameras and files of tests are."""
@@ -71,20 +70,25 @@ class Plant(World):
         container = pod["spec"]["containers"][0]
         given = {each["name"]: each["value"] for each in container["env"] if "value" in each}
         changed = {
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "worker")),
-            "VIDEOFLEET_WORKER_ID": name,
-            "VIDEOFLEET_ARCHIVE": str(self.archive),
-            "VIDEOFLEET_TLS_DIR": str(tls),
-            "VIDEOFLEET_LISTEN": host,
-            "VIDEOFLEET_SCRATCH": str(self._folder),
-            "VIDEOFLEET_SOURCE_POLICY": LOOPBACK,
+            "worker_id": name,
+            "archive": str(self.archive),
+            "tls_dir": str(tls),
+            "listen": host,
+            "scratch": str(self._folder),
+            "source_policy": LOOPBACK,
         }
         self.workers[name] = await asyncio.to_thread(
-            _launch, host, os.environ | given | COMPILED | changed, self._folder / f"{name}.log"
+            _launch, host, environment(*WORKER, variables=given, **changed), self._folder / f"{name}.log"
         )
         await eventually(lambda: _answers(host), f"worker {name} answers", 90)
         await self.tell_running(name, host)
         return True
+
+    async def lose(self, name: str) -> None:
+        """SIGKILL a worker, and delete its pod, as when its node dies; no other pod comes for it."""
+        self.holding = True
+        await self.workers[name].stop()
+        await self.api.delete(PODS, self.namespace, name, grace_seconds=0)
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> None:

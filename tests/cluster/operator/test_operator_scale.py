@@ -17,7 +17,8 @@ import pytest
 from tests.cluster.operator.conftest import Namespaces, leading
 from tests.cluster.operator.harness import NOWHERE, eventually
 from tests.support.crowd import POOLS, Crowd, in_swarm, pool_body
-from tests.support.operator_process import REPOSITORY, OperatorProcess
+from tests.support.operator_process import OperatorProcess
+from tests.support.programs import REPOSITORY
 from videofleet_api.names import LABEL_POOL
 from videofleet_kube import PODS, ApiSession
 

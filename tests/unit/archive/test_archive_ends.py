@@ -1,7 +1,6 @@
 """Logs that somebody else brings to their end."""
 
 import json
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -31,12 +30,6 @@ from videofleet_archive.results import results_key
 from videofleet_archive.store import FolderArchive, Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import Mark
-
-
-@pytest.fixture
-async def threads(tmp_path: Path) -> AsyncIterator[StoreThreads]:
-    async with threads_over(FolderArchive(tmp_path / "archive")) as threads:
-        yield threads
 
 
 def _end(store: Store, epoch: int, reason: FinishReason = "cancelled", error: tuple[str, str] | None = None) -> Ending:

@@ -1,8 +1,6 @@
 """How a new epoch takes a log over and where it goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -19,22 +17,15 @@ from tests.support.archives import (
     stored_log,
     stored_view,
     terminal,
-    threads_over,
     write_frames,
 )
 from videofleet_archive.acquire import acquire
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError, FencedError
 from videofleet_archive.extent import sidecar_key
 from videofleet_archive.opening import own_log, see_log
-from videofleet_archive.store import FolderArchive, ObjectArchive
+from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import LogWriter, SealPolicy
-
-
-@pytest.fixture
-async def threads(tmp_path: Path) -> AsyncIterator[StoreThreads]:
-    async with threads_over(FolderArchive(tmp_path / "archive")) as threads:
-        yield threads
 
 
 async def test_a_first_epoch_has_nothing_to_resume(threads: StoreThreads) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -25,15 +23,9 @@ from videofleet_archive import log as log_bytes
 from videofleet_archive.errors import ArchiveCorruptError, BelowHorizonError, BeyondEndError
 from videofleet_archive.extent import segment_key
 from videofleet_archive.reader import Logs, OpenLog, Waits
-from videofleet_archive.store import FolderArchive, ObjectArchive
+from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import SealPolicy
-
-
-@pytest.fixture
-async def threads(tmp_path: Path) -> AsyncIterator[StoreThreads]:
-    async with threads_over(FolderArchive(tmp_path / "archive")) as threads:
-        yield threads
 
 
 async def _all(log: OpenLog, offset: int = 0, *, follow: bool = True) -> bytes:

@@ -1,10 +1,6 @@
 """Logs that nobody writes any more: how long they are kept, and what becomes of them."""
 
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from tests.support.archives import (
     PREFIX,
@@ -17,7 +13,6 @@ from tests.support.archives import (
     open_writer,
     stored_log,
     terminal,
-    threads_over,
     write_frames,
 )
 from videofleet_archive import log
@@ -28,18 +23,12 @@ from videofleet_archive.extent import Extent, Segment
 from videofleet_archive.merging import Sizes
 from videofleet_archive.results import results_key, write_results
 from videofleet_archive.shots import shot_key
-from videofleet_archive.store import FolderArchive, ObjectArchive
+from videofleet_archive.store import ObjectArchive
 from videofleet_archive.sweeping import claim_sweep, read_retention, retention_key, sweep
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import SealPolicy
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-async def threads(tmp_path: Path) -> AsyncIterator[StoreThreads]:
-    async with threads_over(FolderArchive(tmp_path / "archive")) as threads:
-        yield threads
 
 
 async def _finished(threads: StoreThreads, keep_seconds: float | None = None) -> None:

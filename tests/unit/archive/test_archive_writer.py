@@ -2,8 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -29,16 +27,10 @@ from tests.support.archives import (
 from videofleet_archive import log
 from videofleet_archive.errors import ArchiveError, BelowHorizonError, BeyondEndError, FencedError
 from videofleet_archive.extent import segment_key
-from videofleet_archive.store import FolderArchive, ObjectArchive
+from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.view import LogView
 from videofleet_archive.writer import SealPolicy
-
-
-@pytest.fixture
-async def threads(tmp_path: Path) -> AsyncIterator[StoreThreads]:
-    async with threads_over(FolderArchive(tmp_path / "archive")) as threads:
-        yield threads
 
 
 async def _read_all(view: LogView, offset: int = 0) -> bytes:

@@ -10,11 +10,12 @@ import pytest
 
 from tests.support.archives import CountedCalls, becomes, frames_of, mark, stored_log, terminal, threads_over
 from tests.support.archives import write_frames as frames
-from tests.support.gateway import NAMESPACE, JobApi, Served, free_port, served_over
+from tests.support.authority import Authority
+from tests.support.gateway import NAMESPACE, JobApi, Served, served_over
 from tests.support.gateway_process import Subscriber
 from tests.support.log_server import LogServer
+from tests.support.programs import free_port
 from tests.support.v_tasks import SPEC
-from tests.support.worker_client import Authority
 from videofleet_api.names import READER_CLIENT_NAME, archive_place, archive_prefix, worker_server_name
 from videofleet_archive.opening import own_log, see_log
 from videofleet_archive.store import FolderArchive

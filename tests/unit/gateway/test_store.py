@@ -9,8 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from tests.support.gateway import free_port
 from tests.support.postgres import postgres
+from tests.support.programs import free_port
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys, Project

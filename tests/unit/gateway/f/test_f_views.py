@@ -15,19 +15,17 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.support.archives import becomes
+from tests.support.authority import POD, POOL_NAMESPACE, Keys
 from tests.support.cameras import CameraSimulator
 from tests.support.f_client import SPEC, made
 from tests.support.gateway import KEY, NAMESPACE, JobApi, Served, served_over
-from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
-from videofleet_api.names import OPERATOR_CLIENT_NAME, READER_CLIENT_NAME
+from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from videofleet_api.protocol import JobState
 from videofleet_api.redaction import redact_url
 from videofleet_gateway import workers
 from videofleet_kube.resources import Json
 
 PODS = "api/v1/pods"
-POD, POOL_NAMESPACE = "pool-0-1", "default"
-"""As the worker's certificate has them."""
 JPEG = b"\xff\xd8"
 
 
@@ -47,18 +45,13 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder, authority = tmp_path_factory.mktemp("keys"), Authority()
-    return {
-        "server": authority.issue(folder / "server", "worker", SERVER_NAME),
-        "operator": authority.issue(folder / "operator", OPERATOR_CLIENT_NAME),
-        "reader": authority.issue(folder / "reader", READER_CLIENT_NAME),
-    }
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys.made(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Path]) -> Iterator[WorkerProcess]:
-    with WorkerProcess(tmp_path_factory.mktemp("worker") / "archive", keys["server"]) as running:
+def worker(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[WorkerProcess]:
+    with WorkerProcess(tmp_path_factory.mktemp("worker") / "archive", keys.server) as running:
         yield running
 
 
@@ -70,12 +63,12 @@ def camera() -> Iterator[str]:
 
 @pytest.fixture
 async def stage(
-    api: JobApi, tmp_path: Path, worker: WorkerProcess, keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    api: JobApi, tmp_path: Path, worker: WorkerProcess, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     monkeypatch.setattr(workers, "WORKER_API_PORT", worker.api_port)
     async with (
-        served_over(api, tmp_path, worker_tls=keys["reader"]) as gateway,
-        WorkerClient(worker, keys["operator"]) as operator,
+        served_over(api, tmp_path, worker_tls=keys.reader) as gateway,
+        WorkerClient(worker, keys.operator) as operator,
     ):
         operator.term = int((await operator.get("/v1/info")).body["term"]) + 1
         await made(gateway.client(port="f_port"))
@@ -129,10 +122,8 @@ async def test_addresses_of_views_are_absolute_as_the_client_reaches_the_gateway
 
 
 @pytest.mark.acceptance("F93")
-async def test_a_public_address_goes_before_what_requests_say(
-    api: JobApi, tmp_path: Path, keys: dict[str, Path]
-) -> None:
-    async with served_over(api, tmp_path, worker_tls=keys["reader"], public_url="https://v.example/f/") as one:
+async def test_a_public_address_goes_before_what_requests_say(api: JobApi, tmp_path: Path, keys: Keys) -> None:
+    async with served_over(api, tmp_path, worker_tls=keys.reader, public_url="https://v.example/f/") as one:
         await made(one.client(port="f_port"))
         (job,) = api.jobs()
         await given_out(api, one, job)

@@ -19,7 +19,7 @@ import yaml
 from playwright.async_api import Browser, BrowserContext, Page, StorageState, async_playwright, expect
 
 from tests.support.gateway import KEY, NAMESPACE, OTHER_KEY, OTHER_NAMESPACE, PROJECT, JobApi
-from tests.support.operator_process import REPOSITORY
+from tests.support.programs import GATEWAY, environment
 from tests.unit.gateway.v_world import until
 from videofleet_gateway.store.database import Database
 from videofleet_gateway.store.keys import Keys
@@ -85,13 +85,9 @@ async def gateway_process(
         "listen_host": "127.0.0.1", "database_url": url, "archive": str(folder / "archive"), "drain_seconds": "0",
         "v_port": "0", "f_port": "0", "plain_port": "0", **settings,
     }  # fmt: skip
-    environment = os.environ | {
-        "KUBECONFIG": str(folder / "kubeconfig"),
-        "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "gateway", "kube")),
-        **{f"VIDEOFLEET_{name.upper()}": value for name, value in given.items()},
-    }
+    variables = environment(*GATEWAY, variables={"KUBECONFIG": str(folder / "kubeconfig")}, **given)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *program, env=environment, stderr=asyncio.subprocess.PIPE, cwd=folder
+        sys.executable, *program, env=variables, stderr=asyncio.subprocess.PIPE, cwd=folder
     )
     assert process.stderr is not None
     ports: dict[str, int] = {}

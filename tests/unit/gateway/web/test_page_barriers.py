@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import Page
 
-from tests.support.operator_process import REPOSITORY
+from tests.support.programs import REPOSITORY
 from tests.unit.gateway.v_world import WorkersLog
 from tests.unit.gateway.web.conftest import Stage, sign_in
 from tests.unit.gateway.web.test_page import RUNNING, _misconfigured, open_task, spec

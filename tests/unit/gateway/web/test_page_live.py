@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.support.authority import POD, POOL_NAMESPACE, Keys
 from tests.support.cameras import CameraSimulator
-from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess, file_job
+from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.gateway.web.conftest import Stage
 from tests.unit.gateway.web.test_page import RUNNING, spec
-from videofleet_api.names import OPERATOR_CLIENT_NAME, READER_CLIENT_NAME
 from videofleet_api.protocol import JobState
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-POD, POOL_NAMESPACE = "pool-0-1", "default"
-"""As the worker's certificate has them."""
 _PROGRAM = """
 import sys
 from videofleet_gateway import __main__, workers
@@ -28,18 +25,13 @@ sys.exit(__main__.main())
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder, authority = tmp_path_factory.mktemp("keys"), Authority()
-    return {
-        "server": authority.issue(folder / "server", "worker", SERVER_NAME),
-        "operator": authority.issue(folder / "operator", OPERATOR_CLIENT_NAME),
-        "reader": authority.issue(folder / "reader", READER_CLIENT_NAME),
-    }
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys.made(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Path]) -> Iterator[WorkerProcess]:
-    with WorkerProcess(tmp_path_factory.mktemp("worker") / "archive", keys["server"]) as running:
+def worker(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[WorkerProcess]:
+    with WorkerProcess(tmp_path_factory.mktemp("worker") / "archive", keys.server) as running:
         yield running
 
 
@@ -50,19 +42,19 @@ def program(worker: WorkerProcess) -> Sequence[str]:
 
 
 @pytest.fixture(scope="module")
-def more_settings(keys: dict[str, Path]) -> dict[str, str]:
-    return {"worker_tls": str(keys["reader"])}
+def more_settings(keys: Keys) -> dict[str, str]:
+    return {"worker_tls": str(keys.reader)}
 
 
 async def test_a_camera_is_seen_in_the_grid_and_live(
-    stage: Stage, page: Page, worker: WorkerProcess, keys: dict[str, Path]
+    stage: Stage, page: Page, worker: WorkerProcess, keys: Keys
 ) -> None:
     job = stage.api.job("camera-1", spec={**spec("rtsp://camera.example/1"), "singlePass": False})
     uid = job["metadata"]["uid"]
     pod = stage.api.put("api/v1/pods", POOL_NAMESPACE, POD, status={"podIP": "127.0.0.1"})
     at = {"name": POD, "pool": f"{POOL_NAMESPACE}/pool", "id": pod["metadata"]["uid"], "instance": "x"}
     with CameraSimulator(["--cameras", "1"]) as camera:
-        async with WorkerClient(worker, keys["operator"]) as operator:
+        async with WorkerClient(worker, keys.operator) as operator:
             await operator.assign(file_job(camera.rtsp("/cam1"), uid, singlePass=False))
             await operator.until(uid, {JobState.RUNNING})
             stage.api.tell(job, **RUNNING, worker=at)

@@ -14,6 +14,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from tests.support.datagrams import in_pieces, sending
+from tests.support.programs import free_port
 from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.clips import ClipSpec, brightness, index_of, make_clip, picture
 from tests.unit.worker.decode.conftest import MakeSource
@@ -264,16 +265,10 @@ def _sent(path: Path, port: int) -> Iterator[None]:
         yield
 
 
-def _free_port() -> int:
-    with socket.socket(type=socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 async def test_a_transport_stream_that_is_sent_here(
     make_source: MakeSource, tmp_path: Path, events: list[SourceEvent]
 ) -> None:
-    path, port = make_clip(tmp_path / "clip.ts", ClipSpec(container="mpegts", fps=25)), _free_port()
+    path, port = make_clip(tmp_path / "clip.ts", ClipSpec(container="mpegts", fps=25)), free_port(socket.SOCK_DGRAM)
     with _sent(path, port):
         outcome = await read(make_source(f"udp://0.0.0.0:{port}", dialer=Dialer()), enough=10)
 
@@ -284,7 +279,8 @@ async def test_a_transport_stream_that_is_sent_here(
 
 
 async def test_nothing_is_sent(make_source: MakeSource) -> None:
-    source = make_source(f"udp://0.0.0.0:{_free_port()}", dialer=Dialer(), connect_timeout=0.5, stall_timeout=0.5)
+    url = f"udp://0.0.0.0:{free_port(socket.SOCK_DGRAM)}"
+    source = make_source(url, dialer=Dialer(), connect_timeout=0.5, stall_timeout=0.5)
 
     assert (await read(source)).failure.code is ErrorCode.TIMEOUT
 

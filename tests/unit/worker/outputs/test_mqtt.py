@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.archives import becomes
+from tests.support.authority import Authority
 from tests.support.broker import PASSWORD, USER, Broker
 from tests.support.wire import Wire
-from tests.support.worker_client import Authority
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import MqttTarget
 from videofleet_worker.outputs.mqtt import MqttSender, topic_of

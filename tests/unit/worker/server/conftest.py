@@ -3,42 +3,22 @@
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.authority import Keys
 from tests.support.cameras import CameraSimulator
-from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess
-from videofleet_api.names import OPERATOR_CLIENT_NAME, READER_CLIENT_NAME
+from tests.support.worker_client import WorkerClient, WorkerProcess
 from videofleet_archive import log
 
 StartWorker = Callable[..., WorkerProcess]
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Folders with key pairs of one authority."""
-
-    authority: Authority
-    server: Path
-    operator: Path
-    reader: Path
-    stranger: Path
-
-
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    folder = tmp_path_factory.mktemp("keys")
-    authority = Authority()
-    return Keys(
-        authority,
-        authority.issue(folder / "server", "worker", SERVER_NAME),
-        authority.issue(folder / "operator", OPERATOR_CLIENT_NAME),
-        authority.issue(folder / "reader", READER_CLIENT_NAME),
-        authority.issue(folder / "stranger", "somebody-else"),
-    )
+    return Keys.made(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from tests.support.worker_client import SERVER_NAME, Authority, WorkerClient, WorkerProcess
+from tests.support.authority import SERVER_NAME, Authority
+from tests.support.worker_client import WorkerClient, WorkerProcess
 from tests.unit.worker.server.conftest import Keys, StartWorker
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.protocol import WorkerInfo

@@ -8,22 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.archives import becomes
+from tests.support.archives import becomes, stored_log
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of, frames_of
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_archive import log
-from videofleet_archive.acquire import scan
 from videofleet_archive.store import FolderArchive
 
 
 def _archived(archive: Path, uid: str) -> bytes:
     """The log as it lies in the archive."""
-    store = FolderArchive(archive)
-    prefix = f"default/{uid}/1/main"
-    parts = (store.read(one.key(prefix)) for one in scan(store, prefix).segments)
-    return b"".join(part for part in parts if part is not None)
+    return stored_log(FolderArchive(archive), f"default/{uid}/1/main")
 
 
 async def _run_until_archived(worker: WorkerProcess, client: WorkerClient, uid: str, frames: int) -> None:

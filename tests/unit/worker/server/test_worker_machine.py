@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
-from tests.support.worker_client import REPOSITORY, WorkerClient, WorkerProcess, file_job
+from tests.support.programs import REPOSITORY
+from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, chunks_of, frames_of
 from videofleet_api.protocol import TERMINAL, JobState
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.worker_client import REPOSITORY
+from tests.support.programs import REPOSITORY
 from videofleet_api.environment import ConfigError
 from videofleet_api.logs import JsonFormatter
 from videofleet_worker.config import load_settings

@@ -9,7 +9,8 @@ import yaml
 from PIL import Image
 
 from tests.support.cameras import CameraSimulator
-from tests.support.worker_client import REPOSITORY, WorkerClient, file_job
+from tests.support.programs import REPOSITORY
+from tests.support.worker_client import WorkerClient, file_job
 from tests.unit.worker.server.conftest import chunks_of
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import TERMINAL, JobState
