@@ -1,6 +1,6 @@
-"""A writer of one log as a process of its own: `python -m tests.support.log_writer ARCHIVE PREFIX EPOCH FRAMES`.
+"""A writer of one log as a process of its own: `python -m tests.support.log_writer ARCHIVE PREFIX FRAMES`.
 
-It goes on behind the last frame of earlier epochs, a frame now and then, and ends the log after so many.
+A frame now and then, and the end after so many.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from videofleet_archive.store import FolderArchive
 _BETWEEN_FRAMES = 0.02
 
 
-async def write(archive: Path, prefix: str, epoch: int, frames: int) -> None:
+async def write(archive: Path, prefix: str, frames: int) -> None:
     """Own the log and write it to its end."""
     async with threads_over(FolderArchive(archive)) as threads:
         view = (await see_log(threads, prefix)).view
-        owned = await own_log(view, epoch, f"writer-{epoch}", AT_ONCE, CountedCalls())
+        owned = await own_log(view, 1, "writer", AT_ONCE, CountedCalls())
         assert owned.writer is not None
-        first = owned.resume.sidecar.frame_index + 1 if owned.resume else 0
-        for frame in range(first, frames):
+        for frame in range(frames):
             await owned.writer.append(chunk(frame, (1, 2)), mark(frame))
             await asyncio.sleep(_BETWEEN_FRAMES)
         await owned.writer.finish(terminal(frames), mark(frames))
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 
 from tests.cluster.gateway.conftest import Plant
-from tests.cluster.operator.harness import JOBS
+from tests.cluster.operator.harness import JOBS, POOLS
+from tests.support.archives import becomes, frames_of, stored_log
 from tests.support.asyncapi import check_chunks
 from tests.support.cameras import SMALL_CLIP, CameraSimulator
 from tests.support.gateway import KEY, Served
+from tests.support.gateway_process import Subscriber, have
 from tests.unit.gateway.v_world import PROCESS, TASKS, documents, until, until_status
+from videofleet_archive.store import FolderArchive
+
+SUBSCRIBERS = 50
+FRAMES = 120
 
 
 async def curl(*arguments: str) -> str:
@@ -133,6 +139,32 @@ async def test_a_live_task_is_cancelled_within_a_chunk(gateway: Served, plant: P
     assert (chunks[-2]["finish_reason"], chunks[-1]) == ("cancelled", "[DONE]")
     assert (await client.get(f"{TASKS}/{task}")).json()["status"] == "cancelled"
     assert (await client.get(f"{TASKS}/{task}/stream")).content.endswith(b"\n\n")
+
+
+@pytest.mark.acceptance("V72")
+async def test_a_worker_is_killed_in_the_middle_of_a_stream_and_another_goes_on(
+    gateway: Served, plant: Plant, simulator: CameraSimulator
+) -> None:
+    await plant.edit(POOLS, plant.pool_name, minWorkers=2, maxWorkers=2)
+    await plant.until_workers(2, timeout=120)
+    every = {"sampling": {"mode": "interval", "value": 1}, "max_frames": FRAMES}
+    video = {"type": "video_url", "url": simulator.http("/vtest.mp4"), **every}
+    body = {"input": [video], "steps": [{"model": "detect"}]}
+    task = (await gateway.client().post(PROCESS, json=body)).json()["id"]
+    clients = [Subscriber(f"{TASKS}/{task}/stream", [gateway.url()]) for _ in range(SUBSCRIBERS)]
+    listening = [asyncio.create_task(client.listen()) for client in clients]
+    await becomes(lambda: have(clients, 5000), "all have heard something", 120)
+    (job,) = (await plant.api.list(JOBS, plant.namespace))["items"]
+    heard = max(len(client.got) for client in clients)
+    await plant.lose(job["status"]["worker"]["name"])
+    whole = await listening[0]
+    assert [await each == whole for each in listening] == [True] * SUBSCRIBERS
+    assert whole == stored_log(FolderArchive(plant.archive), f"{plant.namespace}/{job['metadata']['uid']}/1/main")
+    assert [line.split()[2] for line in whole.splitlines() if line.startswith(b": epoch ")] == [b"1", b"2"]
+    assert whole.index(b": epoch 2 ") >= heard, "all that was heard was of the one that was killed"
+    assert frames_of(whole) == list(range(FRAMES))
+    assert {client.connects for client in clients} == {1}
+    assert (await plant.until(job["metadata"]["name"], "COMPLETED"))["epoch"] == 2
 
 
 @pytest.mark.acceptance("V79", "V80", "V82", "V99")

@@ -1,7 +1,6 @@
-"""Streams of many clients go on when a gateway, or who writes the results, is killed: to the byte."""
+"""Streams of many clients go on when a gateway is killed or drains: to the byte."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.archives import frames_of
+from tests.support.archives import frames_of, stored_log
 from tests.support.gateway import NAMESPACE, JobApi
-from tests.support.gateway_process import PATIENCE, GatewayProcess, Subscriber, until
-from tests.support.operator_process import REPOSITORY
+from tests.support.gateway_process import PATIENCE, GatewayProcess, Subscriber, have, until
+from tests.support.programs import environment
 from tests.support.v_tasks import SPEC
-from videofleet_archive.acquire import scan
 from videofleet_archive.store import FolderArchive
 from videofleet_gateway.jobs.naming import id_annotation, job_name
 from videofleet_gateway.tasks.tasks import DIALECT
@@ -26,27 +24,22 @@ STREAM = f"/v1/video/tasks/{TASK}/stream"
 
 
 class Writing:
-    """Processes that write the log of the task, one after the other."""
+    """A process that writes the log of the task."""
 
     def __init__(self, archive: Path, prefix: str) -> None:
         self._archive = archive
         self._prefix = prefix
-        self._epoch = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """The next epoch takes over."""
-        self._epoch += 1
-        arguments = [str(self._archive), self._prefix, str(self._epoch), str(FRAMES)]
-        path = os.pathsep.join([".", "api", "archive"])
+        """Start it."""
+        arguments = [str(self._archive), self._prefix, str(FRAMES)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.log_writer", *arguments],
-            cwd=REPOSITORY,
-            env=os.environ | {"PYTHONPATH": path},
+            [sys.executable, "-m", "tests.support.log_writer", *arguments], env=environment(".", "api", "archive")
         )
 
     def kill(self) -> None:
-        """SIGKILL, as when its node dies."""
+        """End it at once."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -58,9 +51,7 @@ class Writing:
 
     def log(self) -> bytes:
         """All that is durable."""
-        store = FolderArchive(self._archive)
-        parts = (store.read(piece.key(self._prefix)) for piece in scan(store, self._prefix).segments)
-        return b"".join(part for part in parts if part is not None)
+        return stored_log(FolderArchive(self._archive), self._prefix)
 
 
 @pytest.fixture
@@ -72,11 +63,6 @@ def writing(api: JobApi, tmp_path: Path) -> Iterator[Writing]:
     one = Writing(tmp_path / "archive", f"{NAMESPACE}/{job['metadata']['uid']}/1/main")
     yield one
     one.kill()
-
-
-def have(clients: list[Subscriber], size: int) -> bool:
-    """Whether each has so many bytes."""
-    return all(len(client.got) >= size for client in clients)
 
 
 def check(writing: Writing, heard: list[bytes]) -> None:
@@ -103,24 +89,6 @@ async def test_a_gateway_is_killed_and_another_takes_its_place(api: JobApi, tmp_
         check(writing, heard)
         assert all(client.connects == 2 for client in clients)
         assert max(before) < len(heard[0])
-    finally:
-        gateway.kill()
-
-
-@pytest.mark.acceptance("V72")
-async def test_who_writes_is_killed_and_another_epoch_takes_over(api: JobApi, tmp_path: Path, writing: Writing) -> None:
-    gateway = GatewayProcess(tmp_path, api.host)
-    try:
-        await gateway.start()
-        clients = [Subscriber(STREAM, [gateway.url]) for _ in range(CLIENTS)]
-        listening = [asyncio.create_task(client.listen()) for client in clients]
-        for size in (2000, 20_000):
-            writing.begin()
-            await until(lambda size=size: have(clients, size), "all have heard something")
-            writing.kill()
-        writing.begin()
-        check(writing, await asyncio.gather(*listening))
-        assert all(client.connects == 1 for client in clients)
     finally:
         gateway.kill()
 
