@@ -18,6 +18,7 @@ from videofleet_archive.threads import StoreThreads
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.results.feed import Feed
 from videofleet_gateway.results.feeds import Attend, Feeds
+from videofleet_gateway.results.looks import Looks
 
 _THREADS: Final = 8
 _ENDINGS: Final = 100_000
@@ -48,6 +49,7 @@ class Archive:
         self.threads = StoreThreads(store, self._executor)
         self._feeds = Feeds(Logs(self.threads), attend)
         self._endings: dict[str, Ending] = {}
+        self._looks = Looks(self._look)
 
     @asynccontextmanager
     async def feed(self, prefix: str) -> AsyncGenerator[Feed, None]:
@@ -55,15 +57,26 @@ class Archive:
         async with AsyncExitStack() as stack:
             yield await asked(stack.enter_async_context(self._feeds.open(prefix)))
 
-    async def state(self, prefix: str) -> LogState:
-        """How far the log under `prefix` is. One that is over never changes, and is looked at once."""
-        ending = self._endings.get(prefix)
-        if ending is not None:
-            return LogState(begun=True, ending=ending)
+    async def state(self, prefix: str, age: float = 0.0) -> LogState:
+        """How far the log under `prefix` is, or was at most `age` seconds ago.
+
+        One that is over never changes, and is looked at once; one that somebody listens to is followed anyway.
+        """
+        if prefix in self._endings:
+            return LogState(begun=True, ending=self._endings[prefix])
+        feed = self._feeds.of(prefix)
+        if feed is not None and (feed.ending is not None or not feed.over):
+            return self._remembered(prefix, LogState(begun=feed.end > 0, ending=feed.ending))
+        return self._remembered(prefix, await self._looks.at(prefix, age))
+
+    async def _look(self, prefix: str) -> LogState:
         found = await asked(self.threads.call(look, self.threads.store, prefix))
-        if found.ending is not None and len(self._endings) < _ENDINGS:
-            self._endings[prefix] = found.ending
         return LogState(begun=bool(found.extent.segments), ending=found.ending)
+
+    def _remembered(self, prefix: str, state: LogState) -> LogState:
+        if state.ending is not None and len(self._endings) < _ENDINGS:
+            self._endings[prefix] = state.ending
+        return state
 
     async def has_log(self, prefix: str) -> bool:
         """Whether anything of the log under `prefix` is kept."""
@@ -89,6 +102,7 @@ class Archive:
     async def close(self) -> None:
         """End all looks and threads."""
         self.stop()
+        await self._looks.close()
         await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
 
 

@@ -50,6 +50,11 @@ class Feeds:
                 del self._shared[prefix]
                 await shared.parts.aclose()
 
+    def of(self, prefix: str) -> Feed | None:
+        """The feed of a log that somebody listens to."""
+        shared = self._shared.get(prefix)
+        return None if shared is None else shared.feed
+
     def end(self, folder: str) -> None:
         """No log below this folder will grow any more."""
         for prefix, shared in self._shared.items():

@@ -1,5 +1,6 @@
 """Tasks of V: the VideoJobs that run once and have one log."""
 
+import asyncio
 import base64
 import binascii
 import secrets
@@ -22,6 +23,10 @@ from videofleet_gateway.tasks.ulids import TASK_ID, new_task_id, task_id_of_fore
 from videofleet_kube.resources import Json
 
 DIALECT: Final = "v"
+_AT_ONCE: Final = 32
+"""Logs that are looked at together for a list."""
+_LISTED_AGE: Final = 1.0
+"""Seconds: a list is not asked for by those who wait for one task."""
 REQUEST: Final = f"{GROUP}/v-request"
 """Annotation: the request that a job was made from, without credentials and without a video in it."""
 CANCELLED: Final = f"{GROUP}/v-cancelled"
@@ -124,16 +129,13 @@ class Tasks:
 
     async def status(self, task: Task) -> TaskStatus:
         """What became of it so far."""
-        state = await self.log_state(task)
-        found = task_status(task.standing, state.ending.reason if state.ending else None, open_log=state.is_open)
-        # Between two passes there is no word in V: what it was made for goes on.
-        return found or TaskStatus.RUNNING
+        return status_of(task, await self.log_state(task))
 
-    async def log_state(self, task: Task) -> LogState:
-        """Whether it has results, and whether they are complete."""
+    async def log_state(self, task: Task, age: float = 0.0) -> LogState:
+        """Whether it has results, and whether they are complete; or how it was at most `age` seconds ago."""
         if task.job.status.run == 0 and CANCELLED not in task.job.annotations:
             return LogState()
-        return await self._archive.state(task.prefix)
+        return await self._archive.state(task.prefix, age)
 
     async def are_gone(self, task: Task) -> bool:
         """Whether it had results, which are kept no longer."""
@@ -143,14 +145,16 @@ class Tasks:
     async def page(self, project: Project, filters: Filters, limit: int) -> Page:
         """The newest tasks that pass the filters."""
         chosen = sorted((task for task in self._all(project) if filters.admit(task)), key=lambda one: one.id)
+        chosen.reverse()
         found: list[tuple[Task, TaskStatus]] = []
-        while chosen:
-            if len(found) == limit:
-                return Page(found, write_cursor(found[-1][0].id))
-            task = chosen.pop()
-            status = await self.status(task)
-            if filters.status in (None, status):
-                found.append((task, status))
+        size = limit if filters.status is None else _AT_ONCE
+        for start in range(0, len(chosen), size):
+            some = chosen[start : start + size]
+            states = await asyncio.gather(*(self.log_state(task, _LISTED_AGE) for task in some))
+            told = ((task, status_of(task, state)) for task, state in zip(some, states, strict=True))
+            found += [each for each in told if filters.status in (None, each[1])]
+            if len(found) >= limit and (len(found) > limit or start + size < len(chosen)):
+                return Page(found[:limit], write_cursor(found[limit - 1][0].id))
         return Page(found, None)
 
     def new_id(self) -> str:
@@ -171,6 +175,13 @@ class Tasks:
     def _all(self, project: Project) -> list[Task]:
         found = (task_of(job) for job in self._jobs.cache.in_namespace(project.namespace))
         return [task for task in found if task is not None]
+
+
+def status_of(task: Task, state: LogState) -> TaskStatus:
+    """What became of a task whose log is so far."""
+    found = task_status(task.standing, state.ending.reason if state.ending else None, open_log=state.is_open)
+    # Between two passes there is no word in V: what it was made for goes on.
+    return found or TaskStatus.RUNNING
 
 
 def task_of(job: Job) -> Task | None:

@@ -13,7 +13,7 @@ from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.results.archive import LogState
 from videofleet_gateway.results.feed import Feed, Tap
 from videofleet_gateway.store.keys import Project
-from videofleet_gateway.tasks.tasks import Task, Tasks
+from videofleet_gateway.tasks.tasks import Task, Tasks, status_of
 from videofleet_gateway.web.elements import Node
 from videofleet_gateway.web.frames import Frame, Screen
 from videofleet_gateway.web.guard import Visitor
@@ -91,7 +91,8 @@ class _View:
 
     async def _tell(self) -> TaskStatus:
         self._task = task = await self._tasks.find(self._project, self._task.id)
-        status, state = await self._tasks.status(task), await self._tasks.log_state(task)
+        state = await self._tasks.log_state(task)
+        status = status_of(task, state)
         self._status.show(status)
         self._facts.fill(
             source_of(task.job),

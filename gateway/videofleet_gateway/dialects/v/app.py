@@ -32,7 +32,7 @@ from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.request import read
 from videofleet_gateway.tasks.staging import PATH, Staging
 from videofleet_gateway.tasks.submission import Submission
-from videofleet_gateway.tasks.tasks import DIALECT, Tasks
+from videofleet_gateway.tasks.tasks import DIALECT, Tasks, status_of
 
 CORS: Final = Cors("authorization, content-type, last-event-id, x-request-id", f"Retry-After, {REQUEST_ID}")
 _PROCESS: Final = "/v1/video/process"
@@ -113,7 +113,8 @@ class Routes:
         """One task."""
         project = await self._admission.counted(request)
         task = await self._tasks.find(project, task_id)
-        body = answers.task(task, await self._tasks.status(task), await self._tasks.log_state(task))
+        state = await self._tasks.log_state(task)
+        body = answers.task(task, status_of(task, state), state)
         return JSONResponse(body | ({"request": answers.request(task)} if include else {}))
 
     async def stream(self, request: Request, task_id: str) -> Response:
