@@ -95,6 +95,7 @@ async def test_a_log_that_somebody_listens_to_is_followed_anyway(archive: Archiv
             await writer.finish(terminal(2), at(2, 1))
             while not feed.over:
                 await tap.wait()
+                tap.offset = feed.tip
             ended = await archive.state(PREFIX)
             assert ended.ending is not None
         # What was found there is known when nobody listens any more.
