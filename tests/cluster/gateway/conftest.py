@@ -34,6 +34,7 @@ from videofleet_kube.resources import PODS, SECRETS, Json
 
 POLICY = {"schemes": ["http", "https", "rtsp", "test"], "allowedCidrs": ["127.0.0.0/8"]}
 """Where the cameras and files of tests are."""
+RECEIVERS = {"allowedCidrs": ["127.0.0.0/8"]}
 LOOPBACK = '{"allowedCidrs": ["127.0.0.0/8"]}'
 
 
@@ -76,6 +77,7 @@ class Plant(World):
             "listen": host,
             "scratch": str(self._folder),
             "source_policy": LOOPBACK,
+            "output_policy": LOOPBACK,
         }
         self.workers[name] = await asyncio.to_thread(
             _launch, host, environment(*WORKER, variables=given, **changed), self._folder / f"{name}.log"
