@@ -114,6 +114,16 @@ class SourceHealth(StrEnum):
     LOW_FPS = "LowFps"
 
 
+class OutputHealth(StrEnum):
+    """How the receivers of a job's results are, also the reason of the condition OutputsDelivered."""
+
+    DELIVERED = "Delivered"
+    WAITING = "Waiting"
+    """A receiver does not take what it is sent; it is tried again."""
+    GIVEN_UP = "GivenUp"
+    """What was for a receiver last was given up."""
+
+
 REASON_OF_ERROR: Final[dict[ErrorCode, Reason]] = {
     ErrorCode.AUTH: Reason.SOURCE_AUTH,
     ErrorCode.NOT_FOUND: Reason.SOURCE_NOT_FOUND,

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from videofleet_api.codes import ErrorCode, SourceHealth
+from videofleet_api.codes import ErrorCode, OutputHealth, SourceHealth
 from videofleet_api.model import Document
 from videofleet_api.outputs import OutputEvent
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
@@ -240,6 +240,9 @@ class JobProgress(Document):
     objects_posted: Count | None = None
     objects_not_posted: Count | None = None
     """Best shots that a router has taken, and those that it has not; None without a router."""
+    outputs: OutputHealth | None = None
+    """How the receivers are; None without any."""
+    outputs_message: Message | None = None
     last_frame_time: Time | None = None
     """When a frame was analysed last."""
 

@@ -344,6 +344,7 @@ class VideoJobStatus(Document):
     )
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready, Reconciling, Stalled, Scheduled, Licensed, Complete, Failed, SourceHealthy.",
+        description="Ready, Reconciling, Stalled, Scheduled, Licensed, Complete, Failed, SourceHealthy; with "
+        "receivers of results also OutputsDelivered.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

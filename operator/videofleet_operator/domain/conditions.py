@@ -1,5 +1,5 @@
 """Conditions as kstatus reads them: Ready, Reconciling, Stalled; beside them Scheduled, Licensed, Complete, Failed and
-SourceHealthy.
+SourceHealthy; where results have receivers, OutputsDelivered.
 
 At most one of Reconciling and Stalled is True. Reconciling: it goes on by itself. Stalled: it needs a user.
 """
@@ -14,6 +14,9 @@ from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain.backoff import exhausted, over_without_success
 from videofleet_operator.domain.health import CONDITION, Told, source_health
 from videofleet_operator.domain.model import Job, Record, Seconds
+from videofleet_operator.domain.outputs import CONDITION as OUTPUTS
+from videofleet_operator.domain.outputs import outputs_delivered
+from videofleet_operator.domain.reports import Counters
 from videofleet_operator.domain.times import format_time
 
 _NEEDS_A_USER = frozenset({Reason.INVALID_SPEC, Reason.UNKNOWN_TIME_ZONE, Reason.NEVER_FITS})
@@ -62,10 +65,17 @@ class _Finding:
 
 
 def conditions(
-    record: Record, job: Job, previous: Sequence[Condition], now: Seconds, told: Told | None = None
+    record: Record,
+    job: Job,
+    previous: Sequence[Condition],
+    now: Seconds,
+    told: Told | None = None,
+    counted: Counters | None = None,
 ) -> list[Condition]:
-    """All conditions of a VideoJob. A condition whose status is as before keeps its time. `told`: of its source."""
+    """All conditions of a VideoJob. A condition whose status is as before keeps its time. `told`: of its source;
+    `counted`: what else its worker said."""
     health = source_health(record, told, previous)
+    outputs = outputs_delivered(job.spec.outputs, counted, previous)
     reason = str(record.reason or Reason.PENDING)
     stalled, stalled_reason = _stalled(record, job)
     findings = (
@@ -77,6 +87,7 @@ def conditions(
         _Finding("Complete", _complete(record), reason, record.message),
         _Finding("Failed", over_without_success(record, job.spec.restart), stalled_reason, record.message),
         _Finding(CONDITION, health.holds, health.reason, health.message),
+        *([] if outputs is None else [_Finding(OUTPUTS, outputs.holds, outputs.reason, outputs.message)]),
     )
     return _timed(findings, record.observed_generation, previous, now)
 

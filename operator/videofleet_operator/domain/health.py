@@ -59,12 +59,12 @@ def source_health(record: Record, told: Told | None, previous: Sequence[Conditio
 
 def health_due(status: object, health: SourceHealth | None) -> bool:
     """Whether a status in its JSON form says something else than the worker of a running job."""
-    return health is not None and _in(status).get("reason") != health
+    return health is not None and condition_in(status, CONDITION).get("reason") != health
 
 
 def health_news(before: object, after: object) -> News | None:
     """What is to be told when the second status has taken the place of the first, both in their JSON form."""
-    old, new = _in(before), _in(after)
+    old, new = condition_in(before, CONDITION), condition_in(after, CONDITION)
     if (old.get("status"), old.get("reason")) == (new.get("status"), new.get("reason")):
         return None
     if new.get("status") == ConditionStatus.FALSE:
@@ -74,8 +74,8 @@ def health_news(before: object, after: object) -> News | None:
     return None
 
 
-def _in(status: object) -> dict[str, Any]:
-    """The condition in a status; empty where there is none."""
+def condition_in(status: object, kind: str) -> dict[str, Any]:
+    """The condition of a type in a status in its JSON form; empty where there is none."""
     conditions = status.get("conditions") if isinstance(status, dict) else None
-    found = (each for each in conditions or () if isinstance(each, dict) and each.get("type") == CONDITION)
+    found = (each for each in conditions or () if isinstance(each, dict) and each.get("type") == kind)
     return next(found, {})

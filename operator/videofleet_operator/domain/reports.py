@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from videofleet_api.codes import ErrorCode, SourceHealth
+from videofleet_api.codes import ErrorCode, OutputHealth, SourceHealth
 from videofleet_api.protocol import JobProgress, JobReport, JobState
 
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
@@ -27,6 +27,8 @@ class Counters:
     last_frame_time: float | None = None
     objects_posted: int | None = None
     objects_not_posted: int | None = None
+    outputs: OutputHealth | None = None
+    outputs_message: str | None = None
 
     @classmethod
     def of(cls, told: JobProgress) -> Counters:
@@ -41,6 +43,8 @@ class Counters:
             told.last_frame_time,
             told.objects_posted,
             told.objects_not_posted,
+            told.outputs,
+            None if told.outputs_message is None else sys.intern(told.outputs_message),
         )
 
 

@@ -80,7 +80,7 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         statistics=_statistics(record, shown.progress, before),
         last_error=_last_error(record),
         analytics=_analytics(job, record),
-        conditions=conditions(record, job, before.conditions, now, _told_health(shown)),
+        conditions=conditions(record, job, before.conditions, now, _told_health(shown), shown.progress),
     )
     return document.wire()
 

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from videofleet_api.phases import Phase
 from videofleet_operator.domain.health import health_due
+from videofleet_operator.domain.outputs import outputs_due
 from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.statistics import may_refresh, statistics_due, written_counters
 from videofleet_operator.services.gather import KnownJob
@@ -79,7 +80,9 @@ class StatisticsRefresher:
             return False
         status = known.source.status
         if not (
-            health_due(status, report.health) or statistics_due(written_counters(status), report.progress, last, now)
+            health_due(status, report.health)
+            or outputs_due(status, report.progress.outputs)
+            or statistics_due(written_counters(status), report.progress, last, now)
         ):
             return False
         return self._statuses.refresh(known, report, self._wall())

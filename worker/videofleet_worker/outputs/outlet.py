@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from videofleet_api.codes import OutputHealth
 from videofleet_worker.outputs.sender import LostError, Message, Sender
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Outlet:
         """Messages by cause: too_old, too_many, archive_away, forbidden, redirect, refused, failed, tls, no_picture."""
         self.trouble: tuple[str, str] | None = None
         """Cause and message of the last attempt, while it did not succeed."""
+        self.health = OutputHealth.DELIVERED
         self._sender = sender
         self._retry_seconds = RETRY_SECONDS if retry_seconds is None else retry_seconds
         self._turn = asyncio.Lock()
@@ -51,10 +53,10 @@ class Outlet:
                     self.lose(error.cause, str(error))
                     return
                 self._say(error.cause, str(error))
-                self.trouble = error.cause, str(error)
+                self.trouble, self.health = (error.cause, str(error)), OutputHealth.WAITING
             else:
                 self.posted += 1
-                self.trouble = None
+                self.trouble, self.health = None, OutputHealth.DELIVERED
                 return
             await asyncio.sleep(self._retry_seconds[min(attempt, len(self._retry_seconds) - 1)])
             attempt += 1
@@ -62,7 +64,7 @@ class Outlet:
     def lose(self, cause: str, message: str, count: int = 1) -> None:
         """So many messages are given up."""
         self.lost[cause] += count
-        self.trouble = cause, message
+        self.trouble, self.health = (cause, message), OutputHealth.GIVEN_UP
         self._say(cause, message)
 
     def close(self) -> None:

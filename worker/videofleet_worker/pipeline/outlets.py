@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
+from videofleet_api.codes import OutputHealth
 from videofleet_api.protocol import JobOutputs
 from videofleet_archive.outbox import Cursor
 from videofleet_worker.outputs.courier import Courier
@@ -13,6 +14,7 @@ from videofleet_worker.outputs.outlet import Outlet
 from videofleet_worker.outputs.ways import Target, WaysOut, address
 from videofleet_worker.pipeline.receivers import ROUTER, Receiver, Wished, wished
 
+_SEVERITY: Final = (OutputHealth.DELIVERED, OutputHealth.WAITING, OutputHealth.GIVEN_UP)
 _POLL_SECONDS: Final = 0.05
 _LEAVE_SECONDS: Final = 1.0
 
@@ -89,6 +91,16 @@ class JobOutlets:
         if ROUTER not in self.receivers:
             return None
         return self.receivers[ROUTER].outlet.lost.total() + self.waiting(ROUTER)
+
+    def told(self) -> dict[str, Any]:
+        """What the job's progress says of its receivers."""
+        outlets = [receiver.outlet for receiver in self.receivers.values()]
+        if not outlets:
+            return {}
+        worst = max(outlets, key=lambda one: _SEVERITY.index(one.health))
+        message = f"{worst.name}: {worst.trouble[1]}" if worst.trouble else "receivers take what they are sent"
+        counts = {"objects_posted": self.posted, "objects_not_posted": self.not_posted}
+        return counts | {"outputs": worst.health, "outputs_message": message}
 
     async def flush(self, seconds: float) -> bool:
         """Wait until everybody has everything and it is noted, at most so long; whether that is so."""

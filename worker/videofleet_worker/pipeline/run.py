@@ -342,8 +342,7 @@ class StreamRun:
             source_fps=(info.fps or None) if info else None,
             processed_fps=self._meter.rate,
             last_frame_time=self._last_frame,
-            objects_posted=self.outlets.posted,
-            objects_not_posted=self.outlets.not_posted,
+            **self.outlets.told(),
         )
 
     def _has_all_frames(self) -> bool:

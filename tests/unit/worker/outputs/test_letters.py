@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.archives import PREFIX, Away, FaultyStore, becomes, chunk, mark, open_writer, terminal, threads_over
 from tests.support.receiver import Receiver, receiving
+from videofleet_api.codes import OutputHealth
 from videofleet_api.outputs import OutputEvent, OutputPolicy
 from videofleet_api.protocol import JobOutputs, RouterTarget, WebhookTarget
 from videofleet_archive.extent import batch_key, batches_folder
@@ -129,7 +130,8 @@ async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
     first = _Epoch(threads, ways, _webhook(receiver))
     await first.own(1)
     await first.tell(0, [_letter(1), _letter(2)])
-    await becomes(lambda: len(receiver.posts) > 1, "it was tried")
+    await becomes(lambda: first.outlets.told()["outputs"] is OutputHealth.WAITING, "it was tried")
+    assert first.outlets.told()["outputs_message"] == "webhook-0: it answered 503"
     await first.kill()
     receiver.usual = 200
     second = _Epoch(threads, ways, _webhook(receiver))
@@ -137,6 +139,7 @@ async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
     await second.tell(1, [_letter(3)])
     assert await second.outlets.flush(10)
     assert list(dict.fromkeys(_tracks(receiver))) == [1, 2, 3]
+    assert second.outlets.told()["outputs"] is OutputHealth.DELIVERED
     await second.outlets.close()
 
 

@@ -14,6 +14,7 @@ from tests.support.broker import PASSWORD, USER, Broker
 from tests.support.cameras import CameraSimulator
 from tests.support.receiver import Post, Receiver, receiving
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
+from videofleet_api.codes import OutputHealth
 from videofleet_api.protocol import TERMINAL, JobState
 
 ZONE = {"name": "everywhere", "polygon": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 0, "y": 1}]}
@@ -46,6 +47,7 @@ async def test_a_router_gets_the_best_shot_of_every_track_and_every_event(
     shots = receiver.at("/shots")
     assert last.state is JobState.ENDED
     assert (last.progress.objects_posted, last.progress.objects_not_posted) == (len(tracks), 0)
+    assert last.progress.outputs is OutputHealth.DELIVERED
     posted: dict[int, dict[str, Any]] = {}
     for post in shots:
         form, meta = post.form, _meta(post)
@@ -107,6 +109,8 @@ async def test_a_receiver_that_hangs_stops_nothing(
     assert (last.state, last.progress.processed_frames) == (JobState.ENDED, 15)
     assert (last.progress.objects_posted, last.progress.objects_not_posted) == (0, len(tracks))
     assert _events(receiver.at("/other")).count("trackEnd") == len(tracks)
+    assert last.progress.outputs is OutputHealth.GIVEN_UP
+    assert "webhook-1: 169.254.169.254 must not be reached" in (last.progress.outputs_message or "")
     sample = f'cause="forbidden",name="name-of-{uid}",namespace="default",output="webhook-1",uid="{uid}"'
     assert shared_worker.metric(f"videofleet_output_lost_total{{{sample}}}") == 2 * len(tracks)
 
