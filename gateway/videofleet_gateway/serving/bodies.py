@@ -7,9 +7,14 @@ from videofleet_gateway.errors import Failure, GatewayError
 
 
 async def json_object(request: Request) -> dict[str, object]:
-    """The body, an object. Raises GatewayError: NaN and Infinity are no JSON."""
+    """The body, an object. Raises GatewayError."""
+    return object_in(await request.body())
+
+
+def object_in(text: bytes) -> dict[str, object]:
+    """The object that is written. Raises GatewayError: NaN and Infinity are no JSON."""
     try:
-        found = orjson.loads(await request.body())
+        found = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise GatewayError(Failure.MALFORMED, f"the body is no JSON: {error}") from error
     if not isinstance(found, dict):

@@ -5,33 +5,29 @@ same for a folder and for a bucket, and a worker needs no credentials for either
 """
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import hmac
 import logging
 import re
-from collections.abc import AsyncGenerator, Container
+from collections.abc import AsyncGenerator, Container, Sequence
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from videofleet_archive.errors import ArchiveError
-from videofleet_archive.store import Store
+from videofleet_archive.store import Store, StoredObject
 from videofleet_gateway.context import Context
 from videofleet_gateway.errors import Failure, GatewayError, invalid, not_found
 from videofleet_gateway.jobs.job import Job
-from videofleet_gateway.results.archive import asked
+from videofleet_gateway.results.archive import Archive, asked
 from videofleet_gateway.serving.door import HEAD
-from videofleet_gateway.tasks.request import Input
 from videofleet_gateway.tasks.tasks import task_of
 from videofleet_gateway.tasks.ulids import TASK_ID, time_of
 
 PATH: Final = "/v1/video/staged"
 _FOLDER: Final = ".inputs"
 _SECRET: Final = "staged inputs"
-_DATA_URL: Final = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 _PIECE: Final = 4 * 1024 * 1024
 _UNCLAIMED_SECONDS: Final = 3600.0
@@ -39,8 +35,51 @@ _UNCLAIMED_SECONDS: Final = 3600.0
 _log: Final = logging.getLogger(__name__)
 
 
-def _key(task_id: str) -> str:
-    return f"{_FOLDER}/{task_id}/video"
+class StagedVideo:
+    """A video on its way into the store, where it lies in parts."""
+
+    def __init__(self, task_id: str, archive: Archive, most: int, *, takes: bool) -> None:
+        self.task_id = task_id
+        self._threads = archive.threads
+        self._most = most
+        self._takes = takes
+        self._size = 0
+        self._stored = 0
+        self._waiting = bytearray()
+
+    async def take(self, data: bytes) -> None:
+        """A further piece. Raises GatewayError."""
+        if not self._takes:
+            raise GatewayError(Failure.NOT_IMPLEMENTED, "this gateway takes no video in a request; give a video_url")
+        self._size += len(data)
+        if self._size > self._most:
+            raise GatewayError(Failure.TOO_LARGE, f"the video is larger than {self._most} bytes")
+        self._waiting += data
+        if len(self._waiting) >= _PIECE:
+            await self._store()
+
+    async def finish(self) -> None:
+        """That was all. Raises GatewayError."""
+        if not self._size:
+            raise invalid("input.0.data", "input.0.data is empty")
+        if self._waiting:
+            await self._store()
+
+    async def discard(self) -> None:
+        """It came to no task."""
+        if not self._stored:
+            return
+        try:
+            await self._threads.call(_delete, self._threads.store, self.task_id)
+        except ArchiveError as error:
+            _log.warning("the video of a request stays for now: %s", error, extra={"task": self.task_id})
+
+    async def _store(self) -> None:
+        key = f"{_FOLDER}/{self.task_id}/{self._stored:016d}"
+        data, self._waiting = bytes(self._waiting), bytearray()
+        self._stored += len(data)
+        if not await asked(self._threads.call(self._threads.store.create, key, data)):
+            raise GatewayError(Failure.CONFLICT, "there is a video of this task already")
 
 
 class Staging:
@@ -54,15 +93,14 @@ class Staging:
         self._clock = context.clock
         self._removing: set[asyncio.Task[None]] = set()
 
-    async def keep(self, task_id: str, video: Input) -> str:
-        """Store the video of a request; the address at which a worker finds it. Raises GatewayError."""
-        if not self._base:
-            raise GatewayError(Failure.NOT_IMPLEMENTED, "this gateway takes no video in a request; give a video_url")
-        data = await asyncio.to_thread(self._decoded, video)
-        threads = self._archive.threads
-        if not await asked(threads.call(threads.store.create, _key(task_id), data)):
-            raise GatewayError(Failure.CONFLICT, "there is a video of this task already")
-        return f"{self._base}{PATH}/{task_id}?signature={await self._signature(task_id)}"
+    def begin(self, task_id: str) -> "StagedVideo":
+        """A video that is about to come."""
+        return StagedVideo(task_id, self._archive, self._max_bytes, takes=bool(self._base))
+
+    async def keep(self, video: "StagedVideo") -> str:
+        """All of it has come; the address at which a worker finds it. Raises GatewayError."""
+        await video.finish()
+        return f"{self._base}{PATH}/{video.task_id}?signature={await self._signature(video.task_id)}"
 
     async def answer(self, task_id: str, request: Request) -> Response:
         """The video, or the range of it that is asked for. Raises GatewayError."""
@@ -73,7 +111,7 @@ class Staging:
         found = await asked(threads.call(threads.store.listing, f"{_FOLDER}/{task_id}"))
         if not found:
             raise not_found("there is no such video any more")
-        size = found[0].size
+        size = sum(part.size for part in found)
         start, end = _range(request.headers.get("range"), size)
         headers = {
             "Accept-Ranges": "bytes",
@@ -85,18 +123,18 @@ class Staging:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         if request.scope.get(HEAD):
             return Response(headers=headers)
-        return StreamingResponse(
-            self._pieces(task_id, start, end), status_code=206 if is_part else 200, headers=headers
-        )
+        return StreamingResponse(self._pieces(found, start, end), status_code=206 if is_part else 200, headers=headers)
 
-    async def _pieces(self, task_id: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        threads = self._archive.threads
-        while start < end:
-            data = await asked(threads.call(threads.store.read_range, _key(task_id), start, min(end, start + _PIECE)))
-            if not data:
-                raise not_found("the video was removed while it was read")
-            yield data
-            start += len(data)
+    async def _pieces(self, parts: Sequence[StoredObject], start: int, end: int) -> AsyncGenerator[bytes, None]:
+        threads, begin = self._archive.threads, 0
+        for part in parts:
+            first, last = max(0, start - begin), min(part.size, end - begin)
+            begin += part.size
+            if first < last:
+                data = await asked(threads.call(threads.store.read_range, part.key, first, last))
+                if not data:
+                    raise not_found("the video was removed while it was read")
+                yield data
 
     def job_changed(self, job: Job) -> None:
         """A task that is over needs its video no more."""
@@ -113,8 +151,8 @@ class Staging:
     async def tidy(self, wanted: Container[str]) -> None:
         """Remove the videos of tasks that are not among those wanted, but for new ones, which may become one."""
         threads = self._archive.threads
-        for found in await asked(threads.call(threads.store.listing, _FOLDER)):
-            task_id = found.key.split("/")[1]
+        stored = await asked(threads.call(threads.store.listing, _FOLDER))
+        for task_id in {found.key.split("/")[1] for found in stored}:
             is_old = TASK_ID.fullmatch(task_id) and time_of(task_id).timestamp() < self._clock() - _UNCLAIMED_SECONDS
             if is_old and task_id not in wanted:
                 await self._delete(task_id)
@@ -131,18 +169,6 @@ class Staging:
         except ArchiveError as error:
             _log.warning("the video of a request stays: %s", error, extra={"task": task_id})
 
-    def _decoded(self, video: Input) -> bytes:
-        text = _DATA_URL.sub("", video.data or video.url or "", count=1)
-        try:
-            data = base64.b64decode("".join(text.split()), validate=True)
-        except (binascii.Error, ValueError):
-            raise invalid("input.0.data", "input.0.data is no base64") from None
-        if len(data) > self._max_bytes:
-            raise GatewayError(Failure.TOO_LARGE, f"the video is larger than {self._max_bytes} bytes")
-        if not data:
-            raise invalid("input.0.data", "input.0.data is empty")
-        return data
-
     async def _signature(self, task_id: str) -> str:
         secret = await self._keys.shared_secret(_SECRET)
         return hmac.new(secret, task_id.encode(), hashlib.sha256).hexdigest()
@@ -150,8 +176,9 @@ class Staging:
 
 def _delete(store: Store, task_id: str) -> None:
     # Most tasks have none, and a look costs less than a write.
-    if store.listing(f"{_FOLDER}/{task_id}"):
-        store.delete([_key(task_id)])
+    found = store.listing(f"{_FOLDER}/{task_id}")
+    if found:
+        store.delete([part.key for part in found])
 
 
 def _range(header: str | None, size: int) -> tuple[int, int]:

@@ -1,5 +1,9 @@
 """From a request to a task."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import LIVE_SCHEMES
 from videofleet_gateway.context import Context
@@ -9,7 +13,7 @@ from videofleet_gateway.jobs.secrets import SOURCE, secret_name, source_secret, 
 from videofleet_gateway.jobs.urls import Address, UrlError
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.request import ProcessRequest
-from videofleet_gateway.tasks.staging import Staging
+from videofleet_gateway.tasks.staging import StagedVideo, Staging
 from videofleet_gateway.tasks.tasks import DIALECT, Task, Tasks
 from videofleet_gateway.tasks.translation import job_spec
 from videofleet_kube.resources import Json
@@ -23,12 +27,20 @@ class Submission:
         self._tasks = tasks
         self._staging = staging
 
-    async def submit(self, project: Project, request: ProcessRequest) -> Task:
-        """The new task of a request. Raises GatewayError."""
-        task_id = self._tasks.new_id()
-        # What is wrong with the rest is to be told before a video is stored.
-        self._spec(request, Address("https://staged", None, secret=True), "")
-        posted, address = await self._address(task_id, request)
+    @asynccontextmanager
+    async def video(self) -> AsyncGenerator[StagedVideo, None]:
+        """For a video that comes with a request, of which nothing stays where no task is made."""
+        video = self._staging.begin(self._tasks.new_id())
+        try:
+            yield video
+        except BaseException:
+            await asyncio.shield(video.discard())
+            raise
+
+    async def submit(self, project: Project, request: ProcessRequest, video: StagedVideo) -> Task:
+        """The new task of a request whose video has come, where one comes with it. Raises GatewayError."""
+        task_id = video.task_id
+        posted, address = await self._address(video, request)
         kept = source_secret(posted, address)
         secret = secret_name(job_name(DIALECT, task_id), SOURCE) if kept is not None else ""
         task = await self._tasks.create(project, task_id, self._spec(request, address, secret), echo(request))
@@ -41,13 +53,14 @@ class Submission:
         source = source_with({}, address, secret or None)
         return job_spec(request, source, sorted(self._context.pools.models()), live=live)
 
-    async def _address(self, task_id: str, request: ProcessRequest) -> tuple[str, Address]:
+    async def _address(self, video: StagedVideo, request: ProcessRequest) -> tuple[str, Address]:
         """Where the video is, as it was posted and taken apart."""
-        video = request.video
-        if video.type == "video_base64":
-            url = await self._staging.keep(task_id, video)
+        if request.video.type == "video_base64":
+            # What is wrong with the rest is told before all of it is stored.
+            self._spec(request, Address("https://staged", None, secret=True), "")
+            url = await self._staging.keep(video)
             return url, Address(url, None, secret=True)
-        url = video.url or ""
+        url = request.video.url or ""
         try:
             return url, self._context.urls.source(url)
         except UrlError as error:

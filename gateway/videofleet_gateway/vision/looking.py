@@ -14,7 +14,7 @@ from videofleet_gateway.context import Context
 from videofleet_gateway.errors import Failure, GatewayError, invalid
 from videofleet_gateway.jobs.urls import UrlError
 from videofleet_gateway.tasks.translation import parameters
-from videofleet_gateway.vision.request import PictureRequest, picture_of
+from videofleet_gateway.vision.request import PictureRequest
 
 PATIENCE: Final = 20.0
 """Seconds in which a client has its answer."""
@@ -46,12 +46,14 @@ class Looking:
         finally:
             self._seats += 1
 
-    async def look(self, namespace: str, model: str, request: PictureRequest) -> VisionReport:
-        """What a worker that serves this namespace finds. In a seat. Raises GatewayError."""
+    async def look(
+        self, namespace: str, model: str, request: PictureRequest, picture: bytes | None = None
+    ) -> VisionReport:
+        """What a worker that serves this namespace finds in the picture that came along, or at the address.
+
+        In a seat. Raises GatewayError.
+        """
         asked = self._question(model, request)
-        picture = None
-        if request.image_base64 is not None:
-            picture = await asyncio.to_thread(picture_of, request.image_base64)
         try:
             async with asyncio.timeout(PATIENCE):
                 report = await self._ask(namespace, asked, picture)

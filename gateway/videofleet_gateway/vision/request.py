@@ -1,8 +1,5 @@
 """What POST /v1/vision/{describe,ocr,detect} takes."""
 
-import base64
-import binascii
-import re
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,7 +8,6 @@ from videofleet_api.vision import LARGEST_PICTURE
 from videofleet_gateway.errors import Failure, GatewayError, invalid
 from videofleet_gateway.tasks.request import Step, problem
 
-_DATA_URL: Final = re.compile(r"data:([^,;]*)(;[^,]*)?;base64,", re.IGNORECASE)
 _KINDS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _RIFF, _WEBP = b"RIFF", b"WEBP"
 
@@ -47,21 +43,23 @@ def read(body: dict[str, object]) -> PictureRequest:
         raise problem(error) from None
 
 
-def picture_of(text: str) -> bytes:
-    """The picture in a data URI, or in base64 alone. Raises GatewayError."""
-    text = _DATA_URL.sub("", text, count=1)
-    if len(text) // 4 * 3 > LARGEST_PICTURE + 3:
-        raise _too_large()
-    try:
-        data = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid("image_base64", "image_base64 is no base64: write it as data:image/jpeg;base64,...") from None
-    if len(data) > LARGEST_PICTURE:
-        raise _too_large()
-    if not (data.startswith(_KINDS) or (data[:4], data[8:12]) == (_RIFF, _WEBP)):
-        raise invalid("image_base64", "image_base64 is no picture: JPEG, PNG and WebP are taken")
-    return data
+class Picture:
+    """One that comes in a request."""
 
+    def __init__(self) -> None:
+        self._data = bytearray()
 
-def _too_large() -> GatewayError:
-    return GatewayError(Failure.TOO_LARGE, f"the picture is larger than {LARGEST_PICTURE} bytes", param="image_base64")
+    async def take(self, data: bytes) -> None:
+        """A further piece. Raises GatewayError."""
+        if len(self._data) + len(data) > LARGEST_PICTURE:
+            raise GatewayError(
+                Failure.TOO_LARGE, f"the picture is larger than {LARGEST_PICTURE} bytes", param="image_base64"
+            )
+        self._data += data
+
+    def whole(self) -> bytes:
+        """All of it. Raises GatewayError where it is none of those that are taken."""
+        data = bytes(self._data)
+        if not (data.startswith(_KINDS) or (data[:4], data[8:12]) == (_RIFF, _WEBP)):
+            raise invalid("image_base64", "image_base64 is no picture: JPEG, PNG and WebP are taken")
+        return data

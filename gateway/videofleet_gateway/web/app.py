@@ -167,7 +167,9 @@ class Routes:
         await self._count(request)
         given = await request.form()
         try:
-            made = await self._submission.submit(request.state.project, read(await submit.wanted(given)))
+            async with self._submission.video() as video:
+                wanted = read(await submit.wanted(given, video.take))
+                made = await self._submission.submit(request.state.project, wanted, video)
         except GatewayError as error:
             return submit.form(self._takes_files, given, error)
         return _go(f"{tasks.LIST}/{made.id}")

@@ -1,6 +1,5 @@
 """The form that makes a task."""
 
-import base64
 from html import escape
 from typing import Final
 
@@ -8,11 +7,13 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from videofleet_gateway.errors import GatewayError, invalid
+from videofleet_gateway.serving.uploads import UPLOADED, Take
 from videofleet_gateway.tasks.request import DEFAULT_FPS, MAX_FRAMES
 from videofleet_gateway.web.documents import document, problem
 from videofleet_gateway.web.guard import PATH
 
 FORM: Final = f"{PATH}/submit"
+_PIECE: Final = 1024 * 1024
 _STEPS: Final = (
     ("detect", "detect: objects"),
     ("face", "face: faces"),
@@ -48,23 +49,28 @@ def form(takes_files: bool, given: FormData = _USUAL, error: GatewayError | None
     return document("Submit a clip", body, here=FORM, status=200 if error is None else error.status)
 
 
-async def wanted(given: FormData) -> dict[str, object]:
-    """The request that a form means; what is no number stays what it is, and is refused with the rest."""
-    video = await _video(given) | {
+async def wanted(given: FormData, take: Take) -> dict[str, object]:
+    """The request that a form means; what is no number stays what it is, and is refused with the rest.
+
+    `take` is given the file, where there is one.
+    """
+    video = await _video(given, take) | {
         "sampling": {"mode": "fps", "value": _number(given, "fps", float)},
         "max_frames": _number(given, "max_frames", int),
     }
     return {"input": [video], "steps": [_step(str(name), given) for name in given.getlist("steps")]}
 
 
-async def _video(given: FormData) -> dict[str, object]:
+async def _video(given: FormData, take: Take) -> dict[str, object]:
     """A file goes the way of a video in a request. Raises GatewayError unless there is one of the two."""
     url, file = str(given.get("url", "")).strip(), given.get("file")
     is_file = isinstance(file, UploadFile) and bool(file.filename)
     if bool(url) == is_file:
         raise invalid("input.0.url", "give the address of a video or a file from here, one of the two")
     if isinstance(file, UploadFile) and is_file:
-        return {"type": "video_base64", "data": base64.b64encode(await file.read()).decode()}
+        while piece := await file.read(_PIECE):
+            await take(piece)
+        return {"type": "video_base64", "data": UPLOADED}
     return {"type": "video_url", "url": url}
 
 

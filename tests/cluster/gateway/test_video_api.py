@@ -102,7 +102,7 @@ async def test_a_video_in_a_request_is_analysed(gateway: Served, plant: Plant) -
     assert (results["id"], results["model"]) == (task, "qwen-vl-max")
 
     async def removed() -> bool:
-        return not await asyncio.to_thread(lambda: list(plant.archive.glob(".inputs/*/video")))
+        return not await asyncio.to_thread(lambda: list(plant.archive.glob(".inputs/*/*")))
 
     await until(removed, "the video is removed")
 

@@ -31,7 +31,7 @@ def posted(data: str, **more: Any) -> dict[str, Any]:
 
 
 def videos_in(folder: Path) -> list[Path]:
-    return list((folder / "archive").rglob("video"))
+    return list((folder / "archive").glob(".inputs/*/*"))
 
 
 def encoded(data: bytes = VIDEO) -> str:
@@ -98,6 +98,36 @@ async def test_a_video_that_is_too_large_is_refused_before_it_is_kept(
     assert not api.jobs()
     assert not await asyncio.to_thread(videos_in, tmp_path)
     assert (await staging.client().post(PROCESS, json=posted(encoded(b"x" * 20_000)))).status_code == 202
+
+
+@pytest.mark.acceptance("V26", "V106")
+async def test_a_large_video_is_kept_in_parts_and_is_none_where_it_comes_to_nothing(
+    api: JobApi, tmp_path: Path
+) -> None:
+    video = bytes(range(256)) * 40_000
+    async with served_over(api, tmp_path, staging_url=BASE) as one:
+        client, worker = one.client(), one.client(None)
+        answer = await client.post(PROCESS, json=posted(f"data:video/mp4;base64,{encoded(video)}"))
+        assert answer.status_code == 202, answer.text
+        path = (await source_of(api, answer.json()["id"]))[1]["url"].removeprefix(BASE)
+        assert len(await asyncio.to_thread(videos_in, tmp_path)) > 1
+        assert (await worker.get(path)).content == video
+        part = await worker.get(path, headers={"Range": "bytes=4000000-8999999"})
+        assert (part.status_code, part.content) == (206, video[4_000_000:9_000_000])
+        await client.post(f"{TASKS}/{answer.json()['id']}/cancel")
+        api.tell(job_of(api, answer.json()["id"]), phase="DISABLED", run=1, epoch=1, finished=True)
+
+        async def nothing() -> bool:
+            return not await asyncio.to_thread(videos_in, tmp_path)
+
+        await until(nothing, "the video is removed")
+        for wrong in (
+            posted(encoded(video)) | {"steps": [{"model": "gpt"}]},
+            posted(encoded(video) + "?"),
+            posted(encoded(video)) | {"steps": []},
+        ):
+            assert (await client.post(PROCESS, json=wrong)).status_code == 400
+            assert await nothing()
 
 
 @pytest.mark.acceptance("V106")

@@ -24,9 +24,10 @@ from videofleet_gateway.jobs.job import write_time
 from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.serving.applications import application
 from videofleet_gateway.serving.asyncapi import serve
-from videofleet_gateway.serving.bodies import check_json_type, json_object
+from videofleet_gateway.serving.bodies import check_json_type
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
+from videofleet_gateway.serving.uploads import Upload
 from videofleet_gateway.sessions import COOKIE, Sessions
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.request import read
@@ -90,7 +91,12 @@ class Routes:
         """Enqueue a task."""
         project = await self._admission.writer(request)
         check_json_type(request)
-        task = await self._submission.submit(project, read(await json_object(request)))
+        async with self._submission.video() as video:
+            upload = Upload(video.take, "input.0.data")
+            wanted = read(await upload.object_from(request.stream(), self._context.config.max_body_bytes))
+            if wanted.video.type == "video_base64":
+                await upload.given(wanted.video.data or wanted.video.url or "")
+            task = await self._submission.submit(project, wanted, video)
         return JSONResponse(answers.created(task), status_code=202)
 
     async def listing(

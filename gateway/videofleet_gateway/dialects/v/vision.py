@@ -10,11 +10,12 @@ from videofleet_gateway.context import Context
 from videofleet_gateway.dialects.v import openapi
 from videofleet_gateway.dialects.v.admission import Admission
 from videofleet_gateway.errors import Failure, GatewayError
-from videofleet_gateway.serving.bodies import check_json_type, json_object
+from videofleet_gateway.serving.bodies import check_json_type
+from videofleet_gateway.serving.uploads import Upload
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.translation import class_names
 from videofleet_gateway.vision.looking import Looking
-from videofleet_gateway.vision.request import PictureRequest, read
+from videofleet_gateway.vision.request import Picture, PictureRequest, read
 
 BELOW: Final = "/v1/vision/"
 _LIMIT: Final = "vision"
@@ -26,6 +27,7 @@ class VisionRoutes:
     def __init__(self, context: Context, admission: Admission) -> None:
         self._admission = admission
         self._looking = Looking(context)
+        self._most = context.config.max_body_bytes
 
     def add(self, app: FastAPI) -> None:
         """To the application."""
@@ -38,7 +40,7 @@ class VisionRoutes:
         await self._admission.writer(request, _LIMIT)
         check_json_type(request)
         with self._looking.seat():
-            read(await json_object(request))
+            await self._read(request)
         raise GatewayError(Failure.NOT_IMPLEMENTED, "nothing here describes pictures; there are ocr and detect")
 
     async def ocr(self, request: Request) -> Response:
@@ -59,8 +61,18 @@ class VisionRoutes:
         project: Project = await self._admission.writer(request, _LIMIT)
         check_json_type(request)
         with self._looking.seat():
-            asked = read(await json_object(request))
-            return asked, await self._looking.look(project.namespace, model, asked)
+            asked, picture = await self._read(request)
+            return asked, await self._looking.look(project.namespace, model, asked, picture)
+
+    async def _read(self, request: Request) -> tuple[PictureRequest, bytes | None]:
+        """What is asked, and the picture that comes along. Raises GatewayError."""
+        picture = Picture()
+        upload = Upload(picture.take, "image_base64")
+        asked = read(await upload.object_from(request.stream(), self._most))
+        if asked.image_base64 is None:
+            return asked, None
+        await upload.given(asked.image_base64)
+        return asked, picture.whole()
 
 
 def _object(one: SeenObject, names: dict[str, str]) -> dict[str, Any]:
