@@ -53,6 +53,8 @@ class Sampling(Document):
             "self.mode in ['fps', 'interval'] || !has(self.decode) || self.decode != 'keyframes'",
             "decode keyframes goes with the modes fps and interval; for every keyframe there is the mode keyframe",
         ),
+        # The schema's minimum is cut to a whole number where a whole number is given: it lets a 0 through.
+        ("!has(self.speed) || self.speed >= 0.1", "speed must be at least 0.1"),
     )
 
     mode: SamplingMode = Field(
@@ -67,6 +69,13 @@ class Sampling(Document):
         description="What is decoded. auto: what the frames that are analysed need, and these are the same as with "
         "all. all: everything. keyframes: nothing but keyframes, which is cheapest; fps then takes the first keyframe "
         "at or after each due time, which may be late by as much as keyframes are apart.",
+    )
+    speed: float | None = Field(
+        None,
+        ge=0.1,
+        le=100,
+        description="A recorded source is analysed at most so many times as fast as it plays; without it as fast as "
+        "possible. A live one comes at its own pace.",
     )
 
 

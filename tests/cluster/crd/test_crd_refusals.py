@@ -113,6 +113,7 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
             "decode keyframes goes with the modes fps and interval; for every keyframe there is the mode keyframe",
         ),
     ),
+    "a speed of nothing": (job(sampling={"speed": 0}), ("spec.sampling", "speed must be at least 0.1")),
     "interval without a value": (job(sampling={"mode": "interval"}), ("spec.sampling", VALUE)),
     "fps without a value": (job(sampling={"mode": "fps"}), ("spec.sampling", VALUE)),
     "all with a value": (job(sampling={"mode": "all", "value": 1}), ("spec.sampling", VALUE)),

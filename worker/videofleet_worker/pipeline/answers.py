@@ -10,9 +10,11 @@ from videofleet_worker.decode.frame import Frame
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.flow import every_frame, newest_frame
+from videofleet_worker.pipeline.pace import Pace, paced
 from videofleet_worker.pipeline.plan import Inference, Plan
 from videofleet_worker.pipeline.regions import outside
 from videofleet_worker.pipeline.steps import Workshop, look_closer
+from videofleet_worker.sources.clock import SystemClock
 from videofleet_worker.sources.stream import StreamSource
 
 T = TypeVar("T")
@@ -35,8 +37,10 @@ async def answered_frames(
     source: StreamSource,
     plan: Callable[[], Plan],
     shop: Workshop,
+    speed: float | None = None,
 ) -> AsyncGenerator[tuple[Frame, Answers], None]:
-    """Every frame in order for a recorded source, always the newest for a live one. The receiver releases them.
+    """Every frame in order for a recorded source, at most `speed` times as fast as it plays; always the newest for a
+    live one. The receiver releases them.
 
     `plan` is asked anew for each frame: settings change while a stream runs.
 
@@ -57,6 +61,10 @@ async def answered_frames(
     turns = shop.engines.turns
     if live:
         answered = newest_frame(frames, ask, turns, source.counters.drop)
+    elif speed is not None:
+        # One by one: an answer is told before the next frame is waited for.
+        frames = paced(frames, Pace(speed, SystemClock()))
+        answered = every_frame(frames, ask, turns, 1)
     else:
         answered = every_frame(frames, ask, turns, _WINDOW)
     async with aclosing(frames), aclosing(answered):

@@ -257,7 +257,7 @@ class StreamRun:
             await self._fail(ErrorCode.INTERNAL, str(error))
 
     async def _consume(self, source: StreamSource) -> None:
-        answered = answered_frames(source, self._current_plan, self._shop)
+        answered = answered_frames(source, self._current_plan, self._shop, self.job.spec.sampling.speed)
         async with aclosing(answered):
             async for frame, answers in answered:
                 await self._analyse(SharedFrame(frame), answers)

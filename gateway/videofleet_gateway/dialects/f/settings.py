@@ -21,6 +21,8 @@ _LONGEST_TIMEOUT: Final = 300_000
 _PAIR: Final = re.compile(r"\s*([^=:\s][^=:]*)[=:](.*)", re.DOTALL)
 _TRANSPORTS: Final = ("auto", "tcp", "udp")
 _TRANSPORT_OPTION: Final = "rtsp_transport"
+SLOWEST: Final = 0.1
+FASTEST: Final = 100.0
 _HEADER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -60,6 +62,15 @@ def _options(entries: list[str]) -> list[str]:
     return entries
 
 
+def _speed(value: float) -> float:
+    if value > 0 and not SLOWEST <= value <= FASTEST:
+        raise ValueError(
+            f"a speed is from {SLOWEST} to {FASTEST}; a negative one is none, and what is recorded is "
+            "analysed as fast as possible"
+        )
+    return value
+
+
 _Bool = Annotated[bool, Strict()]
 _Text = Annotated[str, Strict(), Field(max_length=64)]
 _Entry = Annotated[str, Strict(), Field(max_length=1024)]
@@ -67,7 +78,10 @@ _Pairs = Annotated[list[_Entry], Field(max_length=32), AfterValidator(_pairs)]
 _Headers = Annotated[list[_Entry], Field(max_length=32), AfterValidator(_headers)]
 
 _KNOWN: Final[dict[str, tuple[Any, TypeAdapter[Any]]]] = {
-    "play_speed": (-1, TypeAdapter(Annotated[float, Field(strict=True, allow_inf_nan=False)])),
+    "play_speed": (
+        -1,
+        TypeAdapter(Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_speed)]),
+    ),
     "disable_drops": (False, TypeAdapter(_Bool)),
     "imotion_threshold": (0, TypeAdapter(Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)])),
     "router_timeout_ms": (15000, TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=_LONGEST_TIMEOUT)])),
@@ -80,7 +94,7 @@ _KNOWN: Final[dict[str, tuple[Any, TypeAdapter[Any]]]] = {
 DEFAULTS: Final[Settings] = {key: default for key, (default, _) in _KNOWN.items()}
 """Of the service, as the vendor's own sample has them."""
 ROUTER: Final = frozenset({"router_timeout_ms", "router_verify_ssl", "router_headers", "router_body"})
-EFFECTIVE: Final = ROUTER | {"ffmpeg_params"}
+EFFECTIVE: Final = ROUTER | {"ffmpeg_params", "play_speed"}
 """Keys that something goes by; the others are kept and shown again."""
 
 
@@ -122,6 +136,12 @@ def known(given: Mapping[str, Any]) -> Settings:
 def idle(given: Mapping[str, Any]) -> list[str]:
     """The keys that a client gives and that have no effect as they are given."""
     return [key for key, value in given.items() if key not in EFFECTIVE and value not in (None, DEFAULTS.get(key))]
+
+
+def speed(settings: Mapping[str, Any]) -> float | None:
+    """How many times as fast as it plays a recorded source may be analysed at most; None: as fast as possible."""
+    given = settings.get("play_speed")
+    return given if isinstance(given, int | float) and given > 0 else None
 
 
 def transport(settings: Mapping[str, Any]) -> Transport:

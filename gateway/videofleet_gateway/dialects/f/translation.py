@@ -55,6 +55,8 @@ def read(spec: VideoJobSpec, secrets: Secrets) -> Wanted:
     router = spec.outputs.router
     own = {} if router is None else _router_settings(router, secrets)
     own |= {"ffmpeg_params": settings.from_transport(spec.source.transport)}
+    speed = spec.sampling.speed
+    own |= {} if speed is None else {"play_speed": int(speed) if speed.is_integer() else speed}
     return Wanted(
         stream_url=secrets.posted or shown_source(spec.source),
         enabled=spec.enabled,
@@ -83,6 +85,11 @@ def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names) -
     if address is not None:
         after["source"] = source_with(after.get("source") or {}, address, names.source)
     _set(after["source"], "transport", settings.transport(wanted.stream_settings).value, "auto")
+    sampling = {key: value for key, value in (after.pop("sampling", None) or {}).items() if key != "speed"}
+    speed = settings.speed(wanted.stream_settings)
+    sampling |= {} if speed is None else {"speed": speed}
+    if sampling:
+        after["sampling"] = sampling
     outputs = after.setdefault("outputs", {})
     outputs.pop("router", None)
     if wanted.has_router:
@@ -133,7 +140,10 @@ def _written_router(before: Spec, wanted: Wanted, headers: str | None) -> Spec:
 def _written_extra(wanted: Wanted) -> dict[str, str]:
     """What nothing goes by, as JSON; where there is no router, what is said of it too, but for headers: they may hold
     a token, and there is nobody to send them to."""
-    elsewhere = settings.EFFECTIVE if wanted.has_router else {"ffmpeg_params", "router_headers"}
+    elsewhere = settings.EFFECTIVE if wanted.has_router else {"ffmpeg_params", "router_headers", "play_speed"}
+    if settings.speed(wanted.stream_settings) is None:
+        # Another word for the same as the default.
+        elsewhere = elsewhere - {"play_speed"}
     kept = {
         key: value
         for key, value in wanted.stream_settings.items()

@@ -68,14 +68,14 @@ def test_the_deprecated_settings_lie_under_the_others() -> None:
 @pytest.mark.acceptance("F18", "F94")
 def test_what_has_no_effect_is_warned_of() -> None:
     body = {
-        "stream_settings": {"roi": "100x100+0+0", "play_speed": 2, "disable_drops": False, "router_timeout_ms": 1},
+        "stream_settings": {"roi": "100x100+0+0", "play_speed": 2, "disable_drops": True, "router_timeout_ms": 1},
         "stream_settings_gpu": {"filter_min_quality": -2},
         "colour": "red",
         "status": "DISABLED",
     }
     warned = " | ".join(edit(body).warnings)
-    assert all(word in warned for word in ("roi", "play_speed", "stream_settings_gpu is deprecated", "colour"))
-    assert not any(word in warned for word in ("disable_drops", "router_timeout_ms", "status"))
+    assert all(word in warned for word in ("roi", "disable_drops", "stream_settings_gpu is deprecated", "colour"))
+    assert not any(word in warned for word in ("play_speed", "router_timeout_ms", "status"))
 
 
 @pytest.mark.acceptance("F94")
@@ -89,6 +89,8 @@ def test_unknown_keys_are_kept() -> None:
     ("key", "value"),
     [
         ("play_speed", "fast"),
+        ("play_speed", 0.01),
+        ("play_speed", 101),
         ("play_speed", True),
         ("disable_drops", 1),
         ("imotion_threshold", -1),

@@ -78,15 +78,14 @@ def test_the_router_and_what_is_said_of_it() -> None:
 @pytest.mark.acceptance("F94")
 def test_what_has_no_effect_is_kept_and_shown_again() -> None:
     wanted = job(
-        stream_settings={"roi": "100x200+0+0", "play_speed": 2, "detectors": {"face": {"min": 1.5}}},
+        stream_settings={"roi": "100x200+0+0", "disable_drops": True, "detectors": {"face": {"min": 1.5}}},
         stream_settings_gpu={"filter_min_quality": -2},
     )
     raw = spec(wanted)
-    assert set(raw["streamSettings"]["extra"]) == {"roi", "play_speed", "detectors", "stream_settings_gpu"}
+    assert set(raw["streamSettings"]["extra"]) == {"roi", "disable_drops", "detectors", "stream_settings_gpu"}
     assert read(parsed(raw), Secrets()) == wanted
 
 
-@pytest.mark.acceptance("F42")
 @pytest.mark.acceptance("F15")
 def test_a_router_of_events_alone() -> None:
     said = {"router_timeout_ms": 2500, "router_headers": ["Authorization = Token abc"]}
@@ -99,6 +98,20 @@ def test_a_router_of_events_alone() -> None:
     assert again.stream_settings == wanted.stream_settings
 
 
+@pytest.mark.acceptance("F34")
+@pytest.mark.parametrize(("given", "sampling"), [(2, {"speed": 2}), (0.5, {"speed": 0.5}), (-1, None), (-2, None)])
+def test_the_speed_of_what_is_recorded(given: float, sampling: dict[str, float] | None) -> None:
+    wanted = job(stream_settings={"play_speed": given})
+    raw = spec(wanted)
+    assert raw.get("sampling") == sampling
+    assert repr(read(parsed(raw), Secrets()).stream_settings["play_speed"]) == repr(given)
+    theirs = spec(wanted, base={**EMPTY, "sampling": {"mode": "keyframe"}})
+    assert theirs["sampling"] == {"mode": "keyframe", **(sampling or {})}
+    taken_back = changed(read(parsed(theirs), Secrets()), edit({"stream_settings": {"play_speed": None}}), {})
+    assert written(theirs, taken_back, None, Names())["sampling"] == {"mode": "keyframe"}
+
+
+@pytest.mark.acceptance("F42")
 def test_what_is_said_of_a_router_waits_for_one() -> None:
     alone = job(stream_settings={"router_timeout_ms": 500, "router_body": ["a = b"]})
     raw = spec(alone)

@@ -148,7 +148,7 @@ async def test_results_can_be_read_from_any_offset_and_while_they_come(
 
 @pytest.mark.acceptance("V57", "A14")
 async def test_a_whole_file_ends_by_itself(client: WorkerClient, simulator: CameraSimulator, uid: str) -> None:
-    sampling = {"mode": "interval", "value": 100}
+    sampling = {"mode": "interval", "value": 100, "speed": 40}
     await client.assign(file_job(simulator.http("/vtest-384x288.mp4"), uid, sampling=sampling))
     await client.until(uid, {JobState.ENDED})
     data = await client.log(uid)
@@ -156,6 +156,7 @@ async def test_a_whole_file_ends_by_itself(client: WorkerClient, simulator: Came
     last = chunks_of(data)[-1]
     assert last["finish_reason"] == "stop"
     assert (last["stream_info"]["decoded_frames"], last["stream_info"]["dropped_frames"]) == (795, 787)
+    assert last["stream_info"]["elapsed_ms"] >= 70_000 / 40, "it was no faster than it was to be"
 
 
 async def test_several_analytics_share_one_decoding_and_have_their_own_results(
