@@ -20,14 +20,27 @@ processes=${TEST_PROCESSES:-$(($(nproc) + 1))}
 
 needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" faults "* || " $* " == *" e2e "* ]]; }
 
+run_pytest() { "$python" -m pytest -q -p no:cacheprovider --durations=10 --durations-min=5 "$@"; }
+
+# What cannot be beside other tests comes after them; a suite may have none.
+run_shared() {
+    local status=0
+    run_pytest "$1" -m "not alone" -n "$processes" || status=$?
+    run_pytest "$1" -m alone || { local code=$? && ((code == 5 || (status = code))); }
+    return "$status"
+}
+
 run_suite() {
     case $1 in
     faults) TMPDIR=$folder/tmp bash tools/faults.sh "$python" "$folder" ${K:+-k "$K"} ;;
     # One deployment on one node.
-    e2e) "$python" -m pytest tests/e2e -q -p no:cacheprovider --durations=10 ;;
-    *) TMPDIR=$folder/tmp "$python" -m pytest "tests/$1" -q -p no:cacheprovider --durations=10 -n "$processes" ;;
+    e2e) run_pytest tests/e2e ;;
+    *) TMPDIR=$folder/tmp run_shared "tests/$1" ;;
     esac
 }
+
+# The last line of each run of pytest, or of the fault plans.
+result_of() { grep -aE '^[0-9]+ (plans )?(passed|failed|errors?|deselected)' "$1" | paste -sd ';' | sed 's/;/; /g'; }
 
 if needs_cluster "$@"; then
     echo "== a local Kubernetes for the tests"
@@ -45,7 +58,7 @@ for suite in "$@"; do
     run_suite "$suite" 2>&1 | tee "$folder/$suite"
     status=${PIPESTATUS[0]}
     ((status == 0)) || failed=1
-    echo "$suite: $(tail -n 1 "$folder/$suite" | tr -d '=') (${suite} suite, $((SECONDS - began)) s, exit $status)" >>"$folder/summary"
+    echo "$suite: $(result_of "$folder/$suite") ($suite suite, $((SECONDS - began)) s, exit $status)" >>"$folder/summary"
 done
 echo "== summary"
 cat "$folder/summary"

@@ -10,10 +10,25 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/cluster/crd/", "tests/cluster/operator/test_operator_licence")
-"""Tests of which one process runs all: each beginning of paths is a group. They share what the cluster has once."""
-FIRST: tuple[str, ...] = ()
-"""Files that take longest, so that no process is left with one of them in the end."""
+TOGETHER = {
+    "the CRDs in the tests' own group": ("tests/cluster/crd/",),
+    "the VideoLicense": (
+        "tests/cluster/operator/test_operator_licence",
+        "tests/cluster/operator/test_operator_fairness",
+    ),
+}
+"""Files, by the beginning of their paths, of which one process runs all, and what they share: a cluster has it once."""
+FIRST = (
+    "tests/unit/worker/server/test_worker_faults.py",
+    "tests/unit/clip/test_clip_command.py",
+    "tests/unit/worker/server/test_worker_decoders.py",
+    "tests/unit/worker/server/test_worker_machine.py",
+    "tests/unit/gateway/test_v_tasks.py",
+    "tests/unit/gateway/web/test_page.py",
+    "tests/unit/worker/server/test_worker_direct.py",
+    "tests/unit/gateway/test_openapi_documents.py",
+)
+"""What takes longest, so that no process is left with one of them in the end."""
 
 
 class Sharing(LoadScopeScheduling):
@@ -24,9 +39,9 @@ class Sharing(LoadScopeScheduling):
 
 
 def group_of(nodeid: str) -> str:
-    """Of a test, by its id: its file, or files that belong together."""
+    """Of a test, by its id: its file, or what files share."""
     path, _, _ = nodeid.partition("::")
-    return next((group for group in TOGETHER if path.startswith(group)), path)
+    return next((shared for shared, files in TOGETHER.items() if path.startswith(files)), path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,7 +24,10 @@ WIDER = 4096
 
 @pytest.fixture
 def set_limit(connection: client.ApiClient) -> Iterator[Callable[[int | None], None]]:
-    """Changes the limit of capacityPerWorker in the CRD; None, and the end of the test: as it is in this checkout."""
+    """Changes the limit of capacityPerWorker in the CRD; None, and the end of the test: as it is in this checkout.
+
+    After each change the server refuses for a moment whatever is about pools.
+    """
     own: Schema = yaml.safe_load((CRDS / "workerpools.yaml").read_text(encoding="utf-8"))
     dynamic = DynamicClient(connection)
     resource = dynamic.resources.get(api_version="apiextensions.k8s.io/v1", kind="CustomResourceDefinition")
@@ -66,6 +69,7 @@ async def _refuses(world: World, values: Iterator[int]) -> bool:
     return False
 
 
+@pytest.mark.alone
 async def test_a_pool_that_cannot_be_read_keeps_what_it_has_and_says_so(
     world: World, api: ApiSession, set_limit: Callable[[int | None], None]
 ) -> None:

@@ -59,6 +59,7 @@ async def crowd(api: ApiSession, namespace: str, fleet: None) -> AsyncIterator[C
         await api.delete(POOLS, namespace, POOL)
 
 
+@pytest.mark.alone
 async def test_three_hundred_streams_start_survive_losses_and_then_cause_no_write(
     crowd: Crowd, kubeconfig: str, tmp_path: Path
 ) -> None:
