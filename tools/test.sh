@@ -15,18 +15,20 @@ chmod 711 "$folder"
 mkdir -m 1777 "$folder/tmp"
 started=$SECONDS
 failed=0
-# Tests wait more than they compute: one process more than there are cores.
+# Tests wait more than they compute, those of the cluster most of all.
 processes=${TEST_PROCESSES:-$(($(nproc) + 1))}
+cluster_processes=${TEST_PROCESSES:-$(($(nproc) * 2))}
 
 needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" faults "* || " $* " == *" e2e "* ]]; }
 
 run_pytest() { "$python" -m pytest -q -p no:cacheprovider --durations=10 --durations-min=5 "$@"; }
 
-# What cannot be beside other tests comes after them; a suite may have none.
-run_shared() {
+# What changes the cluster for everybody comes when the others are through.
+run_cluster() {
     local status=0
-    run_pytest "$1" -m "not alone" -n "$processes" || status=$?
-    run_pytest "$1" -m alone || { local code=$? && ((code == 5 || (status = code))); }
+    run_pytest tests/cluster -m "not alone" -n "$cluster_processes" || status=$?
+    # 5: of the tests that were asked for, none is such a one.
+    run_pytest tests/cluster -m alone || { local code=$? && ((code == 5 || (status = code))); }
     return "$status"
 }
 
@@ -35,8 +37,16 @@ run_suite() {
     faults) TMPDIR=$folder/tmp bash tools/faults.sh "$python" "$folder" ${K:+-k "$K"} ;;
     # One deployment on one node.
     e2e) run_pytest tests/e2e ;;
-    *) TMPDIR=$folder/tmp run_shared "tests/$1" ;;
+    cluster) TMPDIR=$folder/tmp run_cluster ;;
+    *) TMPDIR=$folder/tmp run_pytest "tests/$1" -n "$processes" ;;
     esac
+}
+
+# Tests of the cluster wait most of the time: meanwhile the images that the end-to-end tests need are built. Whatever
+# becomes of that, they see to their images themselves.
+build_images() {
+    local build='from examples.demo import deploy; deploy.build_images(); deploy.build_gateway()'
+    nice "$python" -c "$build" >"$folder/images" 2>&1
 }
 
 # The last line of each run of pytest, or of the fault plans.
@@ -55,6 +65,8 @@ fi
 for suite in "$@"; do
     began=$SECONDS
     echo "== $suite"
+    if [[ $suite == cluster && " $* " == *" e2e "* ]]; then build_images & fi
+    if [[ $suite == e2e ]]; then wait; fi
     run_suite "$suite" 2>&1 | tee "$folder/$suite"
     status=${PIPESTATUS[0]}
     ((status == 0)) || failed=1
