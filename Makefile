@@ -60,14 +60,20 @@ lock: $(STAMP) ## solve the dependencies anew
 	@bash locks/update.sh
 
 .PHONY: lint
-lint: $(STAMP) ## style (ruff), types (mypy), layers (import-linter)
+lint: types style ## style (ruff), types (mypy), layers (import-linter)
+
+.PHONY: style
+style: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+.PHONY: types
+types: $(STAMP)
 	@$(BIN)/mypy api/videofleet_api archive/videofleet_archive gateway/videofleet_gateway kube/videofleet_kube \
 	    operator/videofleet_operator worker/videofleet_worker
 	@$(BIN)/mypy cli/kubectl_videojob cli/videofleet_clip cli/videofleet_license
 	@$(BIN)/mypy localcluster examples/demo
-	@$(BIN)/lint-imports
 
 .PHONY: test
 test: $(STAMP) ## all tests: unit, property, cluster (real API server), some fault plans, e2e (real kubelet, real images)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from examples.demo import deploy, tools
-from tests.support.kubectl import Moves, eventually, watching
+from tests.support.kubectl import JOBS, Moves, eventually, watching
 
 NAMESPACE = "videofleet-e2e"
 RELEASE = "videofleet-e2e"
@@ -85,7 +85,11 @@ def deployment() -> Iterator[Deployment]:
 
 
 def _remove() -> None:
-    """Take everything away; the namespace's deletion takes the workers with it."""
+    """Take everything away."""
+    # Where pods are left the namespace's end is looked for again only after half of their time to end, a minute or so.
+    for kinds in (JOBS, "workerpools.videofleet.io", "deployments"):
+        tools.run("kubectl", "delete", kinds, "--all", "-n", NAMESPACE, "--wait=true", "--timeout=60s")
+    tools.run("kubectl", "wait", "--for=delete", "pods", "--all", "-n", NAMESPACE, "--timeout=60s")
     tools.must("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=240)
     volumes = [f"{NAMESPACE}-archive", f"{NAMESPACE}-gateway"]
     tools.must("kubectl", "delete", "persistentvolumes", *volumes, "--ignore-not-found")
