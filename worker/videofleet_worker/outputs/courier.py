@@ -48,6 +48,7 @@ class Courier:
         self._delivering: Letter | None = None
         outbox.reached(receiver, Cursor())
         self._task = asyncio.create_task(self._run(), name=f"letters to {outlet.name}")
+        self._task.add_done_callback(_tell_failure)
 
     @property
     def waiting(self) -> int:
@@ -66,7 +67,9 @@ class Courier:
 
     @property
     def is_done(self) -> bool:
-        """Whether everything is delivered, and noted."""
+        """Whether everything is delivered, and noted; or nothing more can be."""
+        if self._task.done():
+            return True
         return self._outbox.is_caught_up(self._cursor) and self._noted == self._cursor
 
     async def close(self) -> None:
@@ -125,6 +128,12 @@ class Courier:
         if cursor != self._noted:
             await self._outbox.note(self._receiver, cursor)
             self._noted = cursor
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    """Letters that cannot be understood stay where they are; other receivers go on."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _LOGGER.error("%s are left: %s: %s", task.get_name(), type(error).__name__, error)
 
 
 async def _persistently(attempt: Callable[[], Awaitable[T]]) -> T:

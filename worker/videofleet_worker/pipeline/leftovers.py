@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from videofleet_api.protocol import Entry
-from videofleet_archive.errors import ArchiveError
+from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
+from videofleet_archive.threads import StoreThreads
+from videofleet_worker.jobs.assignments import Job
+from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.earlier import earlier_runs, serving
 from videofleet_worker.pipeline.outlets import JobOutlets
+from videofleet_worker.pipeline.receivers import has_receivers
 
 _LOGGER: Final = logging.getLogger(__name__)
 _LEAVE_SECONDS: Final = 1.0
@@ -32,6 +37,7 @@ class Leftovers:
 
     def __init__(self) -> None:
         self._tasks: dict[Leftover, asyncio.Task[None]] = {}
+        self._looking: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Leftover]:
         return iter(tuple(self._tasks))
@@ -41,17 +47,38 @@ class Leftovers:
         if await outlets.flush(_LEAVE_SECONDS):
             await outlets.close()
             return
+        self._take(entry, outlets)
+
+    def look_back(self, job: Job, threads: StoreThreads, ways: WaysOut) -> None:
+        """Deliver what workers that are no more have left of the job's earlier runs. Nothing waits for it."""
+        if job.entry.run > 1 and has_receivers(job.spec.outputs):
+            looking = asyncio.create_task(self._look_back(job, threads, ways), name=f"look back of job {job.uid}")
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
+
+    async def _look_back(self, job: Job, threads: StoreThreads, ways: WaysOut) -> None:
+        entry, wanted = job.entry, job.spec.outputs
+        known = {one.entry.run for one in self if one.entry.uid == entry.uid}
+        try:
+            found = await earlier_runs(entry, threads, known)
+        except (ArchiveError, ArchiveCorruptError) as error:
+            _LOGGER.warning("cannot see what was left of earlier runs: %s", error, extra={"uid": entry.uid})
+            return
+        for run, outboxes in found.items():
+            self._take(entry.model_copy(update={"run": run}), serving(outboxes, wanted, ways))
+
+    def _take(self, entry: Entry, outlets: JobOutlets) -> None:
         leftover = Leftover(entry, outlets)
         task = self._tasks[leftover] = asyncio.create_task(_deliver(leftover), name=f"rest of job {entry.uid}")
         task.add_done_callback(lambda _: self._tasks.pop(leftover))
 
     async def close(self) -> None:
         """Note how far everybody is."""
-        left = dict(self._tasks)
-        for task in left.values():
+        left = [*self._looking, *self._tasks.values()]
+        for task in left:
             task.cancel()
         if left:
-            await asyncio.wait(left.values())
+            await asyncio.wait(left)
 
 
 async def _deliver(leftover: Leftover) -> None:

@@ -87,6 +87,11 @@ def wished(wanted: JobOutputs) -> list[Wished]:
     return found
 
 
+def has_receivers(wanted: JobOutputs) -> bool:
+    """Whether anybody is told of what the job finds."""
+    return bool(wanted.router or wanted.webhooks or wanted.mqtt)
+
+
 def _targets(wanted: JobOutputs) -> Iterator[tuple[str, Wish, Target]]:
     for at, webhook in enumerate(wanted.webhooks):
         yield f"webhook-{at}", webhook, PostTarget(webhook.url, secret=webhook.secret)

@@ -99,6 +99,7 @@ class StreamRun:
             plan = self._plan = self._make_plan()
             self.outlets.use(self.job.spec.outputs)
             endings = await self._see_logs(plan)
+            self._tools.leftovers.look_back(self.job, self._threads, self._tools.ways)
             if self._runs:
                 await self._tools.engines.open(sorted(plan.models))
                 await self._run_to_end(plan)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.archives import PREFIX, Away, FaultyStore, becomes, chunk, mark, open_writer, terminal, threads_over
 from tests.support.receiver import Receiver, receiving
+from tests.support.worker_client import file_job
 from videofleet_api.codes import OutputHealth
 from videofleet_api.outputs import OutputEvent, OutputPolicy
 from videofleet_api.protocol import JobOutputs, RouterTarget, WebhookTarget
@@ -18,10 +19,12 @@ from videofleet_archive.shots import shot_key
 from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import LogWriter
+from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.outputs import courier, outbox
 from videofleet_worker.outputs.letters import ONGOING, SHOT, Letter
 from videofleet_worker.outputs.outbox import Outbox
 from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.outlets import JobOutlets
 
 HERE = OutputPolicy(allowed_cidrs=["127.0.0.0/8"])
@@ -201,6 +204,28 @@ async def test_the_rest_of_a_run_that_is_over_is_told(threads: StoreThreads, way
     assert await second.flush(10)
     assert set(_tracks(receiver)) == {1}
     await second.close()
+
+
+async def test_the_rest_of_an_earlier_run_is_told_by_whoever_has_the_job_now(
+    threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
+) -> None:
+    receiver.usual = 503
+    first = _Epoch(threads, ways, _webhook(receiver))
+    await first.own(1)
+    assert first.writer is not None
+    await first.writer.finish(terminal(3), mark(3), notes=_letter(1).line())
+    await first.kill()
+    receiver.usual = 200
+    entry = file_job("http://host/a.mp4", "job-1", epoch=2, run=2)
+    assert entry.spec is not None
+    spec = entry.spec.model_copy(update={"outputs": _webhook(receiver)})
+    leftovers = Leftovers()
+    leftovers.look_back(Job(entry, spec), threads, ways)
+    await becomes(lambda: [one.entry.run for one in leftovers] == [1], "it is found")
+    await becomes(lambda: not list(leftovers), "it is told")
+    assert set(_tracks(receiver)) == {1}
+    assert store.listing(batches_folder(PREFIX)) == []
+    await leftovers.close()
 
 
 async def test_each_receiver_goes_at_its_own_pace(
