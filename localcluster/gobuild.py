@@ -1,4 +1,4 @@
-"""Building Kubernetes, CoreDNS, helm, kwok and pause from Go modules, once for each content of their module files."""
+"""Building Kubernetes, CoreDNS, helm and the rest from Go modules, once for each content of their module files."""
 
 import hashlib
 import os
@@ -73,6 +73,8 @@ def programs(version: str) -> dict[str, Program]:
         _kubernetes("kubectl", 59, version),
         _helm(version, required_version("helm", "helm.sh/helm/v3")),
         _kwok(required_version("kwok", "sigs.k8s.io/kwok")),
+        # A server of S3, for tests of the archive; Apache-2.0, like all of the above.
+        Program("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", 120),
     ]
     return {program.name: program for program in listed}
 

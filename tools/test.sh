@@ -60,7 +60,9 @@ if needs_cluster "$@"; then
     KUBECONFIG=$(python3 -m localcluster kubeconfig) || exit 1
     KUBECTL=$(python3 -m localcluster kubectl) || exit 1
     HELM=$(python3 -m localcluster helm) || exit 1
-    export KUBECONFIG KUBECTL HELM
+    # Tests of the archive have a real server of S3 besides the one in Python.
+    VIDEOFLEET_S3_SERVER=$(python3 -m localcluster program versitygw) || exit 1
+    export KUBECONFIG KUBECTL HELM VIDEOFLEET_S3_SERVER
 fi
 for suite in "$@"; do
     began=$SECONDS

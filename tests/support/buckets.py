@@ -23,6 +23,7 @@ from moto.server import ThreadedMotoServer
 from videofleet_archive.bucket import BucketArchive
 
 BUCKET = "results"
+KEY = SECRET = "testtest"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,19 @@ class Address:
         return f"http://{self.host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class PythonBucket(Address):
+    """moto's server with an empty bucket."""
+
+    def put_at_once(self, prefix: str, keys: Iterable[str]) -> None:
+        """Empty objects, put past the protocol: a thousand requests take long."""
+        (account,) = get_backend("s3").values()
+        for key in keys:
+            account["aws"].put_object(BUCKET, f"{prefix}/{key}", b"")
+
+
 @contextmanager
-def bucket_server() -> Iterator[Address]:
+def bucket_server() -> Iterator[PythonBucket]:
     """moto's server with an empty bucket."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -48,19 +60,12 @@ def bucket_server() -> Iterator[Address]:
         connection.request("PUT", f"/{BUCKET}")
         assert connection.getresponse().status == 200
         connection.close()
-        yield Address(host, port)
+        yield PythonBucket(host, port)
     finally:
         server.stop()
 
 
-def put_at_once(prefix: str, keys: Iterable[str]) -> None:
-    """Empty objects, put past the protocol into the server of this process: a thousand requests take long."""
-    (account,) = get_backend("s3").values()
-    for key in keys:
-        account["aws"].put_object(BUCKET, f"{prefix}/{key}", b"")
-
-
-def credentials(folder: Path, key: str = "test", secret: str = "test") -> Path:
+def credentials(folder: Path, key: str = KEY, secret: str = SECRET) -> Path:
     """A folder with credentials, as a mounted Secret is."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "accessKeyId").write_text(key + "\n")

@@ -1,0 +1,66 @@
+"""A bucket in versitygw, a server of S3 whose buckets are folders, where it is built (`VIDEOFLEET_S3_SERVER`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.support.buckets import BUCKET, KEY, SECRET, Address
+from tests.support.gateway import free_port
+
+PROGRAM = os.environ.get("VIDEOFLEET_S3_SERVER", "")
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class VersityBucket(Address):
+    """The server with an empty bucket."""
+
+    folder: Path
+
+    def put_at_once(self, prefix: str, keys: Iterable[str]) -> None:
+        """See PythonBucket."""
+        for key in keys:
+            path = self.folder / BUCKET / prefix / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
+@contextmanager
+def versity_bucket(folder: Path) -> Iterator[VersityBucket]:
+    """The server over a folder; what it knows besides of objects lies in another one, since not every file system has
+    extended attributes."""
+    (folder / "data" / BUCKET).mkdir(parents=True)
+    (folder / "attributes").mkdir()
+    port = free_port()
+    command = [PROGRAM, "--port", f"127.0.0.1:{port}", "--health", "/health", "posix"]
+    command += ["--sidecar", str(folder / "attributes"), str(folder / "data")]
+    environment = {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            _until_it_answers(process, port, folder / "log")
+            yield VersityBucket("127.0.0.1", port, folder / "data")
+        finally:
+            process.kill()
+
+
+def _until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    raise AssertionError(f"versitygw does not answer after {_START_SECONDS:.0f} s: {log.read_text()}")
