@@ -136,6 +136,8 @@ class Entry(Document):
     """Digest of the settings in `spec`. Another one in the same epoch is applied before the next frame."""
     takes_over: bool = False
     """Another worker runs the job until this epoch writes its first result."""
+    leaves: bool = False
+    """Another worker is about to take the job over, and waits for what is sealed here."""
     spec: JobSpec | None = None
 
 

@@ -140,6 +140,8 @@ class LogWriter:
     def use(self, policy: SealPolicy) -> None:
         """Seal by another policy from now on."""
         self._policy = policy
+        # By the one before it might be waited much longer.
+        self._hurry.set()
 
     async def append(self, data: bytes, mark: Mark) -> None:
         """Add an event with `data`, one line. Raises FencedError once another writer owns the log."""

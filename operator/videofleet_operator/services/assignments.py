@@ -60,9 +60,10 @@ def wanted(known: KnownJob) -> Iterator[tuple[str, Wanted]]:
         settings=(known.job.settings if same else record.settings) or "",
         given=known if same else None,
         instance=record.worker.instance,
+        leaves=record.move is not None,
     )
     yield record.worker.id, item
     if record.move is not None:
         # Both run it until the first frame there; only one of them can write results at any time.
         to = record.move.worker
-        yield to.id, replace(item, epoch=record.move.epoch, takes_over=True, instance=to.instance)
+        yield to.id, replace(item, epoch=record.move.epoch, takes_over=True, leaves=False, instance=to.instance)

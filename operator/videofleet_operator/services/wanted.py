@@ -8,6 +8,9 @@ from typing import Protocol
 
 from videofleet_api.protocol import Entry, JobSpec
 
+Identity = tuple[int, str, str, bool]
+"""Epoch, digest of the spec, digest of the settings, whether the job leaves."""
+
 
 class Given(Protocol):
     """What a worker runs a job with."""
@@ -31,11 +34,12 @@ class Wanted:
     instance: str
     """The process that the job was given to. Another one in the same pod gets it with its next epoch only."""
     takes_over: bool = False
+    leaves: bool = False
 
     @property
-    def identity(self) -> tuple[int, str, str]:
+    def identity(self) -> Identity:
         """What a worker that has acknowledged it need not be told again."""
-        return self.epoch, self.digest, self.settings
+        return self.epoch, self.digest, self.settings, self.leaves
 
     def entry(self, uid: str, with_spec: bool) -> Entry:
         """As it is sent."""
@@ -48,6 +52,7 @@ class Wanted:
             digest=self.digest,
             settings=self.settings,
             takes_over=self.takes_over,
+            leaves=self.leaves,
             spec=self.given.payload() if with_spec and self.given is not None else None,
         )
 

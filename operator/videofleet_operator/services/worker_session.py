@@ -26,7 +26,7 @@ from videofleet_api.protocol import (
     WorkerInfo,
 )
 from videofleet_operator.domain.reports import Report
-from videofleet_operator.services.wanted import Wanted, same
+from videofleet_operator.services.wanted import Identity, Wanted, same
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class WorkerSession:
         self._asking = asking
         self._wanted: Mapping[str, Wanted] | None = None
         self._dirty = asyncio.Event()
-        self._acknowledged: dict[str, tuple[int, str, str]] = {}
+        self._acknowledged: dict[str, Identity] = {}
         self._number = 0
         self._number_term = -1
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._assign())]

@@ -53,6 +53,7 @@ async def test_a_deleted_pod_keeps_its_stream_until_the_next_one_has_its_first_f
     await world.terminate(source.name)
     target = await begins_to_move(world, source)
     assert world.last("camera")["worker"]["name"] == source.name
+    await eventually(lambda: source.assigned["camera"].leaves, "its worker has heard that it leaves")
     target.job("camera").running(1_800_000_000.0)
     await has_moved(world, source, target)
     await eventually(lambda: list(world.workers.values()) == [target], "the emptied worker ends")

@@ -112,6 +112,15 @@ async def test_a_full_segment_does_not_wait_for_its_time(threads: StoreThreads) 
     assert frames_of(await _read_all(writer.view)) == list(range(20))
 
 
+async def test_another_policy_counts_for_what_is_collected_already(threads: StoreThreads) -> None:
+    writer = await open_writer(threads, 1, policy=SealPolicy(seconds=600))
+    await write_frames(writer, range(5))
+    assert frames_of(stored_log(threads.store)) == []
+    writer.use(SealPolicy(seconds=0))
+    await becomes(lambda: frames_of(stored_log(threads.store)) == list(range(5)), "they are sealed")
+    await writer.close()
+
+
 async def test_the_sidecar_comes_before_its_segment(threads: StoreThreads) -> None:
     store = FaultyStore(threads.store)
     writer = await open_writer(threads.with_store(store), 1)

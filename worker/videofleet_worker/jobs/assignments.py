@@ -1,7 +1,7 @@
 """The assignments of a worker: what a new set changes. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from videofleet_api.names import archive_prefix
 from videofleet_api.protocol import AssignmentConflict, AssignmentSet, Entry, JobSpec
@@ -94,7 +94,7 @@ def _job(known: Job | None, entry: Entry) -> Job | None:
     """The job that an entry means; None where its spec is missing."""
     goes_on = known is not None and known.epoch == entry.epoch
     if known is not None and goes_on and (known.entry.settings == entry.settings or entry.spec is None):
-        return known
+        return replace(known, entry=known.entry.model_copy(update={"leaves": entry.leaves}))
     if entry.spec is not None:
         return Job(entry, entry.spec)
     if known is not None and (known.entry.digest, known.entry.settings) == (entry.digest, entry.settings):
@@ -103,7 +103,11 @@ def _job(known: Job | None, entry: Entry) -> Job | None:
 
 
 def _is_adapted(job: Job, before: Job | None) -> bool:
-    return before is not None and _goes_on(job, before) and before.entry.settings != job.entry.settings
+    return before is not None and _goes_on(job, before) and _adaptable(before.entry) != _adaptable(job.entry)
+
+
+def _adaptable(entry: Entry) -> tuple[str, bool]:
+    return entry.settings, entry.leaves
 
 
 def _goes_on(job: Job, other: Job | None) -> bool:

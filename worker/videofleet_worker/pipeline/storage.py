@@ -33,7 +33,8 @@ def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
     if live:
         return SealPolicy(
             seals.attended,
-            unattended_seconds=seals.unattended,
+            # Who takes the job over waits for what is sealed, like one who reads.
+            unattended_seconds=None if job.entry.leaves else seals.unattended,
             segment_bytes=seals.segment_bytes,
             wait_when_full=False,
             keep_bytes=job.spec.archive_max_bytes or _LIVE_BYTES,

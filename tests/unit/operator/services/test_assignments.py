@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.domain import assigned, job, record, worker
+from tests.support.domain import NOW, assigned, job, record, worker
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.steps import Analytics, Step
-from videofleet_operator.domain.model import Job
+from videofleet_operator.domain.model import Job, Move
 from videofleet_operator.services.assignments import Assignments
 from videofleet_operator.services.gather import KnownJob
 from videofleet_operator.services.objects import JobObject, Meta
@@ -46,6 +46,18 @@ def test_jobs_are_sorted_by_their_workers() -> None:
     two = record(Phase.INPROGRESS, worker=assigned(worker("w2")))
     found = given([known(job("a", record(Phase.STARTING))), known(job("b", two)), known(job("c", two))])
     assert {uid: sorted(jobs) for uid, jobs in found.items()} == {"id-w1": ["a"], "id-w2": ["b", "c"]}
+
+
+def test_both_workers_of_a_move_have_the_job_and_know_which_they_are() -> None:
+    moving = replace(record(Phase.INPROGRESS), move=Move(assigned(worker("w2")), 4, NOW))
+    found = given([known(job("j1", moving))])
+    entries = {worker: item["j1"].entry("j1", with_spec=False) for worker, item in found.items()}
+    assert {worker: (each.epoch, each.takes_over, each.leaves) for worker, each in entries.items()} == {
+        "id-w1": (3, False, True),
+        "id-w2": (4, True, False),
+    }
+    before = given([known(job("j1", record(Phase.INPROGRESS)))])["id-w1"]["j1"]
+    assert before.identity != found["id-w1"]["j1"].identity, "its worker is told"
 
 
 def test_without_its_secret_a_job_stays_with_what_it_has() -> None:

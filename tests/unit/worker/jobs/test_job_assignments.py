@@ -60,6 +60,17 @@ def test_new_settings_are_for_the_job_that_runs() -> None:
     assert (again.adapt, again.need) == ((), ())
 
 
+def test_a_job_that_is_about_to_leave_is_told_so_and_goes_on() -> None:
+    leaving = _entry("a", spec=None).model_copy(update={"leaves": True})
+    change = _apply(_running(_entry("a"), _entry("b")), _set(leaving, _entry("b"), number=2))
+    assert _brief(change) == ([], [], ())
+    assert [(job.uid, job.entry.leaves, job.spec) for job in change.adapt] == [("a", True, SPEC)]
+    again = _apply(change.assignments, _set(leaving, _entry("b"), number=3))
+    assert again.adapt == ()
+    stays = _apply(again.assignments, _set(_entry("a", spec=None), _entry("b"), number=4))
+    assert [job.entry.leaves for job in stays.adapt] == [False]
+
+
 def test_new_settings_whose_spec_is_missing_are_asked_for() -> None:
     before = _running(_entry("a"))
     change = _apply(before, _set(_entry("a", settings="s2", spec=None), number=2))

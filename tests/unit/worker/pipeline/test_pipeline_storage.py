@@ -13,9 +13,9 @@ from videofleet_worker.pipeline.storage import seal_policy
 DAY = 86400.0
 
 
-def _job(**fields: Any) -> Job:
+def _job(*, leaves: bool = False, **fields: Any) -> Job:
     spec = {"source": {"url": "rtsp://camera/1"}, "analytics": [{"name": "main", "steps": [{"model": "detect"}]}]}
-    entry = Entry(uid="job-1", namespace="default", name="camera", run=1, epoch=1, digest="d")
+    entry = Entry(uid="job-1", namespace="default", name="camera", run=1, epoch=1, digest="d", leaves=leaves)
     return Job(entry, JobSpec.model_validate(spec | fields))
 
 
@@ -53,3 +53,10 @@ def test_an_epoch_that_takes_over_keeps_back_what_the_one_before_may_not_have_se
     policy = seal_policy(_job(), store, live=True)
     assert policy.unattended_seconds is not None
     assert overlap_seconds(store) > policy.unattended_seconds
+
+
+def test_who_is_about_to_be_taken_over_seals_as_if_somebody_read_along() -> None:
+    store = ObjectArchive.in_memory()
+    before, then = (seal_policy(_job(leaves=leaves), store, live=True) for leaves in (False, True))
+    assert (before.unattended_seconds, then.unattended_seconds) == (store.seals.unattended, None)
+    assert then.seconds == before.seconds == store.seals.attended
