@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from pathlib import Path
 import httpx
 
 from tests.support.buckets import BUCKET, KEY, SECRET, Address
-from tests.support.gateway import free_port
+from tests.support.programs import free_port
+from tests.support.waiting import wait_until
 
 PROGRAM = os.environ.get("VIDEOFLEET_S3_SERVER", "")
 _START_SECONDS = 60.0
@@ -43,24 +43,20 @@ def versity_bucket(folder: Path) -> Iterator[VersityBucket]:
     command = [PROGRAM, "--port", f"127.0.0.1:{port}", "--health", "/health", "posix"]
     command += ["--sidecar", str(folder / "attributes"), str(folder / "data")]
     environment = {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
-    ):
-        try:
-            _until_it_answers(process, port, folder / "log")
-            yield VersityBucket("127.0.0.1", port, folder / "data")
-        finally:
-            process.kill()
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: _answers(process, port, log), "versitygw answers", _START_SECONDS)
+        yield VersityBucket("127.0.0.1", port, folder / "data")
+    finally:
+        process.kill()
+        process.wait()
 
 
-def _until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.05)
-    raise AssertionError(f"versitygw does not answer after {_START_SECONDS:.0f} s: {log.read_text()}")
+def _answers(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+    except httpx.HTTPError:
+        return False
