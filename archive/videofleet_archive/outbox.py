@@ -57,9 +57,11 @@ def stored_batches(store: Store, prefix: str, extent: Extent) -> list[Batch]:
         for each in store.listing(batches_folder(prefix))
         if (offset := offset_of_key(each.key)) is not None
     ]
-    valid = [batch for batch in found if _has_segment(store, prefix, extent, batch.offset)]
-    store.delete([batch_key(prefix, batch.offset) for batch in found if batch not in valid])
-    return valid
+    # What lies behind the log may be about to get its segment.
+    within = [batch for batch in found if batch.offset < extent.end]
+    stale = {batch.offset for batch in within if not _has_segment(store, prefix, extent, batch.offset)}
+    store.delete([batch_key(prefix, offset) for offset in sorted(stale)])
+    return [batch for batch in within if batch.offset not in stale]
 
 
 def read_batch(store: Store, prefix: str, offset: int) -> list[bytes] | None:
@@ -95,10 +97,10 @@ def _cursor_key(prefix: str, receiver: str) -> str:
 
 
 def _has_segment(store: Store, prefix: str, extent: Extent, offset: int) -> bool:
-    """Whether what lies in the log at `offset` was written with a batch."""
-    if not extent.start <= offset < extent.end:
-        # What was dropped from the log for its age or size was in it.
-        return offset < extent.start
+    """Whether what lies or lay at `offset`, which is before the end of the log, was written with a batch."""
+    if offset < extent.start:
+        # It was dropped for its age or size.
+        return True
     piece = extent.locate(offset)
     begin = offset - piece.offset
     head = store.read_range(piece.key(prefix), begin, min(piece.size, begin + _HEAD_BYTES))

@@ -72,11 +72,12 @@ class Courier:
             return True
         return self._outbox.is_caught_up(self._cursor) and self._noted == self._cursor
 
-    async def close(self) -> None:
-        """Leave the rest to whoever comes next."""
+    async def close(self, *, for_good: bool = False) -> None:
+        """Leave the rest to whoever comes next; `for_good`: nobody will, the receiver is one no more."""
         self._task.cancel()
         await asyncio.wait([self._task])
-        self._outbox.left(self._receiver)
+        if for_good:
+            self._outbox.left(self._receiver)
         try:
             await self._note()
         except ArchiveError as error:

@@ -30,9 +30,12 @@ class JobOutlets:
         self._outboxes: list[Outbox] = []
         self._couriers: dict[str, list[Courier]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def use(self, wanted: JobOutputs) -> None:
         """Send to these from now on. A receiver whose address stays keeps what waits for it."""
+        if self._closed:
+            return
         self.wanted = wanted
         former, self._targets = self._targets, {}
         for one in wished(wanted):
@@ -115,8 +118,9 @@ class JobOutlets:
 
     async def close(self) -> None:
         """Leave what is not delivered to whoever comes next. May be called again."""
+        self._closed = True
         closing = [
-            asyncio.create_task(_left(receiver, self._couriers[name], 0.0), name=f"leave {name}")
+            asyncio.create_task(_close(receiver, self._couriers[name]), name=f"leave {name}")
             for name, receiver in self.receivers.items()
         ]
         if closing or self._leaving:
@@ -133,10 +137,14 @@ class JobOutlets:
 
 
 async def _left(receiver: Receiver, couriers: list[Courier], seconds: float) -> None:
-    """Leave a receiver that has so long to get the rest."""
+    """Leave a receiver for good that has so long to get the rest."""
     await _until_done(couriers, seconds)
+    await _close(receiver, couriers, for_good=True)
+
+
+async def _close(receiver: Receiver, couriers: list[Courier], *, for_good: bool = False) -> None:
     for courier in couriers:
-        await courier.close()
+        await courier.close(for_good=for_good)
     receiver.outlet.close()
 
 

@@ -14,7 +14,7 @@ from videofleet_api.outputs import OutputEvent, OutputPolicy
 from videofleet_api.protocol import JobOutputs, RouterTarget, WebhookTarget
 from videofleet_archive.extent import batch_key, batches_folder
 from videofleet_archive.opening import see_log
-from videofleet_archive.outbox import store_batch
+from videofleet_archive.outbox import Cursor, read_cursor, store_batch
 from videofleet_archive.shots import shot_key
 from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
@@ -248,6 +248,40 @@ async def test_each_receiver_goes_at_its_own_pace(
     # Without the one that hangs nobody waits for anything.
     here.outlets.use(JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/a"))]))
     assert await here.outlets.flush(10)
+    await here.outlets.close()
+
+
+async def test_who_has_everything_takes_nothing_from_who_has_not(
+    threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
+) -> None:
+    """Outlets are closed one by one; what others have yet to get stays until somebody else takes it there."""
+    outputs = JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/hang")), WebhookTarget(url=receiver.url("/a"))])
+    here = _Epoch(threads, ways, outputs)
+    await here.own(1)
+    for one in here.outlets._couriers["webhook-0"]:
+        await one.close()
+    await here.tell(0, [_letter(0)])
+    other = here.outlets.receivers["webhook-1"].cursor
+    await becomes(lambda: read_cursor(store, PREFIX, other) not in (None, Cursor()), "the other one has it")
+    await here.outlets.close()
+    assert len(store.listing(batches_folder(PREFIX))) == 1
+    # What is wanted of outlets that are closed starts nothing.
+    here.outlets.use(JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/new"))]))
+    assert list(here.outlets.receivers) == ["webhook-0", "webhook-1"]
+
+
+async def test_what_is_about_to_be_sealed_is_not_taken_for_stale(
+    threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
+) -> None:
+    here = _Epoch(threads, ways, _webhook(receiver))
+    await here.own(1)
+    assert here.writer is not None
+    view = (await see_log(threads, PREFIX)).view
+    store_batch(store, PREFIX, view.extent.end, _letter(1).line())
+    somebody = Outbox(view)
+    await somebody.open()
+    assert somebody.is_caught_up(Cursor())
+    assert store.read(batch_key(PREFIX, view.extent.end)) is not None
     await here.outlets.close()
 
 
