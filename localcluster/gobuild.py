@@ -74,7 +74,7 @@ def programs(version: str) -> dict[str, Program]:
         _helm(version, required_version("helm", "helm.sh/helm/v3")),
         _kwok(required_version("kwok", "sigs.k8s.io/kwok")),
         # A server of S3, for tests of the archive; Apache-2.0, like all of the above.
-        Program("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", 120),
+        Program("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw", 90),
     ]
     return {program.name: program for program in listed}
 

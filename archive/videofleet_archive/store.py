@@ -90,7 +90,7 @@ class Archive(Store, Protocol):
 class ObjectArchive:
     """Any store of obstore that can create conditionally and is durable by itself."""
 
-    seals: SealTimes = SealTimes(recorded=0.5, attended=1.0, unattended=1.0, segment_bytes=256 * 1024)
+    seals: SealTimes = SealTimes(recorded=0.5, attended=0.2, unattended=1.0, segment_bytes=256 * 1024)
     probe_seconds: float = 10.0
 
     def __init__(self, store: LocalStore | MemoryStore | S3Store) -> None:
