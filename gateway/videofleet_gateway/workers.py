@@ -15,7 +15,6 @@ from typing import Final, Self
 
 import aiohttp
 import orjson
-from pydantic import ValidationError
 
 from videofleet_api.names import WORKER_API_PORT, worker_server_name
 from videofleet_api.videojob import WorkerRef
@@ -30,6 +29,7 @@ _CONNECT: Final = 3.0
 _PICTURE_SECONDS: Final = 10.0
 _HEARTBEAT: Final = 20.0
 _LONGEST_MESSAGE: Final = 64 * 2**20
+_LONGEST_REPORT: Final = 8 * 2**20
 _ADDRESS_SECONDS: Final = 60.0
 _MOST_ADDRESSES: Final = 4096
 _log: Final = logging.getLogger(__name__)
@@ -168,13 +168,14 @@ class Workers:
                 url, data=_form(asked, picture), ssl=tls, server_hostname=worker.server_name, timeout=timeout
             ) as answer:
                 if answer.status == 200:
-                    return VisionReport.model_validate_json(await answer.read())
+                    return VisionReport.model_validate_json(await _at_most(answer.content, _LONGEST_REPORT))
                 if answer.status == 429:
                     raise GatewayError(Failure.RATE_LIMITED, "all workers are busy now", retry_after=1)
                 told = {"worker": worker.name, "status": answer.status}
                 _log.warning("a worker did not look at a picture", extra=told)
                 raise GatewayError(Failure.UNAVAILABLE, f"a worker answered {answer.status}", retry_after=1)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
+        # Of what pydantic finds wrong, too.
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             _log.info("a worker is out of reach: %s", type(error).__name__, extra={"worker": worker.name})
             raise GatewayError(Failure.UNAVAILABLE, "a worker cannot be reached", retry_after=1) from error
 
@@ -231,6 +232,16 @@ class _ClientTls:
             context.load_cert_chain(certificate, key)
             self._context, self._seen = context, found
         return self._context
+
+
+async def _at_most(content: aiohttp.StreamReader, most: int) -> bytes:
+    """All of it. Raises ValueError where it is longer: workers read what strangers send."""
+    data = bytearray()
+    async for piece in content.iter_any():
+        data += piece
+        if len(data) > most:
+            raise ValueError(f"it is longer than {most} bytes")
+    return bytes(data)
 
 
 def _form(asked: VisionRequest, picture: bytes | None) -> aiohttp.FormData:

@@ -1,6 +1,7 @@
 """F from end to end: a key pair of the operator's authority, a pod's address, a real worker, a camera, a router."""
 
 import base64
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,9 @@ from tests.cluster.operator.conftest import Shared
 from tests.cluster.operator.harness import eventually
 from tests.support.cameras import CameraSimulator
 from tests.support.f_client import made
-from tests.support.gateway import served, settings
+from tests.support.gateway import Served, served, settings
 from tests.support.receiver import Post, receiving
+from tests.support.scenes import astronaut
 from videofleet_kube import ApiSession, from_kubeconfig
 from videofleet_kube.resources import SECRETS
 from videofleet_operator.services import authority, reader_key
@@ -49,7 +51,17 @@ def check_shots(posts: list[Post]) -> None:
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.acceptance("F2", "F13", "F14", "F23", "F29", "F31", "F82", "F86", "F93")
+async def look_at_a_picture(gateway: Served) -> None:
+    """The other thing that workers do for a gateway, in a pod as the operator has made it."""
+    buffer = io.BytesIO()
+    astronaut().save(buffer, "JPEG")
+    image = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    answer = await gateway.client().post("/v1/vision/detect", json={"image_base64": image})
+    assert answer.status_code == 200, answer.text
+    assert "pedestrian" in {one["class"] for one in answer.json()["objects"]}
+
+
+@pytest.mark.acceptance("V7", "F2", "F13", "F14", "F23", "F29", "F31", "F82", "F86", "F93")
 async def test_a_camera_is_watched_through_the_gateway_and_its_objects_come_to_a_router(
     plant: Plant, shared: Shared, simulator: CameraSimulator, kubeconfig: str, tmp_path: Path
 ) -> None:
@@ -57,6 +69,7 @@ async def test_a_camera_is_watched_through_the_gateway_and_its_objects_come_to_a
     places = {"archive": str(plant.archive), "source_policy": POLICY, "output_policy": RECEIVERS}
     config = settings(tmp_path, worker_tls=tls, **places)
     async with served(config, from_kubeconfig(kubeconfig), plant.namespace) as gateway, receiving() as router:
+        await look_at_a_picture(gateway)
         client = gateway.client(port="f_port")
         said = {"router_headers": ["Authorization = Token abc"], "router_body": ["camera = 7"]}
         url, posts_to = simulator.rtsp("/cam1"), router.url("/v0/frame")

@@ -167,6 +167,15 @@ async def test_a_worker_that_is_gone_and_a_gateway_without_a_certificate(
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")
 
 
+@pytest.mark.acceptance("V10")
+async def test_they_are_counted_apart_from_videos(api: JobApi, tmp_path: Path) -> None:
+    async with served_over(api, tmp_path, v_requests_per_minute=1) as one:
+        client, image = one.client(), data_uri(scene())
+        assert (await post(client, "ocr", image_base64=image)).status_code == 503
+        assert (await post(client, "detect", image_base64=image)).status_code == 429
+        assert (await client.get("/v1/video/tasks")).status_code == 200
+
+
 async def test_so_many_at_a_time(api: JobApi, pool: PoolOfOne, tmp_path: Path) -> None:
     """More are refused before any of them is read."""
     pool.tell(api)
