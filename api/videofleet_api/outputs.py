@@ -36,10 +36,36 @@ def _address(field: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+class ArchiveDetail(StrEnum):
+    """What the log of results tells."""
+
+    FRAMES = "frames"
+    """Every analysed frame."""
+    TRACKS = "tracks"
+    """What happens; and of a live source, which has no summary, the tracks that have ended, a file an hour."""
+    EVENTS = "events"
+    """What happens: tracks that begin and end, and what they do in zones and at lines."""
+
+
 class ArchiveOutput(Document):
     """Results kept in the archive."""
 
+    model_config = rules(
+        (
+            "!has(self.detail) || !has(self.enabled) || self.enabled",
+            "detail has no meaning with enabled: false: of results that are not kept every frame is told to those who "
+            "read along",
+        ),
+    )
+
     enabled: bool = Field(True, description="Whether results are kept.")
+    detail: ArchiveDetail | None = Field(
+        None,
+        description="frames: every analysed frame. events: only what happens, that is tracks that begin and end, and "
+        "what they do in zones and at lines. tracks: that, and of a live source its ended tracks, a file an hour. "
+        "Without it frames of a recorded source and tracks of a live one. Of an analytics without a track step every "
+        "frame is kept. Another detail begins a new run.",
+    )
     max_bytes: int | None = Field(
         None,
         ge=1048576,

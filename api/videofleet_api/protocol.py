@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode, OutputHealth, SourceHealth
 from videofleet_api.model import Document
-from videofleet_api.outputs import OutputEvent
+from videofleet_api.outputs import ArchiveDetail, OutputEvent
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.source import Range, Rotation, SourceKind, Transport
 from videofleet_api.steps import Analytics
@@ -118,6 +118,8 @@ class JobSpec(Document):
     restart_token: str | None = None
     """Another one is another run; it says nothing to the worker."""
     archive_enabled: bool = True
+    archive_detail: ArchiveDetail | None = None
+    """None: frames of a recorded source, tracks of a live one."""
     archive_max_bytes: int | None = None
     archive_retention: float | None = None
     outputs: JobOutputs = Field(default_factory=JobOutputs)

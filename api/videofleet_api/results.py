@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from videofleet_api.outputs import ArchiveDetail
+
 
 class ResultDocument(BaseModel):
     """An immutable document in snake_case, as clients of the result stream expect it."""
@@ -83,10 +85,53 @@ class LineCount(ResultDocument):
     right_to_left: dict[str, int]
 
 
-class RegionEvent(ResultDocument):
-    """What an object did in this frame: entered a zone, left it, has stayed in it for `minDwell`, or crossed a line."""
+class Track(ResultDocument):
+    """One tracked object over a run."""
 
-    kind: Literal["zone_enter", "zone_leave", "zone_dwell", "line_cross"]
+    track_id: int
+    class_: str = Field(alias="class")
+    first_frame: int
+    last_frame: int
+    frames_seen: int
+    best_confidence: float
+    feature_digest: str | None = None
+    """Length and Euclidean norm of the vector of the frame with the best confidence: dim=128;norm=1.4310."""
+    text: str | None = None
+    """The reading with the most confidence in all."""
+    best_shot: str | None = None
+    """Its best picture, as a path from the folder of the results on."""
+
+
+class TrackRecord(Track):
+    """A track on its own, away from the frames that show it."""
+
+    first_time: float
+    last_time: float
+    """Unix seconds at which it was captured first and last."""
+    roi: Roi
+    """Where it was in the frame with the best confidence."""
+    zones: list[str] | None = None
+    """Those it has entered."""
+    lines: list[str] | None = None
+    """Those it has crossed."""
+    interrupted: bool = False
+    """It was there when its worker was lost or gave the job away; nothing is known of it since."""
+
+
+class FiledTrack(TrackRecord):
+    """A track that has ended, as it lies in `tracks/<hour>.ndjson`."""
+
+    offset: int
+    """The id of the event of the log that tells its end."""
+
+
+class ObjectEvent(ResultDocument):
+    """What an object did in this frame: entered a zone, left it, has stayed in it for `minDwell`, or crossed a line.
+
+    Where the log tells events and not frames, also that its track began or ended; what ended is told by `track`.
+    """
+
+    kind: Literal["zone_enter", "zone_leave", "zone_dwell", "line_cross", "track_begin", "track_end"]
     zone: str | None = None
     line: str | None = None
     track_id: int
@@ -96,14 +141,18 @@ class RegionEvent(ResultDocument):
     lost: bool = False
     """It left because it is seen no more."""
     direction: Literal["leftToRight", "rightToLeft"] | None = None
+    track: TrackRecord | None = None
 
 
 class Result(ResultDocument):
-    """The objects of one input. Where the job has zones or lines also what happened there, and all counts."""
+    """The objects of one input. Where the job has zones or lines also what happened there, and all counts.
+
+    Where the log tells events and not frames, the objects are those that something happened to.
+    """
 
     index: int = 0
     targets: list[Target]
-    events: list[RegionEvent] | None = None
+    events: list[ObjectEvent] | None = None
     zones: list[ZoneCount] | None = None
     lines: list[LineCount] | None = None
 
@@ -134,23 +183,6 @@ class Chunk(ResultDocument):
     delta: Delta
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
-
-
-class Track(ResultDocument):
-    """One tracked object over a run."""
-
-    track_id: int
-    class_: str = Field(alias="class")
-    first_frame: int
-    last_frame: int
-    frames_seen: int
-    best_confidence: float
-    feature_digest: str | None = None
-    """Length and Euclidean norm of the vector of the frame with the best confidence: dim=128;norm=1.4310."""
-    text: str | None = None
-    """The reading with the most confidence in all."""
-    best_shot: str | None = None
-    """Its best picture, as a path from the folder of the results on."""
 
 
 class RunResult(ResultDocument):
@@ -187,3 +219,7 @@ class Sidecar(ResultDocument):
     """What results.json calls the model."""
     unended: tuple[dict[str, Any], ...] = ()
     """What receivers are to be told of the tracks that are there, should nothing more be seen of them."""
+    detail: ArchiveDetail = ArchiveDetail.FRAMES
+    """What the log tells."""
+    tracks: tuple[TrackRecord, ...] = ()
+    """Where the log tells events: the tracks that are there. Whoever writes next tells their end."""

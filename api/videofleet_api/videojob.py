@@ -177,6 +177,13 @@ class VideoJobSpec(Document):
             "self.analytics.exists(a, a.steps.exists(s, s.model == 'track'))",
             "outputs.router, webhooks and mqtt need an analytics with a track step: what they tell is about tracks",
         ),
+        (
+            "!has(self.outputs) || !has(self.outputs.archive) || !has(self.outputs.archive.detail) || "
+            "self.outputs.archive.detail == 'frames' || "
+            "self.analytics.exists(a, a.steps.exists(s, s.model == 'track'))",
+            "outputs.archive.detail tracks and events need an analytics with a track step: what they tell is about "
+            "tracks",
+        ),
     )
 
     enabled: bool = Field(True, description="false stops the job and keeps it.")

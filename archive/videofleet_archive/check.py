@@ -11,7 +11,7 @@ from itertools import pairwise
 import orjson
 from pydantic import ValidationError
 
-from videofleet_api.results import Chunk, Sidecar
+from videofleet_api.results import Chunk, FiledTrack, Sidecar
 from videofleet_archive import log
 from videofleet_archive.acquire import pieces
 from videofleet_archive.errors import ArchiveCorruptError
@@ -26,6 +26,7 @@ from videofleet_archive.extent import (
 )
 from videofleet_archive.results import results_document, results_key
 from videofleet_archive.store import Store, StoredObject
+from videofleet_archive.tracks import filed_hours, filed_tracks, hour_of, hour_of_key, tracks_folder, tracks_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def logs_below(store: Store, folder: str) -> list[str]:
 def check_log(store: Store, prefix: str) -> list[Finding]:
     """Everything that is wrong with the log under the prefix. Raises ArchiveError where the store fails."""
     found = list(_names(store, prefix))
+    # Before the log, which goes on.
+    filed = _Filed(store, prefix)
     runs = Extent.runs(pieces(store, prefix))
     for before, after in pairwise(runs):
         found.append(Finding(prefix, f"there is a hole up to {after.start}", before.end))
@@ -69,6 +72,7 @@ def check_log(store: Store, prefix: str) -> list[Finding]:
             found += walk.piece(piece, data)
             found += _sidecar(store, prefix, piece, data)
     found += _beneath(store, prefix, runs[-1:])
+    found += filed.against(walk, runs[-1].start if runs else 0)
     return found + list(_results(store, prefix, walk))
 
 
@@ -101,6 +105,9 @@ class _Walk:
         self.epoch = 0
         self.done = False
         self.last: Chunk | None = None
+        self.hour = 0
+        self.ended: dict[int, tuple[int, FiledTrack]] = {}
+        """By number: the tracks whose ends the log tells, each with the hour."""
 
     def piece(self, piece: Segment, data: bytes) -> Iterator[Finding]:
         """What is wrong with the next piece."""
@@ -135,9 +142,9 @@ class _Walk:
             if self.last is None or self.last.finish_reason is None:
                 yield self._wrong("[DONE] follows no terminal chunk", at)
             return
-        yield from self._chunk(log.data_of(block), at)
+        yield from self._chunk(log.data_of(block), at, end)
 
-    def _chunk(self, data: bytes, at: int) -> Iterator[Finding]:
+    def _chunk(self, data: bytes, at: int, end: int) -> Iterator[Finding]:
         try:
             chunk = Chunk.model_validate_json(data)
         except ValidationError as error:
@@ -152,6 +159,15 @@ class _Walk:
         if chunk.finish_reason is not None and chunk.usage is None:
             yield self._wrong("the terminal chunk has no usage", at)
         self.last = chunk
+        yield from self._ends(chunk, at, end)
+
+    def _ends(self, chunk: Chunk, at: int, end: int) -> Iterator[Finding]:
+        self.hour = max(self.hour, hour_of(chunk.stream_info.capture_time))
+        told = (event.track for result in chunk.delta.results for event in result.events or ())
+        for track in (one for one in told if one is not None):
+            if track.track_id in self.ended:
+                yield self._wrong(f"track {track.track_id} has ended before", at)
+            self.ended[track.track_id] = self.hour, FiledTrack(**dict(track), offset=end)
 
 
 def _sidecar(store: Store, prefix: str, piece: Segment, data: bytes) -> Iterator[Finding]:
@@ -186,11 +202,50 @@ def _sidecar(store: Store, prefix: str, piece: Segment, data: bytes) -> Iterator
 
 def _track_ids(document: bytes) -> Iterator[int]:
     try:
-        results = orjson.loads(document)["delta"]["results"]
-        yield from (target.get("track_id") or 0 for result in results for target in result["targets"])
+        for result in orjson.loads(document)["delta"]["results"]:
+            for one in (*result["targets"], *(result.get("events") or ())):
+                yield one.get("track_id") or 0
     except (orjson.JSONDecodeError, KeyError, TypeError):
         # Told already as a chunk that cannot be read.
         return
+
+
+class _Filed:
+    """The tracks that lie in files, an hour each."""
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._prefix = prefix
+        self._tracks: dict[int, FiledTrack] = {}
+        self._wrong: list[Finding] = []
+        for one in store.listing(tracks_folder(prefix)):
+            if hour_of_key(one.key) is None:
+                self._wrong.append(Finding(one.key, "this is no name of a file of tracks"))
+        self._hours = filed_hours(store, prefix)
+        for hour in self._hours:
+            self._read(store, hour)
+
+    def against(self, walk: _Walk, start: int) -> Iterator[Finding]:
+        """What is wrong with the files of a log that is kept from `start` on."""
+        yield from self._wrong
+        for number, track in self._tracks.items():
+            if track.offset > start and walk.ended.get(number, (0, None))[1] != track:
+                yield Finding(self._prefix, f"the log does not tell what is filed of track {number}", track.offset)
+        for number, (hour, track) in walk.ended.items():
+            if hour in self._hours and number not in self._tracks:
+                yield Finding(tracks_key(self._prefix, hour), f"track {number} is missing", track.offset)
+
+    def _read(self, store: Store, hour: int) -> None:
+        key = tracks_key(self._prefix, hour)
+        try:
+            tracks = filed_tracks(store, self._prefix, hour)
+        except ArchiveCorruptError as error:
+            self._wrong.append(Finding(key, str(error)))
+            return
+        if any(one.track_id in self._tracks for one in tracks):
+            self._wrong.append(Finding(key, "a track is there that is in another file"))
+        if [one.offset for one in tracks] != sorted(one.offset for one in tracks):
+            self._wrong.append(Finding(key, "the tracks are not in the order of their ends"))
+        self._tracks |= {one.track_id: one for one in tracks}
 
 
 def _beneath(store: Store, prefix: str, runs: list[Extent]) -> Iterator[Finding]:

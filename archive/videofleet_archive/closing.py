@@ -6,11 +6,12 @@ from typing import Final
 from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 from videofleet_archive import log
 from videofleet_archive.acquire import Ending, Found, acquire, tail
-from videofleet_archive.documents import chunk_id, terminal_chunk
+from videofleet_archive.documents import chunk, chunk_id, terminal_chunk
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.results import results_key, write_results
 from videofleet_archive.store import Store
 from videofleet_archive.storing import store_segment
+from videofleet_archive.tracks import file_last_tracks, track_end
 
 _ATTEMPTS: Final = 10
 _NOTHING: Final = StreamInfo(
@@ -59,7 +60,9 @@ def close_log(store: Store, prefix: str, closing: Closing) -> Ending:
     ending = _end(found, closing)
     data, sidecar = _written(found, closing, ending)
     for _ in range(_ATTEMPTS):
-        if store_segment(store, prefix, found.extent.end, data, sidecar.model_dump_json().encode()):
+        if store_segment(
+            store, prefix, found.extent.end, data, sidecar.model_dump_json(by_alias=True, exclude_none=True).encode()
+        ):
             _summarise(store, prefix, closing, sidecar)
             return ending
     raise ArchiveError(f"the end of {prefix} was not stored")
@@ -71,7 +74,8 @@ def is_live(sidecar: Sidecar) -> bool:
 
 
 def _summarise(store: Store, prefix: str, closing: Closing, last: Sidecar | None) -> None:
-    """results.json of a recorded source, unless it is there."""
+    """results.json of a recorded source, unless it is there; the last tracks of a live one."""
+    file_last_tracks(store, prefix)
     if last is None or is_live(last) or store.read(results_key(prefix)) is not None:
         return
     write_results(store, prefix, closing.model or last.model)
@@ -92,13 +96,24 @@ def _written(found: Found, closing: Closing, ending: Ending) -> tuple[bytes, Sid
     first = None if resume else closing.model
     document = terminal_chunk(chunk_id(closing.uid, closing.run), info, ending.reason, ending.usage, first)
     comment = log.error_comment(*ending.error) if ending.error else b""
-    last = log.event(end + len(comment), document)
-    done = log.event(end + len(comment) + len(last), log.DONE)
-    return comment + last + done, _sidecar(found, closing)
+    data = _interrupted(found, closing, info) + comment
+    for event in (document, log.DONE):
+        data += log.event(end + len(data), event)
+    return data, _sidecar(found, closing)
+
+
+def _interrupted(found: Found, closing: Closing, info: StreamInfo) -> bytes:
+    """The event that tells the end of the tracks that were there last, where the log tells events."""
+    tracks = found.resume.sidecar.tracks if found.resume else ()
+    if not tracks:
+        return b""
+    ends = [track_end(one.model_copy(update={"interrupted": True})) for one in tracks]
+    result: dict[str, object] = {"index": 0, "targets": [], "events": ends}
+    return log.event(found.extent.end, chunk(chunk_id(closing.uid, closing.run), info, [result]))
 
 
 def _sidecar(found: Found, closing: Closing) -> Sidecar:
     place = {"epoch": closing.epoch, "offset": found.extent.end}
     if found.resume is not None:
-        return found.resume.sidecar.model_copy(update=place)
+        return found.resume.sidecar.model_copy(update=place | {"tracks": ()})
     return Sidecar(frame_index=0, pts=0.0, highest_track_id=0, processed_frames=0, elapsed_ms=0, **place)

@@ -1,9 +1,5 @@
 """results.json: the tracks of a run, folded from its log."""
 
-import base64
-import math
-import sys
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,55 +12,16 @@ from videofleet_archive.acquire import scan
 from videofleet_archive.errors import ArchiveCorruptError
 from videofleet_archive.shots import shot_name, stored_shots
 from videofleet_archive.store import Store
-
-
-@dataclass(slots=True)
-class _Track:
-    first_frame: int
-    last_frame: int = 0
-    frames_seen: int = 0
-    best_confidence: float = 0.0
-    votes: dict[str, float] = field(default_factory=dict)
-    readings: dict[str, float] = field(default_factory=dict)
-    feature: tuple[float, str] | None = None
-
-    def add(self, frame: int, target: dict[str, Any]) -> None:
-        confidence = float(target["confidence"])
-        self.last_frame = frame
-        self.frames_seen += 1
-        self.best_confidence = max(self.best_confidence, confidence)
-        self.votes[target["class"]] = self.votes.get(target["class"], 0.0) + confidence
-        if "text" in target:
-            self.readings[target["text"]] = self.readings.get(target["text"], 0.0) + target["text_confidence"]
-        if "feature" in target and (self.feature is None or confidence > self.feature[0]):
-            self.feature = confidence, target["feature"]
-
-    def class_(self) -> str:
-        """The class with the most confidence in all; of equals the first by name."""
-        return _most(self.votes)
-
-    def text(self) -> str | None:
-        """The text with the most confidence in all; None where nothing was read."""
-        return _most(self.readings) if self.readings else None
-
-
-def _most(votes: dict[str, float]) -> str:
-    return min(votes, key=lambda name: (-votes[name], name))
-
-
-def feature_digest(written: str) -> str:
-    """How the vector of a target (`Target.feature`) is told in few words: its length and its norm."""
-    values = array("f", base64.b64decode(written))
-    if sys.byteorder == "big":
-        values.byteswap()
-    return f"dim={len(values)};norm={math.hypot(*values):.4f}"
+from videofleet_archive.trackfold import TRACK_END, TrackFold
 
 
 @dataclass(slots=True)
 class RunSummary:
     """Folds the chunks of one run, in order."""
 
-    tracks: dict[int, _Track] = field(default_factory=dict)
+    tracks: dict[int, TrackFold] = field(default_factory=dict)
+    ended: dict[int, Track] = field(default_factory=dict)
+    """Those of which the log itself tells everything."""
     terminal: dict[str, Any] | None = None
     counts: dict[str, Any] = field(default_factory=dict)
 
@@ -77,7 +34,10 @@ class RunSummary:
             for target in result["targets"]:
                 track_id = target.get("track_id")
                 if track_id is not None:
-                    self.tracks.setdefault(track_id, _Track(first_frame=frame)).add(frame, target)
+                    self.tracks.setdefault(track_id, TrackFold(first_frame=frame)).add(frame, target)
+            for event in result.get("events") or ():
+                if event["kind"] == TRACK_END:
+                    self.ended[event["track_id"]] = Track.model_validate(event["track"])
         if chunk["finish_reason"] is not None:
             self.terminal = chunk
 
@@ -91,22 +51,12 @@ class RunSummary:
             model=model,
             finish_reason=reason,
             usage=Usage.model_validate(self.terminal["usage"]),
-            tracks=[_summary(track_id, self.tracks[track_id]) for track_id in sorted(self.tracks)],
+            tracks=[self._track(track_id) for track_id in sorted(self.tracks.keys() | self.ended.keys())],
             **self.counts,
         )
 
-
-def _summary(track_id: int, track: _Track) -> Track:
-    return Track(
-        track_id=track_id,
-        class_=track.class_(),
-        first_frame=track.first_frame,
-        last_frame=track.last_frame,
-        frames_seen=track.frames_seen,
-        best_confidence=round(track.best_confidence, 4),
-        feature_digest=feature_digest(track.feature[1]) if track.feature else None,
-        text=track.text(),
-    )
+    def _track(self, track_id: int) -> Track:
+        return self.ended.get(track_id) or Track.model_validate(self.tracks[track_id].document(track_id))
 
 
 def results_key(prefix: str) -> str:
@@ -151,7 +101,7 @@ def _with_shots(result: RunResult, stored: Iterable[int]) -> RunResult:
     """The result, naming the shots that lie beside it."""
     known = set(stored)
     tracks = [
-        track.model_copy(update={"best_shot": shot_name(track.track_id)}) if track.track_id in known else track
+        track.model_copy(update={"best_shot": shot_name(track.track_id) if track.track_id in known else None})
         for track in result.tracks
     ]
     return result.model_copy(update={"tracks": tracks})

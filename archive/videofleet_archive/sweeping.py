@@ -14,6 +14,7 @@ from videofleet_archive.acquire import ending_of, scan
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_archive.merging import Sizes, drop, tend
 from videofleet_archive.store import Store
+from videofleet_archive.tracks import hour_of_key
 
 _LOGGER: Final = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 3600.0
@@ -102,7 +103,7 @@ def _expire(store: Store, prefix: str, now: float) -> bool:
     if extent.segments and (not ended or extent.segments[-1].modified >= limit):
         if dropped := extent.drop_before(limit):
             drop(store, prefix, dropped)
-        store.delete([one.key for one in store.listing(prefix) if one.modified < limit and _is_picture(one.key)])
+        store.delete([one.key for one in store.listing(prefix) if one.modified < limit and _lies_beside(one.key)])
         return False
     # This goes last: whoever is interrupted over it is followed by one who goes on.
     last = retention_key(prefix)
@@ -111,8 +112,9 @@ def _expire(store: Store, prefix: str, now: float) -> bool:
     return True
 
 
-def _is_picture(key: str) -> bool:
-    return key.endswith(".jpg")
+def _lies_beside(key: str) -> bool:
+    """Whether it is a picture, or the tracks of an hour."""
+    return key.endswith(".jpg") or hour_of_key(key) is not None
 
 
 def _merge(store: Store, prefix: str, now: float, sizes: Sizes) -> int:

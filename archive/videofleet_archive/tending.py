@@ -11,6 +11,7 @@ from videofleet_archive.errors import ArchiveCorruptError
 from videofleet_archive.extent import Segment
 from videofleet_archive.merging import DELETE_SECONDS, PART_BYTES, Sizes, drop, due, left_over, merge
 from videofleet_archive.sweeping import write_retention
+from videofleet_archive.tracks import drop_tracks, file_tracks, hour_of
 from videofleet_archive.view import LogView
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class Tending:
         # What an epoch before has merged may have left its segments.
         self._clean_at: deque[float] = deque([time.time() + DELETE_SECONDS])
         self._gave_up = False
+        self._filed_to = 0
+        self._files = True
         # An epoch before may have left other word for how long results are kept.
         self._told: float | None = None
         self._has_told = False
@@ -74,6 +77,20 @@ class Tending:
             # The log goes on as it is: in segments.
             self._gave_up = True
             _LOGGER.error("segments are not merged any more: %s", error)
+
+    async def file(self, log_time: float, keep_seconds: float | None, now: float) -> None:
+        """File the tracks of hours that are over, when the log's time has come to the next one; drop files that are
+        older than this. Raises ArchiveError; may then be called again."""
+        if not self._files or hour_of(log_time) <= self._filed_to:
+            return
+        threads, prefix = self._view.threads, self._view.prefix
+        try:
+            self._filed_to = await threads.call(file_tracks, threads.store, prefix)
+            if keep_seconds is not None:
+                await threads.call(drop_tracks, threads.store, prefix, now - keep_seconds)
+        except ArchiveCorruptError as error:
+            self._files = False
+            _LOGGER.error("tracks are not filed any more: %s", error)
 
     async def _clean(self, before: float) -> None:
         threads = self._view.threads

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from videofleet_api.results import LineCount, Sidecar, ZoneCount
+from videofleet_api.outputs import ArchiveDetail
+from videofleet_api.results import LineCount, Sidecar, TrackRecord, ZoneCount
 from videofleet_archive import log
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.outbox import Notes
@@ -22,6 +23,8 @@ _RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 _TEND_SECONDS: Final = 60.0
 _NOTE_SECONDS: Final = 0.2
 """For which events with a note are collected at most: somebody waits to be told."""
+_FILING_SECONDS: Final = 300.0
+"""In which the tracks of an hour are filed that is over."""
 _DOUBT_SECONDS: Final = 240.0
 """Less than segments stay under their keys (merging.py)."""
 
@@ -53,6 +56,8 @@ class SealPolicy:
     """And those that are older; None keeps all. What looks after the archive later does the same."""
     merges: bool = True
     """Whether old segments become parts."""
+    detail: ArchiveDetail = ArchiveDetail.FRAMES
+    """What the events tell; by TRACKS those of a live source that have ended get a file an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Mark:
     model: str = ""
     unended: Callable[[], tuple[dict[str, Any], ...]] = tuple
     """See Sidecar; asked of the last event of a segment."""
+    tracks: tuple[TrackRecord, ...] = ()
+    capture_time: float = 0.0
 
 
 class Counters(Protocol):
@@ -124,6 +131,8 @@ class LogWriter:
         # When storing the segment that is being stored was begun.
         self._storing_since: float | None = None
         self._sealed_at = clock()
+        # When the last sealed frame of a live source was captured; 0 for any other.
+        self._live_time = 0.0
         self._tending = Tending(view)
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -310,6 +319,8 @@ class LogWriter:
             attempt += 1
             await asyncio.sleep(delay)
         self._counters.sealed(len(data))
+        if mark is not None and mark.arrival is not None:
+            self._live_time = max(self._live_time, mark.capture_time)
         await self._view.advance(data)
         if notes and self.notes is not None:
             self.notes.sealed(offset, notes)
@@ -333,8 +344,10 @@ class LogWriter:
             arrival=mark.arrival,
             model=mark.model,
             unended=mark.unended(),
+            detail=self._policy.detail,
+            tracks=mark.tracks,
         )
-        return sidecar.model_dump_json().encode()
+        return sidecar.model_dump_json(by_alias=True, exclude_none=True).encode()
 
     async def _stored(self, data: bytes, sidecar: bytes | None, notes: bytes, *, again: bool) -> bool:
         """Whether the segment is stored; False: try again."""
@@ -358,7 +371,7 @@ class LogWriter:
     async def _drop_oldest(self) -> None:
         policy = self._policy
         try:
-            await self._tending.drop(policy.keep_bytes, policy.keep_seconds, time.time())
+            await self._tending.drop(policy.keep_bytes, policy.keep_seconds, time.time() - self._spared_seconds)
         except ArchiveError as error:
             self._counters.store_failed()
             _LOGGER.warning("the archive does not drop old results: %s", error)
@@ -370,7 +383,18 @@ class LogWriter:
             # Also while there is nothing new: results grow old all the same.
             await self._drop_oldest()
             try:
+                if self._files_tracks:
+                    await self._tending.file(self._live_time, self._policy.keep_seconds, time.time())
                 await self._tending.merge(sizes_for(self._policy.keep_bytes), time.time())
             except ArchiveError as error:
                 self._counters.store_failed()
-                _LOGGER.warning("the archive does not merge old results: %s", error)
+                _LOGGER.warning("the archive does not take what is made of old results: %s", error)
+
+    @property
+    def _files_tracks(self) -> bool:
+        return self._policy.detail is ArchiveDetail.TRACKS
+
+    @property
+    def _spared_seconds(self) -> float:
+        """For so much longer results are kept than they have to be."""
+        return _FILING_SECONDS if self._files_tracks else 0.0

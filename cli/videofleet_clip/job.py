@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from videofleet_api.outputs import ArchiveDetail
 from videofleet_api.protocol import Entry, JobSource, JobSpec
 from videofleet_api.source import Range, Source
 from videofleet_api.steps import Analytics, Step, StepParameters
@@ -51,6 +52,7 @@ def make_job(video: Video, wanted: Wanted, manifest: VideoJobSpec | None = None,
         privacy_masks=base.privacy_masks,
         single_pass=True,
         reconnect_window=base.restart.reconnect_window,
+        archive_detail=ArchiveDetail.FRAMES,
         archive_max_bytes=_KEEP_ALL,
     )
     uid = uuid.uuid4().hex

@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from videofleet_api.results import TrackRecord
 from videofleet_archive import log
 from videofleet_archive.acquire import scan
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.opening import OwnedLog, own_log, see_log
 from videofleet_archive.store import ObjectArchive, SealTimes, Store, StoredObject
 from videofleet_archive.threads import StoreThreads
+from videofleet_archive.tracks import track_end
 from videofleet_archive.view import LogView
 from videofleet_archive.writer import LogWriter, Mark, SealPolicy, boot_seconds
 
@@ -181,7 +183,7 @@ def chunk(frame: int, track_ids: tuple[int, ...] = (), **end: object) -> bytes:
             "fps": 10.0,
             "elapsed_ms": 40 * frame,
             "pts": frame / 10,
-            "capture_time": 1_700_000_000 + frame / 10,
+            "capture_time": captured(frame),
         },
         "delta": {"results": [{"index": 0, "targets": targets}]},
         "finish_reason": None,
@@ -194,9 +196,31 @@ def terminal(frame: int, reason: str = "stop") -> bytes:
     return chunk(frame, finish_reason=reason, usage={"processed_frames": frame + 1, "processing_time_ms": 40 * frame})
 
 
-def mark(frame: int, highest_track_id: int = 0) -> Mark:
-    """Where the stream is after a frame."""
-    return Mark(frame, frame / 10, highest_track_id, frame + 1, 40 * frame)
+def ended(frame: int, *track_ids: int) -> bytes:
+    """A chunk of a live source that tells events: in this frame these tracks have ended."""
+    events = [track_end(track(one, frame)) for one in track_ids]
+    told = chunk(frame, delta={"results": [{"index": 0, "targets": [], "events": events}]})
+    return told.replace(b'"total_frames":100', b'"total_frames":null')
+
+
+def track(track_id: int, frame: int) -> TrackRecord:
+    """A track that was seen last in this frame."""
+    document = {"track_id": track_id, "class": "person", "best_confidence": 0.5, "frames_seen": 1}
+    where = {"first_frame": frame, "last_frame": frame, "first_time": captured(frame), "last_time": captured(frame)}
+    return TrackRecord.model_validate(document | where | {"roi": {"left": 0, "top": 0, "width": 9, "height": 9}})
+
+
+def captured(frame: int) -> float:
+    """Unix time of a frame; there are 36,000 an hour, the first 28,000 of them in one."""
+    return 1_700_000_000 + frame / 10
+
+
+def mark(frame: int, highest_track_id: int = 0, *there: int, live: bool = False) -> Mark:
+    """Where the stream is after a frame, and the tracks that are there, where it tells events."""
+    tracks = tuple(track(one, frame) for one in there)
+    arrival = captured(frame) if live else None
+    where = (frame, frame / 10, highest_track_id, frame + 1, 40 * frame)
+    return Mark(*where, arrival=arrival, tracks=tracks, capture_time=captured(frame))
 
 
 async def write_frames(writer: LogWriter, frames: range) -> None:

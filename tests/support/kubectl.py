@@ -28,15 +28,19 @@ def eventually(check: Callable[[], Any], timeout: float, what: str, interval: fl
         time.sleep(interval)
 
 
+EVERY_FRAME: Json = {"archive": {"detail": "frames"}}
+"""Of a camera, too."""
+
+
 def job_manifest(name: str, namespace: str, url: str | None = None, **spec: Any) -> Json:
-    """A VideoJob with detection and tracking of people."""
+    """A VideoJob with detection and tracking of people, whose log tells every frame."""
     steps = [{"model": "detect", "parameters": {"classes": ["person"]}}, {"model": "track"}]
     source = {**({"url": url} if url else {}), **spec.pop("source", {})}
     return {
         "apiVersion": "videofleet.io/v1alpha1",
         "kind": "VideoJob",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"source": source, "analytics": [{"steps": steps}], **spec},
+        "spec": {"source": source, "analytics": [{"steps": steps}], "outputs": EVERY_FRAME, **spec},
     }
 
 

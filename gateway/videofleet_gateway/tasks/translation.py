@@ -38,6 +38,8 @@ def job_spec(request: ProcessRequest, source: Json, models: Sequence[str], *, li
             {"name": ANALYTICS, "steps": steps(request.steps, models), "results": _words(request)},
         ],
         "restart": {"maxAttempts": ATTEMPTS},
+        # The stream of a task has every frame, of a camera too.
+        "outputs": {"archive": {"detail": "frames"}},
     }
     if request.video.range is not None:
         spec["range"] = _range(request.video.range, live=live)

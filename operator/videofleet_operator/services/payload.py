@@ -70,6 +70,7 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
         reconnect_window=spec.restart.reconnect_window,
         restart_token=spec.restart.token,
         archive_enabled=spec.outputs.archive.enabled,
+        archive_detail=spec.outputs.archive.detail,
         archive_max_bytes=spec.outputs.archive.max_bytes,
         archive_retention=spec.outputs.archive.retention,
         outputs=_outputs(spec, read_secret),

@@ -60,6 +60,7 @@ async def test_what_a_request_does_not_say(gateway: Served, api: JobApi) -> None
     assert plain["maxFrames"] == 3000
     assert "range" not in plain
     assert plain["restart"]["maxAttempts"] == 3
+    assert plain["outputs"]["archive"]["detail"] == "frames", "of a camera, too"
     half = job_of(api, await submitted(client, video={"range": {"start": 10}}))["spec"]
     assert half["range"] == {"start": 10, "unit": "seconds"}
     frames = job_of(api, await submitted(client, video={"range": {"end": 9, "unit": "frames"}}))["spec"]

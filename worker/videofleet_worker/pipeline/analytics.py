@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from videofleet_api.outputs import ArchiveDetail
 from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 from videofleet_archive.acquire import Ending
-from videofleet_archive.documents import terminal_chunk
+from videofleet_archive.documents import chunk, terminal_chunk
 from videofleet_archive.opening import SeenLog, own_log
 from videofleet_archive.results import write_results
+from videofleet_archive.tracks import file_last_tracks
 from videofleet_archive.writer import Counters, LogWriter, Mark, SealPolicy
 from videofleet_worker.analytics.model import Totals
 from videofleet_worker.analytics.watch import RegionWatch
 from videofleet_worker.outputs.letters import Letter
 from videofleet_worker.outputs.outbox import Outbox
 from videofleet_worker.outputs.shots import Moment
-from videofleet_worker.pipeline.chunks import frame_chunk
 from videofleet_worker.pipeline.continuation import Continuation, Counts, FrameFacts, dated_alike
 from videofleet_worker.pipeline.findings import Findings
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
@@ -33,6 +34,7 @@ from videofleet_worker.pipeline.region_results import (
 )
 from videofleet_worker.pipeline.shots import Shots
 from videofleet_worker.pipeline.telling import Telling, written
+from videofleet_worker.pipeline.told import EveryFrame, Happenings, Seen, Teller
 from videofleet_worker.sources.events import SourceInfo
 
 
@@ -54,6 +56,7 @@ class _Owned:
     place: Continuation
     finder: ObjectFinder
     watch: RegionWatch
+    teller: Teller
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class _Told:
     info: StreamInfo
     size: tuple[int, int]
     objects: Sequence[FoundObject]
-    regions: Document | None
+    regions: Document
     events: Sequence[Document]
 
 
@@ -90,7 +93,7 @@ class AnalyticsRun:
     def opened(self, info: SourceInfo, policy: SealPolicy, shots_kept: int | None) -> None:
         """The source is open: now it is known whether it is live, and how its results are sealed and kept."""
         self._source = info
-        self._policy = policy
+        self._policy = self._suited(policy)
         self.pictures.live = self.shots.live = info.live
         self.shots.keep = shots_kept
 
@@ -114,7 +117,7 @@ class AnalyticsRun:
         self.processed = last.processed_frames if last else 0
         finder = ObjectFinder(self.plan, next_id=(last.highest_track_id if last else 0) + 1)
         place = Continuation(log.resume, self._source, beside=beside)
-        owned = _Owned(log.writer, place, finder, _region_watch(self.plan, totals_of(last)))
+        owned = _Owned(log.writer, place, finder, _region_watch(self.plan, totals_of(last)), self._teller(last, finder))
         # Meanwhile settings may have changed, and while this is written there may come more.
         log.writer.use(self._policy)
         while self._kept:
@@ -147,11 +150,11 @@ class AnalyticsRun:
 
     def use(self, plan: AnalyticsPlan, policy: SealPolicy) -> None:
         """Go on with other settings from the next frame on. The source must be open."""
-        self.plan, self._policy = plan, policy
+        self.plan, self._policy = plan, self._suited(policy)
         if self._owned is not None:
             self._owned.finder.use(plan)
             self._owned.watch.use(plan.watched.zones, plan.watched.lines, _forget_after(plan))
-            self._owned.writer.use(policy)
+            self._owned.writer.use(self._policy)
 
     async def add(self, shared: SharedFrame, findings: Findings, counts: Counts) -> None:
         """The next frame and what the models say of it. Raises FencedError when another epoch owns the log."""
@@ -177,6 +180,9 @@ class AnalyticsRun:
         """Write the end of the run and its summary. Raises FencedError when another epoch owns the log."""
         assert self._owned is not None, "own() comes first"
         info = self._owned.place.end(counts)
+        last = self._owned.teller.end()
+        if last is not None:
+            await self._append(self._owned, info, last)
         usage = Usage(processed_frames=self.processed, processing_time_ms=info.elapsed_ms)
         letters = await self._end_outputs(self._owned)
         mark = self._mark(self._owned, info)
@@ -192,15 +198,17 @@ class AnalyticsRun:
         return self.plan.worded.model or self.plan.model.name
 
     async def summarise(self) -> None:
-        """Write results.json from the finished log."""
+        """Write what there is beside a finished log: results.json, and the last tracks of a live source."""
         view = self.log.view
         await view.threads.call(write_results, view.threads.store, view.prefix, self._model)
+        await view.threads.call(file_last_tracks, view.threads.store, view.prefix)
 
     async def close(self) -> None:
         """Seal what there is; the run is not over. Raises FencedError when another epoch owns the log."""
         if self._owned is None:
             await self.log.view.close()
         else:
+            await self._tell_where(self._owned)
             await self._owned.writer.close(written(await self._end_outputs(self._owned)))
         await self.pictures.finish()
 
@@ -220,8 +228,27 @@ class AnalyticsRun:
         objects = owned.finder.find(answered.findings, *size, info.pts)
         self.processed += 1
         events = watch_objects(owned.watch, objects, size, info.pts)
-        regions = region_result(events, owned.watch.totals) if self.plan.watched else None
+        regions = region_result(events, owned.watch.totals) if self.plan.watched else {}
         return _Told(info, size, objects, regions, region_events(events) if self.plan.watched else ())
+
+    async def _append(self, owned: _Owned, info: StreamInfo, result: Document, model: str | None = None) -> None:
+        """Add what is told of a frame to the log."""
+        await owned.writer.append(chunk(self._run_id, info, [result], model), self._mark(owned, info))
+
+    async def _tell_where(self, owned: _Owned) -> None:
+        """Add where the stream is, so that who goes on need not go back."""
+        result, info = owned.teller.pending(), owned.place.last
+        if result is not None and info is not None:
+            await self._append(owned, info, result)
+
+    def _suited(self, policy: SealPolicy) -> SealPolicy:
+        """The policy for this analytics: without tracks there are no events to tell."""
+        return policy if self.plan.tracker is not None else replace(policy, detail=ArchiveDetail.FRAMES)
+
+    def _teller(self, last: Sidecar | None, finder: ObjectFinder) -> Teller:
+        if self._policy.detail is ArchiveDetail.FRAMES:
+            return EveryFrame()
+        return Happenings(last.tracks if last else (), self.shots.has, finder.followed)
 
     def _letters(self, told: _Told) -> list[Letter]:
         """What receivers are told of it."""
@@ -232,16 +259,15 @@ class AnalyticsRun:
 
     async def _log(self, owned: _Owned, told: _Told, letters: list[Letter]) -> None:
         """Write it into the log, and with it what receivers are told: what of both is durable is the same."""
-        writer = owned.writer
+        writer, words = owned.writer, self.plan.worded
+        seen = Seen(told.info, as_worded(told.objects, words), told.size, told.regions)
+        if not owned.teller.see(seen, wanted=bool(letters)):
+            return
         if writer.discards:
             writer.discard()
             self.telling.outlets.lose(letters, "archive_away", "the archive did not take it")
             return
-        words = self.plan.worded
-        model = words.model if self.processed == 1 else None
-        objects = as_worded(told.objects, words)
-        chunk = frame_chunk(self._run_id, told.info, objects, told.size, told.regions, model)
-        await writer.append(chunk, self._mark(owned, told.info))
+        await self._append(owned, told.info, owned.teller.document(), words.model if self.processed == 1 else None)
         writer.note(written(letters))
 
     async def _end_outputs(self, owned: _Owned) -> list[Letter]:
@@ -265,6 +291,8 @@ class AnalyticsRun:
             owned.place.arrival,
             self._model,
             self.telling.unended(self.shots.of),
+            owned.teller.there(),
+            info.capture_time,
         )
 
 

@@ -81,6 +81,10 @@ class ObjectFinder:
         """The highest track id given so far, 0 for none."""
         return self._highest_before if self._tracker is None else self._tracker.highest_id
 
+    def followed(self) -> frozenset[int]:
+        """The tracks that are there, those that may be seen again among them."""
+        return frozenset() if self._tracker is None else self._tracker.followed
+
     def use(self, plan: AnalyticsPlan) -> None:
         """Go on with other settings; tracks and their numbers stay, but another tracker begins with new ones."""
         before, self._plan = self._plan, plan

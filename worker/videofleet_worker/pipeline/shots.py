@@ -76,6 +76,11 @@ class Shots:
         """The best shot so far of a track that is there."""
         return self._best.of(track_id)
 
+    def has(self, track_id: int) -> bool:
+        """Whether there is a picture of a track, as far as is known here: all while it is there, later the newest."""
+        waiting = any(one.track_id == track_id for one in self._waiting)
+        return self.of(track_id) is not None or waiting or track_id in (self._stored or ())
+
     async def offer(
         self, shared: SharedFrame, objects: Sequence[FoundObject], info: StreamInfo, lost_seconds: float
     ) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from videofleet_api.outputs import ArchiveDetail
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.store import ObjectArchive, Store
 from videofleet_archive.threads import StoreThreads
@@ -39,8 +40,14 @@ def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
             wait_when_full=False,
             keep_bytes=job.spec.archive_max_bytes or _LIVE_BYTES,
             keep_seconds=job.spec.archive_retention or _LIVE_RETENTION,
+            detail=job.spec.archive_detail or ArchiveDetail.TRACKS,
         )
-    return SealPolicy(seals.recorded, segment_bytes=seals.segment_bytes, keep_seconds=job.spec.archive_retention)
+    return SealPolicy(
+        seals.recorded,
+        segment_bytes=seals.segment_bytes,
+        keep_seconds=job.spec.archive_retention,
+        detail=job.spec.archive_detail or ArchiveDetail.FRAMES,
+    )
 
 
 def shots_kept(job: Job, *, live: bool) -> int | None:

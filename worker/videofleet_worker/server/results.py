@@ -1,15 +1,19 @@
 """What readers get of a job: its log, its summary, its pictures."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Final, TypeVar
 
 from aiohttp import WSCloseCode, web
 
+from videofleet_api.results import FiledTrack
 from videofleet_archive.errors import ArchiveError, BelowHorizonError, BeyondEndError
 from videofleet_archive.reader import offset_at
 from videofleet_archive.results import results_key, snapshot_key
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.tracks import line_of, read_tracks
 from videofleet_archive.view import LogView
 from videofleet_worker.outputs.shots import Shot
 from videofleet_worker.server.access import ApiError
@@ -18,6 +22,8 @@ from videofleet_worker.supervisor import Running, Supervisor
 
 _DEFAULT_ANALYTICS: Final = "main"
 _LONGEST_ID: Final = 18
+_LINES: Final = 1000
+"""Tracks that are read at once."""
 _EXAMPLE: Final = "2026-01-31T08:00:00Z"
 
 T = TypeVar("T")
@@ -34,6 +40,7 @@ class ResultRoutes:
         return [
             web.get("/v1/jobs/{uid}/chunks", self.chunks),
             web.get("/v1/jobs/{uid}/results", self.results),
+            web.get("/v1/jobs/{uid}/tracks", self.tracks),
             web.get("/v1/jobs/{uid}/snapshot.jpg", self.snapshot),
             web.get("/v1/jobs/{uid}/shots", self.shots),
             web.get("/v1/jobs/{uid}/shots/{track}.jpg", self.shot),
@@ -60,6 +67,16 @@ class ResultRoutes:
         if data is None:
             raise ApiError(404, "NOT_FINISHED", "there are no results before the run has ended")
         return web.Response(body=data, content_type="application/json")
+
+    async def tracks(self, request: web.Request) -> web.StreamResponse:
+        """The tracks that have ended, `from` a time on, a line each; of a log that tells events."""
+        one, view = self._view(request)
+        text, threads = request.query.get("from"), one.run.threads
+        since = _time(text) if text is not None else 0.0
+        tracks = await _from_archive(threads.call(read_tracks, threads.store, view.prefix, since))
+        if tracks is None:
+            raise ApiError(404, "NO_TRACKS", "this log tells every frame (outputs.archive.detail), and no tracks")
+        return await stream(request, "application/x-ndjson", _lines(threads, tracks))
 
     async def snapshot(self, request: web.Request) -> web.Response:
         """The annotated picture."""
@@ -186,6 +203,11 @@ def _shot(track_id: int, shot: Shot | None) -> dict[str, object]:
         "capture_time": shot.moment.capture_time,
         "area": {"left": left, "top": top, "width": right - left, "height": bottom - top},
     }
+
+
+async def _lines(threads: StoreThreads, tracks: Iterator[FiledTrack]) -> AsyncGenerator[bytes, None]:
+    while lines := await threads.call(lambda: [line_of(track) for track in islice(tracks, _LINES)]):
+        yield b"".join(lines)
 
 
 async def _read(one: Running, key: str) -> bytes | None:

@@ -50,6 +50,11 @@ class Follower(ABC):
         """The highest id given so far; one less than the first `next_id` where none was."""
         return self._next_id - 1
 
+    @property
+    def followed(self) -> frozenset[int]:
+        """The ids that may be given to a detection again."""
+        return frozenset(self._tracks.ids) - {NOT_TRACKED}
+
     def use(self, settings: TrackerSettings) -> None:
         """Go on with other settings from the next frame on. Vectors of another model are learnt anew."""
         before, self._settings = self._settings.looks, settings

@@ -220,6 +220,9 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
         pytest.param(
             build({}), build({}, outputs={"archive": {"retention": 3600}}), ("settings",), id="archive.retention"
         ),
+        pytest.param(
+            build({}), build({}, outputs={"archive": {"detail": "events"}}), ("spec", "run"), id="archive.detail"
+        ),
         pytest.param(build({}), build(HOOK, **WITH_HOOK), ("settings",), id="a webhook"),
         pytest.param(build({}), build(BROKER, **WITH_BROKER), ("settings",), id="a broker"),
         pytest.param(

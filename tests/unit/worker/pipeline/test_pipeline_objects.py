@@ -6,13 +6,13 @@ import pytest
 from videofleet_api.protocol import JobSpec
 from videofleet_api.results import Chunk, StreamInfo, Target, Usage
 from videofleet_api.steps import Results
-from videofleet_archive.documents import chunk_id, terminal_chunk
+from videofleet_archive.documents import chunk, chunk_id, terminal_chunk
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
-from videofleet_worker.pipeline.chunks import frame_chunk
 from videofleet_worker.pipeline.findings import Findings, own_detections
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
+from videofleet_worker.pipeline.told import EveryFrame, Seen
 
 PERSON, CAR = 0, 2
 INFO = StreamInfo(
@@ -153,10 +153,17 @@ def test_an_object_without_a_track_has_no_track_id_at_all() -> None:
     assert "track_id" not in FoundObject(0, "person", 0.5, (0, 0, 9, 9)).target(100, 50)
 
 
+def _told(objects: list[FoundObject]) -> dict[str, object]:
+    """What a log that tells every frame has of these in a picture of 100 x 50."""
+    teller = EveryFrame()
+    assert teller.see(Seen(INFO, objects, (100, 50), {}))
+    return teller.document()
+
+
 @pytest.mark.acceptance("V52", "V53", "V61", "V62", "V58", "V60", "V66")
 def test_chunks_are_documents_of_the_contract() -> None:
     objects = [FoundObject(1, "person", 0.5, (0, 0, 9, 9))]
-    data = frame_chunk(chunk_id("job", 2), INFO, objects, (100, 50))
+    data = chunk(chunk_id("job", 2), INFO, [_told(objects)])
     parsed = Chunk.model_validate_json(data)
     assert (parsed.id, parsed.stream_info, parsed.finish_reason) == ("mm-pipe-job-2", INFO, None)
     assert (parsed.delta.results[0].index, parsed.delta.results[0].targets[0].class_) == (0, "person")
@@ -176,7 +183,7 @@ def test_the_last_chunk_says_why_and_what_it_took() -> None:
 @pytest.mark.acceptance("V51")
 def test_text_of_any_script_is_told_in_ascii() -> None:
     objects = [FoundObject(1, "plate", 0.5, (0, 0, 9, 9), details={"text": "Ж123 \u2028 車"})]
-    data = frame_chunk(chunk_id("job", 2), INFO, objects, (100, 50))
+    data = chunk(chunk_id("job", 2), INFO, [_told(objects)])
     assert data.isascii()
     assert b"\n" not in data
     assert Chunk.model_validate_json(data).delta.results[0].targets[0].text == "Ж123 \u2028 車"
@@ -186,10 +193,10 @@ def test_text_of_any_script_is_told_in_ascii() -> None:
 @pytest.mark.acceptance("V39")
 def test_the_model_that_was_asked_for_is_named_where_it_is_wanted() -> None:
     usage = Usage(processed_frames=0, processing_time_ms=0)
-    first = frame_chunk("a", INFO, [], (9, 9), model="qwen-vl-max")
+    first = chunk("a", INFO, [_told([])], model="qwen-vl-max")
     alone = terminal_chunk("a", INFO, "cancelled", usage, "qwen-vl-max")
     assert [Chunk.model_validate_json(each).model for each in (first, alone)] == ["qwen-vl-max"] * 2
-    assert b'"model"' not in frame_chunk("a", INFO, [], (9, 9))
+    assert b'"model"' not in chunk("a", INFO, [_told([])])
 
 
 @pytest.mark.acceptance("V93", "V94")

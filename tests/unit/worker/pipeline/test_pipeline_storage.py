@@ -37,6 +37,21 @@ def test_what_is_kept(fields: dict[str, Any], live: bool, seconds: float | None,
     assert policy.merges
 
 
+@pytest.mark.parametrize(
+    ("fields", "live", "detail"),
+    [
+        pytest.param({}, False, "frames", id="a file"),
+        pytest.param({}, True, "tracks", id="a camera"),
+        pytest.param({"archiveDetail": "frames"}, True, "frames", id="every frame of a camera"),
+        pytest.param({"archiveDetail": "events"}, True, "events", id="events of a camera"),
+        pytest.param({"archiveDetail": "tracks"}, False, "tracks", id="no frames of a file"),
+        pytest.param({"archiveEnabled": False}, True, "frames", id="what is not kept is told in full"),
+    ],
+)
+def test_what_is_told(fields: dict[str, Any], live: bool, detail: str) -> None:
+    assert seal_policy(_job(**fields), ObjectArchive.in_memory(), live=live).detail == detail
+
+
 def test_what_nobody_keeps_is_not_merged() -> None:
     policy = seal_policy(_job(archiveEnabled=False), ObjectArchive.in_memory(), live=True)
     assert not policy.merges
