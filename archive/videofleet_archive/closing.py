@@ -6,7 +6,7 @@ from typing import Final
 from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 from videofleet_archive import log
 from videofleet_archive.acquire import Ending, Found, acquire, tail
-from videofleet_archive.documents import chunk, chunk_id, terminal_chunk
+from videofleet_archive.documents import chunk, chunk_id, sidecar_document, terminal_chunk
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.results import results_key, write_results
 from videofleet_archive.store import Store
@@ -60,9 +60,7 @@ def close_log(store: Store, prefix: str, closing: Closing) -> Ending:
     ending = _end(found, closing)
     data, sidecar = _written(found, closing, ending)
     for _ in range(_ATTEMPTS):
-        if store_segment(
-            store, prefix, found.extent.end, data, sidecar.model_dump_json(by_alias=True, exclude_none=True).encode()
-        ):
+        if store_segment(store, prefix, found.extent.end, data, sidecar_document(sidecar)):
             _summarise(store, prefix, closing, sidecar)
             return ending
     raise ArchiveError(f"the end of {prefix} was not stored")

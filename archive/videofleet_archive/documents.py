@@ -4,7 +4,7 @@ import json
 
 import orjson
 
-from videofleet_api.results import FinishReason, StreamInfo, Usage
+from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 
 
 def chunk_id(uid: str, run: int) -> str:
@@ -29,6 +29,11 @@ def chunk(
     )
     # Text that was read in a picture may be in any script; a log is ASCII, which no client splits where it should not.
     return written if written.isascii() else json.dumps(orjson.loads(written), separators=(",", ":")).encode()
+
+
+def sidecar_document(sidecar: Sidecar) -> bytes:
+    """What lies beside a segment."""
+    return sidecar.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 def terminal_chunk(

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from videofleet_api.outputs import ArchiveDetail
 from videofleet_api.results import LineCount, Sidecar, TrackRecord, ZoneCount
 from videofleet_archive import log
+from videofleet_archive.documents import sidecar_document
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.outbox import Notes
 from videofleet_archive.storing import must_be_end, store_segment
@@ -347,7 +348,7 @@ class LogWriter:
             detail=self._policy.detail,
             tracks=mark.tracks,
         )
-        return sidecar.model_dump_json(by_alias=True, exclude_none=True).encode()
+        return sidecar_document(sidecar)
 
     async def _stored(self, data: bytes, sidecar: bytes | None, notes: bytes, *, again: bool) -> bool:
         """Whether the segment is stored; False: try again."""

@@ -170,37 +170,6 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
         job(restart={"maxAttempts": 0}),
         body("spec.restart.maxAttempts", 0, "should be greater than or equal to 1"),
     ),
-    "a tiny archive": (
-        job(outputs={"archive": {"maxBytes": 5}}),
-        body("spec.outputs.archive.maxBytes", 5, "should be greater than or equal to 1048576"),
-    ),
-    "an archive that keeps nothing": (
-        job(outputs={"archive": {"retention": 60}}),
-        body("spec.outputs.archive.retention", 60, "should be greater than or equal to 3600"),
-    ),
-    "an archive that tells what there is not": (
-        job(outputs={"archive": {"detail": "everything"}}),
-        (
-            "spec.outputs.archive.detail",
-            'Unsupported value: "everything": supported values: "frames", "tracks", "events"',
-        ),
-    ),
-    "details of what is not kept": (
-        job(outputs={"archive": {"enabled": False, "detail": "events"}}),
-        (
-            "spec.outputs.archive",
-            "detail has no meaning with enabled: false: of results that are not kept every frame is told to those who "
-            "read along",
-        ),
-    ),
-    "events where nothing is followed": (
-        job(analytics=[{"steps": [DETECT]}], outputs={"archive": {"detail": "tracks"}}),
-        (
-            "spec",
-            "outputs.archive.detail tracks and events need an analytics with a track step: what they tell is about "
-            "tracks",
-        ),
-    ),
     "a selector without values": (
         job(workerSelector={"matchExpressions": [{"key": "site", "operator": "In"}]}),
         (
