@@ -122,7 +122,8 @@ def test_a_manifest_means_here_what_it_means_to_the_operator(path: Path) -> None
     )
     theirs = build(plain, lambda name: None)
     ours = make_job(video_of(address_in(spec, "viewer") or ""), Wanted(), spec, as_written=True).spec
-    assert ours == theirs.model_copy(update={"single_pass": True, "archive_max_bytes": ours.archive_max_bytes})
+    kept = {"archive_max_bytes": ours.archive_max_bytes, "archive_detail": "frames"}
+    assert ours == theirs.model_copy(update={"single_pass": True, **kept})
 
 
 @pytest.mark.parametrize(
