@@ -29,13 +29,13 @@ async def stage(store: FaultyStore) -> AsyncIterator[Stage]:
 async def test_what_there_is_no_room_for_is_not_encoded_but_analysed_and_shown(
     stage: Stage, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoded, encode = [], analytics.frame_chunk
+    encoded, encode = [], analytics.chunk
 
     def counted(run_id: str, info: analytics.StreamInfo, *rest: object) -> bytes:
         encoded.append(info.frame_index)
         return encode(run_id, info, *rest)  # type: ignore[arg-type] # as it was called
 
-    monkeypatch.setattr(analytics, "frame_chunk", counted)
+    monkeypatch.setattr(analytics, "chunk", counted)
     camera = await stage.epoch(1, CAMERA, SMALL)
     await camera.own()
     away = store.fault = Away()
