@@ -52,6 +52,7 @@ async def test_of_a_camera_events_and_tracks_are_kept_over_epochs(
     client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
 ) -> None:
     await client.assign(camera(simulator, uid, 1))
+    await client.until(uid, {JobState.RUNNING})
     before = await until_told(client, uid, "track_end", 4)
     await client.assign(camera(simulator, uid, 2))
     await client.until(uid, {JobState.RUNNING})
