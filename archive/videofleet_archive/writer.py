@@ -371,8 +371,9 @@ class LogWriter:
 
     async def _drop_oldest(self) -> None:
         policy = self._policy
+        spared = _FILING_SECONDS if policy.detail is ArchiveDetail.TRACKS else 0.0
         try:
-            await self._tending.drop(policy.keep_bytes, policy.keep_seconds, time.time() - self._spared_seconds)
+            await self._tending.drop(policy.keep_bytes, policy.keep_seconds, time.time() - spared)
         except ArchiveError as error:
             self._counters.store_failed()
             _LOGGER.warning("the archive does not drop old results: %s", error)
@@ -384,18 +385,9 @@ class LogWriter:
             # Also while there is nothing new: results grow old all the same.
             await self._drop_oldest()
             try:
-                if self._files_tracks:
+                if self._policy.detail is ArchiveDetail.TRACKS:
                     await self._tending.file(self._live_time, self._policy.keep_seconds, time.time())
                 await self._tending.merge(sizes_for(self._policy.keep_bytes), time.time())
             except ArchiveError as error:
                 self._counters.store_failed()
                 _LOGGER.warning("the archive does not take what is made of old results: %s", error)
-
-    @property
-    def _files_tracks(self) -> bool:
-        return self._policy.detail is ArchiveDetail.TRACKS
-
-    @property
-    def _spared_seconds(self) -> float:
-        """For so much longer results are kept than they have to be."""
-        return _FILING_SECONDS if self._files_tracks else 0.0
