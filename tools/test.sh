@@ -23,7 +23,7 @@ needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" faults "* || " $* "
 
 run_pytest() { "$python" -m pytest -q -p no:cacheprovider --durations=10 --durations-min=5 "$@"; }
 
-# What changes the cluster for everybody comes when the others are through.
+# What changes the cluster for everybody, or has little time, comes when the others are through.
 run_cluster() {
     local status=0
     run_pytest tests/cluster -m "not alone" -n "$cluster_processes" || status=$?

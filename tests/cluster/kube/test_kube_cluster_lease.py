@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.unit.kube.helpers import eventually
 from videofleet_kube import LEASES, ApiSession, LeaseElector, LeaseTimes
+
+pytestmark = pytest.mark.alone
 
 TIMES = LeaseTimes(duration=2.0, renew_deadline=1.5, retry=0.2)
 
