@@ -15,9 +15,8 @@ chmod 711 "$folder"
 mkdir -m 1777 "$folder/tmp"
 started=$SECONDS
 failed=0
-# Tests wait more than they compute, those of the cluster most of all.
+# Tests wait more than they compute: one process more than there are cores.
 processes=${TEST_PROCESSES:-$(($(nproc) + 1))}
-cluster_processes=${TEST_PROCESSES:-$(($(nproc) * 2))}
 
 needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" faults "* || " $* " == *" e2e "* ]]; }
 
@@ -26,7 +25,7 @@ run_pytest() { "$python" -m pytest -q -p no:cacheprovider --durations=10 --durat
 # What changes the cluster for everybody, or has little time, comes when the others are through.
 run_cluster() {
     local status=0
-    run_pytest tests/cluster -m "not alone" -n "$cluster_processes" || status=$?
+    run_pytest tests/cluster -m "not alone" -n "$processes" || status=$?
     # 5: of the tests that were asked for, none is such a one.
     run_pytest tests/cluster -m alone || { local code=$? && ((code == 5 || (status = code))); }
     return "$status"
