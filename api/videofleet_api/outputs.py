@@ -47,6 +47,13 @@ class ArchiveDetail(StrEnum):
     """What happens: tracks that begin and end, and what they do in zones and at lines."""
 
 
+class DeletionPolicy(StrEnum):
+    """What becomes of a job's results when the job is deleted."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
 class ArchiveOutput(Document):
     """Results kept in the archive."""
 
@@ -79,6 +86,12 @@ class ArchiveOutput(Document):
         le=315360000,
         description="Seconds for which results are kept, also those of jobs that are over or deleted; without it seven "
         "days of a live source, and all of a recorded one. Changed while the job runs.",
+    )
+    deletion_policy: DeletionPolicy = Field(
+        DeletionPolicy.RETAIN,
+        description="What becomes of the results when the job is deleted, also by its ttlSecondsAfterFinished: Retain "
+        "keeps them for as long as retention says, Delete removes those of all its runs. May be changed at any time, "
+        "also when the job is over.",
     )
 
 

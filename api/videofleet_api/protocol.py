@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from videofleet_api.codes import ErrorCode, OutputHealth, SourceHealth
+from videofleet_api.finalize import Finalize
 from videofleet_api.model import Document
 from videofleet_api.outputs import ArchiveDetail, OutputEvent
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
@@ -122,6 +123,9 @@ class JobSpec(Document):
     """None: frames of a recorded source, tracks of a live one."""
     archive_max_bytes: int | None = None
     archive_retention: float | None = None
+    archive_deletes: Literal[True] | None = None
+    """The results go with the job. Noted when a run begins; an edit is noted by a `Finalize`, also of a job that does
+    not run."""
     outputs: JobOutputs = Field(default_factory=JobOutputs)
 
 
@@ -150,6 +154,9 @@ class AssignmentSet(Document):
     number: Count
     instance: str
     entries: list[Entry]
+    finalize: list[Finalize] = Field(default_factory=list)
+    fleet: str = ""
+    """Whose jobs these are: operators that share an archive judge only what their own workers have noted there."""
 
 
 class AssignmentAnswer(Document):
@@ -280,6 +287,8 @@ class Inventory(Document):
     reports: list[JobReport]
     served: bool = False
     """Whether this process was ever given a job, also one that it has no more."""
+    finalized: list[str] = Field(default_factory=list)
+    """Keys of assigned `Finalize` that are done."""
 
 
 class JobEvent(Document):
@@ -299,7 +308,16 @@ class Heartbeat(Document):
     time: Time
 
 
+class Finalized(Document):
+    """An assigned `Finalize` is done."""
+
+    kind: Literal["finalized"] = "finalized"
+    sequence: Count
+    time: Time
+    key: str
+
+
 HEARTBEAT_SECONDS = 2.0
-EventLine = Annotated[Inventory | JobEvent | Heartbeat, Field(discriminator="kind")]
-EVENT_LINE: TypeAdapter[Inventory | JobEvent | Heartbeat] = TypeAdapter(EventLine)
+EventLine = Annotated[Inventory | JobEvent | Finalized | Heartbeat, Field(discriminator="kind")]
+EVENT_LINE: TypeAdapter[Inventory | JobEvent | Finalized | Heartbeat] = TypeAdapter(EventLine)
 """Parses one NDJSON line of `GET /v1/events?after=instance:N`."""

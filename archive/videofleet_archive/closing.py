@@ -5,7 +5,7 @@ from typing import Final
 
 from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 from videofleet_archive import log
-from videofleet_archive.acquire import Ending, Found, acquire, tail
+from videofleet_archive.acquire import Ending, Found, acquire, scan, tail
 from videofleet_archive.documents import chunk, chunk_id, sidecar_document, terminal_chunk
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.results import results_key, write_results
@@ -54,14 +54,13 @@ def close_log(store: Store, prefix: str, closing: Closing) -> Ending:
     found = acquire(store, prefix, closing.epoch, closing.owner)
     if found.ending is not None:
         # Who ended it may have died before its summary.
-        last = tail(store, prefix, found.extent)[0]
-        _summarise(store, prefix, closing, last.sidecar if last else None)
+        summarise_finished(store, prefix, closing.model)
         return found.ending
     ending = _end(found, closing)
     data, sidecar = _written(found, closing, ending)
     for _ in range(_ATTEMPTS):
         if store_segment(store, prefix, found.extent.end, data, sidecar_document(sidecar)):
-            _summarise(store, prefix, closing, sidecar)
+            _summarise(store, prefix, closing.model, sidecar)
             return ending
     raise ArchiveError(f"the end of {prefix} was not stored")
 
@@ -71,12 +70,21 @@ def is_live(sidecar: Sidecar) -> bool:
     return sidecar.arrival is not None
 
 
-def _summarise(store: Store, prefix: str, closing: Closing, last: Sidecar | None) -> None:
-    """results.json of a recorded source, unless it is there; the last tracks of a live one."""
+def summarise_finished(store: Store, prefix: str, model: str | None = None, *, live: bool = False) -> None:
+    """Write what there is beside a finished log: the last tracks of a live source, and results.json of a recorded one,
+    unless it is there; also of a live one where `live` says so.
+
+    Blocking. Raises ArchiveError, ArchiveCorruptError.
+    """
+    last = tail(store, prefix, scan(store, prefix))[0]
+    _summarise(store, prefix, model, last.sidecar if last else None, live=live)
+
+
+def _summarise(store: Store, prefix: str, model: str | None, last: Sidecar | None, *, live: bool = False) -> None:
     file_last_tracks(store, prefix)
-    if last is None or is_live(last) or store.read(results_key(prefix)) is not None:
+    if last is None or (is_live(last) and not live) or store.read(results_key(prefix)) is not None:
         return
-    write_results(store, prefix, closing.model or last.model)
+    write_results(store, prefix, model or last.model)
 
 
 def _end(found: Found, closing: Closing) -> Ending:

@@ -1,5 +1,6 @@
 """The object store under the archive: blocking calls on a folder or in memory."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -69,6 +70,9 @@ class Store(Protocol):
 
     def delete(self, keys: list[str]) -> None:
         """Remove the objects; one that is gone already is no error."""
+
+    def remove(self, prefix: str) -> int:
+        """Remove everything under the prefix, which nobody writes to any more; how many objects there were."""
 
 
 class Archive(Store, Protocol):
@@ -145,6 +149,12 @@ class ObjectArchive:
         for key in keys:
             self._delete_one(key)
 
+    def remove(self, prefix: str) -> int:
+        """See Store."""
+        found = [one.key for one in self.listing(prefix)]
+        self.delete(found)
+        return len(found)
+
     def _delete_one(self, key: str) -> None:
         try:
             _call(f"delete {key}", lambda: obstore.delete(self._store, key))
@@ -178,6 +188,17 @@ class FolderArchive(ObjectArchive):
         staged = self._stage(data)
         _unless_taken(key, lambda: obstore.rename(self._store, staged, key, overwrite=True))
         self._sync_folders(key)
+
+    def remove(self, prefix: str) -> int:
+        """See Store. Folders that are left empty would be looked through for ever."""
+        count = super().remove(prefix)
+        top = self._folder / prefix
+        for folder, _, _ in os.walk(top, topdown=False):
+            # Where somebody has written meanwhile there is something left to do.
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        self._known.difference_update([each for each in tuple(self._known) if each.is_relative_to(top)])
+        return count
 
     def probe(self) -> None:
         """See Archive."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from videofleet_api.names import archive_prefix
 from videofleet_api.results import RunResult, Track
+from videofleet_archive.closing import summarise_finished
 from videofleet_archive.results import stored_documents
 from videofleet_archive.store import FolderArchive
 from videofleet_clip.folder import FILM, FRAMES, KINDS, RESULTS, SHEET, ResultFolder
@@ -39,12 +40,14 @@ class Workplace:
     def publish(self, analytics: str, seen: Seen) -> Published:
         """Make what is missing from the finished log, and move all to its place. Blocking.
 
-        Raises OSError and ArchiveError.
+        Raises OSError, ArchiveError and ArchiveCorruptError.
         """
         entry = self._job.entry
         prefix = archive_prefix(entry.namespace, entry.uid, entry.run, analytics)
         stored = self.archive / prefix
         self._write_frames(prefix, stored / FRAMES)
+        # What was seen of a live source is over for good here, and has a summary, too.
+        summarise_finished(FolderArchive(self.archive), prefix, live=True)
         result = RunResult.model_validate_json((stored / RESULTS).read_bytes())
         if entries := list(_entries(result.tracks, stored, seen)):
             draw_sheet(entries, stored / SHEET)

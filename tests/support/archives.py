@@ -93,6 +93,9 @@ class FaultyStore:
     def delete(self, keys: list[str]) -> None:
         self._around("delete", ",".join(keys), lambda: self.real.delete(keys))
 
+    def remove(self, prefix: str) -> int:
+        return int(self._around("remove", prefix, lambda: self.real.remove(prefix)))
+
 
 class Away:
     """A fault: the store is away until `back`."""

@@ -20,7 +20,9 @@ from typing import Protocol
 import orjson
 from aiohttp import web
 
+from tests.support.simulated_archive import SimulatedArchive
 from videofleet_api.codes import ErrorCode, SourceHealth
+from videofleet_api.finalize import Finalize, Notes
 from videofleet_api.names import WORKER_API_PORT
 from videofleet_api.probe import ProbeReport, ProbeRequest
 from videofleet_api.protocol import (
@@ -37,6 +39,7 @@ from videofleet_api.protocol import (
 )
 from videofleet_worker.jobs.assignments import Assignments, Job, apply
 from videofleet_worker.jobs.events import EventHub
+from videofleet_worker.jobs.finalizing import Finalizing
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.server.access import check_access, errors_as_json
 
@@ -164,20 +167,32 @@ class _Process:
     """What is lost when the worker's process dies."""
 
     heartbeat_seconds: float
+    archive: SimulatedArchive | None
     instance: str = field(default_factory=lambda: secrets.token_hex(8))
     assignments: Assignments = field(init=False)
     hub: EventHub = field(init=False)
     jobs: dict[str, JobReporter] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     streams: set[asyncio.Transport] = field(default_factory=set)
+    finalizing: Finalizing | None = None
 
     def __post_init__(self) -> None:
+        if self.archive is not None:
+            self.finalizing = Finalizing(self.archive.threads, self.instance, self._finalized, _nothing)
         self.assignments = Assignments(self.instance)
         self.hub = EventHub(
             lambda: self.assignments,
             lambda: [job.report for job in self.jobs.values()],
+            finalized=lambda: self.finalizing.done if self.finalizing is not None else (),
             heartbeat_seconds=self.heartbeat_seconds,
         )
+
+    def _finalized(self, key: str) -> None:
+        self.hub.publish_finalized(key)
+
+
+async def _nothing(_: Finalize) -> None:
+    """A played job has nothing left to seal."""
 
 
 class SimulatedWorker:
@@ -196,6 +211,7 @@ class SimulatedWorker:
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         keeps_sets: bool = True,
         disturbance: Disturbance | None = None,
+        archive: SimulatedArchive | None = None,
     ) -> None:
         """`keeps_sets`: whether `sets` and reports are kept; those of a thousand workers would take up the memory."""
         self.name = name
@@ -215,7 +231,8 @@ class SimulatedWorker:
         self._steps = tuple(steps)
         self._heartbeat_seconds = heartbeat_seconds
         self._disturbance = disturbance
-        self._process = _Process(heartbeat_seconds)
+        self._archive = archive
+        self._process = _Process(heartbeat_seconds, archive)
         self._speaking = asyncio.Event()
         self._speaking.set()
         self._runner: web.AppRunner | None = None
@@ -249,6 +266,7 @@ class SimulatedWorker:
         app.router.add_get("/v1/info", self._info)
         app.router.add_put("/v1/assignments", self._assign)
         app.router.add_get("/v1/events", self._events)
+        app.router.add_get("/v1/notes", self._notes)
         app.router.add_post("/v1/probe", self._probe)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
@@ -259,6 +277,8 @@ class SimulatedWorker:
     async def stop(self) -> None:
         """End as a deleted pod does: nobody listens any more."""
         self._end_process()
+        if self._process.finalizing is not None:
+            await self._process.finalizing.close()
         self._speaking.set()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -275,7 +295,7 @@ class SimulatedWorker:
     def crash(self) -> None:
         """The process dies and comes back as another instance: connections end, jobs are forgotten."""
         self._end_process()
-        self._process = _Process(self._heartbeat_seconds)
+        self._process = _Process(self._heartbeat_seconds, self._archive)
 
     def _end_process(self) -> None:
         for task in self._process.tasks.values():
@@ -329,7 +349,14 @@ class SimulatedWorker:
         for job in change.adapt:
             if self.adapts:
                 process.jobs[job.uid].applied(job.entry.settings)
+        if process.finalizing is not None:
+            process.finalizing.follow(wanted.fleet, wanted.finalize)
         return _json(AssignmentAnswer(need=list(change.need)).wire())
+
+    async def _notes(self, request: web.Request) -> web.Response:
+        finalizing = self._process.finalizing
+        notes = Notes() if finalizing is None else await finalizing.notes(request.query["fleet"])
+        return _json(notes.wire())
 
     async def _probe(self, request: web.Request) -> web.Response:
         self.scripts.probed.append(ProbeRequest.model_validate_json(await request.read()))
@@ -357,6 +384,9 @@ class SimulatedWorker:
     # Jobs
 
     def _begin(self, process: _Process, job: Job) -> None:
+        if self._archive is not None:
+            self._archive.begin(job)
+
         def publish(report: JobReport) -> None:
             if process.jobs.get(job.uid) is reporter:
                 if self._keeps_sets:

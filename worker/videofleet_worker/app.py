@@ -186,10 +186,11 @@ def _supervisor(
     picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
     leftovers = Leftovers()
     stack.push_async_callback(leftovers.close)
+    threads = StoreThreads(archive, store_threads)
     tools = Tools(
         registry=inference.registry,
         engines=inference.engines,
-        archive=StoreThreads(archive, store_threads),
+        archive=threads,
         picture_threads=picture_threads,
         clock=SystemClock(),
         wall_clock=time.time,
@@ -202,7 +203,7 @@ def _supervisor(
         leftovers=leftovers,
         station=inference.station,
     )
-    supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets)
+    supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets, threads)
     return supervisor, tools
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from videofleet_api.codes import ErrorCode
+from videofleet_api.finalize import Finalize, Notes
 from videofleet_api.protocol import AssignmentAnswer, AssignmentConflict, AssignmentSet, JobReport
+from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Assignments, Change, Job, apply
 from videofleet_worker.jobs.events import EventHub
+from videofleet_worker.jobs.finalizing import Finalizing
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.logs import Secrets
 from videofleet_worker.pipeline.run import StreamRun
@@ -36,14 +39,15 @@ class Running:
 class Supervisor:
     """Starts and stops runs. An epoch of a job begins only when the one before has closed its logs."""
 
-    def __init__(self, instance: str, make_run: MakeRun, secrets: Secrets) -> None:
+    def __init__(self, instance: str, make_run: MakeRun, secrets: Secrets, archive: StoreThreads) -> None:
         self._assignments = Assignments(instance)
         self._make_run = make_run
         self._secrets = secrets
         self._running: dict[str, Running] = {}
         self._ending: dict[str, set[asyncio.Task[None]]] = {}
         self._draining = False
-        self.hub = EventHub(lambda: self._assignments, self.reports)
+        self._finalizing = Finalizing(archive, instance, lambda key: self.hub.publish_finalized(key), self._quiet)
+        self.hub = EventHub(lambda: self._assignments, self.reports, finalized=lambda: self._finalizing.done)
 
     @property
     def assignments(self) -> Assignments:
@@ -81,7 +85,12 @@ class Supervisor:
             raise DrainingError("this worker drains and takes no more jobs")
         self._assignments = change.assignments
         self._carry_out(change)
+        self._finalizing.follow(wanted.fleet, wanted.finalize)
         return AssignmentAnswer(need=list(change.need))
+
+    async def notes(self, fleet: str) -> Notes:
+        """What workers of this operator have noted in the archive. Raises ArchiveError."""
+        return await self._finalizing.notes(fleet)
 
     async def run_dry(self, seconds: float) -> None:
         """Take nothing new, and wait until every job has ended here or was taken away, at most so long."""
@@ -99,6 +108,7 @@ class Supervisor:
     async def close(self, seconds: float) -> None:
         """Stop everything and seal, for at most so long."""
         self._draining = True
+        await self._finalizing.close()
         try:
             async with asyncio.timeout(seconds):
                 await self._stop_all()
@@ -161,6 +171,11 @@ class Supervisor:
             _LOGGER.exception("a job failed unexpectedly", extra=one.run.fields)
             message = self._secrets.redact(f"internal error: {type(error).__name__}: {error}")
             one.reporter.failed(ErrorCode.INTERNAL, message)
+
+    async def _quiet(self, wanted: Finalize) -> None:
+        """What was stopped here seals what it has first: those are results, too."""
+        if ending := self._ending.get(wanted.uid):
+            await asyncio.wait(frozenset(ending))
 
     async def _stop_all(self) -> None:
         tasks = [one.task for one in self._running.values() if one.task is not None]

@@ -293,7 +293,8 @@ def _error(
         attempt=attempt,
         excluded=exclusion.with_worker(record.excluded, record.worker) if blamed else record.excluded,
         finished=over,
-        completed=now if over else record.completed,
+        # What nothing tries again by itself is over: its results are ended, and another try begins a new run.
+        completed=record.completed if again else now,
         next_retry=now + wait if again else None,
         last_error=Failure(code.value, clean(message), now),
         **changes,
@@ -325,7 +326,7 @@ def _convicted(record: Record, context: Context, now: Seconds) -> Record:
         f"{record.suspicion} workers crashed while they ran it, the last one alone: "
         "edit the spec, or set enabled to false and true, to try it again"
     )
-    return leave(record, Phase.INTERRUPTED, Why(Reason.SUSPECTED_CRASH, message), context, now)
+    return leave(record, Phase.INTERRUPTED, Why(Reason.SUSPECTED_CRASH, message), context, now, completed=now)
 
 
 def _worker_back(record: Record, fact: facts.WorkerBack, context: Context, now: Seconds) -> Record:

@@ -100,8 +100,8 @@ class Record:
     first_frame: Seconds | None = None
     """Of the current epoch."""
     completed: Seconds | None = None
-    """When the run ended, by itself or by an edit of the spec. It is never continued: the next placement begins a new
-    one."""
+    """When the run ended: by itself, by an edit of the spec, or because nothing tries it again. It is never continued:
+    the next placement begins a new one."""
     finished: bool = False
     """A single-pass job that is over."""
     last_error: Failure | None = None

@@ -6,7 +6,7 @@ from videofleet_api.codes import ErrorCode, Reason
 from videofleet_api.phases import ASSIGNED, RUNNING, Phase
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_operator.domain import exclusion, facts, suspicion
-from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, retry_at
+from videofleet_operator.domain.backoff import CLOCK_TOLERANCE, RETRIED, longest_wait, over_without_success, retry_at
 from videofleet_operator.domain.facts import Fact
 from videofleet_operator.domain.matching import refusal
 from videofleet_operator.domain.model import Assigned, Job, Pool, Record, Seconds, Why, Worker
@@ -125,6 +125,9 @@ def spec_fact(job: Job, record: Record, pool: Pool | None) -> Fact | None:
 
 def run_fact(job: Job, record: Record) -> Fact | None:
     """Whether results of what is asked for now may follow those that there are."""
+    if record.run and record.completed is None and over_without_success(record, job.spec.restart):
+        # Fewer attempts are allowed than were made.
+        return facts.RunOver()
     if record.run == 0 or job.run_digest is None or record.run_digest is None:
         return None
     same = job.run_digest == record.run_digest

@@ -32,6 +32,7 @@ from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.expiry import Expiry
+from videofleet_operator.services.finalizer import Finalizer
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer
 from videofleet_operator.services.health import HealthServer
@@ -81,6 +82,7 @@ class Application:
         self._ready_term: int | None = None
         self._dirty = asyncio.Event()
         self._fleet: Fleet | None = None
+        self._finalizer: Finalizer | None = None
         self._health: HealthServer | None = None
         self.metrics = Metrics()
         self.port = 0
@@ -118,7 +120,9 @@ class Application:
             term=self._term,
             changed=self._dirty.set,
             clock=time.monotonic,
+            name=await authority.identity(api, config.namespace, config.authority_secret),
         )
+        self._finalizer = Finalizer(fleet.notes, fleet.finalized, self._dirty.set, config.namespaces, time.monotonic)
         announcer = Announcer(recorder)
         licences = LicenceKeeper(
             config, self._caches, secret_store, queue, self.metrics, lambda: self._elector.renewed_at
@@ -158,6 +162,7 @@ class Application:
             pools=pools,
             waits=self._waits,
             answers=answers,
+            finalizer=self._finalizer,
             expiry=Expiry(queue, self._dirty.set, time.monotonic),
             metrics=self.metrics,
             pace=Pace(config.source_start_burst, config.source_starts_per_second),
@@ -193,6 +198,8 @@ class Application:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+        if self._finalizer is not None:
+            await self._finalizer.close()
         if self._fleet is not None:
             await self._fleet.close()
         await self._stack.aclose()

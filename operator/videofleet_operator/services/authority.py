@@ -44,6 +44,16 @@ async def load_or_create(api: ApiSession, namespace: str, name: str, now: dateti
         ) from error
 
 
+async def identity(api: ApiSession, namespace: str, name: str) -> str:
+    """What no other operator is called, in no other cluster either: the uid of the authority's Secret.
+
+    Raises ApiError.
+    """
+    secret = await api.get(SECRETS, namespace, name)
+    metadata = (secret or {}).get("metadata")
+    return str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
+
+
 def client_context(authority: pki.KeyPair, now: datetime.datetime) -> ssl.SSLContext:
     """A TLS context that trusts workers of this authority alone and presents the operator's client certificate."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=authority.certificate.decode())

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import aiohttp
 
 from videofleet_api import names
+from videofleet_api.finalize import Finalize, Notes
 from videofleet_api.protocol import WorkerInfo
 from videofleet_operator.domain.hints import holding
 from videofleet_operator.domain.isolation import isolated
@@ -20,6 +21,9 @@ from videofleet_operator.services.worker_session import Address, WorkerSession, 
 _ASKING_AT_ONCE = 200
 """Workers. A handshake takes some 3 ms of one core and must be over within 3 s; many that do not answer leave room."""
 
+Given = Mapping[str, tuple[Finalize, ...]]
+"""What each worker is to finalize, by pod uid."""
+_NOTHING: Given = {}
 _LATELY = 3.0
 """Seconds; heartbeats come every two. How long a worker is silent tells nothing while it is less."""
 
@@ -50,13 +54,16 @@ class Fleet:
         changed: Callable[[], None],
         clock: Callable[[], float],
         port: int = names.WORKER_API_PORT,
+        name: str = "",
     ) -> None:
+        """`name`: whose jobs these are; see protocol.AssignmentSet."""
         self._http = http
         self._tls = tls
         self._term = term
         self._changed = changed
         self._clock = clock
         self._port = port
+        self._name = name
         self._sessions: dict[str, WorkerSession] = {}
         self._seen: dict[str, tuple[_Facts, Worker]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -78,12 +85,24 @@ class Fleet:
                 changed=self._changed,
                 clock=self._clock,
                 asking=self._asking,
+                fleet=self._name,
             )
 
-    def assign(self, wanted: Mapping[str, Mapping[str, Wanted]]) -> None:
-        """Hand each worker its jobs, by pod uid; a worker that is not named gets an empty set."""
+    def assign(self, wanted: Mapping[str, Mapping[str, Wanted]], finalize: Given = _NOTHING) -> None:
+        """Hand each worker its jobs and what it is to finalize, by pod uid; a worker that is not named gets an empty
+        set."""
         for uid, session in self._sessions.items():
-            session.want(wanted.get(uid, {}))
+            session.want(wanted.get(uid, {}), finalize.get(uid, ()))
+
+    def finalized(self, pod_uid: str) -> Collection[str]:
+        """Keys of what the worker in a pod was told to finalize, and has."""
+        session = self._sessions.get(pod_uid)
+        return session.state.finalized if session else ()
+
+    async def notes(self, pod_uid: str) -> Notes | None:
+        """What is noted in the archive of the worker in a pod; None where there is no answer."""
+        session = self._sessions.get(pod_uid)
+        return await session.notes() if session else None
 
     def worker(self, pod: PodObject, pool: Pool, nodes: Mapping[str, NodeObject]) -> Worker:
         """What is known of the worker in a pod: the very object of the last time where that still is what is known."""

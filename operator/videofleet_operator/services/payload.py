@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from videofleet_api.codes import Reason
-from videofleet_api.outputs import Mqtt, RouterOutput, Webhook
+from videofleet_api.outputs import DeletionPolicy, Mqtt, RouterOutput, Webhook
 from videofleet_api.protocol import JobOutputs, JobSource, JobSpec, MqttTarget, RouterTarget, WebhookTarget
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import SecretKeyRef, SecretRef, Source
@@ -73,6 +73,7 @@ def build(spec: VideoJobSpec, read_secret: ReadSecret) -> JobSpec:
         archive_detail=spec.outputs.archive.detail,
         archive_max_bytes=spec.outputs.archive.max_bytes,
         archive_retention=spec.outputs.archive.retention,
+        archive_deletes=spec.outputs.archive.deletion_policy is DeletionPolicy.DELETE or None,
         outputs=_outputs(spec, read_secret),
     )
 
@@ -107,7 +108,9 @@ def digests(payload: JobSpec, key: bytes) -> Digests:
         Analytics(name=each.name, steps=[Step(model=step.model) for step in each.steps], results=each.results)
         for each in payload.analytics
     ]
-    bare_payload = payload.model_copy(update={"analytics": bare, "archive_max_bytes": None, "archive_retention": None})
+    # What becomes of the results one day makes no difference to a worker that writes them.
+    kept = {"archive_max_bytes": None, "archive_retention": None, "archive_deletes": None}
+    bare_payload = payload.model_copy(update={"analytics": bare, **kept})
     rest = {name: value for name, value in bare_payload.wire().items() if name not in _SETTINGS}
     run: dict[str, Any] = {key: value for key, value in rest.items() if key not in ("source", "reconnectWindow")}
     # A new password, also one in the address, is no other source.

@@ -20,6 +20,7 @@ from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.assignments import Assignments
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.expiry import Expiry
+from videofleet_operator.services.finalizer import Finalizer
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer, KnownJob, with_taken
 from videofleet_operator.services.licences import LicenceKeeper
@@ -56,6 +57,7 @@ class Reconciler:
         pools: PoolKeeper,
         waits: Waits,
         answers: Answers,
+        finalizer: Finalizer,
         expiry: Expiry,
         metrics: Metrics,
         pace: Pace = _USUAL_PACE,
@@ -71,6 +73,7 @@ class Reconciler:
         self._pools = pools
         self._waits = waits
         self._answers = answers
+        self._finalizer = finalizer
         self._expiry = expiry
         self._metrics = metrics
         self._leads = leads
@@ -148,7 +151,7 @@ class Reconciler:
             self._licences.reconcile(licence, self._tally.licensed(licence), now)
             self._wake = earliest(decided.wake, pools_wake, self._licences.next_change(now))
             # 4. Tell the workers, from what the API server has acknowledged alone.
-            self._fleet.assign(self._assignments.follow(known))
+            self._fleet.assign(self._assignments.follow(known), self._finalizer.follow(known, snapshot))
             self._statuses.keep(known)
             # 5. Say why those wait that do.
             self._waits.tell(self._answers.renew(taken, decided.waiting))

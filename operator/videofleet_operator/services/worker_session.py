@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 from pydantic import ValidationError
 
+from videofleet_api.finalize import Finalize, Notes
 from videofleet_api.names import WORKER_API_PORT, worker_server_name
 from videofleet_api.probe import ProbeReport, ProbeRequest
 from videofleet_api.protocol import (
@@ -20,6 +21,7 @@ from videofleet_api.protocol import (
     AssignmentAnswer,
     AssignmentConflict,
     AssignmentSet,
+    Finalized,
     Heartbeat,
     Inventory,
     JobEvent,
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 _SILENCE = 8.0
 """Seconds without a line (heartbeats come every 2) after which the connection is taken for dead and dialled anew."""
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, connect=3)
+_NOTES_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=3)
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=3, sock_read=_SILENCE)
 _BACKOFF = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
 _PROBE_MARGIN = 5.0
@@ -77,6 +80,8 @@ class WorkerState:
     reports: dict[str, Report] = field(default_factory=dict)
     served: bool = False
     """Whether it was ever given a job, by this operator or by another, by this process of the pod or by another."""
+    finalized: set[str] = field(default_factory=set)
+    """Keys of what it was told to finalize, and has."""
 
 
 class WorkerSession:
@@ -97,6 +102,7 @@ class WorkerSession:
         changed: Callable[[], None],
         clock: Callable[[], float],
         asking: asyncio.Semaphore,
+        fleet: str = "",
     ) -> None:
         self.address = address
         self.state = WorkerState(last_line=clock())
@@ -106,6 +112,8 @@ class WorkerSession:
         self._changed = changed
         self._clock = clock
         self._asking = asking
+        self._fleet = fleet
+        self._finalize: tuple[Finalize, ...] = ()
         self._wanted: Mapping[str, Wanted] | None = None
         self._dirty = asyncio.Event()
         self._acknowledged: dict[str, Identity] = {}
@@ -113,11 +121,31 @@ class WorkerSession:
         self._number_term = -1
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._assign())]
 
-    def want(self, wanted: Mapping[str, Wanted]) -> None:
-        """Set the whole set of jobs, by uid. The same set again costs nothing."""
+    def want(self, wanted: Mapping[str, Wanted], finalize: tuple[Finalize, ...] = ()) -> None:
+        """Set the whole set of jobs, by uid, and what is to be finalized. The same set again costs nothing."""
         before, self._wanted = self._wanted, wanted
-        if before is None or not (before is wanted or same(before, wanted)):
+        finalized, self._finalize = self._finalize, finalize
+        if before is None or finalized != finalize or not (before is wanted or same(before, wanted)):
             self._dirty.set()
+
+    async def notes(self) -> Notes | None:
+        """What is noted in the worker's archive; None where it gives no answer."""
+        try:
+            async with (
+                self._asking,
+                self._http.get(
+                    f"{self.address.base}/v1/notes",
+                    params={"fleet": self._fleet},
+                    ssl=self._tls,
+                    server_hostname=self.address.server_name,
+                    timeout=_NOTES_TIMEOUT,
+                ) as response,
+            ):
+                response.raise_for_status()
+                return Notes.model_validate_json(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
+            log.info("no notes of the archive", extra={"worker": self.address.pod, "error": _short(error)})
+            return None
 
     async def probe(self, request: ProbeRequest) -> ProbeReport:
         """Have the worker look at a source. Raises BusyError, and what goes wrong on the way."""
@@ -162,6 +190,7 @@ class WorkerSession:
         if self.state.info is None or self.state.info.instance != info.instance:
             # Another process: nothing that the former one said or was told holds any more.
             self.state.reports = {}
+            self.state.finalized = set()
             self._acknowledged = {}
         self.state.info = info
         async with self._http.get(
@@ -205,11 +234,15 @@ class WorkerSession:
                 self.state.reports[told.uid] = report
                 if known is None or _phase_facts(known) != _phase_facts(report):
                     self._changed()
+            case Finalized(key=key):
+                self.state.finalized.add(key)
+                self._changed()
             case Heartbeat():
                 pass
 
     def _take_inventory(self, inventory: Inventory) -> None:
         self.state.reports = {told.uid: Report.of(told) for told in inventory.reports}
+        self.state.finalized = set(inventory.finalized)
         self.state.served = self.state.served or inventory.served or bool(inventory.reports)
         self.state.connected = True
         self._dirty.set()
@@ -231,19 +264,21 @@ class WorkerSession:
                 continue
             mine = {uid: item for uid, item in self._wanted.items() if item.instance == info.instance}
             try:
-                await self._put(mine, term, info.instance)
+                await self._put(mine, self._finalize, term, info.instance)
             except (aiohttp.ClientError, TimeoutError, OSError, ValidationError) as error:
                 log.info("assignment not delivered", extra={"worker": self.address.pod, "error": _short(error)})
                 await asyncio.sleep(_BACKOFF[2])
                 self._dirty.set()
 
-    async def _put(self, wanted: Mapping[str, Wanted], term: int, instance: str) -> None:
+    async def _put(
+        self, wanted: Mapping[str, Wanted], finalize: tuple[Finalize, ...], term: int, instance: str
+    ) -> None:
         """Send the set; specs only for what the worker has not acknowledged, and again for what it says it needs."""
         # Whether or not the answer comes back: the worker may have begun.
         self.state.served = self.state.served or bool(wanted)
-        answer = await self._send(wanted, term, instance, self._unacknowledged(wanted))
+        answer = await self._send(wanted, finalize, term, instance, self._unacknowledged(wanted))
         if answer is not None and answer.need:
-            answer = await self._send(wanted, term, instance, frozenset(answer.need))
+            answer = await self._send(wanted, finalize, term, instance, frozenset(answer.need))
         if answer is None:
             await asyncio.sleep(_BACKOFF[1])
             self._dirty.set()
@@ -254,6 +289,7 @@ class WorkerSession:
             # The plan that gathers it anew is on its way, and may find everything as it was.
             await asyncio.sleep(_BACKOFF[1])
             self._dirty.set()
+        self.state.finalized &= {each.key for each in finalize}
         gone = self.state.reports.keys() - wanted.keys()
         self.state.reports = {uid: report for uid, report in self.state.reports.items() if uid not in gone}
 
@@ -261,12 +297,24 @@ class WorkerSession:
         return frozenset(uid for uid, item in wanted.items() if self._acknowledged.get(uid) != item.identity)
 
     async def _send(
-        self, wanted: Mapping[str, Wanted], term: int, instance: str, with_spec: frozenset[str]
+        self,
+        wanted: Mapping[str, Wanted],
+        finalize: tuple[Finalize, ...],
+        term: int,
+        instance: str,
+        with_spec: frozenset[str],
     ) -> AssignmentAnswer | None:
         """One PUT. None: the worker has something newer; what it has is noted and the set must be sent again."""
         self._next_number(term)
         entries = [item.entry(uid, uid in with_spec) for uid, item in wanted.items()]
-        body = AssignmentSet(term=self._number_term, number=self._number, instance=instance, entries=entries)
+        body = AssignmentSet(
+            term=self._number_term,
+            number=self._number,
+            instance=instance,
+            entries=entries,
+            finalize=list(finalize),
+            fleet=self._fleet,
+        )
         async with (
             self._asking,
             self._http.put(

@@ -21,6 +21,7 @@ from tests.bench.control.planning import ROUNDS, cluster, running
 from tests.bench.control.rows import Row
 from tests.support.domain import NOW
 from videofleet_api import names
+from videofleet_api.finalize import Finalize
 from videofleet_api.protocol import WorkerInfo
 from videofleet_kube.events import EventRecorder
 from videofleet_kube.session import ApiSession
@@ -36,6 +37,7 @@ from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.expiry import Expiry
+from videofleet_operator.services.finalizer import Finalizer
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer
 from videofleet_operator.services.licences import LicenceKeeper
@@ -73,7 +75,7 @@ class Line:
         self.state = WorkerState(info, connected=True, last_line=now, reports=dict(worker.reports), served=True)
         self.jobs: Mapping[str, Wanted] = {}
 
-    def want(self, wanted: Mapping[str, Wanted]) -> None:
+    def want(self, wanted: Mapping[str, Wanted], _: tuple[Finalize, ...] = ()) -> None:
         """Remember it."""
         self.jobs = wanted
 
@@ -118,6 +120,7 @@ class Leader:
             pools=pools,
             waits=Waits(announcer, self._clock),
             answers=Answers(lambda: True, lambda: ""),
+            finalizer=Finalizer(self.fleet.notes, self.fleet.finalized, dirty.set, (), self._clock),
             expiry=Expiry(queue, dirty.set, self._clock),
             metrics=metrics,
             leads=lambda: True,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.simulated_archive import SimulatedArchive
 from tests.support.simulated_worker import Disturbance, Scripts, SimulatedWorker, TlsFiles
 from videofleet_api.names import API_VERSION, GROUP, LABEL_POOL, LICENSE_NAME, VERSION, worker_tls_secret_name
 from videofleet_kube import ApiSession
@@ -77,6 +78,8 @@ class World:
         """Simulated workers by the name of their pod."""
         self.holding = False
         """New pods stay pending while this is set."""
+        self.archive: SimulatedArchive | None = None
+        """Of workers that begin from now on."""
         self._uids: dict[str, str] = {}
         self._seen: dict[str, list[Seen]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -312,7 +315,13 @@ class World:
         environment = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
         capacity = int(environment["VIDEOFLEET_CAPACITY"] or 0)
         worker = SimulatedWorker(
-            name, next(ADDRESSES), tls, self.scripts, capacity=capacity, disturbance=self._disturbance
+            name,
+            next(ADDRESSES),
+            tls,
+            self.scripts,
+            capacity=capacity,
+            disturbance=self._disturbance,
+            archive=self.archive,
         )
         await worker.start()
         self.workers[name] = worker

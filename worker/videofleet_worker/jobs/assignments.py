@@ -13,6 +13,8 @@ class Job:
 
     entry: Entry
     spec: JobSpec
+    fleet: str = ""
+    """Whose job it is; see protocol.AssignmentSet."""
 
     @property
     def uid(self) -> str:
@@ -67,7 +69,7 @@ def apply(current: Assignments, wanted: AssignmentSet) -> Change | AssignmentCon
     jobs: dict[str, Job] = {}
     need: list[str] = []
     for entry in wanted.entries:
-        job = _job(current.jobs.get(entry.uid), entry)
+        job = _job(current.jobs.get(entry.uid), entry, wanted.fleet)
         if job is None or job.entry.settings != entry.settings:
             need.append(entry.uid)
         if job is not None:
@@ -90,15 +92,15 @@ def _conflict(current: Assignments, wanted: AssignmentSet) -> str | None:
     return None
 
 
-def _job(known: Job | None, entry: Entry) -> Job | None:
+def _job(known: Job | None, entry: Entry, fleet: str) -> Job | None:
     """The job that an entry means; None where its spec is missing."""
     goes_on = known is not None and known.epoch == entry.epoch
     if known is not None and goes_on and (known.entry.settings == entry.settings or entry.spec is None):
         return replace(known, entry=known.entry.model_copy(update={"leaves": entry.leaves}))
     if entry.spec is not None:
-        return Job(entry, entry.spec)
+        return Job(entry, entry.spec, fleet)
     if known is not None and (known.entry.digest, known.entry.settings) == (entry.digest, entry.settings):
-        return Job(entry, known.spec)
+        return Job(entry, known.spec, fleet)
     return None
 
 

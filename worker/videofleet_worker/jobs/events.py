@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from videofleet_api.protocol import HEARTBEAT_SECONDS, Heartbeat, Inventory, JobEvent, JobReport
+from videofleet_api.protocol import HEARTBEAT_SECONDS, Finalized, Heartbeat, Inventory, JobEvent, JobReport
 from videofleet_worker.jobs.assignments import Assignments
 
 _KEPT_EVENTS: Final = 4096
@@ -22,15 +22,17 @@ class EventHub:
         assignments: Callable[[], Assignments],
         reports: Callable[[], Sequence[JobReport]],
         *,
+        finalized: Callable[[], Sequence[str]] = tuple,
         wall_clock: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         kept_events: int = _KEPT_EVENTS,
     ) -> None:
         self._assignments = assignments
         self._reports = reports
+        self._finalized = finalized
         self._wall_clock = wall_clock
         self._heartbeat_seconds = heartbeat_seconds
-        self._events: deque[JobEvent] = deque(maxlen=kept_events)
+        self._events: deque[JobEvent | Finalized] = deque(maxlen=kept_events)
         self._sequence = 0
         self._changed = asyncio.Event()
         self._readers = 0
@@ -54,7 +56,15 @@ class EventHub:
     def publish(self, report: JobReport) -> None:
         """A job changed: its report as it is now."""
         self._sequence += 1
-        self._events.append(JobEvent(sequence=self._sequence, time=self._wall_clock(), report=report))
+        self._tell(JobEvent(sequence=self._sequence, time=self._wall_clock(), report=report))
+
+    def publish_finalized(self, key: str) -> None:
+        """The `Finalize` of this key is done."""
+        self._sequence += 1
+        self._tell(Finalized(sequence=self._sequence, time=self._wall_clock(), key=key))
+
+    def _tell(self, event: JobEvent | Finalized) -> None:
+        self._events.append(event)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -97,7 +107,7 @@ class EventHub:
             return None
         return after[1] if after[1] <= self._sequence else None
 
-    def _since(self, cursor: int) -> list[JobEvent]:
+    def _since(self, cursor: int) -> list[JobEvent | Finalized]:
         known = len(self._events) - (self._sequence - cursor)
         return list(itertools.islice(self._events, max(0, known), None))
 
@@ -113,6 +123,7 @@ class EventHub:
             number=now.number,
             reports=list(self._reports()),
             served=now.served,
+            finalized=list(self._finalized()),
         )
 
 
@@ -124,5 +135,5 @@ async def _wait(changed: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _line(document: Inventory | JobEvent | Heartbeat) -> bytes:
+def _line(document: Inventory | JobEvent | Finalized | Heartbeat) -> bytes:
     return document.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n"

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from videofleet_api.outputs import ArchiveDetail
 from videofleet_api.results import FinishReason, Sidecar, StreamInfo, Usage
 from videofleet_archive.acquire import Ending
+from videofleet_archive.closing import summarise_finished
 from videofleet_archive.documents import chunk, terminal_chunk
 from videofleet_archive.opening import SeenLog, own_log
-from videofleet_archive.results import write_results
-from videofleet_archive.tracks import file_last_tracks
 from videofleet_archive.writer import Counters, LogWriter, Mark, SealPolicy
 from videofleet_worker.analytics.model import Totals
 from videofleet_worker.analytics.watch import RegionWatch
@@ -198,10 +197,9 @@ class AnalyticsRun:
         return self.plan.worded.model or self.plan.model.name
 
     async def summarise(self) -> None:
-        """Write what there is beside a finished log: results.json, and the last tracks of a live source."""
+        """Write what there is beside a finished log: results.json, or the last tracks of a live source."""
         view = self.log.view
-        await view.threads.call(write_results, view.threads.store, view.prefix, self._model)
-        await view.threads.call(file_last_tracks, view.threads.store, view.prefix)
+        await view.threads.call(summarise_finished, view.threads.store, view.prefix, self._model)
 
     async def close(self) -> None:
         """Seal what there is; the run is not over. Raises FencedError when another epoch owns the log."""

@@ -24,6 +24,7 @@ from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.pipeline.analytics import AnalyticsRun
 from videofleet_worker.pipeline.answers import Answers, answered_frames
 from videofleet_worker.pipeline.continuation import Counts
+from videofleet_worker.pipeline.endings import RunNotes, tell_ending
 from videofleet_worker.pipeline.outlets import JobOutlets
 from videofleet_worker.pipeline.ownership import Ownership, all_sealed
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
@@ -76,6 +77,7 @@ class StreamRun:
         self._tools = tools
         self._reporter = reporter
         self._threads = storage(job, tools.archive)
+        self._notes = RunNotes(job, self._threads)
         self._began = tools.clock.monotonic()
         self._meter = ProgressMeter(self._began)
         self._runs: list[AnalyticsRun] = []
@@ -96,6 +98,7 @@ class StreamRun:
     async def run(self) -> None:
         """Raises nothing that can be foreseen: how the job ended is in its report."""
         try:
+            await persistently(self._notes.begin, self.job, self.counters)
             plan = self._plan = self._make_plan()
             self.outlets.use(self.job.spec.outputs)
             endings = await self._see_logs(plan)
@@ -105,9 +108,9 @@ class StreamRun:
                 await self._run_to_end(plan)
             else:
                 await self.outlets.flush(_FLUSH_SECONDS)
-                self._tell(endings)
+                await self._tell(endings)
         except _RunOverError as error:
-            self._tell(error.endings)
+            await self._tell(error.endings)
         except RefusedError as error:
             self._reporter.refused(error.code, error.message)
         except FencedError as error:
@@ -211,15 +214,9 @@ class StreamRun:
         ripe = partial(all_sealed, self._runs, self._threads.store, self._tools.clock) if overlaps else None
         return await self._ownership.proceed(ripe, wait=not self.is_live)
 
-    def _tell(self, endings: list[Ending]) -> None:
-        """Every log was finished by an earlier epoch: say how, whoever asks."""
-        failed = next((one for one in endings if one.reason == "error"), None)
-        if failed is None:
-            self._reporter.ended()
-        else:
-            code, message = failed.error or (ErrorCode.INTERNAL.value, "the run ended with an error")
-            self._reporter.running(self._tools.wall_clock())
-            self._reporter.failed(ErrorCode(code), message)
+    async def _tell(self, endings: list[Ending]) -> None:
+        await self._notes.over()
+        tell_ending(self._reporter, endings, self._tools.wall_clock())
 
     @property
     def _run_id(self) -> str:
@@ -359,6 +356,7 @@ class StreamRun:
         for one in self._runs:
             reason: FinishReason = "max_frames" if limit is not None and one.processed >= limit else "stop"
             await one.finish("cancelled" if self._stopped else reason, counts)
+        await self._notes.over()
         self._meter.measure(self._tools.clock.monotonic())
         if self.source is not None:
             _LOGGER.info("ended", extra=self.fields | self.source.counters.decoding)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from videofleet_api.names import OPERATOR_CLIENT_NAME
 from videofleet_api.probe import ProbeRequest
 from videofleet_api.protocol import AssignmentConflict, AssignmentSet, WorkerInfo
+from videofleet_archive.errors import ArchiveError
 from videofleet_worker.probing import BusyError, Prober
 from videofleet_worker.server.access import ApiError, check_access, common_name, errors_as_json
 from videofleet_worker.server.direct import DirectRoutes
@@ -36,6 +37,7 @@ class ControlRoutes:
             web.get("/v1/info", self.info),
             web.put("/v1/assignments", self.assign),
             web.get("/v1/events", self.events),
+            web.get("/v1/notes", self.notes),
             web.post("/v1/drain", self.drain),
             web.post("/v1/probe", self.probe),
         ]
@@ -61,6 +63,16 @@ class ControlRoutes:
         after = _after(request.query.get("after"))
         operator = common_name(request) == OPERATOR_CLIENT_NAME
         return await stream(request, "application/x-ndjson", self._supervisor.hub.lines(after, operator=operator))
+
+    async def notes(self, request: web.Request) -> web.Response:
+        """What was noted in the archive for this operator's jobs."""
+        fleet = request.query.get("fleet")
+        if not fleet:
+            raise ApiError(400, "BAD_REQUEST", "fleet is missing: whose notes are asked for")
+        try:
+            return _json((await self._supervisor.notes(fleet)).wire())
+        except ArchiveError as error:
+            raise ApiError(503, "ARCHIVE", str(error)) from error
 
     async def drain(self, request: web.Request) -> web.Response:
         """Stop everything, seal it, and say how it was left."""

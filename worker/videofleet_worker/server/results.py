@@ -61,7 +61,7 @@ class ResultRoutes:
         return await stream(request, "text/event-stream", view.read(offset))
 
     async def results(self, request: web.Request) -> web.Response:
-        """results.json, once the run is over."""
+        """results.json of a recorded source, once the run is over."""
         one, view = self._view(request)
         data = await _read(one, results_key(view.prefix))
         if data is None:

@@ -32,6 +32,7 @@ from videofleet_operator.services.authority import client_context
 from videofleet_operator.services.budgets import BudgetKeeper
 from videofleet_operator.services.caches import Caches
 from videofleet_operator.services.expiry import Expiry
+from videofleet_operator.services.finalizer import Finalizer
 from videofleet_operator.services.fleet import Fleet
 from videofleet_operator.services.gather import Gatherer
 from videofleet_operator.services.licences import LicenceKeeper
@@ -76,6 +77,7 @@ class Made:
             pools=pools,
             waits=Waits(announcer, clock),
             answers=Answers(lambda: self.leads, lambda: ""),
+            finalizer=Finalizer(self.fleet.notes, self.fleet.finalized, changed, (), clock),
             expiry=Expiry(queue, changed, clock),
             metrics=self.metrics,
             leads=lambda: self.leads,

@@ -1,0 +1,85 @@
+"""Notes beside the logs: which runs have begun and are not over, and the results of which jobs go with the job.
+
+What becomes of them is for the operator to say, which knows the jobs and not the archive; workers know the archive and
+not the jobs. All notes of one operator lie in two folders, so that one listing of names tells everything. Blocking.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pydantic import BaseModel, ValidationError
+
+from videofleet_api.finalize import NotedJob, NotedRun, Notes
+from videofleet_archive.errors import ArchiveCorruptError
+from videofleet_archive.store import Store
+
+_BEGUN: Final = ".begun"
+_DELETED: Final = ".deleted"
+_SEPARATOR: Final = "."
+"""In no namespace and no uid. A folder a job would stay behind empty on a disk."""
+
+
+class _Begun(BaseModel):
+    analytics: list[str]
+
+
+def note_run(store: Store, fleet: str, run: NotedRun, analytics: Sequence[str]) -> None:
+    """A worker begins this run; each of its epochs may say so."""
+    store.create(_run_key(fleet, run), _Begun(analytics=list(analytics)).model_dump_json().encode())
+
+
+def noted_analytics(store: Store, fleet: str, run: NotedRun) -> list[str] | None:
+    """The analytics of a run that is noted; None of another one. Raises ArchiveCorruptError."""
+    key = _run_key(fleet, run)
+    found = store.read(key)
+    try:
+        return None if found is None else _Begun.model_validate_json(found).analytics
+    except ValidationError as error:
+        raise ArchiveCorruptError(f"{key} cannot be read: {error}") from error
+
+
+def forget_run(store: Store, fleet: str, run: NotedRun) -> None:
+    """The run is over."""
+    store.delete([_run_key(fleet, run)])
+
+
+def note_deletion(store: Store, fleet: str, job: NotedJob) -> None:
+    """The results of this job go with it."""
+    store.create(_job_key(fleet, job), b"")
+
+
+def is_noted_for_deletion(store: Store, fleet: str, job: NotedJob) -> bool:
+    """Whether the results of this job go with it."""
+    return store.read(_job_key(fleet, job)) is not None
+
+
+def forget_deletion(store: Store, fleet: str, job: NotedJob) -> None:
+    """They stay, or have gone."""
+    store.delete([_job_key(fleet, job)])
+
+
+def read_notes(store: Store, fleet: str) -> Notes:
+    """All that is noted; names that mean nothing are passed over."""
+    return Notes(runs=list(_runs(store, fleet)), deleted=list(_jobs(store, fleet)))
+
+
+def _runs(store: Store, fleet: str) -> Iterator[NotedRun]:
+    for one in store.listing(f"{_BEGUN}/{fleet}"):
+        match one.key.rpartition("/")[2].split(_SEPARATOR):
+            case [namespace, uid, run] if namespace and uid and run.isascii() and run.isdigit() and int(run):
+                yield NotedRun(namespace=namespace, uid=uid, run=int(run))
+
+
+def _jobs(store: Store, fleet: str) -> Iterator[NotedJob]:
+    for one in store.listing(f"{_DELETED}/{fleet}"):
+        match one.key.rpartition("/")[2].split(_SEPARATOR):
+            case [namespace, uid] if namespace and uid:
+                yield NotedJob(namespace=namespace, uid=uid)
+
+
+def _run_key(fleet: str, run: NotedRun) -> str:
+    return f"{_BEGUN}/{fleet}/{_SEPARATOR.join((run.namespace, run.uid, str(run.run)))}"
+
+
+def _job_key(fleet: str, job: NotedJob) -> str:
+    return f"{_DELETED}/{fleet}/{_SEPARATOR.join((job.namespace, job.uid))}"

@@ -1,0 +1,155 @@
+"""Hands out what is left to do in archives for jobs that nothing runs any more, until a worker says that it is done.
+
+Two things tell what that is: what this leader sees happen to a job, at once; and what is noted in the archives, looked
+at when a leader begins and now and then. The second alone would do. It finds what happened while nobody led, and what
+a leader did not live to see done; so nothing of this has to be in any status.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
+
+from videofleet_api.finalize import Finalize, Notes
+from videofleet_operator.domain.differences import gone, replaced
+from videofleet_operator.domain.finalizing import (
+    Able,
+    ArchiveId,
+    Due,
+    after_change,
+    after_look,
+    archive_of,
+    by_archive,
+    choose,
+    is_due,
+)
+from videofleet_operator.domain.model import Snapshot
+from videofleet_operator.services.fleet import Given
+from videofleet_operator.services.gather import KnownJob
+
+_LOOK_SECONDS: Final = 600.0
+_SOON_SECONDS: Final = 5.0
+"""Between two looks, where something happened to a job of which it is not known in which archive it wrote."""
+
+
+class Finalizer:
+    """Of one leader. `look` asks a worker, by pod uid, what is noted in its archive; it returns None where there is no
+    answer. `done`: keys of what a worker, by pod uid, says that it has done."""
+
+    def __init__(
+        self,
+        look: Callable[[str], Awaitable[Notes | None]],
+        done: Callable[[str], Collection[str]],
+        changed: Callable[[], None],
+        namespaces: Collection[str],
+        clock: Callable[[], float],
+    ) -> None:
+        """`namespaces`: those whose jobs are known; none: all."""
+        self._look = look
+        self._done = done
+        self._changed = changed
+        self._namespaces = frozenset(namespaces)
+        self._clock = clock
+        self._seen: dict[str, KnownJob] = {}
+        self._due: dict[tuple[ArchiveId, str], Due] = {}
+        self._holders: dict[tuple[ArchiveId, str], str] = {}
+        self._looked: dict[ArchiveId, float] = {}
+        self._early: set[ArchiveId] = set()
+        self._looking: dict[ArchiveId, asyncio.Task[None]] = {}
+        self._found: list[tuple[ArchiveId, Notes]] = []
+        self._given: dict[str, tuple[Finalize, ...]] = {}
+
+    def follow(self, known: Mapping[str, KnownJob], snapshot: Snapshot) -> Given:
+        """What the workers have to do now."""
+        able = by_archive(snapshot.pools, snapshot.workers.values())
+        self._take_changes(known, snapshot, able.keys())
+        self._take_looks(known)
+        self._drop_done()
+        self._hand_out(able)
+        self._look_again(able)
+        return self._given
+
+    async def close(self) -> None:
+        """Stop looking."""
+        for task in self._looking.values():
+            task.cancel()
+        await asyncio.gather(*self._looking.values(), return_exceptions=True)
+
+    # What is due
+
+    def _take_changes(self, known: Mapping[str, KnownJob], snapshot: Snapshot, archives: Collection[ArchiveId]) -> None:
+        before, self._seen = self._seen, dict(known)
+        changed = (uid for uid in replaced(before, known) if uid in before)
+        for uid in (*gone(before, known), *changed):
+            old, new = before[uid].job, known[uid].job if uid in known else None
+            if not is_due(old, new):
+                continue
+            worker = old.record.worker or (new.record.worker if new is not None else None)
+            pool = None if worker is None else snapshot.pools.get(worker.pool)
+            if worker is None or pool is None:
+                # Nobody knows any more where it wrote: it is noted there.
+                self._early |= set(archives)
+            elif (archive := archive_of(pool)) is not None:
+                self._add(Due(after_change(old, new), archive, worker.id))
+
+    def _take_looks(self, known: Mapping[str, KnownJob]) -> None:
+        found, self._found = self._found, []
+        jobs = {uid: each.job for uid, each in known.items()} if found else {}
+        for archive, notes in found:
+            for wanted in after_look(notes, jobs, self._is_ours):
+                self._add(Due(wanted, archive))
+
+    def _add(self, due: Due) -> None:
+        self._due.setdefault((due.archive, due.wanted.key), due)
+
+    def _is_ours(self, namespace: str) -> bool:
+        return not self._namespaces or namespace in self._namespaces
+
+    # Who does it
+
+    def _drop_done(self) -> None:
+        for key, worker in list(self._holders.items()):
+            if key[1] in self._done(worker):
+                del self._holders[key], self._due[key]
+
+    def _hand_out(self, able: Able) -> None:
+        if not self._due:
+            self._given = {}
+            return
+        busy = Counter(self._holders.values())
+        given: dict[str, list[Finalize]] = {}
+        for key, due in self._due.items():
+            before = self._holders.pop(key, None)
+            worker = choose(due, before, able, busy)
+            if worker is None:
+                continue
+            busy[worker] += worker != before
+            self._holders[key] = worker
+            given.setdefault(worker, []).append(due.wanted)
+        new = {worker: tuple(each) for worker, each in given.items()}
+        self._given = {
+            worker: old if (old := self._given.get(worker)) == each else each for worker, each in new.items()
+        }
+
+    # What is noted
+
+    def _look_again(self, archives: Able) -> None:
+        now = self._clock()
+        for archive, workers in archives.items():
+            pause = _SOON_SECONDS if archive in self._early else _LOOK_SECONDS
+            if archive in self._looking or now < self._looked.get(archive, -pause) + pause:
+                continue
+            self._early.discard(archive)
+            self._looked[archive] = now
+            self._looking[archive] = asyncio.create_task(self._ask(archive, min(workers)))
+
+    async def _ask(self, archive: ArchiveId, worker: str) -> None:
+        try:
+            notes = await self._look(worker)
+        finally:
+            del self._looking[archive]
+        if notes is None:
+            self._early.add(archive)
+            return
+        self._found.append((archive, notes))
+        self._changed()
