@@ -7,7 +7,6 @@ played. Many fit into one process, each on an address of its own.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import ssl
 import tempfile
 import time
@@ -21,8 +20,9 @@ import orjson
 from aiohttp import web
 
 from tests.support.simulated_archive import SimulatedArchive
+from tests.support.simulated_process import SimulatedProcess
 from videofleet_api.codes import ErrorCode, SourceHealth
-from videofleet_api.finalize import Finalize, Notes
+from videofleet_api.finalize import Notes
 from videofleet_api.names import WORKER_API_PORT
 from videofleet_api.probe import ProbeReport, ProbeRequest
 from videofleet_api.protocol import (
@@ -37,9 +37,7 @@ from videofleet_api.protocol import (
     ModelInfo,
     WorkerInfo,
 )
-from videofleet_worker.jobs.assignments import Assignments, Job, apply
-from videofleet_worker.jobs.events import EventHub
-from videofleet_worker.jobs.finalizing import Finalizing
+from videofleet_worker.jobs.assignments import Job, apply
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.server.access import check_access, errors_as_json
 
@@ -162,39 +160,6 @@ class TlsFiles:
         return context
 
 
-@dataclass
-class _Process:
-    """What is lost when the worker's process dies."""
-
-    heartbeat_seconds: float
-    archive: SimulatedArchive | None
-    instance: str = field(default_factory=lambda: secrets.token_hex(8))
-    assignments: Assignments = field(init=False)
-    hub: EventHub = field(init=False)
-    jobs: dict[str, JobReporter] = field(default_factory=dict)
-    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    streams: set[asyncio.Transport] = field(default_factory=set)
-    finalizing: Finalizing | None = None
-
-    def __post_init__(self) -> None:
-        if self.archive is not None:
-            self.finalizing = Finalizing(self.archive.threads, self.instance, self._finalized, _nothing)
-        self.assignments = Assignments(self.instance)
-        self.hub = EventHub(
-            lambda: self.assignments,
-            lambda: [job.report for job in self.jobs.values()],
-            finalized=lambda: self.finalizing.done if self.finalizing is not None else (),
-            heartbeat_seconds=self.heartbeat_seconds,
-        )
-
-    def _finalized(self, key: str) -> None:
-        self.hub.publish_finalized(key)
-
-
-async def _nothing(_: Finalize) -> None:
-    """A played job has nothing left to seal."""
-
-
 class SimulatedWorker:
     """One worker. `start` before use; everything belongs to the event loop that started it."""
 
@@ -232,7 +197,7 @@ class SimulatedWorker:
         self._heartbeat_seconds = heartbeat_seconds
         self._disturbance = disturbance
         self._archive = archive
-        self._process = _Process(heartbeat_seconds, archive)
+        self._process = SimulatedProcess(heartbeat_seconds, archive)
         self._speaking = asyncio.Event()
         self._speaking.set()
         self._runner: web.AppRunner | None = None
@@ -295,7 +260,7 @@ class SimulatedWorker:
     def crash(self) -> None:
         """The process dies and comes back as another instance: connections end, jobs are forgotten."""
         self._end_process()
-        self._process = _Process(self._heartbeat_seconds, self._archive)
+        self._process = SimulatedProcess(self._heartbeat_seconds, self._archive)
 
     def _end_process(self) -> None:
         for task in self._process.tasks.values():
@@ -383,7 +348,7 @@ class SimulatedWorker:
 
     # Jobs
 
-    def _begin(self, process: _Process, job: Job) -> None:
+    def _begin(self, process: SimulatedProcess, job: Job) -> None:
         if self._archive is not None:
             self._archive.begin(job)
 

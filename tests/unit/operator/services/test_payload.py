@@ -222,6 +222,7 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
         ),
         pytest.param(
             build({}), build({}, outputs={"archive": {"detail": "events"}}), ("spec", "run"), id="archive.detail"
+            build({}), build({}, outputs={"archive": {"deletionPolicy": "Delete"}}), (), id="archive.deletionPolicy"
         ),
         pytest.param(build({}), build(HOOK, **WITH_HOOK), ("settings",), id="a webhook"),
         pytest.param(build({}), build(BROKER, **WITH_BROKER), ("settings",), id="a broker"),

@@ -6,13 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.support.simulated_archive import SimulatedArchive
 from tests.support.simulated_worker import Scripts, SimulatedWorker, end, first_frame
 from tests.unit.kube.helpers import eventually
 from tests.unit.operator.services.conftest import NOW, Payload, StartWorker
+from videofleet_api.finalize import Finalize, RunEnd
 from videofleet_api.protocol import AssignmentSet, JobProgress, JobSource, JobSpec, JobState
 from videofleet_api.steps import Analytics, Step
 from videofleet_operator.services import pki, worker_session
@@ -54,6 +57,7 @@ class Operator:
             changed=self._changed,
             clock=time.monotonic,
             asking=self.asking,
+            fleet="fleet-1",
         )
         self.sessions.append(opened)
         return opened
@@ -183,6 +187,31 @@ async def test_a_worker_that_has_the_job_keeps_it_without_a_spec(operator: Opera
     await eventually(lambda: report_of(second, JobState.PREPARING)())
     assert worker.scripts.seen["camera"][-1:] == [1]
     assert len(worker.assigned) == 1
+
+
+async def test_what_is_to_be_finalized_goes_along_until_it_is_done(
+    operator: Operator, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    archive = SimulatedArchive(tmp_path)
+    worker = await start_worker(scripts=QUIET, archive=archive)
+    session = await operator.connect(worker)
+    wanted = Finalize(key="k", uid="gone", namespace="video", ends=[RunEnd(run=1, reason="cancelled")])
+    session.want(of(item(worker)), (wanted,))
+    await eventually(lambda: session.state.finalized == {"k"})
+    assert (worker.sets[-1].finalize, len(worker.sets[-1].entries)) == ([wanted], 1)
+    sent = len(worker.sets)
+    session.want(of(item(worker)), (wanted,))
+    session.want(of(item(worker)), ())
+    await eventually(lambda: not worker.sets[-1].finalize)
+    assert len(worker.sets) == sent + 1
+    await eventually(lambda: not session.state.finalized)
+    notes = await session.notes()
+    assert notes is not None
+    assert [each.run for each in notes.runs] == [1], "the job that it was given is noted"
+    await session.close()
+    await worker.stop()
+    archive.close()
+    assert await session.notes() is None
 
 
 async def test_a_higher_term_of_the_worker_is_exceeded(operator: Operator, start_worker: StartWorker) -> None:

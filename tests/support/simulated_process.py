@@ -1,0 +1,47 @@
+"""The process of a simulated worker."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field
+
+from tests.support.simulated_archive import SimulatedArchive
+from videofleet_api.finalize import Finalize
+from videofleet_worker.jobs.assignments import Assignments
+from videofleet_worker.jobs.events import EventHub
+from videofleet_worker.jobs.finalizing import Finalizing
+from videofleet_worker.jobs.reports import JobReporter
+
+
+@dataclass
+class SimulatedProcess:
+    """What is lost when the worker's process dies."""
+
+    heartbeat_seconds: float
+    archive: SimulatedArchive | None
+    instance: str = field(default_factory=lambda: secrets.token_hex(8))
+    assignments: Assignments = field(init=False)
+    hub: EventHub = field(init=False)
+    jobs: dict[str, JobReporter] = field(default_factory=dict)
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    streams: set[asyncio.Transport] = field(default_factory=set)
+    finalizing: Finalizing | None = None
+
+    def __post_init__(self) -> None:
+        if self.archive is not None:
+            self.finalizing = Finalizing(self.archive.threads, self.instance, self._finalized, _nothing)
+        self.assignments = Assignments(self.instance)
+        self.hub = EventHub(
+            lambda: self.assignments,
+            lambda: [job.report for job in self.jobs.values()],
+            finalized=lambda: self.finalizing.done if self.finalizing is not None else (),
+            heartbeat_seconds=self.heartbeat_seconds,
+        )
+
+    def _finalized(self, key: str) -> None:
+        self.hub.publish_finalized(key)
+
+
+async def _nothing(_: Finalize) -> None:
+    """A played job has nothing left to seal."""
