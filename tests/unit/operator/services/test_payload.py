@@ -222,6 +222,8 @@ IN_SECRET = {"source": {"urlSecretRef": {"name": "url", "key": "url"}}}
         ),
         pytest.param(
             build({}), build({}, outputs={"archive": {"detail": "events"}}), ("spec", "run"), id="archive.detail"
+        ),
+        pytest.param(
             build({}), build({}, outputs={"archive": {"deletionPolicy": "Delete"}}), (), id="archive.deletionPolicy"
         ),
         pytest.param(build({}), build(HOOK, **WITH_HOOK), ("settings",), id="a webhook"),
