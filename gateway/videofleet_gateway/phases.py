@@ -71,6 +71,9 @@ class Standing:
     """Frames of it have been analysed."""
     enabled: bool = True
     """What the user wants, which its phase follows a moment later."""
+    stalled: bool = False
+    """Needs a user, as far as the operator knows, which may still try it again: no worker is left that has not refused
+    it. What a client takes for the last word is not said before it is `over`."""
 
     @classmethod
     def of(cls, spec: VideoJobSpec, status: VideoJobStatus) -> Self:
@@ -78,10 +81,11 @@ class Standing:
         return cls(
             phase=status.phase,
             single_pass=spec.single_pass,
-            over=bool(status.finished) or _has_failed(status),
+            over=bool(status.finished) or _holds(status, "Failed"),
             scheduled_off=status.phase is Phase.DISABLED and status.reason == Reason.SCHEDULE,
             begun=_begun(status),
             enabled=spec.enabled,
+            stalled=_holds(status, "Stalled"),
         )
 
 
@@ -130,7 +134,9 @@ def logged_status(job: Standing) -> StreamStatus:
             return StreamStatus.DONE if job.over else StreamStatus.RESTART
         case Phase.INTERRUPTED:
             return StreamStatus.FAILURE if job.over else StreamStatus.RESTART
-        case Phase.NOT_STARTED | Phase.MISCONFIGURED:
+        case Phase.MISCONFIGURED:
+            return StreamStatus.FAILURE if job.over or job.stalled else StreamStatus.PENDING
+        case Phase.NOT_STARTED:
             return StreamStatus.FAILURE if job.over else StreamStatus.PENDING
         case Phase.DISCONNECTED:
             return StreamStatus.HANDLER_LOST
@@ -163,8 +169,8 @@ def _ended_step(job: Standing) -> StepStatus | None:
     return StepStatus.FAILED if job.single_pass else None
 
 
-def _has_failed(status: VideoJobStatus) -> bool:
-    return any(each.type == "Failed" and each.status is ConditionStatus.TRUE for each in status.conditions)
+def _holds(status: VideoJobStatus, condition: str) -> bool:
+    return any(each.type == condition and each.status is ConditionStatus.TRUE for each in status.conditions)
 
 
 def _begun(status: VideoJobStatus) -> bool:

@@ -71,13 +71,15 @@ def conditions(
     now: Seconds,
     told: Told | None = None,
     counted: Counters | None = None,
+    *,
+    others_left: bool = False,
 ) -> list[Condition]:
     """All conditions of a VideoJob. A condition whose status is as before keeps its time. `told`: of its source;
-    `counted`: what else its worker said."""
+    `counted`: what else its worker said; `others_left`: a worker is left that could run what another one refused."""
     health = source_health(record, told, previous)
     outputs = outputs_delivered(job.spec.outputs, counted, previous)
     reason = str(record.reason or Reason.PENDING)
-    stalled, stalled_reason = _stalled(record, job)
+    stalled, stalled_reason = _stalled(record, job, others_left=others_left)
     findings = (
         _Finding("Ready", _ready(record), reason, record.message),
         _Finding("Reconciling", not stalled and _reconciling(record), reason, record.message),
@@ -113,13 +115,13 @@ def _ready(record: Record) -> bool:
     return record.phase is Phase.INPROGRESS and record.reason is not Reason.RECONNECTING
 
 
-def _stalled(record: Record, job: Job) -> tuple[bool, str]:
+def _stalled(record: Record, job: Job, *, others_left: bool) -> tuple[bool, str]:
     reason = str(record.reason or Reason.PENDING)
     if exhausted(record, job.spec.restart):
         return True, Reason.RETRIES_EXHAUSTED
     match record.phase:
         case Phase.MISCONFIGURED:
-            return True, reason
+            return not others_left, reason
         case Phase.INTERRUPTED:
             return over_without_success(record, job.spec.restart), reason
         case Phase.AWAITING:

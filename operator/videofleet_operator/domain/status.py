@@ -39,13 +39,15 @@ class Shown:
     health: SourceHealth | None = None
     """Of the source; None where nobody watches it."""
     health_message: str = ""
+    others_left: bool = False
+    """Whether a worker is left that could run the job and has not refused it."""
 
     @classmethod
-    def of(cls, source: str | None, report: Report | None) -> Self:
+    def of(cls, source: str | None, report: Report | None, *, others_left: bool = False) -> Self:
         """With what the job's worker said last of the current epoch."""
         if report is None:
-            return cls(source)
-        return cls(source, report.progress, report.health, report.health_message or "")
+            return cls(source, others_left=others_left)
+        return cls(source, report.progress, report.health, report.health_message or "", others_left)
 
 
 def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Seconds) -> dict[str, object]:
@@ -80,7 +82,15 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         statistics=_statistics(record, shown.progress, before),
         last_error=_last_error(record),
         analytics=_analytics(job, record),
-        conditions=conditions(record, job, before.conditions, now, _told_health(shown), shown.progress),
+        conditions=conditions(
+            record,
+            job,
+            before.conditions,
+            now,
+            _told_health(shown),
+            shown.progress,
+            others_left=shown.others_left,
+        ),
     )
     return document.wire()
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import Phase
+from videofleet_operator.domain.alternatives import others_left
 from videofleet_operator.domain.model import Bucket, Pace, Snapshot
 from videofleet_operator.domain.placement import ready, room
 from videofleet_operator.domain.planner import plan_after
@@ -141,7 +142,8 @@ class Reconciler:
             self._buckets = decided.buckets
             # 3. Write it. What is being written counts as written from here on.
             for uid, record in decided.records.items():
-                self._statuses.write(known[uid], record, _report(snapshot, known[uid]), now)
+                left = others_left(known[uid].job, record, snapshot)
+                self._statuses.write(known[uid], record, _report(snapshot, known[uid]), now, others_left=left)
                 if record.reason is Reason.SOURCE_AUTH:
                     self._gatherer.doubt_secrets(known[uid])
             taken = with_taken(snapshot, decided.records)

@@ -59,14 +59,20 @@ class StatusWriter:
         self._assumed.clear()
         self._held.clear()
 
-    def write(self, known: KnownJob, record: Record, report: Report | None, now: float) -> None:
-        """Write a new record, unless an earlier one is under way or was refused just now: it is planned again then."""
+    def write(
+        self, known: KnownJob, record: Record, report: Report | None, now: float, *, others_left: bool = False
+    ) -> None:
+        """Write a new record, unless an earlier one is under way or was refused just now: it is planned again then.
+
+        `others_left`: see Shown.
+        """
         uid = known.job.uid
         # Were the queue to put this one in the place of one that waits, nobody would ever see that one's edge.
         if uid in self._assumed or self._clock() < self._held.get(uid, 0.0):
             return
         self._assumed[uid] = record
-        patch = self._patch(known, record, report, now, check_version=True)
+        shown = _shown(known, report, others_left=others_left)
+        patch = self._patch(known, record, shown, now, check_version=True)
         starts = record.phase is Phase.STARTING and known.job.record.phase not in ASSIGNED
         priority = Priority.START if starts else Priority.PHASE
         self._queue.submit(patch, priority, on_done=lambda outcome: self._written(known, record, patch, outcome))
@@ -81,7 +87,7 @@ class StatusWriter:
         if known.job.uid in self._assumed:
             return False
         self._refreshed[known.job.uid] = self._clock()
-        patch = self._patch(known, known.job.record, report, now, check_version=False)
+        patch = self._patch(known, known.job.record, _shown(known, report), now, check_version=False)
         done = partial(self._refreshed_with, known.job, patch)
         self._queue.submit(patch, Priority.STATISTICS, on_done=done)
         return True
@@ -94,14 +100,10 @@ class StatusWriter:
         self._refreshed = {uid: time for uid, time in self._refreshed.items() if uid in uids}
         self._held = {uid: time for uid, time in self._held.items() if uid in uids}
 
-    def _patch(
-        self, known: KnownJob, record: Record, report: Report | None, now: float, *, check_version: bool
-    ) -> Patch:
+    def _patch(self, known: KnownJob, record: Record, shown: Shown, now: float, *, check_version: bool) -> Patch:
         meta = known.source.meta
         target = ObjectRef(VIDEOJOBS, meta.namespace, meta.name, meta.uid, meta.resource_version)
         current = known.source.status
-        spec = known.source.spec
-        shown = Shown.of(shown_source(spec) if spec else None, report)
         desired = to_status(known.job, record, shown, current, now)
         told = transition(known.job.record, record)
         append = None
@@ -169,3 +171,8 @@ class StatusWriter:
         news = health_news(patch.current["status"], patch.desired["status"])
         if news is not None:
             self._announcer.source(job, news)
+
+
+def _shown(known: KnownJob, report: Report | None, *, others_left: bool = False) -> Shown:
+    spec = known.source.spec
+    return Shown.of(shown_source(spec) if spec else None, report, others_left=others_left)

@@ -12,6 +12,7 @@ import pytest
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
 from tests.support.f_client import ROUTER, URL, made, wrong
 from tests.support.gateway import served, settings
+from tests.support.kubectl import conditions
 from tests.support.simulated_worker import Step, end, fail, first_frame, go_silent, refuse
 from videofleet_api.codes import ErrorCode
 from videofleet_api.names import GROUP
@@ -138,13 +139,14 @@ async def test_without_single_pass_it_waits_and_runs_again(
     assert document["statistic"]["job_starts"] == 2
 
 
-@pytest.mark.acceptance("F57", "F61", "A6")
+@pytest.mark.acceptance("F57", "F61", "A6", "X2")
 async def test_what_one_worker_refuses_another_one_tries(f: httpx.AsyncClient, world: World) -> None:
     await world.api.patch(POOLS, world.namespace, world.pool_name, {"spec": {"minWorkers": 2, "maxWorkers": 2}})
     await world.until_workers(2)
     world.scripts[NAME] = [[refuse(ErrorCode.CODEC)], [first_frame()]]
     await made(f, PATH, single_pass=True)
-    await world.until(NAME, "MISCONFIGURED")
+    refused = await world.until(NAME, "MISCONFIGURED")
+    assert conditions(refused)["Stalled"] == "False", "another worker is left"
     first = next(name for name, worker in world.workers.items() if any(NAME in _names(each) for each in worker.sets))
     after = await world.until(NAME, "INPROGRESS", timeout=60)
     assert after["worker"]["name"] != first

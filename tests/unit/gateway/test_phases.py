@@ -48,6 +48,11 @@ ROWS = [
         S.FAILED,
         id="MISCONFIGURED none left",
     ),
+    pytest.param(
+        Standing(P.MISCONFIGURED, stalled=True, **ONCE),
+        *(L.FAILURE, L.FAILURE, T.PENDING, S.PROCESSING),
+        id="MISCONFIGURED none left, tried again",
+    ),
     pytest.param(Standing(P.TOO_MANY_CAMERAS), L.PENDING, L.PENDING, T.PENDING, S.PROCESSING, id="TOO_MANY_CAMERAS"),
     pytest.param(Standing(P.NOT_STARTED, **ONCE), L.PENDING, L.PENDING, T.PENDING, S.PROCESSING, id="NOT_STARTED"),
     pytest.param(Standing(P.DISCONNECTED), L.HANDLER_LOST, L.PENDING, T.RUNNING, S.PROCESSING, id="DISCONNECTED"),
@@ -124,6 +129,14 @@ def test_attempts_that_are_used_up_are_told_by_the_condition() -> None:
     for holds, over in [(ConditionStatus.TRUE, True), (ConditionStatus.FALSE, False)]:
         status = VideoJobStatus(phase=phase, conditions=[_failed(holds)])
         assert Standing.of(_spec(), status) == Standing(phase, over=over)
+
+
+def test_a_job_that_no_worker_is_left_for_is_stalled_and_not_over() -> None:
+    stalled = Condition(
+        type="Stalled", status=ConditionStatus.TRUE, last_transition_time=TIME, reason="SourceCodec", message=""
+    )
+    status = VideoJobStatus(phase=P.MISCONFIGURED, conditions=[stalled, _failed(ConditionStatus.FALSE)])
+    assert Standing.of(_spec(), status) == Standing(P.MISCONFIGURED, stalled=True)
 
 
 def test_a_schedule_is_no_user() -> None:

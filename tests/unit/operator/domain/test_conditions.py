@@ -1,15 +1,17 @@
 """Conditions as kstatus reads them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.domain import NOW, job, record
+from tests.support.domain import NOW, job, record, snapshot, worker
 from videofleet_api.codes import Reason
 from videofleet_api.conditions import Condition
 from videofleet_api.phases import Phase
+from videofleet_operator.domain.alternatives import others_left
 from videofleet_operator.domain.conditions import PoolState, conditions, licence_conditions, pool_conditions
-from videofleet_operator.domain.model import Record
+from videofleet_operator.domain.model import Excluded, Record, Worker
 from videofleet_operator.domain.times import format_time
 
 P = Phase
@@ -51,6 +53,59 @@ def test_each_phase(it: Record, expected: str) -> None:
     assert tuple(each.type for each in made) == ORDER
     assert letters(made) == expected
     assert all(each.reason for each in made)
+
+
+def kstatus(made: list[Condition]) -> str:
+    """As cli-utils' kstatus reads conditions, whose observed generation is the newest one."""
+    held = {each.type for each in made if each.status == "True"}
+    if "Stalled" in held:
+        return "Failed"
+    return "InProgress" if "Reconciling" in held or "Ready" not in held else "Current"
+
+
+KSTATUS = {
+    "AWAITING": (record(P.AWAITING), {}, "InProgress"),
+    "STARTING": (record(P.STARTING), {}, "InProgress"),
+    "INPROGRESS": (record(P.INPROGRESS, reason=Reason.RUNNING), {}, "Current"),
+    "COMPLETED, single_pass": (record(P.COMPLETED, finished=True), {}, "Current"),
+    "COMPLETED, restarting": (record(P.COMPLETED), {}, "InProgress"),
+    "INTERRUPTED, restarting": (record(P.INTERRUPTED, attempt=1), {}, "InProgress"),
+    "INTERRUPTED, single_pass": (record(P.INTERRUPTED, finished=True), {}, "Failed"),
+    "MISCONFIGURED, others left": (record(P.MISCONFIGURED, attempt=1), {"others_left": True}, "InProgress"),
+    "MISCONFIGURED, none left": (record(P.MISCONFIGURED, attempt=1), {}, "Failed"),
+    "MISCONFIGURED, not tried again": (record(P.MISCONFIGURED, attempt=2), {"others_left": True}, "Failed"),
+    "TOO_MANY_CAMERAS": (record(P.TOO_MANY_CAMERAS), {}, "InProgress"),
+    "NOT_STARTED": (record(P.NOT_STARTED, attempt=1), {}, "InProgress"),
+    "NOT_STARTED, final": (record(P.NOT_STARTED, attempt=2), {}, "Failed"),
+    "DISCONNECTED": (record(P.DISCONNECTED), {}, "InProgress"),
+    "no status yet": (Record(), {}, "InProgress"),
+    "DISABLED": (record(P.DISABLED), {}, "Current"),
+}
+
+
+@pytest.mark.acceptance("X2")
+@pytest.mark.parametrize("row", KSTATUS)
+def test_kstatus_reads_each_row(row: str) -> None:
+    it, more, expected = KSTATUS[row]
+    assert kstatus(conditions(it, job(restart={"maxAttempts": 2}), [], NOW, **more)) == expected
+
+
+def test_others_are_left_until_each_that_could_run_it_has_refused_it() -> None:
+    refused = record(P.MISCONFIGURED, attempt=1, excluded=(excluded(worker("a")),))
+    both = snapshot([], [worker("a"), worker("b")])
+    assert others_left(job(), refused, both)
+    assert not others_left(job(), refused, snapshot([], [worker("a")]))
+    for unable in ({"connected": False}, {"steps": frozenset[str]()}, {"of": "default/other"}):
+        assert not others_left(job(), refused, snapshot([], [worker("a"), worker("b", **unable)]))
+    assert not others_left(job(), replace(refused, phase=P.NOT_STARTED), both)
+    again = snapshot([], [worker("a", instance="another process"), worker("b")])
+    three = replace(refused, excluded=tuple(excluded(worker(name)) for name in "acd"))
+    assert others_left(job(), refused, again)
+    assert not others_left(job(), three, both), "what three have refused is wrong in itself"
+
+
+def excluded(failed: Worker) -> Excluded:
+    return Excluded(failed.name, failed.id, failed.instance or "")
 
 
 def test_exhausted_retries_have_their_own_reason() -> None:
