@@ -65,7 +65,8 @@ class ResultRoutes:
         one, view = self._view(request)
         data = await _read(one, results_key(view.prefix))
         if data is None:
-            raise ApiError(404, "NOT_FINISHED", "there are no results of a run that has not ended, or whose source is endless")
+            why = "the run has not ended, or its source is endless: there is no summary"
+            raise ApiError(404, "NOT_FINISHED", why)
         return web.Response(body=data, content_type="application/json")
 
     async def tracks(self, request: web.Request) -> web.StreamResponse:
