@@ -23,7 +23,7 @@ class Outlet:
         self.name = name
         self.posted = 0
         self.lost: Counter[str] = Counter()
-        """Messages by cause: too_old, too_many, archive_away, forbidden, redirect, refused, failed, tls, no_picture."""
+        """Messages by cause: too_old, too_many, archive_away, forbidden, redirect, refused, failed, no_picture."""
         self.trouble: tuple[str, str] | None = None
         """Cause and message of the last attempt, while it did not succeed."""
         self.health = OutputHealth.DELIVERED
@@ -61,9 +61,9 @@ class Outlet:
             await asyncio.sleep(self._retry_seconds[min(attempt, len(self._retry_seconds) - 1)])
             attempt += 1
 
-    def lose(self, cause: str, message: str, count: int = 1) -> None:
-        """So many messages are given up."""
-        self.lost[cause] += count
+    def lose(self, cause: str, message: str) -> None:
+        """A message is given up."""
+        self.lost[cause] += 1
         self.trouble, self.health = (cause, message), OutputHealth.GIVEN_UP
         self._say(cause, message)
 
