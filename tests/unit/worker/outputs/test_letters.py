@@ -1,12 +1,12 @@
 """Letters from the log to receivers: each at least once, whoever is killed when, and none that the log knows not."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.archives import PREFIX, Away, FaultyStore, becomes, chunk, mark, open_writer, terminal, threads_over
+from tests.support.archives import PREFIX, Away, FaultyStore, becomes, mark, terminal, threads_over
+from tests.support.letters import TellingEpoch, letter
 from tests.support.receiver import Receiver, receiving
 from tests.support.worker_client import file_job
 from videofleet_api.codes import OutputHealth
@@ -18,54 +18,15 @@ from videofleet_archive.outbox import Cursor, read_cursor, store_batch
 from videofleet_archive.shots import shot_key
 from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
-from videofleet_archive.writer import LogWriter
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.outputs import courier, outbox
-from videofleet_worker.outputs.letters import ONGOING, SHOT, Letter
+from videofleet_worker.outputs.letters import ONGOING, SHOT
 from videofleet_worker.outputs.outbox import Outbox
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.outlets import JobOutlets
 
 HERE = OutputPolicy(allowed_cidrs=["127.0.0.0/8"])
-ORIGIN = {"job": {"uid": "job-1", "namespace": "default", "name": "job", "epoch": 1}, "analytics": "main"}
-
-
-def _letter(number: int, kind: str = OutputEvent.TRACK_BEGIN, *, age: float = 0.0, **given: object) -> Letter:
-    document = {"event": kind, "track": {"track_id": number}} | ORIGIN
-    return Letter(f"job-1/1/main/{number}/{kind}", kind, time.time() - age, document, **given)  # type: ignore[arg-type]
-
-
-class _Epoch:
-    """A worker that writes the log, and tells receivers."""
-
-    def __init__(self, threads: StoreThreads, ways: WaysOut, outputs: JobOutputs) -> None:
-        self.threads = threads
-        self.outlets = JobOutlets(ways)
-        self.outlets.use(outputs)
-        self.writer: LogWriter | None = None
-        self.outbox: Outbox | None = None
-
-    async def own(self, epoch: int) -> None:
-        self.writer = await open_writer(self.threads, epoch)
-        self.outbox = self.writer.notes = Outbox(self.writer.view)
-        await self.outbox.open()
-        self.outlets.serve(self.outbox)
-
-    async def tell(self, frame: int, letters: Sequence[Letter]) -> None:
-        """A frame with letters, until it is sealed."""
-        assert self.writer is not None
-        await self.writer.append(chunk(frame), mark(frame))
-        self.writer.note(b"".join(letter.line() for letter in letters))
-        await self.writer.flush()
-
-    async def kill(self) -> None:
-        """Everything that this process has in memory is gone, and it says nothing more."""
-        assert self.writer is not None
-        await self.writer.abandon()
-        for couriers in self.outlets._couriers.values():
-            for one in couriers:
-                one._task.cancel()
 
 
 @pytest.fixture
@@ -109,10 +70,10 @@ def _tracks(receiver: Receiver, path: str = "/a") -> list[int]:
 async def test_what_is_sealed_is_told_and_forgotten(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
-    here = _Epoch(threads, ways, _webhook(receiver))
+    here = TellingEpoch(threads, ways, _webhook(receiver))
     await here.own(1)
     for frame in range(3):
-        await here.tell(frame, [_letter(2 * frame), _letter(2 * frame + 1)])
+        await here.tell(frame, [letter(2 * frame), letter(2 * frame + 1)])
     assert await here.outlets.flush(10)
     assert _tracks(receiver) == list(range(6))
     assert [post.headers["Idempotency-Key"] for post in receiver.posts] == [
@@ -130,16 +91,16 @@ async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    first = _Epoch(threads, ways, _webhook(receiver))
+    first = TellingEpoch(threads, ways, _webhook(receiver))
     await first.own(1)
-    await first.tell(0, [_letter(1), _letter(2)])
+    await first.tell(0, [letter(1), letter(2)])
     await becomes(lambda: first.outlets.told()["outputs"] is OutputHealth.WAITING, "it was tried")
     assert first.outlets.told()["outputs_message"] == "webhook-0: it answered 503"
     await first.kill()
     receiver.usual = 200
-    second = _Epoch(threads, ways, _webhook(receiver))
+    second = TellingEpoch(threads, ways, _webhook(receiver))
     await second.own(2)
-    await second.tell(1, [_letter(3)])
+    await second.tell(1, [letter(3)])
     assert await second.outlets.flush(10)
     assert list(dict.fromkeys(_tracks(receiver))) == [1, 2, 3]
     assert second.outlets.told()["outputs"] is OutputHealth.DELIVERED
@@ -149,15 +110,15 @@ async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
 async def test_what_comes_twice_comes_under_the_same_key(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
-    first = _Epoch(threads, ways, _webhook(receiver))
+    first = TellingEpoch(threads, ways, _webhook(receiver))
     await first.own(1)
     receiver.statuses = [200, 200]
     receiver.usual = 503
-    await first.tell(0, [_letter(1), _letter(2), _letter(3)])
+    await first.tell(0, [letter(1), letter(2), letter(3)])
     await becomes(lambda: len(receiver.posts) > 3, "two have come")
     await first.kill()
     receiver.usual = 200
-    second = _Epoch(threads, ways, _webhook(receiver))
+    second = TellingEpoch(threads, ways, _webhook(receiver))
     await second.own(2)
     assert await second.outlets.flush(10)
     keys = [post.headers["Idempotency-Key"] for post in receiver.taken]
@@ -170,16 +131,16 @@ async def test_what_was_never_sealed_is_not_told(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
     """A worker that had got as far as its letters was overtaken: the log knows nothing of them."""
-    first = _Epoch(threads, ways, _webhook(receiver))
+    first = TellingEpoch(threads, ways, _webhook(receiver))
     await first.own(1)
-    await first.tell(0, [_letter(1)])
+    await first.tell(0, [letter(1)])
     assert first.writer is not None
     end = first.writer.view.extent.end
-    store_batch(store, PREFIX, end, _letter(2).line())
+    store_batch(store, PREFIX, end, letter(2).line())
     await first.kill()
-    second = _Epoch(threads, ways, _webhook(receiver))
+    second = TellingEpoch(threads, ways, _webhook(receiver))
     await second.own(2)
-    await second.tell(1, [_letter(3)])
+    await second.tell(1, [letter(3)])
     assert await second.outlets.flush(10)
     assert set(_tracks(receiver)) == {1, 3}
     assert store.read(batch_key(PREFIX, end)) is None
@@ -188,10 +149,10 @@ async def test_what_was_never_sealed_is_not_told(
 
 async def test_the_rest_of_a_run_that_is_over_is_told(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
     receiver.usual = 503
-    first = _Epoch(threads, ways, _webhook(receiver))
+    first = TellingEpoch(threads, ways, _webhook(receiver))
     await first.own(1)
     assert first.writer is not None
-    await first.writer.finish(terminal(3), mark(3), notes=_letter(1).line())
+    await first.writer.finish(terminal(3), mark(3), notes=letter(1).line())
     await first.kill()
     receiver.usual = 200
     log = await see_log(threads, PREFIX)
@@ -210,10 +171,10 @@ async def test_the_rest_of_an_earlier_run_is_told_by_whoever_has_the_job_now(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    first = _Epoch(threads, ways, _webhook(receiver))
+    first = TellingEpoch(threads, ways, _webhook(receiver))
     await first.own(1)
     assert first.writer is not None
-    await first.writer.finish(terminal(3), mark(3), notes=_letter(1).line())
+    await first.writer.finish(terminal(3), mark(3), notes=letter(1).line())
     await first.kill()
     receiver.usual = 200
     entry = file_job("http://host/a.mp4", "job-1", epoch=2, run=2)
@@ -233,17 +194,17 @@ async def test_each_receiver_goes_at_its_own_pace(
 ) -> None:
     hanging = WebhookTarget(url=receiver.url("/hang"))
     outputs = JobOutputs(webhooks=[hanging, WebhookTarget(url=receiver.url("/a"))])
-    here = _Epoch(threads, ways, outputs)
+    here = TellingEpoch(threads, ways, outputs)
     await here.own(1)
     for frame in range(5):
-        await here.tell(frame, [_letter(frame)])
+        await here.tell(frame, [letter(frame)])
     await becomes(lambda: len(receiver.at("/a")) == 5, "the other one has all")
     await becomes(lambda: here.outlets.waiting("webhook-1") == 0, "and it is seen")
     assert here.outlets.waiting("webhook-0") == 5
     assert len(store.listing(batches_folder(PREFIX))) == 5
     # Whoever is new is not told what was.
     here.outlets.use(JobOutputs(webhooks=[*outputs.webhooks, WebhookTarget(url=receiver.url("/new"))]))
-    await here.tell(5, [_letter(5)])
+    await here.tell(5, [letter(5)])
     await becomes(lambda: _tracks(receiver, "/new") == [5], "it is told what comes")
     # Without the one that hangs nobody waits for anything.
     here.outlets.use(JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/a"))]))
@@ -256,11 +217,11 @@ async def test_who_has_everything_takes_nothing_from_who_has_not(
 ) -> None:
     """Outlets are closed one by one; what others have yet to get stays until somebody else takes it there."""
     outputs = JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/hang")), WebhookTarget(url=receiver.url("/a"))])
-    here = _Epoch(threads, ways, outputs)
+    here = TellingEpoch(threads, ways, outputs)
     await here.own(1)
     for one in here.outlets._couriers["webhook-0"]:
         await one.close()
-    await here.tell(0, [_letter(0)])
+    await here.tell(0, [letter(0)])
     other = here.outlets.receivers["webhook-1"].cursor
     await becomes(lambda: read_cursor(store, PREFIX, other) not in (None, Cursor()), "the other one has it")
     await here.outlets.close()
@@ -273,11 +234,11 @@ async def test_who_has_everything_takes_nothing_from_who_has_not(
 async def test_what_is_about_to_be_sealed_is_not_taken_for_stale(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
-    here = _Epoch(threads, ways, _webhook(receiver))
+    here = TellingEpoch(threads, ways, _webhook(receiver))
     await here.own(1)
     assert here.writer is not None
     view = (await see_log(threads, PREFIX)).view
-    store_batch(store, PREFIX, view.extent.end, _letter(1).line())
+    store_batch(store, PREFIX, view.extent.end, letter(1).line())
     somebody = Outbox(view)
     await somebody.open()
     assert somebody.is_caught_up(Cursor())
@@ -289,12 +250,12 @@ async def test_who_takes_another_place_in_the_list_loses_nothing(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     stays = WebhookTarget(url=receiver.url("/a"))
-    here = _Epoch(threads, ways, JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/b")), stays]))
+    here = TellingEpoch(threads, ways, JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/b")), stays]))
     await here.own(1)
-    await here.tell(0, [_letter(0)])
+    await here.tell(0, [letter(0)])
     assert await here.outlets.flush(10)
     receiver.usual = 503
-    await here.tell(1, [_letter(1)])
+    await here.tell(1, [letter(1)])
     here.outlets.use(JobOutputs(webhooks=[stays]))
     receiver.usual = 200
     await becomes(lambda: set(_tracks(receiver)) == {0, 1}, "it has both")
@@ -310,10 +271,10 @@ async def test_what_nobody_takes_is_given_up_and_counted(
     if cause == "too_many":
         monkeypatch.setattr(outbox, "MAX_BATCHES", 2)
     receiver.usual = 503
-    here = _Epoch(threads, ways, _webhook(receiver))
+    here = TellingEpoch(threads, ways, _webhook(receiver))
     await here.own(1)
     for frame in range(5):
-        await here.tell(frame, [_letter(frame, age=age if frame < 3 else 0.0)])
+        await here.tell(frame, [letter(frame, age=age if frame < 3 else 0.0)])
     outlet = here.outlets.receivers["webhook-0"].outlet
     await becomes(lambda: outlet.lost[cause] == 3, "what is above the limit is given up")
     receiver.usual = 200
@@ -333,12 +294,12 @@ async def test_a_picture_is_stored_before_the_letter_about_it(
         await settled.wait()
 
     router = RouterTarget(url=receiver.url("/shots"))
-    here = _Epoch(threads, ways, JobOutputs(router=router))
+    here = TellingEpoch(threads, ways, JobOutputs(router=router))
     await here.own(1)
     assert here.writer is not None
     here.outbox = here.writer.notes = Outbox(here.writer.view, settle)
     here.outlets.serve(here.outbox)
-    telling = asyncio.create_task(here.tell(0, [_letter(7, SHOT, track_id=7)]))
+    telling = asyncio.create_task(here.tell(0, [letter(7, SHOT, track_id=7)]))
     await asyncio.sleep(0.1)
     assert threads.store.listing(batches_folder(PREFIX)) == []
     threads.store.replace(shot_key(PREFIX, 7), b"jpeg")
@@ -353,9 +314,9 @@ async def test_an_archive_that_is_away_loses_nothing(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    here = _Epoch(threads, ways, _webhook(receiver))
+    here = TellingEpoch(threads, ways, _webhook(receiver))
     await here.own(1)
-    await here.tell(0, [_letter(1)])
+    await here.tell(0, [letter(1)])
     store.fault = Away()
     receiver.usual = 200
     await becomes(lambda: len(receiver.taken) == 1, "what is at hand is told")
@@ -370,19 +331,19 @@ async def test_what_is_told_now_and_then_goes_to_whom_it_is_for(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     often = WebhookTarget(url=receiver.url("/often"), interval=1.0, events=[OutputEvent.LINE_CROSS])
-    here = _Epoch(threads, ways, JobOutputs(webhooks=[often, WebhookTarget(url=receiver.url("/a"))]))
+    here = TellingEpoch(threads, ways, JobOutputs(webhooks=[often, WebhookTarget(url=receiver.url("/a"))]))
     await here.own(1)
     to = here.outlets.receivers["webhook-0"].cursor
-    await here.tell(0, [_letter(1, ONGOING, to=to), _letter(2)])
+    await here.tell(0, [letter(1, ONGOING, to=to), letter(2)])
     assert await here.outlets.flush(10)
     assert (_tracks(receiver, "/often"), _tracks(receiver)) == ([1], [2])
     await here.outlets.close()
 
 
 async def test_a_router_may_want_events_alone(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
-    here = _Epoch(threads, ways, JobOutputs(router=RouterTarget(events_url=receiver.url("/a"))))
+    here = TellingEpoch(threads, ways, JobOutputs(router=RouterTarget(events_url=receiver.url("/a"))))
     await here.own(1)
-    await here.tell(0, [_letter(1), _letter(1, SHOT, track_id=1)])
+    await here.tell(0, [letter(1), letter(1, SHOT, track_id=1)])
     assert await here.outlets.flush(10)
     assert [post.json["event"] for post in receiver.posts] == ["trackBegin"]
     assert (here.outlets.posted, here.outlets.not_posted) == (None, None)
@@ -393,11 +354,11 @@ async def test_another_epoch_is_seen_by_who_tells_the_rest(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    first = _Epoch(threads, ways, _webhook(receiver))
+    first = TellingEpoch(threads, ways, _webhook(receiver))
     await first.own(1)
-    await first.tell(0, [_letter(1)])
+    await first.tell(0, [letter(1)])
     assert not await first.outlets.is_anothers()
-    second = _Epoch(threads, ways, _webhook(receiver))
+    second = TellingEpoch(threads, ways, _webhook(receiver))
     await second.own(2)
     assert await first.outlets.is_anothers()
     await first.outlets.close()
