@@ -17,6 +17,8 @@ started=$SECONDS
 failed=0
 # Tests wait more than they compute: one process more than there are cores.
 processes=${TEST_PROCESSES:-$(($(nproc) + 1))}
+# All of them have to find the same tests in the same order, also where these are made from sets.
+export PYTHONHASHSEED=${PYTHONHASHSEED:-$RANDOM}
 
 needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" faults "* || " $* " == *" e2e "* ]]; }
 
