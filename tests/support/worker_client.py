@@ -19,6 +19,7 @@ import aiohttp
 from tests.support.authority import SERVER_NAME, client_context
 from tests.support.programs import WORKER, environment
 from tests.support.waiting import wait_until
+from videofleet_api.finalize import Finalize
 from videofleet_api.protocol import EVENT_LINE, Entry, Heartbeat, Inventory, JobEvent, JobReport, JobSpec, JobState
 
 START_SECONDS = 60.0
@@ -183,7 +184,14 @@ class WorkerClient:
         """The instance that the worker says it is."""
         return str((await self.get("/v1/info")).body["instance"])
 
-    async def assign(self, *entries: Entry, number: int | None = None, instance: str | None = None) -> Answer:
+    async def assign(
+        self,
+        *entries: Entry,
+        finalize: Sequence[Finalize] = (),
+        fleet: str = "",
+        number: int | None = None,
+        instance: str | None = None,
+    ) -> Answer:
         """PUT the whole set, numbered after the last one."""
         self.number = self.number + 1 if number is None else number
         document = {
@@ -191,6 +199,8 @@ class WorkerClient:
             "number": self.number,
             "instance": instance or await self.instance(),
             "entries": [entry.wire() for entry in entries],
+            "finalize": [each.wire() for each in finalize],
+            "fleet": fleet,
         }
         return await self.request("PUT", "/v1/assignments", document)
 

@@ -11,14 +11,19 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from tests.support.archives import becomes
 from tests.support.cameras import CLIP, CameraSimulator
 from tests.support.pictures import pictures
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import chunks_of, frames_of
 from videofleet_api.codes import ErrorCode
+from videofleet_api.finalize import Finalize, RunEnd
+from videofleet_api.names import archive_prefix
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_api.results import Chunk, RunResult
 from videofleet_archive import log
+from videofleet_archive.acquire import look
+from videofleet_archive.store import FolderArchive
 from videofleet_worker.outputs.shots import area_around
 
 PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "track"}]
@@ -236,3 +241,28 @@ async def test_credentials_are_in_no_log_and_no_event(
 
 def _targets(data: bytes) -> list[dict[str, object]]:
     return [one for chunk in chunks_of(data) for result in chunk["delta"]["results"] for one in result["targets"]]
+
+
+async def test_a_job_that_is_taken_away_for_good_ends_behind_its_last_result(
+    client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
+) -> None:
+    """What is not sealed yet is sealed first; then results go, where that was noted."""
+    store, prefix = FolderArchive(shared_worker.archive), archive_prefix("default", uid, 1, "main")
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, archiveDeletes=True), fleet=uid)
+    told = await client.until_told(uid, lambda report: report.progress.processed_frames >= 3)
+    notes = (await client.get(f"/v1/notes?fleet={uid}")).body
+    job = {"namespace": "default", "uid": uid}
+    assert notes == {"runs": [job | {"run": 1}], "deleted": [job]}
+
+    ended = Finalize(key="1", uid=uid, namespace="default", ends=[RunEnd(run=1, reason="cancelled")])
+    await client.assign(finalize=[ended], fleet=uid)
+    await becomes(lambda: look(store, prefix).ending is not None, "the log has its end", 60)
+    ending = look(store, prefix).ending
+    assert ending is not None
+    assert ending.reason == "cancelled"
+    assert ending.usage.processed_frames >= told.progress.processed_frames
+    gone = ended.model_copy(update={"key": "2", "gone": True})
+    await client.assign(finalize=[ended, gone], fleet=uid)
+    await becomes(lambda: not store.listing(f"default/{uid}"), "the results have gone", 60)
+    await client.assign()
+    assert (await client.get("/v1/notes")).status == 400
