@@ -10,14 +10,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = {
-    "the CRDs in the tests' own group": ("tests/cluster/crd/",),
-    "the VideoLicense": (
-        "tests/cluster/operator/test_operator_licence",
-        "tests/cluster/operator/test_operator_fairness",
-    ),
-}
-"""Files, by the beginning of their paths, of which one process runs all, and what they share: a cluster has it once."""
+TOGETHER = ("tests/cluster/crd/",)
+"""Beginnings of paths: of the files below each one process runs all. They share what a cluster has once."""
 FIRST = (
     "tests/unit/worker/server/test_worker_faults.py",
     "tests/unit/clip/test_clip_command.py",
@@ -39,9 +33,9 @@ class Sharing(LoadScopeScheduling):
 
 
 def group_of(nodeid: str) -> str:
-    """Of a test, by its id: its file, or what files share."""
+    """Of a test, by its id: its file, or the beginning of the paths of files that belong together."""
     path, _, _ = nodeid.partition("::")
-    return next((shared for shared, files in TOGETHER.items() if path.startswith(files)), path)
+    return next((beginning for beginning in TOGETHER if path.startswith(beginning)), path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,8 +28,18 @@ from tests.support.waiting import wait_until
 from videofleet_kube import ApiSession, from_kubeconfig
 
 CRDS = Path(__file__).resolve().parents[3] / "crds"
+LICENSED = {"licensed", "self_licensed"}
+"""Fixtures of tests that make the VideoLicense."""
 SHARED = 4
 """Namespaces of the shared operator."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A VideoLicense holds for every operator of the cluster, and those that do not know its key start nothing."""
+    for item in items:
+        if LICENSED & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")
