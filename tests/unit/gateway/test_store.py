@@ -1,6 +1,7 @@
 """The gateway's database: SQLite in a file, and Debian's PostgreSQL."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -55,6 +56,22 @@ async def test_migrations_make_what_the_code_expects(replicas: list[Database]) -
     await replicas[0].migrate()
     async with replicas[1].begin() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_a_replica_that_begins_while_another_makes_the_file_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    maker = sqlite3.connect(path, isolation_level=None)
+    maker.execute("BEGIN IMMEDIATE")
+    maker.execute("CREATE TABLE being_made (id INTEGER)")
+    database = Database(f"sqlite+aiosqlite:///{path}")
+    migrating = asyncio.create_task(database.migrate())
+    done, _ = await asyncio.wait({migrating}, timeout=0.3)
+    assert not done
+    maker.execute("COMMIT")
+    maker.close()
+    await migrating
+    await database.ping()
+    await database.close()
 
 
 async def test_a_key_is_known_to_every_replica_until_it_is_revoked(replicas: list[Database]) -> None:
