@@ -28,8 +28,8 @@ LOAD = 0.7
 MARGIN = 0.010
 # Where the goal is missed on a machine that has nothing else to do: what it leaves out.
 HELD_BACK = "a frame that comes while those of other cameras are looked at waits for them, for which this has no room"
-SEAL_SECONDS = 1.0
-"""A live source's results are sealed so often; architecture.md tells users so."""
+SEAL_SECONDS = 0.2
+"""A live source's results are sealed so often while somebody reads them (decision 0049)."""
 SETTLE_SECONDS = 3.0
 
 
