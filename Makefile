@@ -89,7 +89,7 @@ test-quick: $(STAMP) ## the tests that need no cluster: unit, property
 
 .PHONY: acceptance
 acceptance: $(STAMP) ## each line of the reference interfaces: pass, fail or missing; without a cluster: SUITES="unit property"
-	@bash tools/acceptance.sh $(BIN)/python $(or $(SUITES),unit property cluster e2e)
+	@ACCEPTANCE=only bash tools/test.sh $(BIN)/python $(or $(SUITES),unit property cluster e2e)
 
 BENCH := .venv-bench/.ready
 

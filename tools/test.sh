@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run test suites and say in one line each what ran: tools/test.sh PYTHON SUITE...
 # TEST_PROCESSES: how many processes share a suite (1: one after the other, in one).
+# ACCEPTANCE=only: nothing but the tests that show lines of the reference interfaces, and what became of each line.
 set -uo pipefail
 python=$1
 shift
@@ -19,6 +20,19 @@ failed=0
 processes=${TEST_PROCESSES:-$(($(nproc) + 1))}
 # All of them have to find the same tests in the same order, also where these are made from sets.
 export PYTHONHASHSEED=${PYTHONHASHSEED:-$RANDOM}
+
+shown=$folder/shown
+: >"$shown" && chmod 666 "$shown"
+export PYTEST_ADDOPTS="--acceptance=$shown ${ACCEPTANCE:+--acceptance-only} ${PYTEST_ADDOPTS:-}"
+
+# Where all suites ran, a line that no test shows is a failure like one whose test failed.
+tell_lines() {
+    local everything=" unit property cluster e2e "
+    for suite in $everything; do [[ " $* " == *" $suite "* ]] || return 0; done
+    [[ -z ${K:-} ]] || return 0
+    echo "== lines of docs/acceptance/reference-apis.md"
+    "$python" -m tests.support.acceptance "$shown" --counts
+}
 
 needs_cluster() { [[ " $* " == *" cluster "* || " $* " == *" faults "* || " $* " == *" e2e "* ]]; }
 
@@ -75,6 +89,12 @@ for suite in "$@"; do
     ((status == 0)) || failed=1
     echo "$suite: $(result_of "$folder/$suite") ($suite suite, $((SECONDS - began)) s, exit $status)" >>"$folder/summary"
 done
+if [[ -n ${ACCEPTANCE:-} ]]; then
+    echo "== lines of docs/acceptance/reference-apis.md"
+    "$python" -m tests.support.acceptance "$shown" || failed=1
+else
+    tell_lines "$@" || failed=1
+fi
 echo "== summary"
 cat "$folder/summary"
 echo "all suites: $((SECONDS - started)) s"

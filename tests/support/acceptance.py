@@ -1,28 +1,32 @@
 """Which lines of docs/acceptance/reference-apis.md tests show: a plugin of pytest, and the table that it makes.
 
 A test says `@pytest.mark.acceptance("V12", "V13")`. A number that no line has ends the run at collection.
-`pytest --acceptance FILE` runs only tests that say so, and appends one JSON line for each to FILE;
-`python -m tests.support.acceptance FILE` prints the table of such a file and fails if a line failed.
+`pytest --acceptance FILE` appends one JSON line for each such test to FILE, with `--acceptance-only` runs no others;
+`python -m tests.support.acceptance FILE` prints the table of such a file, with `--counts` how many of each section
+passed and those that did not. It fails if a line failed or, with `--counts`, if no test shows it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 LINES = Path(__file__).parents[2] / "docs/acceptance/reference-apis.md"
-MARK, OPTION = "acceptance", "--acceptance"
-PASS, FAIL, MISSING = "pass", "fail", "missing"
+MARK, OPTION, ONLY = "acceptance", "--acceptance", "--acceptance-only"
+VERDICTS = PASS, FAIL, MISSING = "pass", "fail", "missing"
 _LINE = re.compile(r"^- \*\*([A-Z]\d+)\*\* (.+)$", re.MULTILINE)
 _PASSED = pytest.StashKey[bool]()
 
 
+@cache
 def lines() -> dict[str, str]:
     """Text of each line by its number, in the order of the document; ValueError: a number stands there twice."""
     found: list[tuple[str, str]] = _LINE.findall(LINES.read_text())
@@ -38,7 +42,8 @@ def shown_by(item: pytest.Item) -> list[str]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(OPTION, metavar="FILE", help="run only tests of the reference interfaces' lines; results to FILE")
+    parser.addoption(OPTION, metavar="FILE", help="what became of tests of the reference interfaces' lines, to FILE")
+    parser.addoption(ONLY, action="store_true", help="run only these tests")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         unknown = [number for number in shown_by(item) if number not in known]
         if unknown:
             raise pytest.UsageError(f"{item.nodeid}: {LINES.name} has no line {', '.join(unknown)}")
-    if config.getoption(OPTION):
+    if config.getoption(ONLY):
         config.hook.pytest_deselected(items=[item for item in items if not shown_by(item)])
         items[:] = [item for item in items if shown_by(item)]
 
@@ -65,7 +70,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     handled = yield
     file = item.config.getoption(OPTION)
-    if file:
+    if file and shown_by(item):
         row = {"test": item.nodeid, "passed": item.stash.get(_PASSED, False), "lines": shown_by(item)}
         with Path(file).open("a") as results:
             results.write(json.dumps(row) + "\n")
@@ -75,7 +80,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A suite of which no test shows a line is no failure."""
-    if session.config.getoption(OPTION) and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+    if session.config.getoption(ONLY) and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
 
 
@@ -96,24 +101,39 @@ def verdicts(results: Iterable[Mapping[str, object]]) -> dict[str, tuple[str, li
 
 def table(found: Mapping[str, tuple[str, list[str]]]) -> str:
     """A row for each line, and counts of each section."""
-    rows = []
+    return "\n".join([row for number in found for row in _rows(number, *found[number])] + _counts(found))
+
+
+def summary(found: Mapping[str, tuple[str, list[str]]]) -> str:
+    """Counts of each section, and a row for each line that did not pass."""
+    amiss = [number for number, (verdict, _) in found.items() if verdict != PASS]
+    return "\n".join([row for number in amiss for row in _rows(number, *found[number])] + _counts(found))
+
+
+def _rows(number: str, verdict: str, failed: list[str]) -> list[str]:
+    return [f"{number:<5} {verdict:<8} {lines()[number]}", *(f"{'':<14} failed: {test}" for test in failed)]
+
+
+def _counts(found: Mapping[str, tuple[str, list[str]]]) -> list[str]:
     sections: dict[str, Counter[str]] = defaultdict(Counter)
-    for number, text in lines().items():
-        verdict, failed = found[number]
+    for number, (verdict, _) in found.items():
         sections[number[0]][verdict] += 1
-        rows.append(f"{number:<5} {verdict:<8} {text}")
-        rows.extend(f"{'':<14} failed: {test}" for test in failed)
-    for section, counts in sections.items():
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (PASS, FAIL, MISSING))
-        rows.append(f"section {section}: {said} of {counts.total()}")
-    return "\n".join(rows)
+    return [
+        f"section {section}: {', '.join(f'{counts[verdict]} {verdict}' for verdict in VERDICTS)} of {counts.total()}"
+        for section, counts in sections.items()
+    ]
 
 
-def main(file: Path) -> int:
-    found = verdicts(json.loads(line) for line in file.read_text().splitlines())
-    print(table(found))
-    return int(any(verdict == FAIL for verdict, _ in found.values()))
+def main() -> int:
+    parser = argparse.ArgumentParser(description="What became of the lines of the reference interfaces.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--counts", action="store_true", help="all tests ran: only what passed, and what is amiss")
+    options = parser.parse_args()
+    found = verdicts(json.loads(line) for line in options.file.read_text().splitlines())
+    print((summary if options.counts else table)(found))
+    refused = {FAIL, MISSING} if options.counts else {FAIL}
+    return int(any(verdict in refused for verdict, _ in found.values()))
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())
