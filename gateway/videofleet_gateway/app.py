@@ -89,7 +89,7 @@ class Gateway:
         # Only now: whoever comes again at once has to come to another replica.
         self.context.archive.stop()
         stopping.cancel()
-        await serving
+        await asyncio.gather(serving, self.context.workers.end_views())
 
 
 @asynccontextmanager

@@ -73,6 +73,7 @@ class Workers:
         self._client: aiohttp.ClientSession | None = None
         self._addresses: dict[str, tuple[Address, float]] = {}
         """Of each pod by its uid, and until when it is taken for granted."""
+        self._watched: set[aiohttp.ClientWebSocketResponse] = set()
 
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -108,10 +109,16 @@ class Workers:
     async def watch(self, job: Job, view: View) -> AsyncGenerator[aiohttp.ClientWebSocketResponse, None]:
         """A stream of messages for as long as it is held. Raises GatewayError where it does not begin."""
         socket = await self._open(job, view)
+        self._watched.add(socket)
         try:
             yield socket
         finally:
+            self._watched.discard(socket)
             await socket.close()
+
+    async def end_views(self) -> None:
+        """End every stream that is watched: by themselves they do not."""
+        await asyncio.gather(*(socket.close() for socket in self._watched))
 
     @asynccontextmanager
     async def results(self, job: Job, analytics: str, offset: int) -> AsyncGenerator[aiohttp.StreamReader, None]:
