@@ -17,6 +17,9 @@ from videofleet_gateway.web.guard import PATH, SIGN_IN, Visitor
 _PAGE: Final = ui.page(PATH)
 """Its settings are those of the whole application."""
 _SCRIPT: Final = b"<script"
+_HEAD: Final = f'{STYLE}<script src="{PATH}/static/page.js" defer></script>'
+_POPUP: Final = b'<div id="popup"'
+"""What NiceGUI shows while it has no connection."""
 
 _TRY_AGAIN: Final = 2.0
 """Seconds."""
@@ -29,7 +32,7 @@ async def page(request: Request, title: str, here: str, build: Callable[[Client]
     """A live page; `build` fills its main part. It keeps up with the world as long as a browser shows it."""
     with Client(_PAGE, request=request) as client:
         client.title = f"{title} - videofleet"
-        client._head_html = STYLE
+        client._head_html = _HEAD
         _navigation(here).move(client.layout, 0)
         Node("h1", title)
         await build(client)
@@ -94,7 +97,8 @@ def _strict(response: Response) -> Response:
     escaped. Styles are inline in NiceGUI's page; there they can show nothing that is not there.
     """
     nonce = secrets.token_urlsafe(16)
-    response.body = bytes(response.body).replace(_SCRIPT, f'<script nonce="{nonce}"'.encode())
+    body = bytes(response.body).replace(_POPUP, _POPUP + b' role="alert"')
+    response.body = body.replace(_SCRIPT, f'<script nonce="{nonce}"'.encode())
     response.headers["Content-Length"] = str(len(response.body))
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; img-src 'self'; "

@@ -97,6 +97,8 @@ class _View:
         live = can_watch and self._live
         self._switch.put("hidden", None if can_watch else "")
         self._switch.say("Stop the live view" if live else "Watch live")
+        # The script of the page has it on again where the page had to be made anew.
+        self._switch.put("data-live", "on" if live else "off")
         self._picture.show(self._job, self._look)
         if live:
             self._picture.put("hidden", "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,45 @@ expect.set_options(timeout=_PATIENCE)
 
 
 @dataclass
+class Gateway:
+    """A process over a prepared folder, which comes and goes at the same address."""
+
+    folder: Path
+    program: Sequence[str]
+    settings: Mapping[str, str]
+    ports: dict[str, int] = field(default_factory=dict)
+    _process: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start(self) -> None:
+        """Until it is ready."""
+        given = {**self.settings, **{name: str(port) for name, port in self.ports.items()}}
+        process = gateway_process(self.folder, self.program, **given)
+        self.ports = await self._process.enter_async_context(process)
+
+    async def stop(self) -> None:
+        """Until it has ended, and well."""
+        await self._process.aclose()
+
+
+@dataclass
 class Stage:
-    """A gateway over a server of the test's own; `origin` is where the page and V are."""
+    """A gateway over a server of the test's own."""
 
     api: JobApi
-    archive: Path
-    origin: str
+    gateway: Gateway
     browser: Browser
     wrong: list[str] = field(default_factory=list)
     """What browsers complained of: refused scripts, files that are missing, addresses that are not the gateway's."""
+
+    @property
+    def origin(self) -> str:
+        """Where the page and V are."""
+        return f"http://127.0.0.1:{self.gateway.ports['v_port']}"
+
+    @property
+    def archive(self) -> Path:
+        """Where logs lie."""
+        return self.gateway.folder / "archive"
 
     @asynccontextmanager
     async def visit(self, **options: Any) -> AsyncIterator[Page]:
@@ -67,13 +97,9 @@ async def sign_in(page: Page, key: str = KEY) -> None:
     await page.get_by_role("heading", name="Video tasks").wait_for()
 
 
-@asynccontextmanager
-async def gateway_process(
-    folder: Path, server: str, program: Sequence[str], **settings: str
-) -> AsyncIterator[dict[str, int]]:
-    """The gateway with the keys of two projects; its ports. `program`: what Python is to run."""
-    url = f"sqlite+aiosqlite:///{folder}/gateway.db"
-    database = Database(url)
+async def prepare(folder: Path, server: str) -> None:
+    """What a gateway needs in its folder: the keys of two projects, an archive, and where the API server is."""
+    database = Database(_database(folder))
     await database.migrate()
     for key, project, namespace in ((KEY, PROJECT, NAMESPACE), (OTHER_KEY, "project-b", OTHER_NAMESPACE)):
         await Keys(database).create(project, namespace, key)
@@ -81,9 +107,18 @@ async def gateway_process(
     await database.close()
     (folder / "kubeconfig").write_text(_kubeconfig(server))
     (folder / "archive").mkdir()
+
+
+def _database(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder}/gateway.db"
+
+
+@asynccontextmanager
+async def gateway_process(folder: Path, program: Sequence[str], **settings: str) -> AsyncIterator[dict[str, int]]:
+    """The gateway over a prepared folder, ready, and its ports. `program`: what Python is to run."""
     given = {
-        "listen_host": "127.0.0.1", "database_url": url, "archive": str(folder / "archive"), "drain_seconds": "0",
-        "v_port": "0", "f_port": "0", "plain_port": "0", **settings,
+        "listen_host": "127.0.0.1", "database_url": _database(folder), "archive": str(folder / "archive"),
+        "drain_seconds": "0", "v_port": "0", "f_port": "0", "plain_port": "0", **settings,
     }  # fmt: skip
     variables = environment(*GATEWAY, variables={"KUBECONFIG": str(folder / "kubeconfig")}, **given)
     process = await asyncio.create_subprocess_exec(
@@ -100,6 +135,7 @@ async def gateway_process(
         ports = {name: port for name, port in said.items() if name.endswith("_port")}
     reading = asyncio.create_task(process.stderr.read())
     try:
+        await _until_ready(ports["plain_port"])
         yield ports
     finally:
         process.terminate()
@@ -158,10 +194,13 @@ async def stage(
     tmp_path_factory: pytest.TempPathFactory, browser: Browser, program: Sequence[str], more_settings: dict[str, str]
 ) -> AsyncIterator[Stage]:
     folder = tmp_path_factory.mktemp("gateway")
-    async with JobApi() as api, gateway_process(folder, api.host, program, **more_settings) as ports:
-        await _until_ready(ports["plain_port"])
-        one = Stage(api, folder / "archive", f"http://127.0.0.1:{ports['v_port']}", browser)
+    async with JobApi() as api:
+        await prepare(folder, api.host)
+        gateway = Gateway(folder, program, more_settings)
+        await gateway.start()
+        one = Stage(api, gateway, browser)
         yield one
+        await gateway.stop()
         assert one.wrong == []
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.support.gateway import KEY, OTHER_KEY, OTHER_NAMESPACE, VIDEOJOBS
-from tests.unit.gateway.v_world import WorkersLog
+from tests.unit.gateway.v_world import WorkersLog, until
 from tests.unit.gateway.web.conftest import Stage, sign_in
 from videofleet_kube.resources import Json
 
@@ -207,6 +207,42 @@ async def test_results_stream_in_and_end_with_the_objects(stage: Stage, page: Pa
         await expect(objects).to_have_count(2)
         await expect(objects.nth(1).get_by_role("cell").first).to_have_text("1")
         assert await _events(page) == [*range(30), "stop", "[DONE]"]
+
+
+async def test_a_page_whose_gateway_is_away_says_so_and_goes_on_where_the_reader_was(stage: Stage, page: Page) -> None:
+    job = stage.api.job("clip", spec=spec(), status=RUNNING)
+    lost = page.get_by_role("alert").filter(has_text="Connection lost")
+    newest = page.get_by_role("region", name="Results as they come").get_by_role("row").nth(1).get_by_role("cell").first
+    await page.set_viewport_size({"width": 800, "height": 400})
+    async with WorkersLog(stage, job) as log:
+        await log.frames(*range(30))
+        await open_task(page)
+        await expect(newest).to_have_text("29")
+        await page.get_by_role("link", name="All of them, as server-sent events").focus()
+        await page.evaluate("scrollTo(0, 500); document.title = 'The same page'")
+
+        await page.context.set_offline(True)
+        await expect(lost).to_be_visible()
+        await page.context.set_offline(False)
+        await expect(lost).to_be_hidden()
+        await log.frames(30)
+        await expect(newest).to_have_text("30")
+        assert await page.title() == "The same page"
+
+        # What it kept of the page is gone with the process.
+        await stage.gateway.stop()
+        await expect(lost).to_be_visible()
+        await expect(newest).to_have_text("30")
+        await stage.gateway.start()
+        await log.frames(31)
+        await expect(newest).to_have_text("31")
+        await expect(lost).to_be_hidden()
+        await expect(page.get_by_role("link", name="All of them, as server-sent events")).to_be_focused()
+        await until(lambda: _is_scrolled(page, 500), "the reader is where they were")
+
+
+async def _is_scrolled(page: Page, to: int) -> bool:
+    return bool(await page.evaluate("scrollY") == to)
 
 
 async def _events(page: Page) -> list[Any]:

@@ -46,7 +46,7 @@ def more_settings(keys: Keys) -> dict[str, str]:
     return {"worker_tls": str(keys.reader)}
 
 
-async def test_a_camera_is_seen_in_the_grid_and_live(
+async def test_a_camera_is_seen_in_the_grid_and_live_also_after_its_gateway_was_away(
     stage: Stage, page: Page, worker: WorkerProcess, keys: Keys
 ) -> None:
     job = stage.api.job("camera-1", spec={**spec("rtsp://camera.example/1"), "singlePass": False})
@@ -63,6 +63,11 @@ async def test_a_camera_is_seen_in_the_grid_and_live(
             await page.get_by_role("link", name="camera-1").click()
             await _is_seen(page, "Picture of camera-1")
             await page.get_by_role("button", name="Watch live").click()
+            await _is_seen(page, "Live view of camera-1")
+            await page.evaluate("document.title = 'The same page'")
+            await stage.gateway.stop()
+            await stage.gateway.start()
+            await expect(page).to_have_title("Stream camera-1 - videofleet")
             await _is_seen(page, "Live view of camera-1")
             await page.get_by_role("button", name="Stop the live view").click()
             await expect(page.get_by_role("img", name="Live view of camera-1")).to_be_hidden()
