@@ -1,12 +1,11 @@
-"""What V's document says besides what its routes say by themselves: bodies, headers, keys, errors. Pure."""
+"""What V's document says of bodies, headers and answers. Pure."""
 
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-
-from videofleet_gateway.errors import HTTP_STATUS, Failure
+from videofleet_api.results import RunResult
+from videofleet_gateway.errors import Failure
 from videofleet_gateway.phases import TaskStatus
+from videofleet_gateway.serving.openapi import ERROR, Description, json_answer, json_content, reference
 from videofleet_gateway.tasks.request import ProcessRequest
 from videofleet_gateway.vision.request import PictureRequest
 
@@ -74,38 +73,45 @@ _OBJECTS: Final[Json] = _looked("objects", **{"class": {"type": "string"}})
 _WRITING: Final[Json] = _looked("blocks", text={"type": "string"})
 _WRITING["required"].append("text")
 _WRITING["properties"]["text"] = {"type": "string", "description": "All of it, a line each."}
+_PAGE: Final[Json] = {
+    "type": "object",
+    "required": ["data", "next_cursor"],
+    "properties": {
+        "data": {"type": "array", "items": reference("Task")},
+        "next_cursor": {"type": ["string", "null"], "description": "The cursor of the next page; null: there is none."},
+    },
+}
+_TOKEN: Final[Json] = {
+    "type": "object",
+    "required": ["access_token", "expires_at"],
+    "properties": {"access_token": {"type": "string"}, "expires_at": _TASK["properties"]["created_at"]},
+}
 _COMPONENTS: Final[Json] = {
     "Task": _TASK,
+    "Tasks": _PAGE,
+    "Token": _TOKEN,
     "Created": _CREATED,
-    "Error": _ERROR,
+    ERROR: _ERROR,
     "Objects": _OBJECTS,
     "Writing": _WRITING,
 }
+_PLACE: Final = "#/components/schemas/{model}"
 _OFFSET: Final[Json] = {"type": "integer", "minimum": 0}
-
-
-def json_answer(component: str, status: int = 200) -> Json:
-    """The responses of a route that answers with a component."""
-    return {str(status): {"description": "Well.", "content": {"application/json": {"schema": reference(component)}}}}
-
-
-def reference(component: str) -> Json:
-    """A schema that lies among the components."""
-    return {"$ref": f"#/components/schemas/{component}"}
 
 
 PROCESS: Final[Json] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": reference("ProcessRequest")}},
+        "content": json_content(reference("ProcessRequest")),
     },
     "responses": json_answer("Created", 202),
 }
-_PICTURE: Final[Json] = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": reference("PictureRequest")}}}
-}
+_PICTURE: Final[Json] = {"requestBody": {"required": True, "content": json_content(reference("PictureRequest"))}}
 CANCEL: Final[Json] = {"responses": json_answer("Created", 202)}
+TASKS: Final[Json] = {"responses": json_answer("Tasks")}
 TASK: Final[Json] = {"responses": json_answer("Task")}
+TOKEN: Final[Json] = {"responses": json_answer("Token")}
+RESULTS: Final[Json] = {"responses": json_answer("Results")}
 DESCRIBE: Final[Json] = _PICTURE
 OCR: Final[Json] = _PICTURE | {"responses": json_answer("Writing")}
 DETECT: Final[Json] = _PICTURE | {"responses": json_answer("Objects")}
@@ -123,36 +129,12 @@ STREAM: Final[Json] = {
 }
 
 
-def describe(app: FastAPI) -> None:
-    """Let the application's document say all of it."""
-
-    def document() -> Json:
-        if app.openapi_schema is None:
-            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            app.openapi_schema = _completed(made)
-        return app.openapi_schema
-
-    # As FastAPI's own documentation has it: the method is a hook.
-    app.openapi = document  # type: ignore[method-assign]  # see above
-
-
-def _completed(made: Json) -> Json:
-    schema = ProcessRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-    parts = schema.pop("$defs")
-    components = made.setdefault("components", {})
-    # What the framework would say of its own validation is not what is answered here.
-    picture = PictureRequest.model_json_schema()
-    components["schemas"] = {"ProcessRequest": schema, **parts, "PictureRequest": picture, **_COMPONENTS}
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    made["security"] = [{"key": []}]
-    for path in made["paths"].values():
-        for operation in path.values():
-            operation["responses"] = _with_errors(operation["responses"])
-    return made
-
-
-def _with_errors(responses: Json) -> Json:
-    kept = {status: answer for status, answer in responses.items() if status != "422"}
-    content = {"application/json": {"schema": reference("Error")}}
-    errors = {str(status): {"description": str(why), "content": content} for why, status in HTTP_STATUS.items()}
-    return errors | kept
+def description() -> Description:
+    """All of it."""
+    schema = ProcessRequest.model_json_schema(ref_template=_PLACE)
+    results = RunResult.model_json_schema(ref_template=_PLACE, mode="serialization")
+    parts = schema.pop("$defs") | results.pop("$defs")
+    posted = {"ProcessRequest": schema, "PictureRequest": PictureRequest.model_json_schema()}
+    # Nothing is being deleted through it.
+    failures = set(Failure) - {Failure.DELETING}
+    return Description(posted | {"Results": results} | parts | _COMPONENTS, failures, [{"key": []}])
