@@ -12,7 +12,8 @@ from typing import Final
 from videofleet_api.environment import ConfigError
 from videofleet_gateway import config, logs
 from videofleet_gateway.app import StartError, opened
-from videofleet_gateway.store.database import Database
+from videofleet_gateway.errors import GatewayError
+from videofleet_gateway.store.database import Database, DatabaseError
 from videofleet_gateway.store.keys import Keys
 from videofleet_kube.credentials import discover
 from videofleet_kube.kubeconfig import CredentialsError
@@ -31,7 +32,7 @@ async def serve(settings: config.Config) -> int:
         async with opened(settings, discover(os.environ)) as gateway:
             _log.info("serving", extra={name: listener.port for name, listener in gateway.ports.items()})
             await gateway.serve(stop)
-    except (StartError, CredentialsError, ConfigError) as error:
+    except (StartError, CredentialsError, ConfigError, DatabaseError) as error:
         print(f"videofleet-gateway: {error}", file=sys.stderr)
         return 2
     return 0
@@ -61,7 +62,7 @@ async def change_keys(settings: config.Config, arguments: argparse.Namespace) ->
             return 0
         print("videofleet-gateway: no such key is in use", file=sys.stderr)
         return 1
-    except ValueError as error:
+    except (ValueError, DatabaseError, GatewayError) as error:
         print(f"videofleet-gateway: {error}", file=sys.stderr)
         return 1
     finally:

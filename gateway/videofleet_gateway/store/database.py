@@ -3,13 +3,15 @@
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.util import CommandError
+from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +22,15 @@ from videofleet_gateway.errors import Failure, GatewayError
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _READING: Final = "videofleet_reading"
 _log: Final = logging.getLogger(__name__)
+_FAILURES: Final = (SQLAlchemyError, PostgresError, InterfaceError, OSError)
+"""Of a database that is away. What PostgreSQL says before there is a connection comes as it is: that it is starting, or
+that there are too many."""
+_SECONDS: Final = {"timeout": 5.0, "command_timeout": 30.0}
+"""In which PostgreSQL has to take a connection, and to do what it is told."""
+
+
+class DatabaseError(Exception):
+    """The database cannot be brought to what this version needs; the message says why, without the password."""
 
 
 class Database:
@@ -31,28 +42,26 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncConnection, None]:
         """A transaction, committed at the end. On SQLite nobody else writes meanwhile."""
-        try:
+        with _told():
             async with self._engine.begin() as connection:
                 yield connection
-        except (SQLAlchemyError, OSError) as error:
-            _log.exception("the database does not answer")
-            raise GatewayError(Failure.UNAVAILABLE, "the gateway's database does not answer", retry_after=1) from error
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection, None]:
         """A transaction that changes nothing. On SQLite it holds up nobody, and nobody holds it up."""
-        try:
+        with _told():
             async with self._engine.connect() as connection:
                 yield await connection.execution_options(**{_READING: True})
-        except (SQLAlchemyError, OSError) as error:
-            _log.exception("the database does not answer")
-            raise GatewayError(Failure.UNAVAILABLE, "the gateway's database does not answer", retry_after=1) from error
 
     async def migrate(self) -> None:
-        """Bring the tables to this version, once where several replicas begin at once. Raises SQLAlchemyError."""
-        async with self._engine.begin() as connection:
-            await one_at_a_time(connection, "videofleet migrations")
-            await connection.run_sync(_upgrade)
+        """Bring the tables to this version, once where several replicas begin at once. Raises DatabaseError."""
+        try:
+            async with self._engine.begin() as connection:
+                await one_at_a_time(connection, "videofleet migrations")
+                await connection.run_sync(upgrade)
+        except (*_FAILURES, CommandError) as error:
+            said = str(error).partition("\n")[0]
+            raise DatabaseError(f"the database cannot be used: {said or type(error).__name__}") from error
 
     async def ping(self) -> None:
         """Raise GatewayError unless the database answers."""
@@ -64,6 +73,16 @@ class Database:
         await self._engine.dispose()
 
 
+@contextlib.contextmanager
+def _told() -> Generator[None, None, None]:
+    """What is wrong with the database, as requests are told it."""
+    try:
+        yield
+    except _FAILURES as error:
+        _log.exception("the database does not answer")
+        raise GatewayError(Failure.UNAVAILABLE, "the gateway's database does not answer", retry_after=1) from error
+
+
 async def one_at_a_time(connection: AsyncConnection, what: str) -> None:
     """Until this transaction ends nobody else is past this point for the same `what`. On SQLite that is so anyway."""
     if connection.dialect.name == "postgresql":
@@ -72,7 +91,8 @@ async def one_at_a_time(connection: AsyncConnection, what: str) -> None:
 
 def _engine(url: str) -> AsyncEngine:
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    engine = create_async_engine(url, pool_pre_ping=not is_sqlite, hide_parameters=True)
+    limits = {} if is_sqlite else _SECONDS
+    engine = create_async_engine(url, pool_pre_ping=not is_sqlite, hide_parameters=True, connect_args=limits)
     if is_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -97,8 +117,9 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the tables to a revision, the latest without one. Raises CommandError: the tables have one unknown here."""
     config = AlembicConfig()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

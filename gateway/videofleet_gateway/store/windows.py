@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import delete, func, insert, select
 
+from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.store.database import Database, one_at_a_time
 from videofleet_gateway.store.tables import RequestRow
 
@@ -18,6 +19,12 @@ class Windows:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
+
+    async def check(self, subject: str, limit: int) -> None:
+        """Count one more request of the subject. Raises GatewayError, RATE_LIMITED."""
+        wait = await self.admit(subject, limit)
+        if wait is not None:
+            raise GatewayError(Failure.RATE_LIMITED, f"more than {limit} requests in a minute", retry_after=wait)
 
     async def admit(self, subject: str, limit: int) -> float | None:
         """Count one more request of the subject within the last minute; None: it is within the limit.

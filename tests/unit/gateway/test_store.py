@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from sqlalchemy import Connection, text
 from tests.support.postgres import postgres
 from tests.support.programs import free_port
 from videofleet_gateway.errors import Failure, GatewayError
-from videofleet_gateway.store.database import Database
-from videofleet_gateway.store.keys import Keys, Project
+from videofleet_gateway.store.database import Database, DatabaseError, upgrade
+from videofleet_gateway.store.keys import Keys, Project, digest_of
 from videofleet_gateway.store.tables import Base
 from videofleet_gateway.store.windows import Windows
 
@@ -113,10 +114,46 @@ async def test_replicas_agree_on_a_secret(replicas: list[Database]) -> None:
     assert await Keys(replicas[0]).shared_secret("another") != await Keys(replicas[0]).shared_secret("signing")
 
 
-async def test_a_database_that_is_away_is_told_as_such_without_its_password() -> None:
-    away = Database(f"postgresql+asyncpg://gateway:secret@127.0.0.1:{free_port()}/postgres")
+async def test_keys_of_an_older_version_stay_good(address: str) -> None:
+    old = Database(address)
+    async with old.begin() as connection:
+        await connection.run_sync(upgrade, "0001")
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        await connection.execute(
+            text("INSERT INTO projects (id, namespace, created_at) VALUES (:id, :id, :now)"), {"id": "p", "now": now}
+        )
+        row = {"digest": digest_of("vf_old"), "hint": "vf_old", "now": now}
+        columns, values = "digest, project_id, hint, created_at", ":digest, 'p', :hint, :now"
+        await connection.execute(text(f"INSERT INTO api_keys ({columns}) VALUES ({values})"), row)
+    await old.migrate()
+    assert await Keys(old).project_of("vf_old") == Project("p", "p", may_write=True)
+    await old.close()
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(replicas: list[Database]) -> None:
+    async with replicas[0].begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseError, match="cannot be used: Can't locate revision identified by '9999'"):
+        await replicas[1].migrate()
+
+
+async def told_of(address: str) -> list[str]:
+    """What is said of a database that is away, to those who ask and to who starts the gateway."""
+    away = Database(address)
     with pytest.raises(GatewayError) as raised:
         await away.ping()
     assert raised.value.failure is Failure.UNAVAILABLE
-    assert "secret" not in raised.value.message
+    with pytest.raises(DatabaseError) as at_start:
+        await away.migrate()
     await away.close()
+    return [raised.value.message, str(at_start.value)]
+
+
+async def test_a_database_that_is_away_is_told_as_such_without_its_password() -> None:
+    said = await told_of(f"postgresql+asyncpg://gateway:secret@127.0.0.1:{free_port()}/postgres")
+    assert not any("secret" in one for one in said)
+
+
+async def test_a_server_that_refuses_is_away_as_well(server: str) -> None:
+    _, at_start = await told_of(f"{server.rpartition('/')[0]}/nothing")
+    assert 'database "nothing" does not exist' in at_start
