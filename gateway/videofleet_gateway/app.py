@@ -17,7 +17,7 @@ from videofleet_gateway.attending import Attendance
 from videofleet_gateway.config import Config
 from videofleet_gateway.context import Context
 from videofleet_gateway.dialects import f, v
-from videofleet_gateway.errors import GatewayError
+from videofleet_gateway.errors import GatewayError, Render
 from videofleet_gateway.jobs.cache import JobCache
 from videofleet_gateway.jobs.pools import PoolCache
 from videofleet_gateway.jobs.secrets import JobSecrets
@@ -42,8 +42,11 @@ from videofleet_kube.session import ApiSession
 
 Create = Callable[[Context, Crowd], ASGIApp]
 
-_DIALECTS: Final[tuple[tuple[str, Create], ...]] = (("v_port", v.create_app), ("f_port", f.create_app))
-"""The setting that names a dialect's port, and what makes its application."""
+_DIALECTS: Final[tuple[tuple[str, Create, Render], ...]] = (
+    ("v_port", v.create_app, v.render),
+    ("f_port", f.create_app, f.render),
+)
+"""The setting that names a dialect's port, what makes its application, and how it tells errors."""
 PAGE: Final = "/ui"
 """Where the page is, on the port of V: what it shows comes from there."""
 _log: Final = logging.getLogger(__name__)
@@ -141,12 +144,14 @@ def _listen(gateway: Gateway, page: ASGIApp | None) -> None:
         settings.listen_host,
         settings.plain_port,
         gateway.connections,
+        plain.render,
     )
-    for port, create in _DIALECTS:
+    for port, create, render in _DIALECTS:
         app = create(gateway.context, gateway.crowd)
         if port == "v_port" and page is not None:
             app = Branch(PAGE, page, app)
-        gateway.ports[port] = Listener(app, settings.listen_host, getattr(settings, port), gateway.connections)
+        number = getattr(settings, port)
+        gateway.ports[port] = Listener(app, settings.listen_host, number, gateway.connections, render)
 
 
 def _archive(settings: Config, attend: Attend | None) -> Archive:

@@ -42,6 +42,9 @@ class Config(BaseModel):
     f_anonymous_namespace: str = Field(
         "", description="Where F acts for those who show no key; empty: they are turned away."
     )
+    f_requests_per_minute: int = Field(
+        0, ge=0, le=100000, description="Of each project; 0: as many as it likes, as clients of F are used to."
+    )
     f_adopt_foreign: bool = Field(False, description="F may change and delete jobs that were not made through it.")
     f_analytics: Annotated[list[Analytics], BeforeValidator(_json)] = Field(
         [Analytics(steps=[Step(model="detect"), Step(model="track")])],
@@ -67,6 +70,7 @@ class Config(BaseModel):
     plain_port: int = Field(8090, ge=0, le=65535, description="Health and metrics.")
     database_url: str = Field(
         "sqlite+aiosqlite:////data/gateway.db",
+        pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg)://",
         repr=False,
         description="sqlite+aiosqlite:///PATH, or postgresql+asyncpg://USER:PASSWORD@HOST/NAME for several replicas.",
     )
@@ -84,7 +88,9 @@ class Config(BaseModel):
     max_requests: int = Field(4096, ge=1, le=100000, description="Requests that may be open at once, streams included.")
     max_streams: int = Field(2048, ge=1, le=100000, description="Streams of results that may be open at once.")
     max_connections: int = Field(8192, ge=1, le=1000000, description="That may be open at once, on all ports.")
-    send_timeout: float = Field(60, gt=0, le=3600, description="Seconds for which a client may leave what is sent.")
+    send_timeout: float = Field(
+        60, gt=0, le=3600, description="Seconds for which a client may leave what is sent, or send nothing of a body."
+    )
     drain_seconds: float = Field(
         5, ge=0, le=3600, description="Between the end of readiness and the end of open streams, when told to stop."
     )

@@ -1,7 +1,10 @@
 """What can be wrong with a request, said once for all dialects; each gives it a body and a code of its own."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
+
+from starlette.responses import Response
 
 from videofleet_api.redaction import redact_text
 from videofleet_kube.errors import ApiError, Conflict, Invalid, NotFound, TooManyRequests
@@ -23,6 +26,8 @@ class Failure(StrEnum):
     CONFLICT = "conflict"
     DELETING = "deleting"
     """It is being deleted, and not gone yet."""
+    TOO_SLOW = "request_timeout"
+    """Its body did not come."""
     GONE = "gone"
     TOO_LARGE = "payload_too_large"
     UNSUPPORTED_MEDIA = "unsupported_media_type"
@@ -43,6 +48,7 @@ HTTP_STATUS: Final[dict[Failure, int]] = {
     Failure.NOT_FOUND: 404,
     Failure.NOT_READY: 404,
     Failure.METHOD_NOT_ALLOWED: 405,
+    Failure.TOO_SLOW: 408,
     Failure.CONFLICT: 409,
     Failure.DELETING: 423,
     Failure.GONE: 410,
@@ -94,6 +100,10 @@ class GatewayError(Exception):
     def status(self) -> int:
         """The HTTP status."""
         return HTTP_STATUS[self.failure]
+
+
+Render = Callable[[GatewayError], Response]
+"""An error as a dialect, or another port, tells it."""
 
 
 def not_found(what: str) -> GatewayError:

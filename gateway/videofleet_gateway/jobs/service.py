@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from videofleet_api.names import API_VERSION
-from videofleet_gateway.errors import Failure, GatewayError, not_found, of_api
+from videofleet_gateway.errors import Failure, GatewayError, of_api
 from videofleet_gateway.jobs.cache import VIDEOJOBS, JobCache
 from videofleet_gateway.jobs.job import Job
 from videofleet_gateway.jobs.naming import id_annotation, job_name
@@ -93,12 +93,10 @@ class Jobs:
             return False
         return True
 
-    async def refreshed(self, job: Job) -> Job:
-        """The job as the API server has it now. Raises GatewayError where it is gone."""
+    async def is_there(self, job: Job) -> bool:
+        """Whether the API server still has this very job: another replica may have deleted it just now."""
         try:
             obj = await self._session.get(VIDEOJOBS, job.namespace, job.name)
         except ApiError as error:
             raise of_api(error) from error
-        if obj is None or obj["metadata"]["uid"] != job.uid:
-            raise not_found(f"job {job.name} is gone")
-        return self.cache.feed(obj)
+        return obj is not None and obj["metadata"]["uid"] == job.uid

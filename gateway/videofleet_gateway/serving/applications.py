@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from videofleet_gateway.errors import Failure, GatewayError, failure_of_status
-from videofleet_gateway.serving.door import Render, rendered
+from videofleet_gateway.errors import Failure, GatewayError, Render, failure_of_status
+from videofleet_gateway.serving.door import rendered
 
 
 def application(title: str, description: str, version: str, render: Render, openapi_url: str) -> FastAPI:

@@ -12,10 +12,11 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from videofleet_gateway import logs
 from videofleet_gateway.config import Config
-from videofleet_gateway.errors import Failure, GatewayError
+from videofleet_gateway.errors import Failure, GatewayError, Render
 from videofleet_gateway.metrics import Metrics
 from videofleet_gateway.results.wire import WIRE
 from videofleet_gateway.serving.cors import Cors
@@ -23,12 +24,8 @@ from videofleet_gateway.serving.cors import Cors
 _log: Final = logging.getLogger(__name__)
 _ID: Final = re.compile(r"[A-Za-z0-9_.:,-]{1,128}")
 REQUEST_ID: Final = "X-Request-Id"
-_TRY_AGAIN: Final = 1013
 HEAD: Final = "videofleet.head"
 """In the scope of a request: only the head of the answer is wanted."""
-
-Render = Callable[[GatewayError], Response]
-"""An error as a dialect tells it."""
 
 
 @dataclass(slots=True)
@@ -74,8 +71,7 @@ class Door:
     async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket, which counts as an open request for as long as it is there."""
         if self.crowd.open >= self.crowd.limit:
-            # Before it is accepted: the client sees an answer of 403.
-            await send({"type": "websocket.close", "code": _TRY_AGAIN})
+            await WebSocket(scope, receive, send).send_denial_response(rendered(self.render, _crowded()))
             return
         self.crowd.open += 1
         try:
@@ -102,6 +98,7 @@ class Visit:
         self._send = send
         self._limit = (door.body_limit or (lambda _: door.config.max_body_bytes))(scope)
         self._taken = 0
+        self._came_whole = False
         self._started = False
         self._began = time.monotonic()
 
@@ -129,7 +126,7 @@ class Visit:
 
     def _check(self) -> None:
         if self._door.crowd.open > self._door.crowd.limit:
-            raise GatewayError(Failure.UNAVAILABLE, "the gateway serves too many requests now", retry_after=1)
+            raise _crowded()
         length = self._headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._limit:
             # Before any of it is read, so that a client that waits for a 100 does not send it.
@@ -139,12 +136,22 @@ class Visit:
         return GatewayError(Failure.TOO_LARGE, f"the body is larger than {self._limit} bytes")
 
     async def _receive_some(self) -> Message:
-        message = await self._receive()
+        message = await (self._receive() if self._came_whole else self._receive_soon())
+        self._came_whole = not message.get("more_body", False)
         if message["type"] == "http.request":
             self._taken += len(message.get("body", b""))
             if self._taken > self._limit:
                 raise self._too_large()
         return message
+
+    async def _receive_soon(self) -> Message:
+        """A further piece of the body, of which the client may not leave us waiting for ever."""
+        seconds = self._door.config.send_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._receive()
+        except TimeoutError:
+            raise GatewayError(Failure.TOO_SLOW, f"nothing of the body came for {seconds:g} seconds") from None
 
     async def _send_on(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -173,6 +180,10 @@ class Visit:
 
     async def _answer(self, response: Response) -> None:
         await response(self._scope, self._receive, self._send_on)
+
+
+def _crowded() -> GatewayError:
+    return GatewayError(Failure.UNAVAILABLE, "the gateway serves too many requests now", retry_after=1)
 
 
 def rendered(render: Render, error: GatewayError) -> Response:

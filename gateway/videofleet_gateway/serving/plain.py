@@ -6,10 +6,16 @@ from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
+from videofleet_gateway.errors import GatewayError
 from videofleet_gateway.metrics import Metrics
 
 Ready = Callable[[], Awaitable[str | None]]
 """Why the gateway cannot serve now; None: it can."""
+
+
+def render(error: GatewayError) -> Response:
+    """An error in a line."""
+    return PlainTextResponse(f"{error.message}\n", status_code=error.status)
 
 
 def create_app(metrics: Metrics, ready: Ready) -> FastAPI:

@@ -9,6 +9,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from videofleet_gateway.errors import Render
 from videofleet_gateway.serving.connections import Connections
 
 _BACKLOG: Final = 2048
@@ -27,9 +28,9 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """An application on a port."""
+    """An application on a port. `render` tells what is wrong with that which never becomes a request."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, connections: Connections) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, connections: Connections, render: Render) -> None:
         self._socket = _listen(host, port)
         config = uvicorn.Config(
             app,
@@ -37,7 +38,7 @@ class Listener:
             access_log=False,
             server_header=False,
             lifespan="off",
-            http=connections.protocol(),
+            http=connections.protocol(render),
             ws="websockets-sansio",
             ws_max_size=_LONGEST_MESSAGE,
             ws_per_message_deflate=False,

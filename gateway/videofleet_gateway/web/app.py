@@ -177,9 +177,7 @@ class Routes:
     async def _count(self, request: Request) -> None:
         """What is asked here counts like what is asked of the video API."""
         limit = self._context.config.v_requests_per_minute
-        wait = await self._context.windows.admit(f"v/{request.state.project.id}", limit)
-        if wait is not None:
-            raise GatewayError(Failure.RATE_LIMITED, f"more than {limit} requests in a minute", retry_after=wait)
+        await self._context.windows.check(f"v/{request.state.project.id}", limit)
 
 
 def _go(path: str) -> Response:

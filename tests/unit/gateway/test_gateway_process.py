@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.gateway import KEY, NAMESPACE, PROJECT, JobApi, Served, served_over
+from videofleet_gateway.config import Config
 from videofleet_gateway.jobs.naming import job_name
 
 TASKS = "/v1/video/tasks"
@@ -32,7 +33,7 @@ async def test_a_gateway_that_has_no_jobs_yet_is_not_ready(api: JobApi, tmp_path
         assert (answer.status_code, answer.text) == (503, "it is about to stop\n")
 
 
-@pytest.mark.acceptance("V8", "V100")
+@pytest.mark.acceptance("V8", "V100", "X6")
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Authorization": "Bearer"}, {"Authorization": "Bearer vf_unknown"}, {"Authorization": f"Basic {KEY}"}],
@@ -58,8 +59,9 @@ async def test_keys_are_stored_as_digests(gateway: Served, tmp_path: Path) -> No
         assert KEY.encode() not in await asyncio.to_thread((tmp_path / name).read_bytes)
 
 
-@pytest.mark.acceptance("V10")
+@pytest.mark.acceptance("V10", "X6")
 async def test_requests_are_counted_over_a_minute_and_by_project(api: JobApi, tmp_path: Path) -> None:
+    assert Config().v_requests_per_minute == 60
     async with served_over(api, tmp_path, v_requests_per_minute=3) as one:
         client = one.client()
         assert [(await client.get(TASKS)).status_code for _ in range(4)] == [200, 200, 200, 429]
@@ -206,10 +208,21 @@ async def test_clients_of_http_1_0_get_a_body_that_ends_with_the_connection(gate
 
 
 @pytest.mark.acceptance("X12")
-async def test_answers_are_not_stored(gateway: Served) -> None:
-    answer = await gateway.client().get(TASKS)
-    assert answer.headers["cache-control"] == "no-store"
-    assert "content-encoding" not in answer.headers
+@pytest.mark.parametrize(("port", "path"), [("v_port", TASKS), ("f_port", "/jobs")])
+async def test_json_is_not_stored_and_smaller_for_those_who_ask(gateway: Served, port: str, path: str) -> None:
+    client, f = gateway.client(port=port), gateway.client(port="f_port")
+    for place in range(8):
+        await f.post(f"/job/cam-{place}", json={"stream_url": "rtsp://cam/1", "single_pass": True})
+    asked = {"": False, "gzip": True, "deflate, gzip;q=0.5": True, "gzip;q=0": False, "identity": False}
+    answers = [await client.get(path, headers={"Accept-Encoding": coding}) for coding in asked]
+    for answer, packed in zip(answers, asked.values(), strict=True):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert (answer.headers.get("content-encoding") == "gzip") == packed
+        assert answer.json() == answers[0].json()
+    sizes = [int(answer.headers["content-length"]) for answer in answers]
+    assert sizes[1] < sizes[0]
+    assert int((await client.head(path, headers={"Accept-Encoding": "gzip"})).headers["content-length"]) == sizes[1]
 
 
 async def test_a_project_has_one_namespace(gateway: Served) -> None:

@@ -1,11 +1,13 @@
 """Streams to clients that ask oddly, read slowly, say nothing, or are too many."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,13 +41,15 @@ class Connection:
 
 
 @asynccontextmanager
-async def connection(gateway: Served, receive_bytes: int | None = None) -> AsyncIterator[Connection]:
+async def connection(
+    gateway: Served, receive_bytes: int | None = None, port: str = "v_port"
+) -> AsyncIterator[Connection]:
     """One of its own. `receive_bytes`: how little the system is to hold for the client."""
     one = socket.socket()
     if receive_bytes is not None:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     one.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", gateway.gateway.ports["v_port"].port))
+    await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", gateway.gateway.ports[port].port))
     limit = 2**16 if receive_bytes is None else receive_bytes
     reader, writer = await asyncio.open_connection(sock=one, limit=limit)
     try:
@@ -158,17 +162,41 @@ async def test_a_replica_has_so_many_open_streams(api: JobApi, tmp_path: Path) -
         assert refused.headers["retry-after"] == "1"
 
 
-async def test_connections_beyond_the_limit_are_turned_away(api: JobApi, tmp_path: Path) -> None:
+SHAPES = {"v_port": {"error": {"code", "message"}}, "f_port": {"code", "desc"}}
+"""Of errors: what each dialect calls their parts."""
+
+
+def shape(document: dict[str, Any]) -> dict[str, set[str]] | set[str]:
+    """Of an error."""
+    inner = document.get("error")
+    return {"error": set(inner)} if isinstance(inner, dict) else set(document)
+
+
+@pytest.mark.acceptance("X6", "F70")
+@pytest.mark.parametrize("port", SHAPES)
+async def test_connections_beyond_the_limit_are_turned_away(api: JobApi, tmp_path: Path, port: str) -> None:
     async with (
         served_over(api, tmp_path, max_connections=2) as gateway,
         connection(gateway),
         connection(gateway),
-        connection(gateway) as third,
+        connection(gateway, port=port) as third,
     ):
-        head = await third.head()
-        assert head.startswith("HTTP/1.1 503")
-        assert "Retry-After: 1" in head
-        assert await third.rest() == b""
+        head = (await third.head()).lower()
+        assert head.startswith("http/1.1 503")
+        assert "retry-after: 1\r\n" in head
+        assert shape(json.loads(await third.rest())) == SHAPES[port]
+
+
+@pytest.mark.acceptance("X6", "F70", "F76", "V104")
+@pytest.mark.parametrize("port", SHAPES)
+@pytest.mark.parametrize("text", [b"garbage\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n"])
+async def test_what_is_no_request_at_all_is_told_in_the_dialects_shape(gateway: Served, port: str, text: bytes) -> None:
+    async with connection(gateway, port=port) as one:
+        one.writer.write(text)
+        head = (await one.head()).lower()
+        assert head.startswith("http/1.1 400")
+        assert "access-control-allow-origin: *" in head
+        assert shape(json.loads(await one.rest())) == SHAPES[port]
 
 
 async def test_a_connection_that_asks_for_nothing_is_ended(gateway: Served) -> None:
@@ -177,3 +205,26 @@ async def test_a_connection_that_asks_for_nothing_is_ended(gateway: Served) -> N
         slow.writer.write(b"GET /v1/video/tasks HTTP/1.1\r\nHost:")
         assert await silent.rest() == b""
         assert await slow.rest() == b""
+
+
+async def test_a_connection_whose_next_request_does_not_come_whole_is_ended(gateway: Served) -> None:
+    async with connection(gateway) as one:
+        one.ask("/v1/nothing", "Accept: */*")
+        assert (await one.head()).startswith("HTTP/1.1 404")
+        gateway.gateway.connections.head_seconds = 0.1
+        one.writer.write(b"GET /v1/video/tasks HTTP/1.1\r\nHost:")
+        assert b"HTTP/1.1" not in await one.rest()
+
+
+@pytest.mark.acceptance("X6")
+@pytest.mark.parametrize(("port", "path"), [("v_port", "/v1/video/process"), ("f_port", "/job/cam-1")])
+async def test_a_body_that_does_not_come_is_not_waited_for(api: JobApi, tmp_path: Path, port: str, path: str) -> None:
+    async with served_over(api, tmp_path, send_timeout=0.3) as gateway, connection(gateway, port=port) as one:
+        one.ask(path, "Content-Type: application/json", "Content-Length: 100", method="POST")
+        one.writer.write(b'{"input"')
+        head = await one.head()
+        assert head.startswith("HTTP/1.1 408")
+        gateway.gateway.connections.head_seconds = 0.1
+        one.writer.write(b":")
+        assert shape(json.loads(await one.rest())) == SHAPES[port]
+    assert api.jobs() == []

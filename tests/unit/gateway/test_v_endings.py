@@ -94,7 +94,7 @@ async def test_a_task_is_cancelled_before_it_began(gateway: Served, api: JobApi)
     assert chunks[0]["usage"] == {"processed_frames": 0, "processing_time_ms": 0}
 
 
-@pytest.mark.acceptance("V91")
+@pytest.mark.acceptance("V91", "X6")
 @pytest.mark.parametrize("reason", ["stop", "max_frames", "error"])
 async def test_what_is_over_cannot_be_cancelled(gateway: Served, api: JobApi, reason: str) -> None:
     client = gateway.client()

@@ -50,6 +50,8 @@ async def test_the_stream_of_a_pending_task_begins_at_once_and_waits(gateway: Se
         client.stream("GET", f"{TASKS}/{task}/stream") as answer,
     ):
         assert answer.status_code == 200
+        head = await client.head(f"{TASKS}/{task}/stream")
+        assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream")
         parts = answer.aiter_raw()
         coming = asyncio.ensure_future(anext(parts))
         done, _ = await asyncio.wait({coming}, timeout=0.3)

@@ -12,12 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from videofleet_gateway import auth
 from videofleet_gateway.context import Context
-from videofleet_gateway.dialects.f import asyncapi, ids, settings
+from videofleet_gateway.dialects.f import asyncapi, ids, openapi, settings
 from videofleet_gateway.dialects.f.catalogue import DIALECT, Catalogue, Entry
 from videofleet_gateway.dialects.f.documents import job_document
 from videofleet_gateway.dialects.f.errors import render
 from videofleet_gateway.dialects.f.links import SECRET_NAME, base_url, links
-from videofleet_gateway.dialects.f.openapi import BODY
 from videofleet_gateway.dialects.f.views import Views
 from videofleet_gateway.dialects.f.wanted import edit, masked
 from videofleet_gateway.serving.applications import application
@@ -25,6 +24,8 @@ from videofleet_gateway.serving.asyncapi import serve
 from videofleet_gateway.serving.bodies import json_object
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
+from videofleet_gateway.serving.openapi import describe
+from videofleet_gateway.serving.packing import Packing
 from videofleet_gateway.store.keys import Project
 
 CORS: Final = Cors("authorization, content-type, x-request-id", f"Retry-After, Warning, {REQUEST_ID}")
@@ -39,7 +40,7 @@ def create_app(context: Context, crowd: Crowd) -> ASGIApp:
     """F with everything before it."""
     app = application("Video object detection API", "Jobs of video-manager.", "1", render, "/openapi.json")
     Routes(context).add(app)
-    return Door(_AsWritten(app), DIALECT, render, context.config, context.metrics, crowd, CORS)
+    return Door(Packing(_AsWritten(app)), DIALECT, render, context.config, context.metrics, crowd, CORS)
 
 
 class _AsWritten:
@@ -66,15 +67,16 @@ class Routes:
 
     def add(self, app: FastAPI) -> None:
         """To the application."""
-        app.get("/jobs")(self.listing)
-        app.get("/job/{job_id}")(self.job)
-        app.post("/job/{job_id}", openapi_extra=BODY)(self.create)
-        app.patch("/job/{job_id}", openapi_extra=BODY)(self.change)
-        app.delete("/job/{job_id}")(self.delete)
-        app.post("/job/{job_id}/restart")(self.restart)
-        app.get("/streams/{uid}/shot.jpg")(self._views.shot)
+        app.get("/jobs", openapi_extra=openapi.JOBS)(self.listing)
+        app.get("/job/{job_id}", openapi_extra=openapi.JOB)(self.job)
+        app.post("/job/{job_id}", openapi_extra=openapi.BODY)(self.create)
+        app.patch("/job/{job_id}", openapi_extra=openapi.BODY)(self.change)
+        app.delete("/job/{job_id}", openapi_extra=openapi.NOTHING)(self.delete)
+        app.post("/job/{job_id}/restart", openapi_extra=openapi.JOB)(self.restart)
+        app.get("/streams/{uid}/shot.jpg", response_class=Response, openapi_extra=openapi.SHOT)(self._views.shot)
         app.websocket("/streams/{uid}/restream")(self._views.restream)
         app.websocket("/streams/{uid}/direct")(self._views.direct)
+        describe(app, openapi.DESCRIPTION)
         serve(app, asyncapi.PATH, asyncapi.DOCUMENT)
 
     async def listing(self, request: Request) -> Response:
@@ -127,8 +129,12 @@ class Routes:
         key = auth.bearer(request.headers)
         anonymous = self._context.config.f_anonymous_namespace
         if anonymous and "authorization" not in request.headers:
-            return Project("", anonymous)
-        return await auth.project_of(self._context.keys, key)
+            caller = Project("", anonymous)
+        else:
+            caller = await auth.project_of(self._context.keys, key)
+        if limit := self._context.config.f_requests_per_minute:
+            await self._context.windows.check(f"{DIALECT}/{caller.id}", limit)
+        return caller
 
     async def _told(self, request: Request, entry: Entry, warnings: Sequence[str] = ()) -> Response:
         for warning in warnings:

@@ -63,7 +63,7 @@ class Catalogue:
         """A new job. Raises GatewayError, CONFLICT where there is one with this id."""
         wanted = created(change, self._file)
         known = await self._find(namespace, identifier)
-        if known is not None:
+        if known is not None and await self._jobs.is_there(known):
             raise _taken(known, identifier)
         address = self._address(wanted)
         self._check_outputs(wanted)

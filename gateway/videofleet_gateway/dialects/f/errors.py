@@ -21,6 +21,7 @@ CODES: Final[dict[Failure, str]] = {
     Failure.FORBIDDEN: "FORBIDDEN",
     Failure.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
     Failure.DELETING: "DELETING",
+    Failure.TOO_SLOW: "REQUEST_TIMEOUT",
     Failure.GONE: "GONE",
     Failure.TOO_LARGE: "REQUEST_TOO_LARGE",
     Failure.UNSUPPORTED_MEDIA: "UNSUPPORTED_MEDIA_TYPE",

@@ -4,7 +4,6 @@ from starlette.requests import Request
 
 from videofleet_gateway import auth
 from videofleet_gateway.context import Context
-from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.store.keys import Project
 from videofleet_gateway.tasks.tasks import DIALECT
 
@@ -31,7 +30,5 @@ class Admission:
         """Who asks, and not too often. Each `what` has a limit of its own. Raises GatewayError."""
         project = await self.project(request)
         subject = f"{DIALECT}-{what}" if what else DIALECT
-        wait = await self._windows.admit(f"{subject}/{project.id}", self._limit)
-        if wait is not None:
-            raise GatewayError(Failure.RATE_LIMITED, f"more than {self._limit} requests in a minute", retry_after=wait)
+        await self._windows.check(f"{subject}/{project.id}", self._limit)
         return project

@@ -27,6 +27,8 @@ from videofleet_gateway.serving.asyncapi import serve
 from videofleet_gateway.serving.bodies import check_json_type
 from videofleet_gateway.serving.cors import Cors
 from videofleet_gateway.serving.door import REQUEST_ID, Crowd, Door
+from videofleet_gateway.serving.openapi import describe
+from videofleet_gateway.serving.packing import Packing
 from videofleet_gateway.serving.uploads import Upload
 from videofleet_gateway.sessions import COOKIE, Sessions
 from videofleet_gateway.store.keys import Project
@@ -46,7 +48,7 @@ def create_app(context: Context, crowd: Crowd) -> ASGIApp:
     app = application("Video API", "Video tasks with streamed results.", "1", render, "/v1/openapi.json")
     Routes(context).add(app)
     config = context.config
-    return Door(app, DIALECT, render, config, context.metrics, crowd, CORS, partial(_body_limit, config))
+    return Door(Packing(app), DIALECT, render, config, context.metrics, crowd, CORS, partial(_body_limit, config))
 
 
 def _body_limit(config: Config, scope: Scope) -> int:
@@ -76,15 +78,15 @@ class Routes:
         """To the application."""
         task = f"{_TASKS}/{{task_id}}"
         app.post(_PROCESS, status_code=202, openapi_extra=openapi.PROCESS)(self.process)
-        app.get(_TASKS)(self.listing)
+        app.get(_TASKS, openapi_extra=openapi.TASKS)(self.listing)
         app.get(task, openapi_extra=openapi.TASK)(self.task)
-        app.get(f"{task}/stream", openapi_extra=openapi.STREAM)(self.stream)
-        app.post(f"{task}/token")(self.token)
-        app.get(f"{task}/results")(self.results)
+        app.get(f"{task}/stream", response_class=Response, openapi_extra=openapi.STREAM)(self.stream)
+        app.post(f"{task}/token", openapi_extra=openapi.TOKEN)(self.token)
+        app.get(f"{task}/results", openapi_extra=openapi.RESULTS)(self.results)
         app.post(f"{task}/cancel", status_code=202, openapi_extra=openapi.CANCEL)(self.cancel)
         app.get(f"{PATH}/{{task_id}}", include_in_schema=False)(self.staged)
         self._vision.add(app)
-        openapi.describe(app)
+        describe(app, openapi.description())
         serve(app, asyncapi.PATH, asyncapi.DOCUMENT)
 
     async def process(self, request: Request) -> Response:

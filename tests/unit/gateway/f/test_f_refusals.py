@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.f_client import URL, made, wrong
-from tests.support.gateway import JobApi, Served, served_over
+from tests.support.gateway import KEY, NAMESPACE, OTHER_KEY, JobApi, Served, served_over
 from tests.unit.kube.fakeapi import refusal
 
 
@@ -21,7 +21,7 @@ async def test_a_body_that_is_no_object_is_malformed(client: httpx.AsyncClient, 
         assert wrong(answer) == (400, "MALFORMED_REQUEST")
 
 
-@pytest.mark.acceptance("F75")
+@pytest.mark.acceptance("F75", "X6")
 @pytest.mark.parametrize(
     ("body", "param", "value"),
     [
@@ -86,7 +86,19 @@ async def test_a_body_that_is_too_large_is_told(client: httpx.AsyncClient) -> No
     assert wrong(answer) == (413, "REQUEST_TOO_LARGE")
 
 
-@pytest.mark.acceptance("F74")
+@pytest.mark.acceptance("X6")
+async def test_who_asks_too_often_waits_where_that_is_set(api: JobApi, tmp_path: Path) -> None:
+    async with served_over(api, tmp_path, f_requests_per_minute=2, f_anonymous_namespace=NAMESPACE) as one:
+        client, other, nobody = (one.client(key, "f_port") for key in (KEY, OTHER_KEY, None))
+        assert [(await client.get("/jobs")).status_code for _ in range(3)] == [200, 200, 429]
+        refused = await client.post("/job/cam-1", json={"stream_url": URL})
+        assert wrong(refused) == (429, "TOO_MANY_REQUESTS")
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert [(await each.get("/jobs")).status_code for each in (other, nobody)] == [200, 200]
+    assert api.jobs() == []
+
+
+@pytest.mark.acceptance("F74", "X6")
 async def test_an_error_that_nobody_foresaw_has_a_code(
     client: httpx.AsyncClient, gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,16 @@ async def test_a_job_that_was_deleted_is_gone_and_its_id_is_free(client: httpx.A
 
 
 @pytest.mark.acceptance("F7")
+async def test_an_id_that_another_replica_has_just_freed_is_free(client: httpx.AsyncClient, api: JobApi) -> None:
+    before = await made(client)
+    (job,) = api.jobs()
+    # Gone, and this replica has not heard of it yet.
+    del api.objects[VIDEOJOBS, NAMESPACE, job["metadata"]["name"]]
+    assert await made(client) == before
+    assert api.jobs()[0]["metadata"]["uid"] != job["metadata"]["uid"]
+
+
+@pytest.mark.acceptance("F7")
 async def test_a_job_that_something_holds_is_being_deleted(
     client: httpx.AsyncClient, api: JobApi, gateway: Served
 ) -> None:
@@ -95,7 +105,7 @@ async def test_a_job_that_something_holds_is_being_deleted(
     assert wrong(await client.post("/job/cam-1", json={"stream_url": URL})) == (423, "DELETING")
 
 
-@pytest.mark.acceptance("F8", "F78")
+@pytest.mark.acceptance("F8", "F78", "X6")
 async def test_an_id_that_is_taken_is_a_conflict(client: httpx.AsyncClient, api: JobApi) -> None:
     await made(client)
     assert wrong(await client.post("/job/cam-1", json={"stream_url": URL})) == (409, "CONFLICT")

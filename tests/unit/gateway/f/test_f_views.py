@@ -215,6 +215,7 @@ async def test_what_opens_a_view_is_masked_wherever_addresses_are(stage: Stage) 
         assert redact_url(document[name]).endswith("?token=***")
 
 
+@pytest.mark.acceptance("X6")
 async def test_views_count_as_open_requests(stage: Stage, camera: str) -> None:
     document = await running(stage, camera)
     crowd = stage.gateway.gateway.crowd
@@ -222,8 +223,11 @@ async def test_views_count_as_open_requests(stage: Stage, camera: str) -> None:
         await socket.recv()
         assert crowd.open == 1
         crowd.limit = 1
-        with pytest.raises(InvalidStatus):
+        with pytest.raises(InvalidStatus) as refused:
             await connect(document["restream_url"])
+        answer = refused.value.response
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert json.loads(answer.body)["code"] == "SERVICE_UNAVAILABLE"
     crowd.limit = 10
     await becomes(lambda: crowd.open == 0, "nobody watches", 20)
 

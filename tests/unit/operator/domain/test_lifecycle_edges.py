@@ -105,7 +105,7 @@ def outcomes(phase: Phase) -> dict[Phase, Fact]:
 OUTCOMES = {phase: outcomes(phase) for phase in Phase}
 
 
-@pytest.mark.acceptance("F67")
+@pytest.mark.acceptance("F65", "F66", "F67")
 @pytest.mark.parametrize(("old", "new"), list(product(Phase, Phase)), ids=lambda phase: str(phase))
 def test_an_edge_is_taken_exactly_if_the_table_has_it(old: Phase, new: Phase) -> None:
     assert (new in OUTCOMES[old]) == allowed(old, new), OUTCOMES[old].get(new)

@@ -69,6 +69,7 @@ async def test_the_tensor_is_red_green_blue(make_source: MakeSource, tmp_path: P
     assert np.abs(np.array(colours[0]) - (220, 30, 60)).max() <= 4
 
 
+@pytest.mark.acceptance("V28", "V29", "V30", "V57")
 @pytest.mark.parametrize(
     ("sampling", "expected"),
     [
@@ -99,6 +100,7 @@ async def test_resuming_keeps_numbers_times_and_the_sampling_grid(make_source: M
     assert outcome.times == [1.6, 2.0, 2.4, 2.8]
 
 
+@pytest.mark.acceptance("V35", "A18")
 async def test_max_frames_counts_sampled_frames(make_source: MakeSource, clip: Path) -> None:
     outcome = await read(make_source(clip, sampling=Sampling("interval", 4), max_frames=3))
 

@@ -202,6 +202,7 @@ async def test_pictures_that_come_in_halves_are_made_whole(make_source: MakeSour
     assert max(combs[1:-1]) < combed / 2
 
 
+@pytest.mark.acceptance("V32", "V33", "V34", "V101")
 @pytest.mark.parametrize(
     ("part", "indexes"),
     [

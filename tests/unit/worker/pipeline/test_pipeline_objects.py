@@ -9,9 +9,10 @@ from videofleet_api.steps import Results
 from videofleet_archive.documents import chunk, chunk_id, terminal_chunk
 from videofleet_worker.models.detections import Detections
 from videofleet_worker.models.registry import ModelRegistry
-from videofleet_worker.pipeline.findings import Findings, own_detections
+from videofleet_worker.pipeline.findings import Findings, matching, own_detections
 from videofleet_worker.pipeline.objects import FoundObject, ObjectFinder, as_worded
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
+from videofleet_worker.pipeline.stepplan import When
 from videofleet_worker.pipeline.told import EveryFrame, Seen
 
 PERSON, CAR = 0, 2
@@ -125,6 +126,20 @@ def test_the_tracker_follows_what_was_found_before_it_and_what_its_when_names() 
     assert inside.target(100, 100)["text"] == "x"
 
 
+@pytest.mark.acceptance("V43", "V44", "V45")
+def test_a_step_looks_at_objects_for_which_all_of_its_when_holds() -> None:
+    found = _detections((0, 0, 1, 1, 0.9, PERSON), (0, 0, 1, 1, 0.5, PERSON), (0, 0, 1, 1, 0.7, CAR))
+    cases = {
+        When(): [True, True, True],
+        When(frozenset({PERSON})): [True, True, False],
+        When(frozenset({PERSON, CAR})): [True, True, True],
+        When(None, 0.7): [True, False, True],
+        When(frozenset({PERSON}), 0.7): [True, False, False],
+    }
+    assert {when: matching(when, found).tolist() for when in cases} == cases
+
+
+@pytest.mark.acceptance("V61", "X11")
 @pytest.mark.parametrize(
     ("box", "roi"),
     [
