@@ -111,7 +111,7 @@ class RouterOutput(Document):
         None,
         max_length=MAX_URL,
         description="When a track ends its best shot is posted here, as multipart/form-data with the fields photo "
-        "(JPEG) and meta (JSON), and those of body.",
+        "(JPEG, the object), frame (JPEG, the whole frame that it comes from) and meta (JSON), and those of body.",
     )
     events_url: str | None = Field(
         None, max_length=MAX_URL, description="Every event of a track, zone or line is posted here, as JSON."

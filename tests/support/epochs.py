@@ -28,6 +28,7 @@ from videofleet_worker.pipeline.outlets import JobOutlets
 from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 from videofleet_worker.pipeline.plan import AnalyticsPlan, make_plan
 from videofleet_worker.pipeline.shots import Shots
+from videofleet_worker.pipeline.storage import ShotsKept
 from videofleet_worker.pipeline.telling import Telling
 from videofleet_worker.sources.clock import SystemClock
 from videofleet_worker.sources.events import SourceInfo
@@ -100,7 +101,7 @@ class Stage:
         shots = Shots(self._threads, PREFIX, self._executor)
         telling = Telling(Origin("job-1", "default", "job", 1, number, "main"), JobOutlets(_NOWHERE), time.time)
         run = AnalyticsRun(_plan(), "run-1", await see_log(self._threads, PREFIX), pictures, shots, telling)
-        run.opened(source, policy, None)
+        run.opened(source, policy, ShotsKept(None))
         return Epoch(number, source, run)
 
     def chunks(self) -> list[dict[str, Any]]:

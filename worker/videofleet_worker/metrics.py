@@ -179,6 +179,9 @@ def _outputs(running: Iterable[Running], leftovers: Iterable[Leftover]) -> Itera
     labels = (*_JOB, "output")
     posted = CounterMetricFamily("videofleet_output_posted", "Posts that receivers have taken.", labels=labels)
     lost = CounterMetricFamily("videofleet_output_lost", "Posts that were given up.", labels=(*labels, "cause"))
+    bare = CounterMetricFamily(
+        "videofleet_output_without_frame", "Best shots posted without the frame that they come from.", labels=labels
+    )
     waiting = GaugeMetricFamily("videofleet_output_queue", "Posts that wait now.", labels=labels)
     lag = GaugeMetricFamily("videofleet_output_lag_seconds", "Age of the oldest post that waits.", labels=labels)
     # What is left of a former run of a job that runs here again counts with it no more.
@@ -188,11 +191,12 @@ def _outputs(running: Iterable[Running], leftovers: Iterable[Leftover]) -> Itera
         job = entry.uid, entry.namespace, entry.name
         for name, receiver in outlets.receivers.items():
             posted.add_metric((*job, name), receiver.outlet.posted)
+            bare.add_metric((*job, name), receiver.outlet.without_frame)
             waiting.add_metric((*job, name), outlets.waiting(name))
             lag.add_metric((*job, name), outlets.lag(name))
             for cause, count in receiver.outlet.lost.items():
                 lost.add_metric((*job, name, cause), count)
-    yield from (posted, lost, waiting, lag)
+    yield from (posted, lost, bare, waiting, lag)
 
 
 def _inference(engines: Engines) -> Iterator[Metric]:

@@ -42,7 +42,7 @@ def check_shots(posts: list[Post]) -> None:
     """Each is a picture of one track, with what the job's client has said goes along."""
     for post in posts:
         form, meta = post.form, json.loads(post.form["meta"])
-        assert form["photo"][:2] == JPEG
+        assert form["photo"][:2] == form["frame"][:2] == JPEG
         assert form["camera"] == b"7"
         assert post.headers["Authorization"] == "Token abc"
         assert meta["job"]["labels"] == LABELS

@@ -77,11 +77,12 @@ def json_payload(document: Document, jpeg: bytes | None = None) -> Payload:
     return Payload(orjson.dumps(document), {"Content-Type": "application/json"})
 
 
-def form_payload(meta: Document, jpeg: bytes, fields: Mapping[str, str]) -> Payload:
-    """A picture with its description as multipart/form-data (RFC 7578)."""
+def form_payload(meta: Document, jpeg: bytes, fields: Mapping[str, str], frame: bytes | None = None) -> Payload:
+    """A picture with its description, and the frame that it comes from, as multipart/form-data (RFC 7578)."""
     boundary = secrets.token_hex(16)
     parts = [
         _part(boundary, 'name="photo"; filename="photo.jpg"', "image/jpeg", jpeg),
+        *([_part(boundary, 'name="frame"; filename="frame.jpg"', "image/jpeg", frame)] if frame is not None else ()),
         _part(boundary, 'name="meta"', "application/json", orjson.dumps(meta)),
         *(_part(boundary, f'name="{_quoted(name)}"', "text/plain", text.encode()) for name, text in fields.items()),
     ]

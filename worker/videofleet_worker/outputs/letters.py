@@ -18,7 +18,7 @@ class Letter:
     """Something to tell. `key` names it, the same in every attempt.
 
     kind: an event (OutputEvent), SHOT or ONGOING. told: Unix time. track_id: of the best shot that goes along. to: the
-    only receiver that it is for, by its name in cursors.
+    only receiver that it is for, by its name in cursors. framed: the frame that the shot comes from goes along, too.
     """
 
     key: str
@@ -27,6 +27,7 @@ class Letter:
     document: Document
     track_id: int | None = None
     to: str | None = None
+    framed: bool = False
 
     def line(self) -> bytes:
         """As it is kept."""

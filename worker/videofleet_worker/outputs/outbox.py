@@ -19,6 +19,7 @@ from videofleet_archive.outbox import (
 )
 from videofleet_archive.shots import shot_key
 from videofleet_archive.view import LogView
+from videofleet_worker.outputs.frames import StoredFrames
 from videofleet_worker.outputs.letters import Letter
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -34,10 +35,13 @@ Settle = Callable[[set[int]], Awaitable[None]]
 class Outbox:
     """Keeps letters in the archive and hands them out in order. See Notes of the log's writer."""
 
-    def __init__(self, view: LogView, settle: Settle | None = None) -> None:
-        """`settle`: without it all pictures are stored already."""
+    def __init__(self, view: LogView, settle: Settle | None = None, frames: StoredFrames | None = None) -> None:
+        """`settle`: without it all pictures are stored already. `frames`: where somebody else stores them."""
         self._view = view
         self._settle = settle
+        self._frames = frames or StoredFrames(view.threads, view.prefix)
+        # By batch: the tracks whose shots go with their frames.
+        self._framed: dict[int, list[int]] = {}
         self._batches: list[Batch] = []
         # Their sizes, each with all that came before it.
         self._sums: list[int] = []
@@ -124,6 +128,10 @@ class Outbox:
         """The best shot of a track; None where it has gone. Raises ArchiveError."""
         return await self._view.threads.call(self._view.threads.store.read, shot_key(self._view.prefix, track_id))
 
+    async def frame(self, letter: Letter) -> bytes | None:
+        """The frame that a letter's shot comes from; None where there is none. Raises ArchiveError."""
+        return await self._frames.read(letter.track_id) if letter.framed and letter.track_id is not None else None
+
     async def is_anothers(self) -> bool:
         """Whether somebody else goes on with the log behind what this process knows of it. Raises ArchiveError."""
         head = segment_key(self._view.prefix, self._view.extent.end)
@@ -149,8 +157,11 @@ class Outbox:
         done = [batch.offset for batch in self._batches[:place]]
         if done:
             del self._batches[:place], self._sums[:place]
+            framed = [number for offset in done for number in self._framed.pop(offset, ())]
             for offset in done:
                 self._forget(offset)
+            # Before their letters: who finds no letters does not look for frames.
+            await self._frames.drop(framed)
             await call(drop_batches, store, prefix, done)
 
     def left(self, receiver: str) -> None:
@@ -167,6 +178,8 @@ class Outbox:
     def _keep(self, batch: Batch, letters: list[Letter]) -> None:
         self._forget(batch.offset)
         self._recent[batch.offset] = batch.size, letters
+        if framed := [one.track_id for one in letters if one.framed and one.track_id is not None]:
+            self._framed[batch.offset] = framed
         self._recent_bytes += batch.size
         while self._recent_bytes > _KEPT_BYTES and len(self._recent) > 1:
             self._forget(next(iter(self._recent)))

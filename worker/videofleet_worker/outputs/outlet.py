@@ -24,6 +24,8 @@ class Outlet:
         self.posted = 0
         self.lost: Counter[str] = Counter()
         """Messages by cause: too_old, too_many, archive_away, forbidden, redirect, refused, failed, no_picture."""
+        self.without_frame = 0
+        """Best shots that went without the frame that they come from, because that is not there."""
         self.trouble: tuple[str, str] | None = None
         """Cause and message of the last attempt, while it did not succeed."""
         self.health = OutputHealth.DELIVERED

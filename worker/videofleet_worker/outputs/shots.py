@@ -1,6 +1,7 @@
 """The best picture of each track: which frame it comes from, and until when it is kept in memory. Pure."""
 
 import math
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -49,17 +50,29 @@ def area_around(box: Box, size: tuple[int, int]) -> Area:
 class Picture:
     """A picture that is compressed when it is first needed: of most that are cut out a better one comes soon."""
 
-    def __init__(self, planes: Planes | None = None, *, jpeg: bytes = b"") -> None:
-        """The planes must use all values from 0 to 255; or a picture that is compressed already."""
+    def __init__(
+        self, planes: Planes | None = None, *, full_range: bool = True, matrix: Matrix = "bt601", jpeg: bytes = b""
+    ) -> None:
+        """Of planes that nobody else writes to, coded as told; or a picture that is compressed already."""
         self._planes = planes
+        self._full_range = full_range
+        self._matrix: Matrix = matrix
         self._jpeg = jpeg
+        self._lock = threading.Lock()
 
     def jpeg(self) -> bytes:
-        """The picture as JPEG. From any thread."""
+        """The picture as JPEG, made once. From any thread."""
+        with self._lock:
+            if self._planes is not None:
+                planes = full_range_copy(self._planes, full_range=self._full_range, matrix=self._matrix)
+                self._jpeg, self._planes = encode_jpeg(planes), None
+            return self._jpeg
+
+    @property
+    def raw_bytes(self) -> int:
+        """Memory that it takes before it is compressed; 0 afterwards."""
         planes = self._planes
-        if planes is not None:
-            self._jpeg, self._planes = encode_jpeg(planes), None
-        return self._jpeg
+        return sum(plane.nbytes for plane in planes) if planes is not None else 0
 
 
 def cut_out(planes: Planes, area: Area, *, full_range: bool, matrix: Matrix = "bt601") -> Picture:
@@ -67,8 +80,8 @@ def cut_out(planes: Planes, area: Area, *, full_range: bool, matrix: Matrix = "b
     left, top, right, bottom = area
     y, u, v = planes
     chroma = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
-    part = y[top:bottom, left:right], u[chroma], v[chroma]
-    return Picture(full_range_copy(part, full_range=full_range, matrix=matrix))
+    part = y[top:bottom, left:right].copy(), u[chroma].copy(), v[chroma].copy()
+    return Picture(part, full_range=full_range, matrix=matrix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +106,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture of a track. `area` is what of the frame of this `size` is in it; `picture` None: it is in the
-    archive."""
+    """A picture of a track. `area` is what of the frame of this `size` is in it; `picture` None: it is in the archive.
+
+    frame: the whole frame that it comes from, which shots of one frame share; None where nobody gets it, or it is in
+    the archive. framed: there is or was one.
+    """
 
     track_id: int
     label: str
@@ -105,6 +121,8 @@ class Shot:
     size: tuple[int, int]
     moment: Moment
     picture: Picture | None
+    frame: Picture | None = None
+    framed: bool = False
 
 
 @dataclass(slots=True)
@@ -136,7 +154,7 @@ class BestShots:
         pictured = [one.shot for one in self._tracks.values() if one.shot is not None and one.shot.picture is not None]
         surplus = pictured[: max(0, len(pictured) - self._most)]
         for one in surplus:
-            self._tracks[one.track_id].shot = replace(one, picture=None)
+            self._tracks[one.track_id].shot = replace(one, picture=None, frame=None)
         return surplus
 
     def ended(self, pts: float, lost_seconds: float) -> list[Shot]:

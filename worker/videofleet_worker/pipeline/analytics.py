@@ -32,6 +32,7 @@ from videofleet_worker.pipeline.region_results import (
     zone_counts,
 )
 from videofleet_worker.pipeline.shots import Shots
+from videofleet_worker.pipeline.storage import ShotsKept
 from videofleet_worker.pipeline.telling import Telling, written
 from videofleet_worker.pipeline.told import EveryFrame, Happenings, Seen, Teller
 from videofleet_worker.sources.events import SourceInfo
@@ -80,7 +81,8 @@ class AnalyticsRun:
         self.pictures = pictures
         self.shots = shots
         self.telling = telling
-        self.outbox = Outbox(log.view, shots.settled)
+        self.outbox = Outbox(log.view, shots.settled, shots.frames)
+        shots.wants_frames = lambda: telling.outlets.wants_frames
         self.onlooker: Onlooker | None = None
         self.processed = log.resume.sidecar.processed_frames if log.resume else 0
         self._run_id = run_id
@@ -89,12 +91,12 @@ class AnalyticsRun:
         self._kept: list[_Answered] = []
         self._owned: _Owned | None = None
 
-    def opened(self, info: SourceInfo, policy: SealPolicy, shots_kept: int | None) -> None:
+    def opened(self, info: SourceInfo, policy: SealPolicy, kept: ShotsKept) -> None:
         """The source is open: now it is known whether it is live, and how its results are sealed and kept."""
         self._source = info
         self._policy = self._suited(policy)
         self.pictures.live = self.shots.live = info.live
-        self.shots.keep = shots_kept
+        self.shots.keep, self.shots.frames.most = kept.shots, kept.frame_bytes
 
     @property
     def kept_since(self) -> float | None:

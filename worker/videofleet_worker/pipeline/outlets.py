@@ -75,6 +75,11 @@ class JobOutlets:
                 if receiver.wants(letter):
                     receiver.outlet.lose(cause, message)
 
+    @property
+    def wants_frames(self) -> bool:
+        """Whether the frames that best shots come from are sent to somebody."""
+        return ROUTER in self.receivers
+
     def waiting(self, name: str) -> int:
         """Letters that a receiver does not have yet."""
         return sum(courier.waiting for courier in self._couriers.get(name, ()))

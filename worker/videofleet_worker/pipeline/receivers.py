@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,19 +50,38 @@ class Receiver:
 
     def message(self, letter: Letter, sequence: str, outbox: Outbox) -> Message:
         """See Composer."""
-        return Message(letter.key, lambda: self._payload(letter, sequence, outbox), _about(letter))
+        composing = _Composing(self, letter, outbox)
+        return Message(letter.key, lambda: composing.payload(sequence), _about(letter))
 
-    async def _payload(self, letter: Letter, sequence: str, outbox: Outbox) -> Payload | None:
-        document = letter.document | {"sequence": sequence}
-        payload = await self._composed(letter, document, outbox)
-        return None if payload is None else payload.with_headers(_headers(letter, sequence))
 
-    async def _composed(self, letter: Letter, document: Document, outbox: Outbox) -> Payload | None:
-        if isinstance(self.wish, RouterTarget) and letter.kind == SHOT:
-            picture = await _picture(letter, outbox)
-            return None if picture is None else form_payload(document, picture, self.wish.body)
-        pictured = not isinstance(self.wish, RouterTarget) and self.wish.include_best_shots
-        return json_payload(document, await _picture(letter, outbox) if pictured else None)
+class _Composing:
+    """Makes of a letter what is sent, anew for each attempt."""
+
+    def __init__(self, receiver: Receiver, letter: Letter, outbox: Outbox) -> None:
+        self._receiver = receiver
+        self._letter = letter
+        self._outbox = outbox
+        self._counted = False
+
+    async def payload(self, sequence: str) -> Payload | None:
+        """None: what it is about is no longer there. Raises LostError."""
+        payload = await self._composed(self._letter.document | {"sequence": sequence})
+        return None if payload is None else payload.with_headers(_headers(self._letter, sequence))
+
+    async def _composed(self, document: Document) -> Payload | None:
+        wish = self._receiver.wish
+        if isinstance(wish, RouterTarget) and self._letter.kind == SHOT:
+            picture = await _picture(self._letter, self._outbox)
+            return None if picture is None else form_payload(document, picture, wish.body, await self._frame())
+        pictured = not isinstance(wish, RouterTarget) and wish.include_best_shots
+        return json_payload(document, await _picture(self._letter, self._outbox) if pictured else None)
+
+    async def _frame(self) -> bytes | None:
+        frame = await _from_archive(self._outbox.frame(self._letter))
+        if frame is None and not self._counted:
+            self._counted = True
+            self._receiver.outlet.without_frame += 1
+        return frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +147,11 @@ def _headers(letter: Letter, sequence: str) -> dict[str, str]:
 
 
 async def _picture(letter: Letter, outbox: Outbox) -> bytes | None:
-    if letter.track_id is None:
-        return None
+    return None if letter.track_id is None else await _from_archive(outbox.picture(letter.track_id))
+
+
+async def _from_archive(reading: Awaitable[bytes | None]) -> bytes | None:
     try:
-        return await outbox.picture(letter.track_id)
+        return await reading
     except ArchiveError as error:
         raise LostError("archive_away", f"its picture cannot be read now: {error}") from error

@@ -5,12 +5,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Final
 
 from videofleet_api.results import StreamInfo
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.shots import shot_key, stored_shots
 from videofleet_archive.threads import StoreThreads
+from videofleet_worker.outputs.frames import RawFrames, StoredFrames
 from videofleet_worker.outputs.shots import (
     MOST,
     Area,
@@ -50,6 +52,9 @@ class Shots:
     ) -> None:
         self.on_end: Callable[[Shot], None] = lambda shot: None
         """Gets the shot of every track that has ended."""
+        self.wants_frames: Callable[[], bool] = lambda: False
+        """Whether somebody gets the whole frames, too."""
+        self.frames = StoredFrames(threads, prefix)
         self.live = False
         self.keep: int | None = None
         """How many stay stored, None for all."""
@@ -59,6 +64,7 @@ class Shots:
         self._prefix = prefix
         self._executor = executor
         self._best = BestShots()
+        self._raw = RawFrames()
         self._masks = 0
         self._cutting: asyncio.Task[None] | None = None
         self._waiting: deque[Shot] = deque()
@@ -94,12 +100,12 @@ class Shots:
         if wanted and (self._cutting is None or self._cutting.done()):
             moment = Moment(info.frame_index, info.pts, info.capture_time)
             work = [(one, area_around(one.box, size)) for one in wanted]
-            if shared.frame.picture is None and sum(map(_pixels, work)) <= _SMALL:
+            framed = self.wants_frames()
+            if shared.frame.picture is None and not framed and _are_small(work):
                 self._keep(_shots(shared, work, moment))
             else:
-                self._cutting = asyncio.create_task(
-                    self._cut(shared.keep(), work, moment), name=f"shots {self._prefix}"
-                )
+                cutting = self._cut(shared.keep(), work, moment, framed=framed)
+                self._cutting = asyncio.create_task(cutting, name=f"shots {self._prefix}")
         for shot in self._best.ended(info.pts, lost_seconds):
             self._end(shot)
 
@@ -158,13 +164,21 @@ class Shots:
         self._went_on.set()
         self._went_on = asyncio.Event()
 
-    async def _cut(self, shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> None:
+    async def _cut(self, shared: SharedFrame, work: Sequence[_Work], moment: Moment, *, framed: bool) -> None:
         loop = asyncio.get_running_loop()
         try:
             shots = await loop.run_in_executor(self._executor, _compressed, shared, work, moment)
+            if framed:
+                frame = await loop.run_in_executor(self._executor, self._whole, shared)
+                shots = [replace(shot, frame=frame, framed=True) for shot in shots]
         finally:
             shared.release()
         self._keep(shots)
+
+    def _whole(self, shared: SharedFrame) -> Picture:
+        frame = _picture(shared, (0, 0, shared.frame.width, shared.frame.height))
+        self._raw.add(frame)
+        return frame
 
     def _keep(self, shots: Sequence[Shot]) -> None:
         for shot in shots:
@@ -198,6 +212,8 @@ class Shots:
                 shot = self._waiting[0]
                 assert shot.picture is not None, "only pictures wait"
                 await self._threads.call(self._replace, shot_key(self._prefix, shot.track_id), shot.picture)
+                if shot.frame is not None:
+                    await self.frames.keep(shot.track_id, shot.frame)
                 # Meanwhile a full queue may have dropped it.
                 if self._waiting and self._waiting[0] is shot:
                     self._waiting.popleft()
@@ -232,23 +248,30 @@ def _pixels(work: _Work) -> int:
     return (right - left) * (bottom - top)
 
 
+def _are_small(work: Sequence[_Work]) -> bool:
+    return sum(map(_pixels, work)) <= _SMALL
+
+
 def _compressed(shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> list[Shot]:
     shots = _shots(shared, work, moment)
-    for shot in shots:
+    for shot in () if _are_small(work) else shots:
         assert shot.picture is not None, "it was cut out just now"
         shot.picture.jpeg()
     return shots
 
 
 def _shots(shared: SharedFrame, work: Sequence[_Work], moment: Moment) -> list[Shot]:
+    size = shared.frame.width, shared.frame.height
+    return [
+        Shot(one.track_id, one.label, one.confidence, one.quality, one.box, area, size, moment, _picture(shared, area))
+        for one, area in work
+    ]
+
+
+def _picture(shared: SharedFrame, area: Area) -> Picture:
+    """A part of a frame: compressed where its device does that, else a copy."""
     frame = shared.frame
-    size = frame.width, frame.height
-    shots = []
-    for one, area in work:
-        done = frame.jpeg(area)
-        if done is None:
-            picture = cut_out(frame.planes, area, full_range=frame.full_range, matrix=frame.matrix)
-        else:
-            picture = Picture(jpeg=done)
-        shots.append(Shot(one.track_id, one.label, one.confidence, one.quality, one.box, area, size, moment, picture))
-    return shots
+    done = frame.jpeg(area)
+    if done is not None:
+        return Picture(jpeg=done)
+    return cut_out(frame.planes, area, full_range=frame.full_range, matrix=frame.matrix)

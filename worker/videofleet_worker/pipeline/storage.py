@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from videofleet_api.outputs import ArchiveDetail
@@ -11,6 +12,7 @@ from videofleet_archive.store import ObjectArchive, Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import Counters, SealPolicy
 from videofleet_worker.jobs.assignments import Job
+from videofleet_worker.outputs.frames import MOST_BYTES
 
 _LOGGER: Final = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
@@ -23,6 +25,7 @@ _LIVE_RETENTION: Final = 7 * 86400.0
 _UNARCHIVED_BYTES: Final = 4 * 1024 * 1024
 _LIVE_SHOTS: Final = 1000
 _UNARCHIVED_SHOTS: Final = 64
+_UNARCHIVED_FRAME_BYTES: Final = 16 * 1024 * 1024
 
 
 def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
@@ -50,11 +53,20 @@ def seal_policy(job: Job, store: Store, *, live: bool) -> SealPolicy:
     )
 
 
-def shots_kept(job: Job, *, live: bool) -> int | None:
-    """How many best shots of an analytics stay stored, the newest; None for all."""
+@dataclass(frozen=True, slots=True)
+class ShotsKept:
+    """How many best shots of an analytics stay stored, the newest (None: all), and how many bytes of the frames that
+    they come from while these wait for the router."""
+
+    shots: int | None
+    frame_bytes: int = MOST_BYTES
+
+
+def shots_kept(job: Job, *, live: bool) -> ShotsKept:
+    """What stays of the best shots of this job."""
     if not job.spec.archive_enabled:
-        return _UNARCHIVED_SHOTS
-    return _LIVE_SHOTS if live else None
+        return ShotsKept(_UNARCHIVED_SHOTS, _UNARCHIVED_FRAME_BYTES)
+    return ShotsKept(_LIVE_SHOTS if live else None)
 
 
 def storage(job: Job, archive: StoreThreads) -> StoreThreads:

@@ -39,7 +39,7 @@ class Telling:
     def go_on(self, unended: Iterable[Document], pictured: Collection[int]) -> None:
         """Another epoch has left these, and nobody will see those tracks again: the next frame's letters say so.
 
-        pictured: the tracks of which a picture is stored.
+        pictured: the tracks of which a picture is stored. The frames that they come from were in that epoch's memory.
         """
         for document in unended:
             track = cast(dict[str, Any], document["track"])
@@ -92,13 +92,17 @@ class Telling:
     def _tell_end(self, track: OpenTrack, moment: Moment) -> None:
         shot = self._shots.pop(track.track_id, None)
         pictured = shot.track_id if shot is not None else None
-        self._tell_track_end(track.track_id, moment, _end_document(track, shot), pictured)
+        framed = shot is not None and shot.framed
+        self._tell_track_end(track.track_id, moment, _end_document(track, shot), pictured, framed=framed)
 
-    def _tell_track_end(self, track_id: int, moment: Moment, document: Document, pictured: int | None) -> None:
+    def _tell_track_end(
+        self, track_id: int, moment: Moment, document: Document, pictured: int | None, *, framed: bool = False
+    ) -> None:
         self._tell(OutputEvent.TRACK_END, moment, document, track_id, "trackEnd", pictured=pictured)
         if pictured is not None:
             key = self._origin.key(track_id, "shot")
-            self._write(Letter(key, SHOT, self._wall_clock(), self._origin_document() | document, pictured))
+            told = self._origin_document() | document
+            self._write(Letter(key, SHOT, self._wall_clock(), told, pictured, framed=framed))
 
     def _tell_ongoing(self, moment: Moment) -> None:
         if not self._tracks:

@@ -10,12 +10,13 @@ from PIL import Image
 
 from tests.support.archives import Away, FaultyStore, becomes, threads_over
 from videofleet_api.results import StreamInfo
-from videofleet_archive.shots import stored_shots
+from videofleet_archive.shots import stored_frames, stored_shots
 from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
-from videofleet_worker.outputs.shots import Shot
+from videofleet_worker.outputs.jpeg import Planes, encode_jpeg
+from videofleet_worker.outputs.shots import MOST, Shot
 from videofleet_worker.pipeline.objects import FoundObject
 from videofleet_worker.pipeline.pictures import SharedFrame
 from videofleet_worker.pipeline.shots import Shots
@@ -154,3 +155,45 @@ async def test_after_a_change_of_masks_no_picture_from_before_is_kept(stage: _St
     await stage.shots.finish()
     assert stored_shots(store, "p") == [1]
     assert abs(_grey(store.read("p/shots/1.jpg")) - 150) <= 2
+
+
+@pytest.mark.acceptance("F82")
+async def test_with_the_shots_lies_the_frame_that_they_come_from(
+    stage: _Stage, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[int] = []
+
+    def counted(planes: Planes) -> bytes:
+        whole.extend([int(planes[0][5, 5])] if planes[0].shape == (120, 160) else [])
+        return encode_jpeg(planes)
+
+    monkeypatch.setattr("videofleet_worker.outputs.shots.encode_jpeg", counted)
+    stage.shots.wants_frames = lambda: True
+    for pts, grey, side in ((0.0, 50, 20), (0.1, 100, 40), (0.2, 150, 60)):
+        await stage.frame(pts, grey, {7: side, 8: side})
+    await stage.frame(0.3, 200, {9: 60})
+    await stage.shots.finish()
+    assert list(stored_frames(store, "p")) == [7, 8, 9]
+    assert [(one.track_id, one.framed) for one in stage.ended] == [(7, True), (8, True), (9, True)]
+    frame = await stage.shots.frames.read(7)
+    assert abs(_grey(frame) - 150) <= 2
+    assert frame == await stage.shots.frames.read(8)
+    assert whole == [150, 200], "each frame once, and none of which no shot is left"
+
+
+async def test_nobody_gets_a_frame_that_nobody_asks_for(stage: _Stage, store: FaultyStore) -> None:
+    await stage.frame(0.0, 50, {1: 20})
+    await stage.shots.finish()
+    assert (stored_shots(store, "p"), stored_frames(store, "p")) == ([1], {})
+    assert not stage.ended[0].framed
+
+
+async def test_frames_of_shots_that_are_stored_early_lie_beside_them(stage: _Stage, store: FaultyStore) -> None:
+    """So much goes on at once that not all of it stays in memory."""
+    stage.shots.wants_frames = lambda: True
+    for number in range(MOST + 2):
+        await stage.frame(number / 100, 50, {number + 1: 20})
+    await becomes(lambda: list(stored_frames(store, "p")) == [1, 2], "the first ones are stored")
+    await stage.shots.finish()
+    assert list(stored_frames(store, "p")) == list(range(1, MOST + 3))
+    assert all(one.framed for one in stage.ended)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -20,10 +21,29 @@ from videofleet_api.protocol import TERMINAL, JobState
 ZONE = {"name": "everywhere", "polygon": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}, {"x": 0, "y": 1}]}
 
 
+CORNER = {"polygon": [{"x": 0, "y": 0}, {"x": 0.1, "y": 0}, {"x": 0.1, "y": 0.1}, {"x": 0, "y": 0.1}]}
+
+
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as running:
         yield running
+
+
+def check_pictures(form: dict[str, bytes], shot: dict[str, Any]) -> None:
+    """The object is where its box says, in the whole frame that comes along; what is private is black in that."""
+    area, size = shot["area"], shot["frame"]
+    photo, frame = (Image.open(io.BytesIO(form[name])).convert("L") for name in ("photo", "frame"))
+    assert (photo.size, frame.size) == ((area["width"], area["height"]), (size["width"], size["height"]))
+    left, top, right, bottom = shot["box"]
+    assert 0 <= left < right <= size["width"]
+    assert 0 <= top < bottom <= size["height"]
+    place = (area["left"], area["top"], area["left"] + area["width"], area["top"] + area["height"])
+    assert place[0] <= left < right <= place[2]
+    assert place[1] <= top < bottom <= place[3]
+    difference = np.asarray(frame.crop(place), int) - np.asarray(photo, int)
+    assert np.abs(difference).mean() < 3
+    assert np.asarray(frame)[:24, :24].max() < 16
 
 
 def _events(posts: list[Post]) -> list[str]:
@@ -41,7 +61,8 @@ async def test_a_router_gets_the_best_shot_of_every_track_and_every_event(
         "body": {"camera": "entrance"},
     }
     outputs = {"router": router, "labels": {"site": "berlin"}}
-    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25, outputs=outputs, zones=[ZONE]))
+    rules = {"zones": [ZONE], "privacyMasks": [CORNER]}
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25, outputs=outputs, **rules))
     last = (await client.until(uid, TERMINAL))[-1]
     tracks = (await client.get(f"/v1/jobs/{uid}/results")).body["tracks"]
     shots = receiver.at("/shots")
@@ -52,8 +73,7 @@ async def test_a_router_gets_the_best_shot_of_every_track_and_every_event(
     for post in shots:
         form, meta = post.form, _meta(post)
         posted[meta["shot"]["track_id"]] = meta
-        area = meta["shot"]["area"]
-        assert Image.open(io.BytesIO(form["photo"])).size == (area["width"], area["height"])
+        check_pictures(form, meta["shot"])
         assert form["camera"] == b"entrance"
         assert post.headers["Authorization"] == "Bearer t0ken"
         assert post.headers["Idempotency-Key"] == f"{uid}/1/main/{meta['shot']['track_id']}/shot"
