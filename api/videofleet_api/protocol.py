@@ -8,10 +8,11 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from videofleet_api.codes import ErrorCode, OutputHealth, SourceHealth
 from videofleet_api.finalize import Finalize
 from videofleet_api.model import Document
-from videofleet_api.outputs import ArchiveDetail, OutputEvent
+from videofleet_api.outputs import ArchiveDetail
 from videofleet_api.regions import Lines, PrivacyMasks, Zones
 from videofleet_api.source import Range, Rotation, SourceKind, Transport
 from videofleet_api.steps import Analytics
+from videofleet_api.targets import JobOutputs
 from videofleet_api.videojob import Sampling
 
 MAX_COUNT: Final = 2**53
@@ -50,53 +51,6 @@ class JobSource(Document):
     images: list[str] = Field(default_factory=list)
     """Pictures instead of a video; `url` is then the first one."""
     rotation: Rotation = Rotation.AUTO
-
-
-class RouterTarget(Document):
-    """outputs.router with what is sent along. Never logged: holds credentials."""
-
-    url: str | None = None
-    events_url: str | None = None
-    timeout: float = 15
-    verify_tls: bool = True
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
-    body: dict[str, str] = Field(default_factory=dict)
-
-
-class WebhookTarget(Document):
-    """One of outputs.webhooks with the secret that its posts are signed with."""
-
-    url: str
-    secret: str | None = Field(None, repr=False)
-    interval: float | None = None
-    include_best_shots: bool = False
-    events: list[OutputEvent] = Field(default_factory=list)
-
-
-class MqttTarget(Document):
-    """outputs.mqtt with its credentials; `ca`: certificates (PEM) that the broker's is checked against."""
-
-    host: str
-    port: int
-    tls: bool = False
-    verify_tls: bool = True
-    ca: str | None = None
-    username: str | None = Field(None, repr=False)
-    password: str | None = Field(None, repr=False)
-    topic: str
-    qos: int = 1
-    interval: float | None = None
-    include_best_shots: bool = False
-    events: list[OutputEvent] = Field(default_factory=list)
-
-
-class JobOutputs(Document):
-    """Where a job's results are posted to; `labels` are those of the job, for the receivers."""
-
-    router: RouterTarget | None = None
-    webhooks: list[WebhookTarget] = Field(default_factory=list)
-    mqtt: MqttTarget | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class JobSpec(Document):

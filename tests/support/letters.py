@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.support.archives import chunk, mark, open_writer
 from videofleet_api.outputs import OutputEvent
-from videofleet_api.protocol import JobOutputs
+from videofleet_api.targets import JobOutputs
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import LogWriter
 from videofleet_worker.outputs.letters import Letter

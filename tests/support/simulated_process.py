@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.support.simulated_archive import SimulatedArchive
 from videofleet_api.finalize import Finalize
+from videofleet_archive.notes import forget_untold
 from videofleet_worker.jobs.assignments import Assignments
 from videofleet_worker.jobs.events import EventHub
 from videofleet_worker.jobs.finalizing import Finalizing
@@ -30,7 +31,7 @@ class SimulatedProcess:
 
     def __post_init__(self) -> None:
         if self.archive is not None:
-            self.finalizing = Finalizing(self.archive.threads, self.instance, self._finalized, _nothing)
+            self.finalizing = Finalizing(self.archive.threads, self.instance, self._finalized, _nothing, self._tell)
         self.assignments = Assignments(self.instance)
         self.hub = EventHub(
             lambda: self.assignments,
@@ -38,6 +39,11 @@ class SimulatedProcess:
             finalized=lambda: self.finalizing.done if self.finalizing is not None else (),
             heartbeat_seconds=self.heartbeat_seconds,
         )
+
+    async def _tell(self, fleet: str, wanted: Finalize) -> None:
+        """Played: receivers take all at once."""
+        assert self.archive is not None, "who has none is asked for nothing"
+        await self.archive.threads.call(forget_untold, self.archive.threads.store, fleet, wanted.untold)
 
     def _finalized(self, key: str) -> None:
         self.hub.publish_finalized(key)

@@ -33,6 +33,7 @@ from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
+from videofleet_worker.pipeline.untold import UntoldRuns
 from videofleet_worker.probing import Prober
 from videofleet_worker.server.api import api_app
 from videofleet_worker.server.plain import plain_app
@@ -203,7 +204,13 @@ def _supervisor(
         leftovers=leftovers,
         station=inference.station,
     )
-    supervisor = Supervisor(instance, lambda job, reporter: StreamRun(job, tools, reporter), secrets, threads)
+    supervisor = Supervisor(
+        instance,
+        lambda job, reporter: StreamRun(job, tools, reporter),
+        secrets,
+        threads,
+        UntoldRuns(threads, ways, leftovers),
+    )
     return supervisor, tools
 
 

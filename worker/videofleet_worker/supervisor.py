@@ -9,6 +9,7 @@ from typing import Final
 from videofleet_api.codes import ErrorCode
 from videofleet_api.finalize import Finalize, Notes
 from videofleet_api.protocol import AssignmentAnswer, AssignmentConflict, AssignmentSet, JobReport
+from videofleet_api.targets import JobOutputs
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Assignments, Change, Job, apply
 from videofleet_worker.jobs.events import EventHub
@@ -16,6 +17,7 @@ from videofleet_worker.jobs.finalizing import Finalizing
 from videofleet_worker.jobs.reports import JobReporter
 from videofleet_worker.logs import Secrets
 from videofleet_worker.pipeline.run import StreamRun
+from videofleet_worker.pipeline.untold import UntoldRuns
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -39,14 +41,19 @@ class Running:
 class Supervisor:
     """Starts and stops runs. An epoch of a job begins only when the one before has closed its logs."""
 
-    def __init__(self, instance: str, make_run: MakeRun, secrets: Secrets, archive: StoreThreads) -> None:
+    def __init__(
+        self, instance: str, make_run: MakeRun, secrets: Secrets, archive: StoreThreads, untold: UntoldRuns
+    ) -> None:
         self._assignments = Assignments(instance)
         self._make_run = make_run
         self._secrets = secrets
         self._running: dict[str, Running] = {}
         self._ending: dict[str, set[asyncio.Task[None]]] = {}
         self._draining = False
-        self._finalizing = Finalizing(archive, instance, lambda key: self.hub.publish_finalized(key), self._quiet)
+        self._untold = untold
+        self._finalizing = Finalizing(
+            archive, instance, lambda key: self.hub.publish_finalized(key), self._quiet, self._tell
+        )
         self.hub = EventHub(lambda: self._assignments, self.reports, finalized=lambda: self._finalizing.done)
 
     @property
@@ -177,6 +184,14 @@ class Supervisor:
         if ending := self._ending.get(wanted.uid):
             await asyncio.wait(frozenset(ending))
 
+    async def _tell(self, fleet: str, wanted: Finalize) -> None:
+        """Tell receivers what they do not have of runs that are over, or that nobody has."""
+        self._secrets.remember(wanted.key, _secrets_of_outputs(wanted.outputs))
+        try:
+            await self._untold.tell(fleet, wanted)
+        finally:
+            self._secrets.forget(wanted.key)
+
     async def _stop_all(self) -> None:
         tasks = [one.task for one in self._running.values() if one.task is not None]
         for task in tasks:
@@ -188,8 +203,11 @@ class Supervisor:
 
 def _secrets_of(job: Job) -> tuple[str | None, ...]:
     """What of a job must reach no log."""
-    source, outputs = job.spec.source, job.spec.outputs
+    source = job.spec.source
+    return source.username, source.password, source.session_token, *_secrets_of_outputs(job.spec.outputs)
+
+
+def _secrets_of_outputs(outputs: JobOutputs) -> tuple[str | None, ...]:
     headers = outputs.router.headers.values() if outputs.router is not None else ()
-    credentials = source.username, source.password, source.session_token
     broker = (outputs.mqtt.username, outputs.mqtt.password) if outputs.mqtt is not None else ()
-    return *credentials, *headers, *broker, *(webhook.secret for webhook in outputs.webhooks)
+    return *headers, *broker, *(webhook.secret for webhook in outputs.webhooks)

@@ -1,7 +1,8 @@
 """What is left to do in the archive for jobs that nothing runs any more.
 
 The law: a run is ended only where nothing can go on with it. That is so once the job is gone, has a later run, or says
-in its status that this one is over (`completionTime`: the next placement begins a new one).
+in its status that this one is over (`completionTime`: the next placement begins a new one). What receivers do not have
+of a run is told by somebody else only where no worker has that run.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from videofleet_api.codes import ErrorCode
-from videofleet_api.finalize import Finalize, Notes, RunEnd
+from videofleet_api.finalize import Finalize, Notes, RunEnd, Untold
 from videofleet_api.outputs import DeletionPolicy
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_operator.domain.backoff import over_without_success
@@ -75,6 +76,25 @@ def after_change(before: Job, now: Job | None) -> Finalize:
 
 def after_look(notes: Notes, jobs: Mapping[str, Job], is_ours: Callable[[str], bool]) -> list[Finalize]:
     """What is to be done by what is noted in an archive. `is_ours`: whether all jobs of a namespace are in `jobs`."""
+    return [*_over(notes, jobs, is_ours), *_untold(notes, jobs, is_ours)]
+
+
+def is_told_by_another(wanted: Finalize, job: Job) -> bool:
+    """Whether a worker has a run by now of which receivers are to be told, and tells them."""
+    return not all(_is_free(job.record, each.run) for each in wanted.untold)
+
+
+def teller(wanted: Finalize, job: Job | None, workers: Iterable[Worker]) -> str | None:
+    """Which worker, by pod uid, tells receivers already, as far as is known: the one that has the job, which looks at
+    its earlier runs, or else the one that wrote what it is about last."""
+    if job is not None and job.record.phase in ASSIGNED and job.record.worker is not None:
+        return job.record.worker.id
+    wrote = max(wanted.untold, key=lambda each: each.epoch).worker
+    return next((each.id for each in workers if each.instance == wrote), None)
+
+
+def _over(notes: Notes, jobs: Mapping[str, Job], is_ours: Callable[[str], bool]) -> list[Finalize]:
+    """What ends, and what goes with its job."""
     runs: dict[tuple[str, str], set[int]] = {(each.namespace, each.uid): set() for each in notes.deleted}
     deleted = frozenset(runs)
     for run in notes.runs:
@@ -105,6 +125,27 @@ def by_archive(pools: Mapping[str, Pool], workers: Iterable[Worker]) -> Able:
         if archive is not None and answers(worker):
             found.setdefault(archive, {})[worker.id] = worker
     return found
+
+
+def _untold(notes: Notes, jobs: Mapping[str, Job], is_ours: Callable[[str], bool]) -> list[Finalize]:
+    """Whose receivers are to be told what they do not have. Those of a job that is gone are not known any more."""
+    found: dict[tuple[str, str], list[Untold]] = {}
+    for each in notes.untold:
+        job = jobs.get(each.uid)
+        if is_ours(each.namespace) and (job is None or _is_free(job.record, each.run)):
+            found.setdefault((each.namespace, each.uid), []).append(each)
+    return [_told(*key, found[key], jobs.get(key[1])) for key in sorted(found)]
+
+
+def _told(namespace: str, uid: str, untold: list[Untold], job: Job | None) -> Finalize:
+    key = "/".join((uid, "untold", *sorted(f"{each.run}.{each.epoch}.{each.worker}" for each in untold)))
+    name = "" if job is None else job.name
+    return Finalize(key=key, uid=uid, namespace=namespace, name=name, untold=untold, gone=job is None)
+
+
+def _is_free(record: Record, run: int) -> bool:
+    """Whether no worker has this run."""
+    return run < record.run or record.phase not in ASSIGNED
 
 
 def _looked(namespace: str, uid: str, runs: Iterable[int], deletes: bool, job: Job | None) -> Finalize | None:

@@ -1,8 +1,8 @@
 """Hands out what is left to do in archives for jobs that nothing runs any more, until a worker says that it is done.
 
 Two things tell what that is: what this leader sees happen to a job, at once; and what is noted in the archives, looked
-at when a leader begins and now and then. The second alone would do. It finds what happened while nobody led, and what
-a leader did not live to see done; so nothing of this has to be in any status.
+at when a leader begins, when a worker is gone, and now and then. The second alone would do. It finds what happened
+while nobody led, and what a leader did not live to see done; so nothing of this has to be in any status.
 """
 
 import asyncio
@@ -22,6 +22,8 @@ from videofleet_operator.domain.finalizing import (
     by_archive,
     choose,
     is_due,
+    is_told_by_another,
+    teller,
 )
 from videofleet_operator.domain.model import Snapshot
 from videofleet_operator.services.fleet import Given
@@ -58,14 +60,18 @@ class Finalizer:
         self._looking: dict[ArchiveId, asyncio.Task[None]] = {}
         self._found: list[tuple[ArchiveId, Notes]] = []
         self._given: dict[str, tuple[Finalize, ...]] = {}
+        self._wanted: dict[tuple[ArchiveId, str], tuple[KnownJob, Finalize]] = {}
+        self._there: dict[ArchiveId, frozenset[str | None]] = {}
 
     def follow(self, known: Mapping[str, KnownJob], snapshot: Snapshot) -> Given:
         """What the workers have to do now."""
         able = by_archive(snapshot.pools, snapshot.workers.values())
         self._take_changes(known, snapshot, able.keys())
-        self._take_looks(known)
+        self._take_looks(known, able)
         self._drop_done()
+        self._drop_told(known)
         self._hand_out(able)
+        self._miss(able)
         self._look_again(able)
         return self._given
 
@@ -92,12 +98,14 @@ class Finalizer:
             elif (archive := archive_of(pool)) is not None:
                 self._add(Due(after_change(old, new), archive, worker.id))
 
-    def _take_looks(self, known: Mapping[str, KnownJob]) -> None:
+    def _take_looks(self, known: Mapping[str, KnownJob], able: Able) -> None:
         found, self._found = self._found, []
         jobs = {uid: each.job for uid, each in known.items()} if found else {}
         for archive, notes in found:
             for wanted in after_look(notes, jobs, self._is_ours):
-                self._add(Due(wanted, archive))
+                there = able.get(archive, {}).values()
+                worker = teller(wanted, jobs.get(wanted.uid), there) if wanted.untold else None
+                self._add(Due(wanted, archive, worker))
 
     def _add(self, due: Due) -> None:
         self._due.setdefault((due.archive, due.wanted.key), due)
@@ -109,29 +117,66 @@ class Finalizer:
 
     def _drop_done(self) -> None:
         for key, worker in list(self._holders.items()):
-            if key[1] in self._done(worker):
-                del self._holders[key], self._due[key]
+            wanted = self._as_given(key)
+            if wanted.key in self._done(worker):
+                if wanted.ends and not wanted.gone:
+                    # Who ended so had no time to tell its receivers all.
+                    self._early.add(key[0])
+                self._drop(key)
+
+    def _drop_told(self, known: Mapping[str, KnownJob]) -> None:
+        """Have receivers told as they are now. Whose cannot be known, or have a worker that tells them, are dropped:
+        the next look finds what is left."""
+        for key, due in list(self._due.items()):
+            if not due.wanted.untold or due.wanted.gone:
+                continue
+            job, before = known.get(due.wanted.uid), self._wanted.get(key)
+            if job is not None and before is not None and before[0] is job:
+                continue
+            wanted = None if job is None else _with_outputs(due.wanted, job)
+            if job is None or wanted is None:
+                self._drop(key)
+            else:
+                self._wanted[key] = job, wanted
+
+    def _drop(self, key: tuple[ArchiveId, str]) -> None:
+        del self._due[key]
+        self._holders.pop(key, None)
+        self._wanted.pop(key, None)
+
+    def _as_given(self, key: tuple[ArchiveId, str]) -> Finalize:
+        return self._wanted[key][1] if key in self._wanted else self._due[key].wanted
 
     def _hand_out(self, able: Able) -> None:
         if not self._due:
             self._given = {}
             return
-        busy = Counter(self._holders.values())
+        # Who waits for receivers keeps nobody from ending logs.
+        busy: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+        for key, holder in self._holders.items():
+            busy[bool(self._due[key].wanted.untold)][holder] += 1
         given: dict[str, list[Finalize]] = {}
         for key, due in self._due.items():
             before = self._holders.pop(key, None)
-            worker = choose(due, before, able, busy)
+            waits = bool(due.wanted.untold)
+            worker = choose(due, before, able, busy[waits])
             if worker is None:
                 continue
-            busy[worker] += worker != before
+            busy[waits][worker] += worker != before
             self._holders[key] = worker
-            given.setdefault(worker, []).append(due.wanted)
+            given.setdefault(worker, []).append(self._as_given(key))
         new = {worker: tuple(each) for worker, each in given.items()}
         self._given = {
             worker: old if (old := self._given.get(worker)) == each else each for worker, each in new.items()
         }
 
     # What is noted
+
+    def _miss(self, able: Able) -> None:
+        """A process that is gone may have left receivers without something."""
+        there = {archive: frozenset(each.instance for each in workers.values()) for archive, workers in able.items()}
+        self._early |= {archive for archive, before in self._there.items() if before - there.get(archive, frozenset())}
+        self._there = there
 
     def _look_again(self, archives: Able) -> None:
         now = self._clock()
@@ -153,3 +198,12 @@ class Finalizer:
             return
         self._found.append((archive, notes))
         self._changed()
+
+
+def _with_outputs(wanted: Finalize, known: KnownJob) -> Finalize | None:
+    """With the receivers of the job; None where a worker tells them, or where they cannot be known just now."""
+    payload = None if is_told_by_another(wanted, known.job) else known.payload()
+    if payload is None:
+        return None
+    key = f"{wanted.key}/{known.job.settings}"
+    return wanted.model_copy(update={"key": key, "outputs": payload.outputs})

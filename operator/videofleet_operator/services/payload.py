@@ -13,10 +13,11 @@ import orjson
 
 from videofleet_api.codes import Reason
 from videofleet_api.outputs import DeletionPolicy, Mqtt, RouterOutput, Webhook
-from videofleet_api.protocol import JobOutputs, JobSource, JobSpec, MqttTarget, RouterTarget, WebhookTarget
+from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.redaction import redact_url
 from videofleet_api.source import SecretKeyRef, SecretRef, Source
 from videofleet_api.steps import Analytics, Step, StepParameters, When
+from videofleet_api.targets import JobOutputs, MqttTarget, RouterTarget, WebhookTarget
 from videofleet_api.videojob import VideoJobSpec
 from videofleet_operator.domain.model import Why
 

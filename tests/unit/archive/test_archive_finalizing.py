@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.archives import PREFIX, FaultyStore, open_writer, stored_log, threads_over, write_frames
 from tests.support.buckets import Address, archive_at, bucket_server
-from videofleet_api.finalize import Finalize, NotedJob, NotedRun, Notes, RunEnd
+from videofleet_api.finalize import Finalize, NotedJob, NotedRun, Notes, RunEnd, Untold
 from videofleet_api.names import archive_prefix
 from videofleet_api.outputs import DeletionPolicy
 from videofleet_archive import log, notes
@@ -22,6 +22,7 @@ from videofleet_archive.store import Archive, FolderArchive, ObjectArchive
 NAMESPACE, UID, RUN, _ = PREFIX.split("/")
 FLEET = "fleet-1"
 JOB = NotedJob(namespace=NAMESPACE, uid=UID)
+UNTOLD = Untold(namespace=NAMESPACE, uid=UID, run=int(RUN), epoch=3, worker="one")
 FIRST = NotedRun(namespace=NAMESPACE, uid=UID, run=int(RUN))
 
 
@@ -134,10 +135,21 @@ def test_notes_of_another_operator_are_not_seen() -> None:
     store = ObjectArchive.in_memory()
     notes.note_run(store, "fleet-2", FIRST, ["main"])
     notes.note_deletion(store, "fleet-2", JOB)
+    notes.note_untold(store, "fleet-2", UNTOLD)
     assert notes.read_notes(store, FLEET) == Notes()
     Finalizer(store, FLEET, "one").finalize(entry(cancelled(), gone=True))
     theirs = notes.read_notes(store, "fleet-2")
-    assert (theirs.runs, theirs.deleted) == ([FIRST], [JOB])
+    assert (theirs.runs, theirs.deleted, theirs.untold) == ([FIRST], [JOB], [UNTOLD])
+
+
+def test_each_epoch_notes_its_own_receivers(store: Archive) -> None:
+    later = UNTOLD.model_copy(update={"epoch": 4})
+    for each in (UNTOLD, later, UNTOLD):
+        notes.note_untold(store, FLEET, each)
+    assert notes.read_notes(store, FLEET) == Notes(untold=[UNTOLD, later])
+    for _ in range(2):
+        notes.forget_untold(store, FLEET, [UNTOLD])
+        assert notes.read_notes(store, FLEET).untold == [later]
 
 
 def test_names_that_mean_nothing_are_passed_over() -> None:
@@ -145,7 +157,8 @@ def test_names_that_mean_nothing_are_passed_over() -> None:
     for name in ("odd", "a.b", "a.b.0", "a.b.c", "..1", "a.b.1.2"):
         store.create(f".begun/{FLEET}/{name}", b"")
         store.create(f".deleted/{FLEET}/{name}.", b"")
-    assert notes.read_notes(store, FLEET).runs == []
+        store.create(f".untold/{FLEET}/{name}.", b"")
+    assert (notes.read_notes(store, FLEET).runs, notes.read_notes(store, FLEET).untold) == ([], [])
 
 
 @pytest.mark.parametrize("late", [False, True])

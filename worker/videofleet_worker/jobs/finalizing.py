@@ -21,7 +21,8 @@ _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 class Finalizing:
     """One task for each entry. `done` is called with the key of one that is over.
 
-    `quiet` returns once nothing here writes results of the job any more.
+    `quiet` returns once nothing here writes results of the job any more; `tell` tells receivers what they do not have,
+    for the operator that is named. It raises ArchiveError, and ArchiveCorruptError.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Finalizing:
         owner: str,
         done: Callable[[str], None],
         quiet: Callable[[Finalize], Awaitable[None]],
+        tell: Callable[[str, Finalize], Awaitable[None]],
     ) -> None:
         self._threads = threads
         self._owner = owner
         self._told = done
         self._quiet = quiet
+        self._tell = tell
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._done: dict[str, None] = {}
@@ -69,18 +72,23 @@ class Finalizing:
         await self._quiet(wanted)
         finalizer = Finalizer(self._threads.store, fleet, self._owner)
         tries = 0
-        while not await self._try(partial(finalizer.finalize, wanted), wanted):
+        while not await self._try(partial(self._finalize, finalizer, wanted), wanted):
             await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
             tries += 1
         del self._tasks[wanted.key]
         self._done[wanted.key] = None
         self._told(wanted.key)
 
-    async def _try(self, finalize: Callable[[], None], wanted: Finalize) -> bool:
+    async def _finalize(self, finalizer: Finalizer, wanted: Finalize) -> None:
+        async with self._at_once:
+            await self._threads.call(finalizer.finalize, wanted)
+        if wanted.untold:
+            await self._tell(finalizer.fleet, wanted)
+
+    async def _try(self, finalize: Callable[[], Awaitable[None]], wanted: Finalize) -> bool:
         """Whether there is nothing more to do."""
         try:
-            async with self._at_once:
-                await self._threads.call(finalize)
+            await finalize()
         except ArchiveError as error:
             _LOGGER.warning("not finalized yet: %s", error, extra={"uid": wanted.uid})
             return False

@@ -12,7 +12,7 @@ from paho.mqtt.client import MQTT_ERR_SUCCESS, Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from videofleet_api.protocol import MqttTarget
+from videofleet_api.targets import MqttTarget
 
 _KEEPALIVE: Final = 30
 _LOOK_AFTER_SECONDS: Final = 5.0

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
-from videofleet_api.protocol import MqttTarget
+from videofleet_api.targets import MqttTarget
 from videofleet_worker.outputs.broker import BrokerConnection, BrokerRefusedError
 from videofleet_worker.outputs.reach import ForbiddenError, OutputReach
 from videofleet_worker.outputs.sender import LostError, Message, made

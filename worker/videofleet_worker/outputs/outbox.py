@@ -28,6 +28,8 @@ MAX_BATCHES: Final = 50_000
 _KEPT_BYTES: Final = 512 * 1024
 """Of the newest letters, so that they need not be read again."""
 
+Announce = Callable[[], Awaitable[None]]
+"""Returns when it is durable that receivers are to be told something. Raises ArchiveError."""
 Settle = Callable[[set[int]], Awaitable[None]]
 """Returns when the pictures of these tracks are stored, or never will be."""
 
@@ -35,13 +37,21 @@ Settle = Callable[[set[int]], Awaitable[None]]
 class Outbox:
     """Keeps letters in the archive and hands them out in order. See Notes of the log's writer."""
 
-    def __init__(self, view: LogView, settle: Settle | None = None, frames: StoredFrames | None = None) -> None:
-        """`settle`: without it all pictures are stored already. `frames`: where somebody else stores them."""
+    def __init__(
+        self,
+        view: LogView,
+        settle: Settle | None = None,
+        frames: StoredFrames | None = None,
+        announce: Announce | None = None,
+    ) -> None:
+        """`settle`: without it all pictures are stored already. `frames`: where somebody else stores them.
+        `announce`: without it nobody wants to know."""
         self._view = view
         self._settle = settle
         self._frames = frames or StoredFrames(view.threads, view.prefix)
         # By batch: the tracks whose shots go with their frames.
         self._framed: dict[int, list[int]] = {}
+        self._announce = announce
         self._batches: list[Batch] = []
         # Their sizes, each with all that came before it.
         self._sums: list[int] = []
@@ -51,6 +61,11 @@ class Outbox:
         self._changed = asyncio.Event()
 
     # Writing
+
+    async def announce(self) -> None:
+        """Before receivers are to be told anything. May be called again. Raises ArchiveError."""
+        if self._announce is not None:
+            await self._announce()
 
     async def open(self) -> None:
         """Learn what earlier epochs have left. Raises ArchiveError."""
@@ -67,6 +82,7 @@ class Outbox:
 
     async def store(self, offset: int, notes: bytes) -> None:
         """See Notes. The pictures that letters are about come first."""
+        await self.announce()
         pictured = {letter.track_id for letter in map(Letter.of, notes.splitlines()) if letter.track_id is not None}
         if pictured and self._settle is not None:
             await self._settle(pictured)

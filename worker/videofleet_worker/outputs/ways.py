@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from videofleet_api.outputs import OutputPolicy
-from videofleet_api.protocol import MqttTarget
+from videofleet_api.targets import MqttTarget
 from videofleet_worker.outputs.mqtt import MqttSender
 from videofleet_worker.outputs.poster import Poster
 from videofleet_worker.outputs.posts import PostSender, PostTarget

@@ -81,7 +81,7 @@ class AnalyticsRun:
         self.pictures = pictures
         self.shots = shots
         self.telling = telling
-        self.outbox = Outbox(log.view, shots.settled, shots.frames)
+        self.outbox = Outbox(log.view, shots.settled, shots.frames, telling.announce)
         shots.wants_frames = lambda: telling.outlets.wants_frames
         self.onlooker: Onlooker | None = None
         self.processed = log.resume.sidecar.processed_frames if log.resume else 0
@@ -140,6 +140,8 @@ class AnalyticsRun:
         """Have receivers told what earlier epochs have left. Raises ArchiveError."""
         if self.telling.outlets.receivers:
             try:
+                # Also of what no letter tells yet: how the tracks end that are open when this process dies.
+                await self.outbox.announce()
                 await self.outbox.open()
                 if last is not None and last.unended:
                     self.telling.go_on(last.unended, await self.shots.numbers())

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from typing import Final
 
-from videofleet_api.protocol import Entry, JobOutputs
+from videofleet_api.protocol import Entry
+from videofleet_api.targets import JobOutputs
 from videofleet_archive.extent import batches_folder
 from videofleet_archive.opening import see_log
 from videofleet_archive.threads import StoreThreads
@@ -24,11 +25,13 @@ async def earlier_runs(entry: Entry, threads: StoreThreads, known: Collection[in
     found: dict[int, list[Outbox]] = {}
     for run in runs[-_MOST_RUNS:]:
         if run not in known:
-            found[run] = await _left_in(f"{folder}/{run}", threads)
+            found[run] = await left_in(f"{folder}/{run}", threads)
     return {run: outboxes for run, outboxes in found.items() if outboxes}
 
 
-async def _left_in(run: str, threads: StoreThreads) -> list[Outbox]:
+async def left_in(run: str, threads: StoreThreads) -> list[Outbox]:
+    """The letters that lie beside the logs of a run, by the folder of the run. Raises ArchiveError, and
+    ArchiveCorruptError."""
     outboxes = []
     for prefix in await threads.call(threads.store.folders, run):
         if await threads.call(threads.store.listing, batches_folder(prefix)):

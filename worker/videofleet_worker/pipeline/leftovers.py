@@ -1,8 +1,8 @@
-"""What receivers do not have yet of runs that are over here."""
+"""What receivers do not have yet of runs that no worker has any more, or not this one."""
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,22 +32,40 @@ class Leftovers:
     """Delivers the rest of runs that have ended or were taken away, beside everything else.
 
     It ends when all is delivered or given up, or another epoch does it. What is left when the worker ends lies in the
-    archive, for the next run of the job.
+    archive, where the operator finds it noted.
     """
 
     def __init__(self) -> None:
-        self._tasks: dict[Leftover, asyncio.Task[None]] = {}
+        self._tasks: dict[Leftover, asyncio.Task[bool]] = {}
         self._looking: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Leftover]:
         return iter(tuple(self._tasks))
 
-    async def leave(self, entry: Entry, outlets: JobOutlets) -> None:
-        """Close these, at once where nothing is left, and else when it is delivered."""
+    async def leave(self, entry: Entry, outlets: JobOutlets, told: Callable[[], Awaitable[None]]) -> None:
+        """Close these, at once where nothing is left, and else when it is delivered; `told` is called then."""
         if await outlets.flush(_LEAVE_SECONDS):
             await outlets.close()
+            await told()
             return
-        self._take(entry, outlets)
+        self._take(entry, outlets, told)
+
+    async def deliver(self, entry: Entry, outlets: JobOutlets, seconds: float) -> bool:
+        """Deliver what is in these, for at most so long, and close them; whether everybody has everything."""
+        task = self._take(entry, outlets)
+        try:
+            await asyncio.wait([task], timeout=seconds)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        return not task.cancelled() and task.result()
+
+    async def pause(self, uid: str, runs: Collection[int], seconds: float) -> list[Leftover]:
+        """Wait, for at most so long, until nothing is delivered here of these runs; what was when it began."""
+        found = {one: task for one, task in self._tasks.items() if one.entry.uid == uid and one.entry.run in runs}
+        if found:
+            await asyncio.wait(found.values(), timeout=seconds)
+        return list(found)
 
     def look_back(self, job: Job, threads: StoreThreads, ways: WaysOut) -> None:
         """Deliver what workers that are no more have left of the job's earlier runs. Nothing waits for it."""
@@ -67,10 +85,13 @@ class Leftovers:
         for run, outboxes in found.items():
             self._take(entry.model_copy(update={"run": run}), serving(outboxes, wanted, ways))
 
-    def _take(self, entry: Entry, outlets: JobOutlets) -> None:
+    def _take(
+        self, entry: Entry, outlets: JobOutlets, told: Callable[[], Awaitable[None]] | None = None
+    ) -> asyncio.Task[bool]:
         leftover = Leftover(entry, outlets)
-        task = self._tasks[leftover] = asyncio.create_task(_deliver(leftover), name=f"rest of job {entry.uid}")
+        task = self._tasks[leftover] = asyncio.create_task(_deliver(leftover, told), name=f"rest of job {entry.uid}")
         task.add_done_callback(lambda _: self._tasks.pop(leftover))
+        return task
 
     async def close(self) -> None:
         """Note how far everybody is."""
@@ -81,13 +102,17 @@ class Leftovers:
             await asyncio.wait(left)
 
 
-async def _deliver(leftover: Leftover) -> None:
-    outlets = leftover.outlets
+async def _deliver(leftover: Leftover, told: Callable[[], Awaitable[None]] | None) -> bool:
+    """Whether everybody has everything now."""
+    outlets, all_told = leftover.outlets, False
     try:
-        while not await _is_anothers(outlets) and not await outlets.flush(_LOOK_SECONDS):
-            pass
+        while not all_told and not await _is_anothers(outlets):
+            all_told = await outlets.flush(_LOOK_SECONDS)
     finally:
         await outlets.close()
+    if all_told and told is not None:
+        await told()
+    return all_told
 
 
 async def _is_anothers(outlets: JobOutlets) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from videofleet_api.codes import OutputHealth
-from videofleet_api.protocol import JobOutputs
+from videofleet_api.targets import JobOutputs
 from videofleet_archive.outbox import Cursor
 from videofleet_worker.outputs.courier import Courier
 from videofleet_worker.outputs.letters import Letter

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from videofleet_api.protocol import JobOutputs, MqttTarget, RouterTarget, WebhookTarget
+from videofleet_api.targets import JobOutputs, MqttTarget, RouterTarget, WebhookTarget
 from videofleet_archive.errors import ArchiveError
 from videofleet_worker.outputs.documents import Document, form_payload, json_payload
 from videofleet_worker.outputs.letters import ONGOING, SHOT, Letter

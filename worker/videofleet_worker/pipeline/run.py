@@ -77,7 +77,7 @@ class StreamRun:
         self._tools = tools
         self._reporter = reporter
         self._threads = storage(job, tools.archive)
-        self._notes = RunNotes(job, self._threads)
+        self._notes = RunNotes(job, self._threads, tools.owner)
         self._began = tools.clock.monotonic()
         self._meter = ProgressMeter(self._began)
         self._runs: list[AnalyticsRun] = []
@@ -179,7 +179,8 @@ class StreamRun:
             pictures = Pictures(self._threads, snapshot_key(prefix), self._tools.picture_threads, self._tools.clock)
             self.pictures[analytics.name] = pictures
             shots = self.shots[analytics.name] = Shots(self._threads, prefix, self._tools.picture_threads)
-            telling = Telling(origin_of(self.job.entry, analytics.name), self.outlets, self._tools.wall_clock)
+            origin, now = origin_of(self.job.entry, analytics.name), self._tools.wall_clock
+            telling = Telling(origin, self.outlets, now, self._notes.tell)
             shots.on_end = telling.shot
             one = AnalyticsRun(analytics, self._run_id, log, pictures, shots, telling)
             one.onlooker = self._tools.onlooker
@@ -386,7 +387,7 @@ class StreamRun:
                 await self._seal(one)
             except FencedError as error:
                 _LOGGER.info("superseded: %s", error, extra=self.fields)
-        await self._tools.leftovers.leave(self.job.entry, self.outlets)
+        await self._tools.leftovers.leave(self.job.entry, self.outlets, self._notes.told)
 
     async def _seal(self, one: AnalyticsRun) -> None:
         """Seal, but do not wait for an archive that is away longer than a while. Raises FencedError."""

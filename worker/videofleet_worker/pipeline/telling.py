@@ -7,6 +7,7 @@ from videofleet_api.outputs import OutputEvent
 from videofleet_api.protocol import Entry
 from videofleet_worker.outputs.documents import Document, Origin, moment_document, shot_document, track_document
 from videofleet_worker.outputs.letters import ONGOING, SHOT, Letter
+from videofleet_worker.outputs.outbox import Announce
 from videofleet_worker.outputs.shots import Moment, Shot
 from videofleet_worker.outputs.tracks import OpenTrack, OpenTracks
 from videofleet_worker.pipeline.objects import FoundObject
@@ -23,8 +24,12 @@ _REGION_EVENTS: Final = {
 class Telling:
     """Makes letters of what frames show. They are given to whoever writes the log, to be kept with those frames."""
 
-    def __init__(self, origin: Origin, outlets: JobOutlets, wall_clock: Callable[[], float]) -> None:
+    def __init__(
+        self, origin: Origin, outlets: JobOutlets, wall_clock: Callable[[], float], announce: Announce | None = None
+    ) -> None:
+        """`announce`: see Outbox."""
         self.outlets = outlets
+        self.announce = announce
         self._origin = origin
         self._wall_clock = wall_clock
         self._tracks = OpenTracks()

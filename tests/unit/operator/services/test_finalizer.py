@@ -5,9 +5,12 @@ from dataclasses import replace
 
 from tests.support.domain import NOW, assigned, job, pool, record, snapshot, worker
 from tests.unit.kube.helpers import eventually
-from tests.unit.operator.services.test_assignments import known
-from videofleet_api.finalize import NotedJob, NotedRun, Notes
+from tests.unit.operator.services.test_assignments import SPEC, known
+from videofleet_api.finalize import Finalize, NotedJob, NotedRun, Notes, Untold
 from videofleet_api.phases import Phase
+from videofleet_api.protocol import JobSpec
+from videofleet_api.targets import JobOutputs, WebhookTarget
+from videofleet_operator.domain.finalizing import AT_ONCE
 from videofleet_operator.domain.model import Record, Worker
 from videofleet_operator.services.finalizer import Finalizer
 from videofleet_operator.services.gather import KnownJob
@@ -128,4 +131,109 @@ async def test_a_change_is_acted_on_at_once_and_forgotten_when_it_is_done() -> N
     (wanted,) = leader.finalizer.follow(leader.jobs, snapshot((), leader.workers, [ARCHIVED]))["id-b"]
     leader.done["id-b"] = {wanted.key}
     assert leader.turn() == {}
+    await leader.finalizer.close()
+
+
+# Receivers
+
+DONE = record(Phase.COMPLETED, completed=NOW, finished=True)
+
+
+def told_to(url: str) -> JobSpec:
+    return SPEC.model_copy(update={"outputs": JobOutputs(webhooks=[WebhookTarget(url=url)])})
+
+
+def done_with(payload: JobSpec | None, settings: str = "s1") -> KnownJob:
+    return known(job("camera", DONE, settings=settings), payload)
+
+
+async def untold_job(payload: JobSpec | None, *, by: str = "instance-gone") -> Leader:
+    """A leader that has looked, and found that the receivers of a job that is done may not have everything."""
+    leader = Leader()
+    leader.jobs["camera"] = done_with(payload)
+    leader.notes = Notes(untold=[Untold(namespace="default", uid="camera", run=1, epoch=3, worker=by)])
+    leader.turn()
+    await leader.looked(1)
+    return leader
+
+
+def given(leader: Leader, to: str) -> Finalize:
+    (wanted,) = leader.finalizer.follow(leader.jobs, snapshot((), leader.workers, [ARCHIVED]))[to]
+    return wanted
+
+
+async def test_receivers_are_told_by_another_worker_as_the_job_names_them_now() -> None:
+    leader = await untold_job(told_to("http://a"))
+    assert leader.turn() == {"id-a": ["camera"]}
+    before = given(leader, "id-a")
+    assert [each.url for each in before.outputs.webhooks] == ["http://a"]
+    assert given(leader, "id-a") is before
+    leader.jobs["camera"] = done_with(told_to("http://b"), "s2")
+    after = given(leader, "id-a")
+    assert [each.url for each in after.outputs.webhooks] == ["http://b"]
+    assert after.key != before.key
+    leader.done["id-a"] = {before.key}
+    assert leader.turn() == {"id-a": ["camera"]}, "the former receivers were told, not these"
+    leader.done["id-a"] = {after.key}
+    assert leader.turn() == {}
+    await leader.finalizer.close()
+
+
+async def test_who_has_ended_the_job_is_asked_whether_its_receivers_have_all() -> None:
+    leader = await untold_job(told_to("http://a"), by="instance-b")
+    assert leader.turn() == {"id-b": ["camera"]}
+    await leader.finalizer.close()
+
+
+async def test_a_job_that_is_given_out_again_or_lacks_a_secret_is_left_to_the_next_look() -> None:
+    without = await untold_job(None)
+    assert without.turn() == {}
+    await without.finalizer.close()
+    for becomes in (known(job("camera", record(Phase.STARTING, run=1))), None):
+        leader = await untold_job(told_to("http://a"))
+        assert leader.turn() == {"id-a": ["camera"]}
+        leader.jobs = {} if becomes is None else {"camera": becomes}
+        assert leader.turn() == {}
+        await leader.finalizer.close()
+
+
+async def test_when_a_worker_is_gone_it_is_looked_what_it_left() -> None:
+    leader = Leader()
+    leader.turn()
+    await leader.looked(1)
+    leader.workers[0] = replace(leader.workers[0], instance="its next process")
+    leader.now += 5
+    leader.turn()
+    await leader.looked(2)
+    await leader.finalizer.close()
+
+
+async def test_who_failed_for_good_may_have_left_receivers_without_its_end() -> None:
+    leader = Leader()
+    leader.put("camera", replace(record(Phase.INPROGRESS), worker=assigned(worker("a"))))
+    leader.turn()
+    await leader.looked(1)
+    leader.put("camera", record(Phase.INTERRUPTED, completed=NOW))
+    leader.turn()
+    leader.done["id-a"] = {given(leader, "id-a").key}
+    leader.now += 5
+    assert leader.turn() == {}
+    await leader.looked(2)
+    await leader.finalizer.close()
+
+
+async def test_receivers_that_are_waited_for_keep_no_log_from_its_end() -> None:
+    leader = Leader(worker("a"))
+    names = [f"camera-{number}" for number in range(AT_ONCE + 1)]
+    for name in names:
+        leader.jobs[name] = known(job(name, DONE), told_to("http://a"))
+    leader.notes = Notes(
+        runs=[NotedRun(namespace="default", uid="gone", run=1)],
+        untold=[Untold(namespace="default", uid=name, run=1, epoch=3, worker="instance-gone") for name in names],
+    )
+    leader.turn()
+    await leader.looked(1)
+    mine = leader.turn()["id-a"]
+    assert len(mine) == AT_ONCE + 1
+    assert "gone" in mine
     await leader.finalizer.close()

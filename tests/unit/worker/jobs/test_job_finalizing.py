@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.support.archives import Away, FaultyStore, becomes, threads_over
-from videofleet_api.finalize import Finalize, RunEnd
+from videofleet_api.finalize import Finalize, RunEnd, Untold
 from videofleet_api.names import archive_prefix
 from videofleet_api.protocol import Finalized, Inventory
 from videofleet_archive.acquire import look
@@ -29,7 +29,9 @@ def ended(store: Store, uid: str = "job-1") -> bool:
 class Told:
     """What the worker said, and who still seals."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.told: list[str] = []
         self.keys: list[str] = []
         self.sealed = asyncio.Event()
         self.sealed.set()
@@ -37,12 +39,18 @@ class Told:
     async def quiet(self, _: Finalize) -> None:
         await self.sealed.wait()
 
+    async def tell(self, fleet: str, wanted: Finalize) -> None:
+        """Receivers get what they do not have: see UntoldRuns."""
+        assert fleet == FLEET
+        assert ended(self.store, wanted.uid), "the end is what they are told last"
+        self.told.append(wanted.uid)
+
 
 @asynccontextmanager
 async def finalizing(store: Store) -> AsyncIterator[tuple[Finalizing, Told]]:
-    told = Told()
+    told = Told(store)
     async with threads_over(store) as threads:
-        made = Finalizing(threads, "one", told.keys.append, told.quiet)
+        made = Finalizing(threads, "one", told.keys.append, told.quiet, told.tell)
         yield made, told
         await made.close()
 
@@ -59,6 +67,15 @@ async def test_it_is_done_once_and_said_until_it_is_not_asked_for_any_more() -> 
         assert worker.done == ["job-1", "job-2"]
         worker.follow(FLEET, [entry("job-2")])
         assert worker.done == ["job-2"]
+
+
+async def test_receivers_are_told_the_rest_where_that_is_asked_for() -> None:
+    store = ObjectArchive.in_memory()
+    untold = [Untold(namespace="default", uid="job-2", run=1, epoch=1, worker="gone")]
+    async with finalizing(store) as (worker, told):
+        worker.follow(FLEET, [entry(), entry("job-2").model_copy(update={"untold": untold})])
+        await becomes(lambda: len(told.keys) == 2, "both are done")
+        assert told.told == ["job-2"]
 
 
 async def test_what_was_stopped_here_is_sealed_first() -> None:

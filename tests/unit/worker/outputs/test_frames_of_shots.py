@@ -9,7 +9,7 @@ from tests.support.archives import PREFIX, FaultyStore, becomes, threads_over
 from tests.support.letters import TellingEpoch, letter
 from tests.support.receiver import Receiver, receiving
 from videofleet_api.outputs import OutputPolicy
-from videofleet_api.protocol import JobOutputs, RouterTarget
+from videofleet_api.targets import JobOutputs, RouterTarget
 from videofleet_archive.shots import frame_key, shot_key, stored_frames
 from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads

@@ -11,7 +11,7 @@ from tests.support.receiver import Receiver, receiving
 from tests.support.worker_client import file_job
 from videofleet_api.codes import OutputHealth
 from videofleet_api.outputs import OutputEvent, OutputPolicy
-from videofleet_api.protocol import JobOutputs, RouterTarget, WebhookTarget
+from videofleet_api.targets import JobOutputs, RouterTarget, WebhookTarget
 from videofleet_archive.extent import batch_key, batches_folder
 from videofleet_archive.opening import see_log
 from videofleet_archive.outbox import Cursor, read_cursor, store_batch

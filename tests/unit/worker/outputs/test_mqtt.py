@@ -12,7 +12,7 @@ from tests.support.authority import Authority
 from tests.support.broker import PASSWORD, USER, Broker
 from tests.support.wire import Wire
 from videofleet_api.outputs import OutputPolicy
-from videofleet_api.protocol import MqttTarget
+from videofleet_api.targets import MqttTarget
 from videofleet_worker.outputs.mqtt import MqttSender, topic_of
 from videofleet_worker.outputs.outlet import Outlet
 from videofleet_worker.outputs.reach import OutputReach

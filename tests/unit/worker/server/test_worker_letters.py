@@ -1,4 +1,4 @@
-"""A worker is killed with posts that it has not made: another one makes them, from the archive that both have."""
+"""Workers are killed with posts that they have not made: others make them, from the archive that all have."""
 
 import json
 from collections import Counter
@@ -14,18 +14,23 @@ from tests.support.cameras import CameraSimulator
 from tests.support.receiver import Receiver, receiving
 from tests.support.worker_client import WorkerClient, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker
+from videofleet_api.finalize import Finalize, Notes
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_archive.extent import batches_folder
+from videofleet_archive.notes import read_notes
 from videofleet_archive.results import results_key
 from videofleet_archive.store import Archive, FolderArchive
 
 FRAMES = 60
+FLEET = "fleet-1"
 
 
 class _Place:
     """Where both workers keep results."""
 
-    def __init__(self, archive: Archive, settings: dict[str, str]) -> None:
+    def __init__(self, archive: Archive, settings: dict[str, str], *, dies: bool) -> None:
+        """`dies`: also the worker that ends the job."""
+        self.dies = dies
         self.archive = archive
         self.settings = settings
 
@@ -33,18 +38,19 @@ class _Place:
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Place]:
     if request.param == "folder":
-        yield _Place(FolderArchive(tmp_path / "archive"), {})
+        yield _Place(FolderArchive(tmp_path / "archive"), {}, dies=False)
         return
     with bucket_server() as server:
         secret = credentials(tmp_path / "credentials")
         where = {"archive_endpoint": server.url, "archive_credentials": str(secret)}
-        yield _Place(archive_at(server, secret), {"ARCHIVE": "s3://results/site/a"} | where)
+        yield _Place(archive_at(server, secret), {"ARCHIVE": "s3://results/site/a"} | where, dies=True)
 
 
 async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
     start_worker: StartWorker, keys: Keys, place: _Place, simulator: CameraSimulator, uid: str
 ) -> None:
-    """Its receivers are away from before its death until after the end of the job."""
+    """Its receivers are away from before its death until after the end of the job; then who has ended it tells them,
+    or, where that one is dead as well, any other worker that the operator asks."""
     prefix = f"default/{uid}/1/main"
     async with receiving() as receiver:
         receiver.usual = 503
@@ -62,19 +68,31 @@ async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
 
         first = start_worker(**place.settings)
         async with WorkerClient(first, keys.operator) as client:
-            await client.assign(entry(1))
+            await client.assign(entry(1), fleet=FLEET)
             await becomes(lambda: _letters(place.archive, prefix)["shot"] > 0, "a track has ended and is sealed", 60)
         first.kill()
         sealed = _letters(place.archive, prefix)
+        noted = read_notes(place.archive, FLEET).untold
+        assert [(each.uid, each.epoch) for each in noted] == [(uid, 1)]
         assert receiver.taken == []
 
         second = start_worker(**place.settings)
         async with WorkerClient(second, keys.operator) as client:
-            await client.assign(entry(2))
+            await client.assign(entry(2), fleet=FLEET)
             last = (await client.until(uid, TERMINAL, 120))[-1]
             assert last.state is JobState.ENDED
             # The job is over; its receivers come back when the worker knows it no more.
-            await client.assign()
+            await client.assign(fleet=FLEET)
+        noted = read_notes(place.archive, FLEET).untold
+        assert [each.epoch for each in noted] == [1, 2]
+        if place.dies:
+            second.kill()
+        last_one = start_worker(**place.settings) if place.dies else second
+        async with WorkerClient(last_one, keys.operator) as client:
+            client.number = 10
+            job = {"uid": uid, "namespace": "default", "name": f"name-of-{uid}"}
+            rest = Finalize.model_validate({"key": "rest", "untold": noted, "outputs": outputs} | job)
+            await client.assign(finalize=[rest], fleet=FLEET)
             receiver.usual = 200
             tracks = json.loads(place.archive.read(results_key(prefix)) or b"")["tracks"]
             numbers = {track["track_id"] for track in tracks}
@@ -83,11 +101,13 @@ async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
             shots = {track["track_id"] for track in tracks if "best_shot" in track}
             await becomes(lambda: shots <= {one[0] for one in _told(receiver, "/shots")}, "every shot was posted", 30)
             await becomes(lambda: not _letters(place.archive, prefix), "nothing is kept of it", 60)
+            await becomes(lambda: read_notes(place.archive, FLEET) == Notes(), "nothing is left to do", 30)
     assert sealed["trackBegin"] > 0
     assert set(_told(receiver, "/events")) == wanted
     # Nobody was killed between telling and noting that.
     assert set(_told(receiver, "/events").values()) == {1}
-    assert second.metric("videofleet_output_queue") == 0
+    assert "s3cret" not in last_one.log()
+    assert last_one.metric("videofleet_output_queue") == 0
 
 
 def _letters(archive: Archive, prefix: str) -> Counter[str]:
