@@ -17,21 +17,34 @@ class ByteTracker(Follower):
     """Follows objects by where they are expected, in three rounds."""
 
     def _associate(self, frame: Frame, pairs: Sequence[Pair]) -> dict[int, int]:
+        settings = self._settings
+        sure, weak, once = self._rounds(frame, self._by_looks(frame, pairs))
+        found = assign(sure, settings.high_overlap)
+        if weak := free(weak, found):
+            found |= assign(weak, settings.low_overlap)
+        if once := free(once, found):
+            found |= assign(once, settings.second_overlap)
+        return found
+
+    def _rounds(self, frame: Frame, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair], list[Pair]]:
+        """The pairs of each round: no track and no detection is in both of the last two."""
         settings, states, scores = self._settings, self._tracks.states, frame.scores
         high, low = settings.high_score, settings.low_score
-        alike = self._by_looks(frame, pairs)
-        # 1. Confident detections with all tracks that have an id, the lost ones too.
-        least = settings.high_overlap
-        found = assign([p for p in alike if p[2] >= least and states[p[0]] != NEW and scores[p[1]] >= high], least)
-        left = free(alike, found)
-        # 2. Low detections with what was seen in the last frame and is missed now.
-        least = settings.low_overlap
-        weak = [p for p in left if p[2] >= least and states[p[0]] == SEEN and low <= scores[p[1]] < high]
-        if weak:
-            found |= assign(weak, least)
-        # 3. What is left of the confident ones with tracks that were seen only once.
-        least = settings.second_overlap
-        once = [p for p in left if p[2] >= least and states[p[0]] == NEW and scores[p[1]] >= high]
-        if once:
-            found |= assign(once, least)
-        return found
+        sure: list[Pair] = []
+        weak: list[Pair] = []
+        once: list[Pair] = []
+        for pair in pairs:
+            row, column, overlap = pair
+            score, state = scores[column], states[row]
+            if score >= high:
+                # 1. Confident detections with all tracks that have an id, the lost ones too.
+                if state != NEW:
+                    if overlap >= settings.high_overlap:
+                        sure.append(pair)
+                # 3. What is left of them with tracks that were seen only once.
+                elif overlap >= settings.second_overlap:
+                    once.append(pair)
+            # 2. Low detections with what was seen in the last frame and is missed now.
+            elif score >= low and state == SEEN and overlap >= settings.low_overlap:
+                weak.append(pair)
+        return sure, weak, once

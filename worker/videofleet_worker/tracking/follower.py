@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy.typing as npt
 
-from videofleet_worker.boxes import grown, overlapping
+from videofleet_worker.boxes import edges_overlapping, grown
 from videofleet_worker.tracking import kalman
 from videofleet_worker.tracking.assignment import Pair
 from videofleet_worker.tracking.frame import Frame, IntArray, frame_of
@@ -125,12 +125,14 @@ class Follower(ABC):
         """
         if not (len(self._tracks) and frame.scores):
             return []
-        expected, shown = kalman.to_boxes(self._tracks.filters), frame.boxes
+        expected, shown = kalman.to_edges(self._tracks.filters), frame.edges
         if margin > 0:
             expected, shown = grown(expected, margin), grown(shown, margin)
-        rows, columns, overlaps = overlapping(expected, shown, self._settings.least_overlap)
+        rows, columns, overlaps = edges_overlapping(expected, shown, self._settings.least_overlap)
         pairs = zip(rows.tolist(), columns.tolist(), overlaps.tolist(), strict=True)
         classes, kinds = self._tracks.classes, frame.classes
+        if len({*classes, *kinds}) == 1:
+            return list(pairs)
         return [pair for pair in pairs if classes[pair[0]] == kinds[pair[1]]]
 
     def _by_looks(self, frame: Frame, pairs: Sequence[Pair]) -> Sequence[Pair]:
@@ -142,16 +144,16 @@ class Follower(ABC):
     def _settle(self, frame: Frame, found: dict[int, int], pairs: Sequence[Pair]) -> list[int]:
         """Take over what each track was found as; the ids of the frame's detections."""
         tracks = self._tracks
-        ids = [NOT_TRACKED] * len(frame.scores)
+        ids, known = [NOT_TRACKED] * len(frame.scores), tracks.ids
         rows = sorted(found)
         if rows:
             tracks.match(rows, frame, [found[row] for row in rows], self._now)
         if self._settings.looks is not None and frame.looks:
             tracks.remember(frame, found, self._settings.looks.memory)
         for row in rows:
-            if tracks.ids[row] == NOT_TRACKED:
-                tracks.ids[row] = self._number()
-            ids[found[row]] = tracks.ids[row]
+            if known[row] == NOT_TRACKED:
+                known[row] = self._number()
+            ids[found[row]] = known[row]
         missed = [row for row in range(len(tracks)) if row not in found]
         if missed:
             gone = {row for row in missed if tracks.states[row] == NEW}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from videofleet_worker.boxes import edges_of
 from videofleet_worker.tracking import kalman
 from videofleet_worker.tracking.kalman import FloatArray
 from videofleet_worker.tracking.looks import Look, look_of
@@ -18,12 +19,13 @@ IntArray = npt.NDArray[np.int64]
 class Frame:
     """Detections by falling score; `order` are the places they were given at, None where they came so.
 
-    `measured` and `boxes` are arrays [n, 4] of x, y, a, h and x1, y1, x2, y2. `looks` is empty where nobody goes by
-    them.
+    `measured` and `boxes` are arrays [n, 4] of x, y, a, h and x1, y1, x2, y2, `edges` are those of the boxes, [4, n].
+    `looks` is empty where nobody goes by them.
     """
 
     measured: FloatArray
     boxes: FloatArray
+    edges: FloatArray
     scores: list[float]
     classes: list[int]
     order: list[int] | None
@@ -57,18 +59,18 @@ def frame_of(boxes: npt.ArrayLike, scores: npt.ArrayLike, classes: npt.ArrayLike
     kind: list[int] = np.asarray(classes).reshape(-1).astype(np.int64, copy=False).tolist()
     if not len(given) == len(score) == len(kind):
         raise ValueError(f"{len(given)} boxes, {len(score)} scores and {len(kind)} classes do not belong together")
-    size = given[:, 2:] - given[:, :2]
+    ordered, order = given, None
+    if not all(map(float.__gt__, score, score[1:])):
+        order = _order(given, score, kind)
+        ordered, score, kind = given[order], [score[place] for place in order], [kind[place] for place in order]
+    edges = edges_of(ordered)
+    size = edges[2:] + edges[:2]
     # A coordinate that is no number or infinite makes a size so.
     if score and not (
         np.minimum.reduce(size, axis=None) > 0 and math.isfinite(np.add.reduce(size, axis=None) + sum(score))
     ):
-        _refuse(given, score)
-    if all(map(float.__gt__, score, score[1:])):
-        return Frame(kalman.to_measurements(given, size), given, score, kind, None)
-    order = _order(given, score, kind)
-    given = given[order]
-    measured = kalman.to_measurements(given)
-    return Frame(measured, given, [score[place] for place in order], [kind[place] for place in order], order)
+        _refuse(given, np.asarray(scores, np.float64).reshape(-1).tolist())
+    return Frame(kalman.measurements(edges, size), ordered, edges, score, kind, order)
 
 
 def _order(boxes: FloatArray, scores: list[float], classes: list[int]) -> list[int]:

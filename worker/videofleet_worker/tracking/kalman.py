@@ -16,15 +16,19 @@ that sampled and variable-rate video works; the noise added over several steps i
 the time gives, equal to the paper's within 2 % at one step.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from videofleet_worker.boxes import edges_of
+
 FloatArray = npt.NDArray[np.float64]
 
-# Filters are one array [n, 23]; in each of the first five groups are x, y, a, h.
+# Filters are one array [n, 23], a column of which lies together in memory: most calls look at a few columns of all
+# rows. In each of the first five groups are x, y, a, h.
 VALUE: Final = slice(0, 4)
 SPEED: Final = slice(4, 8)
 VALUE_VARIANCE: Final = slice(8, 12)
@@ -49,26 +53,37 @@ _ASPECT_SPEED = 1e-5
 _ASPECT_MEASURED = 1e-1
 
 
-def to_measurements(boxes: FloatArray, size: FloatArray | None = None) -> FloatArray:
-    """Rows x1, y1, x2, y2 as rows x, y, a, h; `size` is their width and height where known. They must have a height."""
-    if size is None:
-        size = boxes[:, 2:] - boxes[:, :2]
-    measured = np.empty_like(boxes)
-    np.multiply(size, 0.5, out=measured[:, :2])
-    measured[:, :2] += boxes[:, :2]
-    np.divide(size[:, 0], size[:, 1], out=measured[:, _ASPECT])
-    measured[:, _HEIGHT] = size[:, 1]
-    return measured
+def to_measurements(boxes: FloatArray) -> FloatArray:
+    """Rows x1, y1, x2, y2 as rows x, y, a, h. They must have a height."""
+    edges = edges_of(boxes)
+    return measurements(edges, edges[2:] + edges[:2])
+
+
+def measurements(edges: FloatArray, size: FloatArray) -> FloatArray:
+    """The same of boxes given by their edges [4, n] and their widths and heights [2, n]."""
+    measured = np.empty_like(edges)
+    np.multiply(size, 0.5, out=measured[:2])
+    measured[:2] -= edges[:2]
+    np.divide(size[0], size[1], out=measured[_ASPECT])
+    measured[_HEIGHT] = size[1]
+    return measured.T
 
 
 def to_boxes(filters: FloatArray) -> FloatArray:
     """Where the filters believe the boxes to be, as rows x1, y1, x2, y2; without area where they believe in none."""
-    return filters @ _TO_BOXES
+    boxes = to_edges(filters)
+    np.negative(boxes[:2], out=boxes[:2])
+    return boxes.T
+
+
+def to_edges(filters: FloatArray) -> FloatArray:
+    """The same as edges, [4, n]."""
+    return _TO_EDGES @ filters.T
 
 
 def initiate(measured: FloatArray) -> FloatArray:
     """Filters of tracks seen for the first time, at rest and unsure of it."""
-    filters = np.zeros((len(measured), _COLUMNS))
+    filters = np.zeros((_COLUMNS, len(measured))).T
     filters[:, VALUE] = measured
     filters[:, VALUE_VARIANCE] = _squared_deviations(measured, 2 * _POSITION_SHARE, _ASPECT_VALUE)
     filters[:, SPEED_VARIANCE] = _squared_deviations(measured, 10 * _SPEED_SHARE, _ASPECT_SPEED)
@@ -79,32 +94,38 @@ def initiate(measured: FloatArray) -> FloatArray:
 def predict(filters: FloatArray, steps: float) -> FloatArray:
     """The filters `steps` frames later."""
     # A frame's time is a number of microseconds at best; so rounded, nearly all frames of a clip are equally far apart.
-    return _with_products(filters @ _passing(round(steps, 5)))
+    return _with_products((_passing(round(steps, 5)) @ filters.T).T)
 
 
-def correct(filters: FloatArray, measured: FloatArray) -> FloatArray:
-    """The filters after each has seen its row of `measured`."""
-    corrected = filters.copy()
-    sources = filters[:, _GAIN_SOURCES].reshape(-1, 2, 4)
-    gains = sources / (filters @ _TOTAL_VARIANCE)[:, None]
-    surprise = measured - filters[:, VALUE]
-    means = corrected[:, _MEANS].reshape(-1, 2, 4)
-    means += gains * surprise[:, None]
-    corrected[:, SPEED_VARIANCE] -= gains[:, 1] * filters[:, COVARIANCE]
-    variances = corrected[:, _GAIN_SOURCES].reshape(-1, 2, 4)
-    variances -= gains[:, :1] * sources
-    return _with_products(corrected)
+def correct(filters: FloatArray, measured: FloatArray, missed: Sequence[int] = ()) -> FloatArray:
+    """The filters after each has seen its row of `measured`; those that have `missed` it are as they were."""
+    columns = filters.T
+    corrected = columns.copy()
+    sources = columns[_GAIN_SOURCES].reshape(2, 4, -1)
+    variance = _TOTAL_VARIANCE @ columns
+    if missed:
+        # What is known with no certainty at all teaches nothing.
+        variance[:, missed] = np.inf
+    gains = sources / variance
+    surprise = measured.T - columns[VALUE]
+    means = corrected[_MEANS].reshape(2, 4, -1)
+    means += gains * surprise
+    corrected[SPEED_VARIANCE] -= gains[1] * columns[COVARIANCE]
+    variances = corrected[_GAIN_SOURCES].reshape(2, 4, -1)
+    variances -= gains[0] * sources
+    return _with_products(corrected.T)
 
 
 def _with_products(filters: FloatArray) -> FloatArray:
     """The same array, its last columns brought to what the others say."""
-    np.multiply(filters[:, _ASPECT : _HEIGHT + 1], filters[:, _HEIGHT : _HEIGHT + 1], out=filters[:, _PRODUCTS])
+    columns = filters.T
+    np.multiply(columns[_ASPECT : _HEIGHT + 1], columns[_HEIGHT], out=columns[_PRODUCTS])
     return filters
 
 
 @lru_cache(maxsize=256)
 def _passing(steps: float) -> FloatArray:
-    """The matrix that moves filters on by so many frames."""
+    """The matrix that moves filters, each a column, on by so many frames."""
     matrix = np.zeros((_COLUMNS, _COLUMNS))
     matrix[_ONE, _ONE] = 1
     for coordinate in range(4):
@@ -118,7 +139,7 @@ def _passing(steps: float) -> FloatArray:
         matrix[source, variance] = steps * position_noise + steps**3 / 3 * speed_noise
         matrix[source, covariance] = steps**2 / 2 * speed_noise
         matrix[source, speed_variance] = steps * speed_noise
-    return matrix
+    return np.ascontiguousarray(matrix.T)
 
 
 def _noise(coordinate: int) -> tuple[int, float, float]:
@@ -128,10 +149,10 @@ def _noise(coordinate: int) -> tuple[int, float, float]:
     return _SQUARE, _POSITION_SHARE**2, _SPEED_SHARE**2
 
 
-def _boxes_matrix() -> FloatArray:
-    matrix = np.zeros((_COLUMNS, 4))
-    matrix[0, [0, 2]] = matrix[1, [1, 3]] = 1
-    matrix[_WIDTH, [0, 2]] = matrix[_HEIGHT, [1, 3]] = -0.5, 0.5
+def _edges_matrix() -> FloatArray:
+    matrix = np.zeros((4, _COLUMNS))
+    matrix[[0, 2], 0] = matrix[[1, 3], 1] = -1, 1
+    matrix[[0, 2], _WIDTH] = matrix[[1, 3], _HEIGHT] = 0.5
     return matrix
 
 
@@ -142,7 +163,7 @@ def _total_variance_matrix() -> FloatArray:
     matrix[_SQUARE] = _POSITION_SHARE**2
     matrix[_SQUARE, _ASPECT] = 0
     matrix[_ONE, _ASPECT] = _ASPECT_MEASURED**2
-    return matrix
+    return np.ascontiguousarray(matrix.T)
 
 
 def _squared_deviations(values: FloatArray, share: float, aspect: float) -> FloatArray:
@@ -153,5 +174,5 @@ def _squared_deviations(values: FloatArray, share: float, aspect: float) -> Floa
     return variances
 
 
-_TO_BOXES = _boxes_matrix()
+_TO_EDGES = _edges_matrix()
 _TOTAL_VARIANCE = _total_variance_matrix()

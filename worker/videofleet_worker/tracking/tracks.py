@@ -44,7 +44,7 @@ class Tracks:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all but these rows."""
-        self.filters = self.filters[list(rows)]
+        self.filters = self.filters.T.take(rows, axis=1).T
         self.ids = [self.ids[row] for row in rows]
         self.classes = [self.classes[row] for row in rows]
         self.states = [self.states[row] for row in rows]
@@ -55,7 +55,8 @@ class Tracks:
     def begin(self, frame: Frame, columns: Sequence[int], now: float) -> None:
         """New rows for these detections, seen once."""
         count = len(columns)
-        self.filters = np.concatenate((self.filters, kalman.initiate(frame.measured[list(columns)])))
+        begun = kalman.initiate(frame.measured[list(columns)])
+        self.filters = np.concatenate((self.filters.T, begun.T), axis=1).T
         self.ids += [NOT_TRACKED] * count
         self.classes += [frame.classes[column] for column in columns]
         self.states += [NEW] * count
@@ -65,15 +66,16 @@ class Tracks:
 
     def match(self, rows: Sequence[int], frame: Frame, columns: Sequence[int], now: float) -> None:
         """These rows, in their order, were found as these detections."""
-        measured = frame.measured[list(columns)]
-        if len(rows) == len(self):
-            self.filters = kalman.correct(self.filters, measured)
-        else:
-            places = list(rows)
-            self.filters[places] = kalman.correct(self.filters[places], measured)
+        # Those that were not found are shown the first detection, and learn nothing from it.
+        column_of = [0] * len(self)
+        for row, column in zip(rows, columns, strict=True):
+            column_of[row] = column
+        missed = sorted(set(range(len(self))).difference(rows))
+        self.filters = kalman.correct(self.filters, frame.measured.T.take(column_of, axis=1).T, missed)
+        states, seen_at = self.states, self.seen_at
         for row in rows:
-            self.states[row] = SEEN
-            self.seen_at[row] = now
+            states[row] = SEEN
+            seen_at[row] = now
 
     def remember(self, frame: Frame, found: Mapping[int, int], memory: float) -> None:
         """Learn what these rows, each found as a detection of the frame, look like."""
