@@ -27,7 +27,7 @@ from videofleet_worker.device.health import DeviceHealth, DeviceLostError
 from videofleet_worker.inference import Inference, start_inference
 from videofleet_worker.info import describe, isolation
 from videofleet_worker.logs import Secrets
-from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory
+from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory, keep_giving_back
 from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
@@ -79,8 +79,8 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
             return
         watch = asyncio.create_task(readiness.watch_archive(archive.probe, archive.probe_seconds))
         stack.callback(watch.cancel)
-        sweeps = asyncio.create_task(_sweeps(archive))
-        stack.callback(sweeps.cancel)
+        for upkeep in (_sweeps(archive), keep_giving_back()):
+            stack.callback(asyncio.create_task(upkeep).cancel)
         health = DeviceHealth()
         inference = await start_inference(settings, health.note)
         stack.push_async_callback(inference.close)

@@ -1,5 +1,7 @@
-"""How much memory each decoding child may take, from what the container may take."""
+"""How much memory each decoding child may take, from what the container may take; what was freed goes back."""
 
+import asyncio
+import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,8 @@ _CGROUPS: Final = Path("/sys/fs/cgroup")
 # Version 2 first. Version 1 says "no limit" as the highest number of whole pages, 2 to the 63rd less one page or so.
 _FILES: Final = ("memory.max", "memory/memory.limit_in_bytes")
 _UNLIMITED: Final = 2**60
+_GIVE_BACK_SECONDS: Final = 300.0
+_TRIM: Final = ctypes.CDLL(None).malloc_trim
 
 
 def container_memory(cgroups: Path = _CGROUPS) -> int | None:
@@ -52,3 +56,19 @@ def decoder_memory(container: int | None, capacity: int) -> DecoderMemory:
     frames = (container - WORKER_SHARE) // capacity // (_OWN_TO_FRAMES + 1)
     own = min(MOST, max(LEAST, _OWN_TO_FRAMES * frames))
     return DecoderMemory(own, own // _OWN_TO_FRAMES)
+
+
+def give_back() -> None:
+    """Return memory that this process has freed to the system; takes a few milliseconds. Any thread may call it."""
+    _TRIM(0)
+
+
+async def keep_giving_back() -> None:
+    """Do that now and then, without an end.
+
+    The C library keeps what a thread has freed for that thread: each one that has merged a log once would keep for
+    good what that took, and there are more of them the more streams there are.
+    """
+    while True:
+        await asyncio.sleep(_GIVE_BACK_SECONDS)
+        await asyncio.to_thread(give_back)

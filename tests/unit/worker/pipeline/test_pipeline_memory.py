@@ -1,10 +1,11 @@
 """The share of a decoding child in the container's memory."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory
+from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory, give_back
 
 MIB = 1024 * 1024
 
@@ -39,3 +40,21 @@ def test_the_limit_of_a_container(tmp_path: Path, name: str, text: str, limit: i
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     assert container_memory(tmp_path) == limit
+
+
+def own_memory() -> int:
+    """Bytes that this process has written to and that are there."""
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:")) * 1024
+
+
+def test_what_a_thread_has_freed_goes_back() -> None:
+    with ThreadPoolExecutor(1) as thread:
+        blocks = thread.submit(lambda: [bytearray(4096) for _ in range(8192)]).result()
+        # Above what is freed something is still in use, as among the objects of any program.
+        kept = blocks.pop()
+        thread.submit(blocks.clear).result()
+        before = own_memory()
+        give_back()
+        assert before - own_memory() > 16 * MIB
+        assert len(kept) == 4096
