@@ -25,11 +25,12 @@ def family(pid: int) -> list[int]:
 
 def cpu_seconds(pid: int) -> float:
     """Processor seconds of the family so far, those of members that have ended and were waited for included."""
-    total = 0
-    for member in family(pid):
-        if fields := _stat(member):
-            total += sum(int(field) for field in fields[11:15])
-    return total / _TICKS
+    while True:
+        members = family(pid)
+        found = [_stat(member) for member in members]
+        # One that ends meanwhile is neither there nor yet counted to its parent, which was looked at before.
+        if None not in found and set(family(pid)) == set(members):
+            return sum(int(field) for fields in found if fields for field in fields[11:15]) / _TICKS
 
 
 def memory(pid: int) -> float:

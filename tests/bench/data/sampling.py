@@ -47,7 +47,8 @@ CASES = (
         8,
         0,
         {"grab": 0.9},
-        "each frame refers to the one before it, so that 22 of 25 must be decoded; the rest is left out",
+        "each frame refers to the one before it, so that 22 of 25 must be decoded; the rest is left out. What is "
+        "wanted is copied at full resolution besides, and goes from one process to another",
     ),
     Case("a keyframe every 8 s, B-frames", 8, 3, {"grab": 0.9}),
 )

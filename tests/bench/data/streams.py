@@ -31,6 +31,10 @@ START_SECONDS = 300.0
 SETTLE_SECONDS = 5.0
 ALIKE = 0.15
 """Cameras are at other places of the clip when each is looked at: so far the people found in a frame may differ."""
+HELD_BACK = (
+    "{} streams had {:.0%} of the frames that were asked for analysed; for each second of work threads waited {:.1f} s "
+    "for a processor: what is decoded and then too old to be analysed counts as well"
+)
 APART = f"{MOST} processes, each with cv2 and a session of its own"
 
 
@@ -42,6 +46,8 @@ class Load:
     cpu: float
     frames: float
     memory: float
+    waited: float = 0.0
+    """Seconds a second that threads were ready to run while others had the processors."""
 
 
 def further_cpu(loads: Sequence[Load]) -> float:
@@ -80,6 +86,7 @@ def _rows(ours: Sequence[list[Load]], theirs: Sequence[list[Load]], larger: Sequ
     first = [further_cpu(one[:2]) for one in ours]
     grown = [further_memory(one) for one in ours]
     unit = "ms CPU a frame"
+    about = f"{about}; {_held_back([one[-1] for one in ours])}"
     return [
         Row(cpu, "the first stream", further, first, 1.05, unit, remark=about),
         Row(cpu, APART, further, [further_cpu(one) for one in theirs], 0.8, unit, remark=about),
@@ -87,6 +94,12 @@ def _rows(ours: Sequence[list[Load]], theirs: Sequence[list[Load]], larger: Sequ
         Row(f"{memory}, 1080p, 2 to 8", APART, grown, [further_memory(one) for one in theirs], unit="MiB"),
         Row(f"{memory}, 4K, 2 to {MOST_4K}", "", [further_memory(larger)], unit="MiB"),
     ]
+
+
+def _held_back(fullest: Sequence[Load]) -> str:
+    """What the most streams got, as medians of the rounds; a frame a second of each was asked for."""
+    analysed = statistics.median(one.frames / one.streams for one in fullest)
+    return HELD_BACK.format(MOST, min(analysed, 1.0), statistics.median(one.waited / one.cpu for one in fullest))
 
 
 def _four_k(folder: Path) -> Path:
@@ -112,10 +125,12 @@ async def ours_with(
 def _watch(streams: int, pids: Sequence[int], analysed: Callable[[], float], seconds: float) -> Load:
     """What processes and their children take over so long."""
     began, frames, cpu = time.monotonic(), analysed(), sum(map(processes.cpu_seconds, pids))
+    waited = sum(map(processes.waited, pids))
     time.sleep(seconds)
     spent, done = sum(map(processes.cpu_seconds, pids)) - cpu, analysed() - frames
+    waited = sum(map(processes.waited, pids)) - waited
     passed = time.monotonic() - began
-    return Load(streams, spent / passed, done / passed, sum(map(processes.memory, pids)))
+    return Load(streams, spent / passed, done / passed, sum(map(processes.memory, pids)), waited / passed)
 
 
 async def _people(plant: Plant, streams: int) -> float:
