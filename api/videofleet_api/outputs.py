@@ -104,7 +104,14 @@ class RouterOutput(Document):
     model_config = rules(
         *_address("url"),
         *_address("eventsUrl"),
-        ("has(self.url) || has(self.eventsUrl)", "a router needs url, for best shots, or eventsUrl, for events"),
+        *(
+            (f"!has(self.{field}) || !has(self.{field}SecretRef)", f"give {field} or {field}SecretRef, not both")
+            for field in ("url", "eventsUrl")
+        ),
+        (
+            "has(self.url) || has(self.eventsUrl) || has(self.urlSecretRef) || has(self.eventsUrlSecretRef)",
+            "a router needs url, for best shots, or eventsUrl, for events",
+        ),
     )
 
     url: str | None = Field(
@@ -116,6 +123,10 @@ class RouterOutput(Document):
     events_url: str | None = Field(
         None, max_length=MAX_URL, description="Every event of a track, zone or line is posted here, as JSON."
     )
+    url_secret_ref: SecretKeyRef | None = Field(
+        None, description="Key of a Secret that holds url instead: an address with a user, a password or a token in it."
+    )
+    events_url_secret_ref: SecretKeyRef | None = Field(None, description="Key of a Secret that holds eventsUrl.")
     timeout: float = Field(15, gt=0, le=300, description="Seconds that a post may take.")
     verify_tls: bool = Field(True, description="false: any certificate of an https address is good enough.")
     headers_secret_ref: SecretRef | None = Field(

@@ -9,8 +9,8 @@ from videofleet_api.outputs import OutputEvent
 class RouterTarget(Document):
     """outputs.router with what is sent along. Never logged: holds credentials."""
 
-    url: str | None = None
-    events_url: str | None = None
+    url: str | None = Field(None, repr=False)
+    events_url: str | None = Field(None, repr=False)
     timeout: float = 15
     verify_tls: bool = True
     headers: dict[str, str] = Field(default_factory=dict, repr=False)

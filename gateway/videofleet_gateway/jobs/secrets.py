@@ -18,6 +18,7 @@ from videofleet_kube.session import ApiSession
 
 SOURCE: Final = "source"
 HEADERS: Final = "headers"
+ROUTER: Final = "router"
 """What a Secret is for, as its name says."""
 POSTED: Final = "posted"
 """Key of a source's address as it was posted. Beside it, where need be, are those that the operator reads."""
@@ -102,7 +103,7 @@ class JobSecrets:
 
 def is_own(job: Job, name: str) -> bool:
     """Whether the gateway has made this Secret for this job."""
-    return any(name.startswith(f"{job.name}-{purpose}-") for purpose in (SOURCE, HEADERS))
+    return any(name.startswith(f"{job.name}-{purpose}-") for purpose in (SOURCE, HEADERS, ROUTER))
 
 
 def _belongs(secret: Json, job: Job) -> bool:

@@ -70,11 +70,18 @@ class UrlPolicy:
     def output(self, url: str) -> None:
         """Look at where results are to be posted. Raises UrlError."""
         _scheme(url, [scheme for scheme in self._output_schemes if scheme in _POSTED_SCHEMES])
-        if split_credentials(url)[1] is not None:
-            raise UrlError("the address must not hold a user or a password: send a header instead")
         if len(url) > MAX_URL:
             raise UrlError(f"the address has {len(url)} characters, at most {MAX_URL} are taken")
-        _check_host(_parts(url), self._outputs)
+        _check_host(_parts(split_credentials(url)[0]), self._outputs)
+
+
+def is_secret(url: str) -> bool:
+    """Whether an address holds what must not stand in a spec. One that can be read in two ways is none that is taken:
+    somebody else has put it there."""
+    try:
+        return split_credentials(url)[1] is not None or holds_secret_values(url)
+    except UrlError:
+        return holds_secret_values(url)
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:

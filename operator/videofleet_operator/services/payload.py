@@ -46,7 +46,7 @@ def secret_names(spec: VideoJobSpec) -> frozenset[str]:
     refs: tuple[SecretRef | None, ...] = (
         spec.source.url_secret_ref,
         spec.source.credentials_secret_ref,
-        router.headers_secret_ref if router else None,
+        *((router.headers_secret_ref, router.url_secret_ref, router.events_url_secret_ref) if router else ()),
         spec.outputs.mqtt.credentials_secret_ref if spec.outputs.mqtt else None,
         *(webhook.secret_ref for webhook in spec.outputs.webhooks),
     )
@@ -201,13 +201,27 @@ def _outputs(spec: VideoJobSpec, read_secret: ReadSecret) -> JobOutputs:
 def _router(router: RouterOutput, read_secret: ReadSecret) -> RouterTarget:
     ref = router.headers_secret_ref
     return RouterTarget(
-        url=router.url,
-        events_url=router.events_url,
+        url=_posted_to(router.url, router.url_secret_ref, "outputs.router.urlSecretRef", read_secret),
+        events_url=_posted_to(
+            router.events_url, router.events_url_secret_ref, "outputs.router.eventsUrlSecretRef", read_secret
+        ),
         timeout=router.timeout,
         verify_tls=router.verify_tls,
         headers=_headers(ref.name, read_secret) if ref is not None else {},
         body=router.body,
     )
+
+
+def _posted_to(url: str | None, ref: SecretKeyRef | None, field: str, read_secret: ReadSecret) -> str | None:
+    """An address that results are posted to, which may stand in a Secret."""
+    if ref is None:
+        return url
+    # Written with an editor, it ends with a line break.
+    found = _value(read_secret, ref, field).strip()
+    if not found.startswith(("http://", "https://")) or not found.isprintable() or " " in found:
+        message = f"Secret {ref.name} (spec.{field}): the value of key {ref.key} is no address"
+        raise MissingError(Why(Reason.SECRET_MISSING, f"{message}: write it as https://HOST/PATH"))
+    return found
 
 
 def _headers(secret: str, read_secret: ReadSecret) -> dict[str, str]:

@@ -16,7 +16,14 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
     ),
     "a router of nothing": (
         job(outputs={"router": {"timeout": 5}}),
-        ("spec.outputs.router", "a router needs url, for best shots, or eventsUrl, for events"),
+        (
+            "spec.outputs.router",
+            "a router needs url, for best shots, or eventsUrl, for events",
+        ),
+    ),
+    "an address here and in a Secret": (
+        job(outputs={"router": {"url": "https://router/", "urlSecretRef": {"name": "a", "key": "b"}}}),
+        ("spec.outputs.router", "give url or urlSecretRef, not both"),
     ),
     "events to no host": (
         job(outputs={"router": {"url": "https://router/", "eventsUrl": "https:///events"}}),
@@ -158,6 +165,7 @@ POOLS: dict[str, tuple[Json, tuple[str, str]]] = {
 }
 GOOD: dict[str, Json] = {
     "a router": {"router": {"url": "http://router:8080/shots?site=1", "eventsUrl": "https://[2001:db8::1]:8443/"}},
+    "a router in a Secret": {"router": {"urlSecretRef": {"name": "a", "key": "b"}, "eventsUrl": "https://router/"}},
     "a router of events alone": {"router": {"eventsUrl": "http://router:8080/events"}},
     "a webhook": {
         "webhooks": [{"url": "https://hooks.example", "secretRef": {"name": "a", "key": "b"}, "interval": 1}]

@@ -25,6 +25,9 @@ class Poster:
         """The status of the answer. Raises ForbiddenError, TimeoutError, ValueError for what cannot be sent, and
         aiohttp.ClientError."""
         target = URL(url)
+        if any(name.lower() == "authorization" for name in headers):
+            # It says what a user in the address would say.
+            target = target.with_user(None)
         self._reach.check(target.scheme, target.host or "")
         limit = aiohttp.ClientTimeout(total=timeout)
         if target.origin() in self._refused:

@@ -23,7 +23,7 @@ _AWAY: Final = frozenset({408, 425, 429, 502, 503, 504})
 class PostTarget:
     """Where and how it is posted; with a `secret` every post is signed."""
 
-    url: str
+    url: str = field(repr=False)
     timeout: float = 15.0
     verify_tls: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

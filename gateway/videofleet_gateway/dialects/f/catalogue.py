@@ -1,18 +1,27 @@
 """The jobs of a namespace as F has them: found by its ids, made, changed and taken away."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from videofleet_gateway.context import Context
 from videofleet_gateway.dialects.f.settings import Settings
-from videofleet_gateway.dialects.f.translation import Names, Secrets, headers_secret, merge_patch, read, written
+from videofleet_gateway.dialects.f.translation import (
+    Names,
+    Secrets,
+    headers_secret,
+    merge_patch,
+    read,
+    router_secret,
+    written,
+)
 from videofleet_gateway.dialects.f.wanted import Edit, Wanted, changed, created
 from videofleet_gateway.errors import Failure, GatewayError, invalid, not_found
 from videofleet_gateway.jobs.job import Job
 from videofleet_gateway.jobs.naming import job_name
-from videofleet_gateway.jobs.secrets import HEADERS, POSTED, SOURCE, is_own, secret_name, source_secret
+from videofleet_gateway.jobs.secrets import HEADERS, POSTED, ROUTER, SOURCE, is_own, secret_name, source_secret
 from videofleet_gateway.jobs.urls import Address, UrlError
 from videofleet_kube.resources import Json
 
@@ -67,7 +76,7 @@ class Catalogue:
             raise _taken(known, identifier)
         address = self._address(wanted)
         self._check_outputs(wanted)
-        kept = _kept(job_name(DIALECT, identifier), wanted, address, headers_changed=True)
+        kept = _kept(job_name(DIALECT, identifier), None, wanted, address)
         bare = {"analytics": [each.wire() for each in self._context.config.f_analytics]}
         spec = written(bare, wanted, address, kept.names)
         job = await self._jobs.create(DIALECT, namespace, identifier, spec)
@@ -85,10 +94,8 @@ class Catalogue:
         job, before = entry.job, entry.wanted
         wanted = changed(before, change, self._file)
         address = self._address(wanted) if wanted.stream_url != before.stream_url else None
-        self._check_outputs(wanted)
-        headers = wanted.stream_settings.get("router_headers")
-        new_headers = headers != before.stream_settings.get("router_headers")
-        kept = _kept(job.name, wanted, address, headers_changed=new_headers)
+        self._check_outputs(wanted, before)
+        kept = _kept(job.name, before, wanted, address)
         spec = written(job.raw_spec, wanted, address, kept.names)
         patch = merge_patch(job.raw_spec, spec)
         if not patch:
@@ -137,7 +144,19 @@ class Catalogue:
         kept = await self._context.secrets.read(job, ref.name) if ref is not None else None
         headers = router.headers_secret_ref if router is not None else None
         found = await self._context.secrets.read(job, headers.name) if headers is not None else None
-        return Secrets((kept or {}).get(POSTED), found)
+        return Secrets((kept or {}).get(POSTED), found, await self._routers(job))
+
+    async def _routers(self, job: Job) -> dict[str, str]:
+        """The router's addresses that are in Secrets, as far as they are the job's own."""
+        assert job.spec is not None
+        router = job.spec.outputs.router
+        refs = {"url": router.url_secret_ref, "eventsUrl": router.events_url_secret_ref} if router is not None else {}
+        found = {}
+        for name, ref in refs.items():
+            data = await self._context.secrets.read(job, ref.name) if ref is not None else None
+            if ref is not None and data is not None and ref.key in data:
+                found[name] = data[ref.key]
+        return found
 
     async def _keep(self, job: Job, kept: _Kept) -> None:
         for name, data in kept.data.items():
@@ -149,11 +168,11 @@ class Catalogue:
         except UrlError as error:
             raise invalid("stream_url", f"stream_url: {error}", wanted.stream_url) from error
 
-    def _check_outputs(self, wanted: Wanted) -> None:
+    def _check_outputs(self, wanted: Wanted, before: Wanted | None = None) -> None:
         for name in ("router_url", "router_events_url"):
             url = getattr(wanted, name)
             try:
-                if url:
+                if url and (before is None or url != getattr(before, name)):
                     self._context.urls.output(url)
             except UrlError as error:
                 raise invalid(name, f"{name}: {error}", url) from error
@@ -164,22 +183,30 @@ class Catalogue:
             raise GatewayError(Failure.CONFLICT, message, param="id")
 
 
-def _kept(job: str, wanted: Wanted, address: Address | None, *, headers_changed: bool) -> _Kept:
+def _kept(job: str, before: Wanted | None, wanted: Wanted, address: Address | None) -> _Kept:
+    """What becomes other than before (None: there was no job), each in a Secret of a new name."""
+
+    def is_other(part: Callable[[Wanted], object]) -> bool:
+        return before is None or part(wanted) != part(before)
+
     source = source_secret(wanted.stream_url, address) if address is not None else None
-    headers = headers_secret(wanted) if headers_changed else None
+    headers = headers_secret(wanted) if is_other(lambda one: one.stream_settings.get("router_headers")) else None
+    router = router_secret(wanted) if is_other(router_secret) else {}
     names = Names(
         secret_name(job, SOURCE) if source is not None else None,
         secret_name(job, HEADERS) if headers is not None else None,
+        secret_name(job, ROUTER) if router else None,
     )
-    pairs = ((names.source, source), (names.headers, headers))
+    pairs = ((names.source, source), (names.headers, headers), (names.router, router))
     return _Kept(names, {name: data for name, data in pairs if name is not None and data is not None})
 
 
 def _named(spec: Json) -> set[str]:
     """The Secrets that a spec names for its source and its router's headers."""
     source, router = spec.get("source") or {}, (spec.get("outputs") or {}).get("router") or {}
-    refs = (source.get("urlSecretRef"), source.get("credentialsSecretRef"), router.get("headersSecretRef"))
-    return {ref["name"] for ref in refs if ref}
+    of_source = (source.get(name) for name in ("urlSecretRef", "credentialsSecretRef"))
+    of_router = (router.get(name) for name in ("headersSecretRef", "urlSecretRef", "eventsUrlSecretRef"))
+    return {ref["name"] for ref in (*of_source, *of_router) if ref}
 
 
 def _taken(job: Job, identifier: str) -> GatewayError:

@@ -12,16 +12,18 @@ import orjson
 
 from videofleet_api.outputs import RouterOutput
 from videofleet_api.redaction import redact_url
-from videofleet_api.source import Source
+from videofleet_api.source import SecretKeyRef, Source
 from videofleet_api.videojob import VideoJobSpec
 from videofleet_gateway.dialects.f import settings
 from videofleet_gateway.dialects.f.settings import Settings
 from videofleet_gateway.dialects.f.wanted import Wanted
 from videofleet_gateway.jobs.secrets import source_with
-from videofleet_gateway.jobs.urls import Address
+from videofleet_gateway.jobs.urls import Address, is_secret
 
 Spec = dict[str, Any]
 
+HIDDEN: Final = "***"
+"""An address of the router that its reader may not see."""
 _GPU: Final = "stream_settings_gpu"
 
 
@@ -32,6 +34,8 @@ class Secrets:
     posted: str | None = field(default=None, repr=False)
     """Its address as it was posted."""
     headers: Mapping[str, str] | None = field(default=None, repr=False)
+    routers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Addresses of the router, by the names of the spec."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,19 @@ class Names:
 
     source: str | None = None
     headers: str | None = None
+    router: str | None = None
 
 
 def headers_secret(wanted: Wanted) -> dict[str, str] | None:
     """The headers that posts to the router carry; None where there are none."""
     given = wanted.stream_settings.get("router_headers") or []
     return settings.pairs(given) if wanted.has_router and given else None
+
+
+def router_secret(wanted: Wanted) -> dict[str, str]:
+    """The router's addresses that must not stand in a spec, by the names that they have there."""
+    given = {"url": wanted.router_url, "eventsUrl": wanted.router_events_url}
+    return {name: url for name, url in given.items() if url not in ("", HIDDEN) and is_secret(url)}
 
 
 def read(spec: VideoJobSpec, secrets: Secrets) -> Wanted:
@@ -62,8 +73,10 @@ def read(spec: VideoJobSpec, secrets: Secrets) -> Wanted:
         enabled=spec.enabled,
         single_pass=spec.single_pass,
         labels=spec.labels,
-        router_url=(router.url or "") if router else "",
-        router_events_url=(router.events_url or "") if router else "",
+        router_url=_router_url("url", router.url, router.url_secret_ref, secrets) if router else "",
+        router_events_url=(
+            _router_url("eventsUrl", router.events_url, router.events_url_secret_ref, secrets) if router else ""
+        ),
         stream_settings=settings.layered(settings.DEFAULTS, extra, own),
         stream_settings_gpu=gpu if isinstance(gpu, dict) else {},
     )
@@ -94,7 +107,7 @@ def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names) -
     outputs.pop("router", None)
     if wanted.has_router:
         before = (spec.get("outputs") or {}).get("router") or {}
-        outputs["router"] = _written_router(before, wanted, names.headers)
+        outputs["router"] = _written_router(before, wanted, names)
     if not outputs:
         del after["outputs"]
     extra = _written_extra(wanted)
@@ -118,20 +131,33 @@ def merge_patch(before: Any, after: Mapping[str, Any]) -> dict[str, Any]:
     return patch
 
 
-def _written_router(before: Spec, wanted: Wanted, headers: str | None) -> Spec:
+def _written_addresses(before: Spec, wanted: Wanted, secret: str | None) -> Spec:
+    """`secret` has those that must not stand here; None: as before."""
+    found: Spec = {}
+    kept = router_secret(wanted)
+    for name, url in (("url", wanted.router_url), ("eventsUrl", wanted.router_events_url)):
+        ref = f"{name}SecretRef"
+        if name in kept and secret is not None:
+            found[ref] = {"name": secret, "key": name}
+        elif ref in before and (name in kept or url == HIDDEN):
+            found[ref] = before[ref]
+        elif url:
+            # Others may have put here what belongs into a Secret.
+            found[name] = url
+    return found
+
+
+def _written_router(before: Spec, wanted: Wanted, names: Names) -> Spec:
     given = wanted.stream_settings
     router: Spec = {
         "timeout": given["router_timeout_ms"] / 1000,
         "verifyTls": given["router_verify_ssl"],
     }
-    if wanted.router_url:
-        router["url"] = wanted.router_url
-    if wanted.router_events_url:
-        router["eventsUrl"] = wanted.router_events_url
+    router |= _written_addresses(before, wanted, names.router)
     if given.get("router_body"):
         router["body"] = settings.pairs(given["router_body"])
-    if headers is not None:
-        router["headersSecretRef"] = {"name": headers}
+    if names.headers is not None:
+        router["headersSecretRef"] = {"name": names.headers}
     elif given.get("router_headers") and "headersSecretRef" in before:
         router["headersSecretRef"] = before["headersSecretRef"]
     return router
@@ -174,6 +200,10 @@ def _router_settings(router: RouterOutput, secrets: Secrets) -> Settings:
         "router_headers": list(headers),
         "router_body": settings.entries(router.body),
     }
+
+
+def _router_url(name: str, url: str | None, ref: SecretKeyRef | None, secrets: Secrets) -> str:
+    return url or ("" if ref is None else secrets.routers.get(name, HIDDEN))
 
 
 def _set(target: Spec, key: str, value: object, default: object) -> None:

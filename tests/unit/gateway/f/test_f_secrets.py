@@ -7,8 +7,8 @@ import httpx
 import pytest
 from aiohttp import web
 
-from tests.support.f_client import ROUTER, SECRETS, URL, made, secrets, wrong
-from tests.support.gateway import JobApi, served_over
+from tests.support.f_client import ROUTER, SECRETS, URL, made, secrets, seen, wrong
+from tests.support.gateway import NAMESPACE, PROJECT, JobApi, Served, served_over
 from tests.unit.kube.fakeapi import refusal
 
 
@@ -75,6 +75,48 @@ async def test_headers_of_the_router_are_in_a_secret(client: httpx.AsyncClient, 
     assert set(secrets(api)) == {name}
     await client.patch("/job/cam-1", json={"stream_settings": {"router_headers": []}})
     assert secrets(api) == {}
+
+
+@pytest.mark.acceptance("F14", "F15", "X7")
+async def test_credentials_of_the_routers_addresses_are_in_a_secret(
+    client: httpx.AsyncClient, gateway: Served, api: JobApi
+) -> None:
+    posted = {"router_url": "https://me:pa55@router.example/", "router_events_url": "https://h.example/?token=pa55"}
+    document = await made(client, **posted)
+    assert {name: document[name] for name in posted} == posted
+    assert (await client.get("/job/cam-1")).json() == document
+    assert "pa55" not in json.dumps(api.jobs())
+    ((name, data),) = secrets(api).items()
+    assert data == {"url": posted["router_url"], "eventsUrl": posted["router_events_url"]}
+    router = {"urlSecretRef": {"name": name, "key": "url"}, "eventsUrlSecretRef": {"name": name, "key": "eventsUrl"}}
+    assert router.items() <= api.jobs()[0]["spec"]["outputs"]["router"].items()
+    # Another setting leaves them where they are; with another address they are in another Secret.
+    await client.patch("/job/cam-1", json={"stream_settings": {"router_timeout_ms": 100}})
+    assert set(secrets(api)) == {name}
+    after = (await client.patch("/job/cam-1", json={"router_url": ROUTER})).json()
+    assert (after["router_url"], after["router_events_url"]) == (ROUTER, posted["router_events_url"])
+    ((other, data),) = secrets(api).items()
+    assert other != name
+    assert data == {"eventsUrl": posted["router_events_url"]}
+    key = await gateway.gateway.context.keys.create(PROJECT, NAMESPACE, read_only=True)
+    told = await gateway.client(key, "f_port").get("/job/cam-1")
+    assert "pa55" not in told.text
+    await client.patch("/job/cam-1", json={"router_events_url": ""})
+    assert secrets(api) == {}
+
+
+@pytest.mark.acceptance("X7", "X8")
+async def test_addresses_in_secrets_of_others_stay_where_they_are(api: JobApi, tmp_path: Path) -> None:
+    async with served_over(api, tmp_path, f_adopt_foreign=True) as one:
+        client, ref = one.client(port="f_port"), {"name": "theirs", "key": "k"}
+        await seen(api, one, outputs={"router": {"urlSecretRef": ref, "eventsUrl": "https://h.example/?token=x"}})
+        assert (await client.get("/job/foreign")).json()["router_url"] == "***"
+        for change in ({"labels": {"a": "b"}}, {"router_url": "***", "enabled": False}):
+            assert (await client.patch("/job/foreign", json=change)).status_code == 200
+        (job,) = api.jobs()
+        assert job["spec"]["outputs"]["router"]["urlSecretRef"] == ref
+        assert job["spec"]["outputs"]["router"]["eventsUrl"] == "https://h.example/?token=x"
+        assert wrong(await client.post("/job/new", json={"stream_url": URL, "router_url": "***"})) == (400, "BAD_PARAM")
 
 
 @pytest.mark.acceptance("X7")

@@ -110,9 +110,35 @@ def test_receivers_get_what_secrets_hold() -> None:
     assert "Bearer" not in repr(outputs)
 
 
+ADDRESSES = {"router": encoded(url="https://me:s3cret@router/shots\n", events="https://router/?token=s3cret", x="x")}
+
+
+def at_router(key: str) -> dict[str, object]:
+    """A router whose address stands in a Secret."""
+    return {"outputs": {"router": {"urlSecretRef": {"name": "router", "key": key}}}}
+
+
+def test_addresses_of_a_router_may_stand_in_a_secret() -> None:
+    refs = {"urlSecretRef": {"name": "router", "key": "url"}, "eventsUrlSecretRef": {"name": "router", "key": "events"}}
+    fields = {"outputs": {"router": refs}}
+    assert payload.secret_names(spec(**fields)) == {"router"}
+    built = build(ADDRESSES, **fields)
+    assert built.outputs.router is not None
+    assert built.outputs.router.url == "https://me:s3cret@router/shots"
+    assert built.outputs.router.events_url == "https://router/?token=s3cret"
+    assert "s3cret" not in repr(built)
+
+
 @pytest.mark.parametrize(
     ("secrets", "fields", "sentence"),
     [
+        ({}, at_router("url"), "Secret router (spec.outputs.router.urlSecretRef) is not in this namespace"),
+        (ADDRESSES, at_router("none"), "Secret router (spec.outputs.router.urlSecretRef) has no key none: add it"),
+        (
+            ADDRESSES,
+            at_router("x"),
+            "Secret router (spec.outputs.router.urlSecretRef): the value of key x is no address: write it as https",
+        ),
         ({}, WITH_HOOK, "Secret hook (spec.outputs.webhooks[0].secretRef) is not in this namespace or not readable"),
         ({}, WITH_BROKER, "Secret broker (spec.outputs.mqtt.credentialsSecretRef) is not in this namespace or not"),
         ({"broker": {}}, WITH_BROKER, "Secret broker (spec.outputs.mqtt.credentialsSecretRef) has no key username"),

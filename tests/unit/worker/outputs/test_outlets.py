@@ -1,6 +1,7 @@
 """Posts to one receiver: tried again, signed, and only where the pool allows it."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import time
@@ -60,6 +61,16 @@ async def test_messages_arrive_with_their_keys(receiver: Receiver, poster: Poste
     assert [post.headers["Idempotency-Key"] for post in receiver.posts] == [f"key-{number}" for number in range(5)]
     assert receiver.posts[0].headers["Authorization"] == "Bearer t"
     assert (outlet.posted, outlet.lost.total(), outlet.trouble) == (5, 0, None)
+
+
+async def test_a_user_in_the_address_is_shown_unless_a_header_says_who_it_is(
+    receiver: Receiver, poster: Poster
+) -> None:
+    url = receiver.url("/a").replace("http://", "http://me:p%40ss@")
+    await poster.post(url, b"", {}, timeout=10)
+    await poster.post(url, b"", {"authorization": "Bearer t"}, timeout=10)
+    shown = [post.headers["Authorization"] for post in receiver.posts]
+    assert shown == [f"Basic {base64.b64encode(b'me:p@ss').decode()}", "Bearer t"]
 
 
 async def test_a_connection_lasts_until_posts_are_refused(receiver: Receiver, poster: Poster) -> None:
