@@ -67,7 +67,7 @@ async def _watched(session: Session, watch: Watch, shown: Shown) -> JobReport:
 
     async def viewers() -> Viewers:
         await watch.begun.wait()
-        return started[0].run.pictures[spec.analytics[0].name].viewers
+        return started[0].run.logs.pictures[spec.analytics[0].name].viewers
 
     async with AsyncExitStack() as stack:
         if shown.port is not None:

@@ -104,7 +104,7 @@ def _frames(running: Iterable[Running]) -> Iterator[Metric]:
         passed.add_metric(job, counters.passed_frames if counters else 0)
         processed.add_metric(job, run.processed)
         reconnects.add_metric(job, counters.reconnects if counters else 0)
-        viewers.add_metric(job, sum(len(pictures.viewers) for pictures in run.pictures.values()))
+        viewers.add_metric(job, sum(len(pictures.viewers) for pictures in run.logs.pictures.values()))
         direct.add_metric(job, len(run.source.direct) if run.source else 0)
         missed.add_metric(job, run.source.direct.missed if run.source else 0)
         for cause, count in (counters.dropped if counters else {}).items():
@@ -167,7 +167,7 @@ def _archive(running: Iterable[Running]) -> Iterator[Metric]:
     lost = CounterMetricFamily("videofleet_results_lost", "Results dropped because the archive was away.", labels=_JOB)
     shots = CounterMetricFamily("videofleet_shots_lost", "Best shots that the archive did not take.", labels=_JOB)
     for one in running:
-        shots.add_metric(_job(one), sum(each.lost for each in one.run.shots.values()))
+        shots.add_metric(_job(one), sum(each.lost for each in one.run.logs.shots.values()))
         counters = one.run.counters
         size.add_metric(_job(one), counters.archived_bytes)
         errors.add_metric(_job(one), counters.archive_errors)

@@ -138,14 +138,14 @@ class Supervisor:
         before = frozenset(self._ending.get(job.uid, ()))
         one.task = asyncio.create_task(self._drive(one, before), name=f"job {job.uid} epoch {job.epoch}")
         one.reporter.preparing()
-        _LOGGER.info("job taken", extra=one.run.fields)
+        _LOGGER.info("job taken", extra=one.job.fields)
 
     def _adapt(self, job: Job) -> None:
         one = self._running[job.uid]
         self._secrets.remember(job.uid, (*_secrets_of(one.job), *_secrets_of(job)))
         one.job = job
         one.run.adapt(job)
-        _LOGGER.info("new settings", extra=one.run.fields)
+        _LOGGER.info("new settings", extra=one.job.fields)
 
     def _publish(self, one: Running, report: JobReport) -> None:
         # What a stopped epoch still has to say concerns nobody.
@@ -153,7 +153,7 @@ class Supervisor:
             self.hub.publish(report)
 
     def _stop(self, one: Running) -> None:
-        _LOGGER.info("job released", extra=one.run.fields)
+        _LOGGER.info("job released", extra=one.job.fields)
         if one.task is None:
             return
         one.task.cancel()
@@ -175,7 +175,7 @@ class Supervisor:
             await one.run.run()
         except Exception as error:
             # The last line of defence: one job must not take the worker and its neighbours down.
-            _LOGGER.exception("a job failed unexpectedly", extra=one.run.fields)
+            _LOGGER.exception("a job failed unexpectedly", extra=one.job.fields)
             message = self._secrets.redact(f"internal error: {type(error).__name__}: {error}")
             one.reporter.failed(ErrorCode.INTERNAL, message)
 

@@ -26,6 +26,12 @@ class Job:
         """The assignment that this is."""
         return self.entry.epoch
 
+    @property
+    def fields(self) -> dict[str, object]:
+        """What a log record about this job carries."""
+        entry = self.entry
+        return {"uid": entry.uid, "namespace": entry.namespace, "job": entry.name, "epoch": entry.epoch}
+
     def prefix(self, analytics: str) -> str:
         """Where in the archive the results of an analytics lie."""
         return archive_prefix(self.entry.namespace, self.uid, self.entry.run, analytics)

@@ -72,7 +72,7 @@ class ResultRoutes:
     async def tracks(self, request: web.Request) -> web.StreamResponse:
         """The tracks that have ended, `from` a time on, a line each; of a log that tells events."""
         one, view = self._view(request)
-        text, threads = request.query.get("from"), one.run.threads
+        text, threads = request.query.get("from"), one.run.logs.threads
         since = _time(text) if text is not None else 0.0
         tracks = await _from_archive(threads.call(read_tracks, threads.store, view.prefix, since))
         if tracks is None:
@@ -82,7 +82,7 @@ class ResultRoutes:
     async def snapshot(self, request: web.Request) -> web.Response:
         """The annotated picture."""
         one, view = self._view(request)
-        picture = await one.run.pictures[_analytics(request, one)].snapshot()
+        picture = await one.run.logs.pictures[_analytics(request, one)].snapshot()
         if picture is None:
             picture = await _read(one, snapshot_key(view.prefix))
         if picture is None:
@@ -92,7 +92,7 @@ class ResultRoutes:
     async def shots(self, request: web.Request) -> web.Response:
         """The tracks that have a best shot; of those that are still there also what it shows."""
         one, _ = self._view(request)
-        shots = one.run.shots[_analytics(request, one)]
+        shots = one.run.logs.shots[_analytics(request, one)]
         open_tracks = {shot.track_id: shot for shot in shots.tracks}
         numbers = await _from_archive(shots.numbers())
         listed = [_shot(number, open_tracks.get(number)) for number in numbers]
@@ -104,7 +104,7 @@ class ResultRoutes:
         track = request.match_info["track"]
         if not (track.isascii() and track.isdigit() and len(track) <= _LONGEST_ID):
             raise ApiError(400, "BAD_REQUEST", f"a track id is a number, got {track!r}")
-        picture = await _from_archive(one.run.shots[_analytics(request, one)].read(int(track)))
+        picture = await _from_archive(one.run.logs.shots[_analytics(request, one)].read(int(track)))
         if picture is None:
             raise ApiError(404, "NO_PICTURE", f"there is no picture of a track {track}")
         return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
@@ -112,7 +112,7 @@ class ResultRoutes:
     async def live(self, request: web.Request) -> web.StreamResponse:
         """Annotated pictures as they are analysed; a viewer that is slow misses some."""
         one, _ = self._view(request)
-        viewers = one.run.pictures[_analytics(request, one)].viewers
+        viewers = one.run.logs.pictures[_analytics(request, one)].viewers
         socket = web.WebSocketResponse(heartbeat=WEBSOCKET_HEARTBEAT, compress=False)
         await socket.prepare(request)
         with viewers.enter() as viewer:
@@ -130,7 +130,7 @@ class ResultRoutes:
     async def mjpeg(self, request: web.Request) -> web.StreamResponse:
         """The same as one answer without end, as browsers and players take it (multipart/x-mixed-replace)."""
         one, _ = self._view(request)
-        viewers = one.run.pictures[_analytics(request, one)].viewers
+        viewers = one.run.logs.pictures[_analytics(request, one)].viewers
         return await stream_pictures(request, viewers)
 
     def _view(self, request: web.Request) -> tuple[Running, LogView]:
@@ -139,12 +139,12 @@ class ResultRoutes:
         if one is None:
             raise ApiError(404, "UNKNOWN_JOB", f"no job {uid} is assigned to this worker")
         name = _analytics(request, one)
-        return one, one.run.views[name]
+        return one, one.run.logs.views[name]
 
 
 def _analytics(request: web.Request, one: Running) -> str:
     """The analytics that a request is about: the one named, else main, else the first."""
-    views = one.run.views
+    views = one.run.logs.views
     if not views:
         raise ApiError(503, "NOT_READY", "the job has not opened its results yet")
     name = request.query.get("analytics") or (_DEFAULT_ANALYTICS if _DEFAULT_ANALYTICS in views else next(iter(views)))
@@ -158,7 +158,7 @@ async def _begin(request: web.Request, one: Running, view: LogView) -> int:
     text = request.query.get("from")
     if text is None or request.query.get("offset") is not None:
         return _offset(request, view, is_live=one.run.is_live)
-    threads = one.run.threads
+    threads = one.run.logs.threads
     return await _from_archive(threads.call(offset_at, threads.store, view.prefix, view.extent, _time(text)))
 
 
@@ -212,7 +212,7 @@ async def _lines(threads: StoreThreads, tracks: Iterator[FiledTrack]) -> AsyncGe
 
 
 async def _read(one: Running, key: str) -> bytes | None:
-    threads = one.run.threads
+    threads = one.run.logs.threads
     return await _from_archive(threads.call(threads.store.read, key))
 
 
