@@ -2,31 +2,28 @@
 
 import asyncio
 import contextlib
-import socket
-from collections import deque
 from dataclasses import replace
 
-from videofleet_api.codes import DropCause, ErrorCode
+from videofleet_api.codes import ErrorCode
 from videofleet_api.redaction import redact_text
 from videofleet_worker.decode import messages
-from videofleet_worker.decode.frame import MAX_AGE, Frame, FrameHeader
+from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.packetring import PacketReader
 from videofleet_worker.decode.ring import RingMemory, RingReader
+from videofleet_worker.sources.channel import ChildChannel
 from videofleet_worker.sources.context import FrameRing, SessionContext
 from videofleet_worker.sources.dialling import DialService
 from videofleet_worker.sources.errors import DecoderLostError, Lost, SourceError
 from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.files import open_file
-from videofleet_worker.sources.inbox import Inbox
 from videofleet_worker.sources.ondevice import DeviceDecoding, Says
 from videofleet_worker.sources.process import ChildProcess, crash
+from videofleet_worker.sources.ready import ReadyFrames
 from videofleet_worker.sources.returned import ReturnedSlots
 from videofleet_worker.sources.watchdog import Watchdog
 
 # How long a child may take to say goodbye to its camera.
 _GRACE = 1.0
-# Packets handled before the event loop gets its turn again.
-_BURST = 32
 
 
 class DecodeSession:
@@ -36,10 +33,9 @@ class DecodeSession:
         self._request = request
         self._watchdog = watchdog
         self._context = context
-        self._ready: deque[tuple[Frame, float]] = deque()
+        self._ready = ReadyFrames(context.clock, context.counters)
         self._memory = RingMemory(request.frame_memory)
         self._ring: FrameRing | None = None
-        self._inbox = Inbox()
         self._returned = ReturnedSlots(self._say_free)
         self._masks = request.masks
         self._decoding: DeviceDecoding | None = None
@@ -48,7 +44,6 @@ class DecodeSession:
         self._outcome: SourceError | None = None
         self._over = False
         self._closed = False
-        self._listening = True
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -58,10 +53,11 @@ class DecodeSession:
             context.picture or (lambda: open_file(request.url, context.file_roots)),
         )
         try:
-            self._socket, status = context.server.fork()
+            end, status = context.server.fork()
         except OSError:
             self._memory.close()
             raise
+        self._channel = ChildChannel(end, self._on_word, self._handle, self._on_nonsense)
         self._process = ChildProcess(status, self._on_exit)
 
     @property
@@ -76,10 +72,7 @@ class DecodeSession:
 
     def start(self) -> None:
         """Ask the child to open the source."""
-        self._loop.add_reader(self._socket, self._on_readable)
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            request = self._request.model_dump_json().encode()
-            socket.send_fds(self._socket, [request], [self._dialling.child_end.fileno(), self._memory.fd])
+        self._channel.open(self._request, [self._dialling.child_end.fileno(), self._memory.fd])
         self._memory.close()
         self._dialling.start()
         self._watchdog.started(self._context.clock.monotonic())
@@ -93,7 +86,7 @@ class DecodeSession:
         if self._decoding is not None:
             self._decoding.say(masks)
         try:
-            self._socket.send(masks.model_dump_json().encode())
+            self._channel.say(masks)
         except (BrokenPipeError, ConnectionResetError):
             # It has ended, and delivers nothing any more; it is about to be heard of.
             return
@@ -105,12 +98,12 @@ class DecodeSession:
         """Have the child hand its packets over, under this number; 0: no more. See DirectFeed."""
         # A child that takes no message has ended, or is about to be stopped for not answering.
         with contextlib.suppress(OSError):
-            self._socket.send(messages.WatchDirect(number=number).model_dump_json().encode())
+            self._channel.say(messages.WatchDirect(number=number))
 
     async def next_frame(self) -> Frame | None:
         """The next frame, None at the regular end. Raises SourceError when the source failed."""
         while True:
-            frame = self._pop()
+            frame = self._ready.pop(live=self._is_live())
             if frame is not None:
                 return frame
             if self._over:
@@ -129,15 +122,13 @@ class DecodeSession:
             return
         self._closed = True
         self._finish(None)
-        self._drop_ready()
+        self._ready.drop()
         # What is held for later would hold the memory, too.
         self._returned.hurry()
-        self._stop_listening()
+        self._channel.hang_up()
         # The session is in cycles (what it raised remembers it): its memory must not wait for a collector.
         self._ring = None
         self._memory.leave()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
         try:
             if self._decoding is not None:
                 await self._decoding.close()
@@ -146,68 +137,18 @@ class DecodeSession:
         finally:
             self._process.kill()
             self._process.close()
-            self._socket.close()
-
-    def _drop_ready(self) -> None:
-        while self._ready:
-            self._ready.popleft()[0].release()
-
-    # Frames on their way to the consumer
-
-    def _pop(self) -> Frame | None:
-        while self._ready:
-            frame, taken = self._ready.popleft()
-            if not self._is_live() or self._context.clock.monotonic() - taken <= MAX_AGE:
-                return frame
-            frame.release()
-            self._context.counters.drop(DropCause.STALE)
-        return None
+            self._channel.close()
 
     def _is_live(self) -> bool:
         return self._info is not None and self._info.live
 
-    def _make_room(self) -> None:
-        """Keep a slot free for what comes next: an older frame nobody has taken yet goes, so that the newest lives."""
-        if self._is_live() and self._ring is not None and self._ring.full and len(self._ready) > 1:
-            self._ready.popleft()[0].release()
-            self._context.counters.drop(DropCause.NO_SLOT)
-
     # What the child says
 
-    def _on_readable(self) -> None:
-        for _ in range(_BURST):
-            if not self._receive():
-                return
-
-    def _receive(self) -> bool:
-        """Handle one packet; whether there may be more."""
-        if not self._listening:
-            return False
-        try:
-            packet = self._socket.recv(messages.MAX_PACKET)
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            # It ended with messages of ours unread. The kernel says so once, ahead of what it had sent before.
-            return True
-        if not packet:
-            self._stop_listening()
-            return False
+    def _on_word(self) -> None:
         self._watchdog.heard(self._context.clock.monotonic())
-        try:
-            whole = self._inbox.put(packet)
-            if whole is not None:
-                self._handle(*whole)
-        except ValueError:
-            # Not the text of the error: it quotes what the child sent.
-            self._stop_listening()
-            self._fail(SourceError(ErrorCode.INTERNAL, "the decoder sent what it must not send; it was stopped"))
-            return False
-        return True
 
-    def _stop_listening(self) -> None:
-        self._listening = False
-        self._loop.remove_reader(self._socket)
+    def _on_nonsense(self) -> None:
+        self._fail(SourceError(ErrorCode.INTERNAL, "the decoder sent what it must not send; it was stopped"))
 
     def _handle(self, message: messages.ChildMessage, data: bytes) -> None:
         if self._decoding is not None and isinstance(message, messages.RingReady | messages.FrameReady):
@@ -281,8 +222,8 @@ class DecodeSession:
             message.matrix,
         )
         self._watchdog.picture(now)
-        self._ready.append((Frame(header, views, lambda: self._returned.put(ring, message.slot)), taken))
-        self._make_room()
+        frame = Frame(header, views, lambda: self._returned.put(ring, message.slot))
+        self._ready.put(frame, taken, ring, live=self._info.live)
         self._wake.set()
 
     def _on_progress(self, message: messages.Progress) -> None:
@@ -305,7 +246,7 @@ class DecodeSession:
             return
         with contextlib.suppress(OSError):
             # An old ring's slots are nobody's; a closed socket's child is gone.
-            self._socket.send(free.model_dump_json().encode())
+            self._channel.say(free)
 
     # Packets, where this process decodes them
 
@@ -331,7 +272,7 @@ class DecodeSession:
 
     def _packet_used(self) -> None:
         with contextlib.suppress(OSError):
-            self._socket.send(messages.PacketsTaken(count=1).model_dump_json().encode())
+            self._channel.say(messages.PacketsTaken(count=1))
 
     def _on_own(self, message: messages.Message) -> None:
         try:
@@ -363,7 +304,7 @@ class DecodeSession:
 
     def _on_exit(self, code: int | None) -> None:
         # What it said last comes before how it died.
-        while self._receive():
+        while self._channel.receive():
             pass
         if self._decoding is None or not self._decoding.ending:
             self._finish(crash(code))
