@@ -19,6 +19,8 @@ from tests.support.kubectl import JOBS, Json, applied, await_phase, eventually, 
 
 GATEWAY = f"{RELEASE}-gateway"
 JPEG = b"\xff\xd8"
+LONG = 400
+"""Frames of a task that is still at work when what it needs has been killed and has come back."""
 PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "feature"}]
 
 
@@ -45,7 +47,7 @@ class Gateway:
 
     def f(self, path: str, *options: str) -> Any:
         """A document of F."""
-        return json.loads(self._curl(f"http://{self.host}:18810{path}", "--max-time", "30", *options))
+        return json.loads(self._curl(f"http://{self.host}:18810{path}", "--max-time", "60", *options))
 
     def _curl(self, url: str, *options: str) -> bytes:
         command = ["curl", "-sS", "-H", f"Authorization: Bearer {self.key}", *options, url]
@@ -93,7 +95,7 @@ def test_a_task_by_curl_ends_with_done_and_has_results(deployment: Deployment, g
     assert (job["status"]["phase"], job["spec"]["singlePass"]) == ("COMPLETED", True)
     assert deployment.http("vtest.mp4") in [listed["stream_url"] for listed in gateway.f("/jobs")]
     tools.must("kubectl", "-n", deployment.namespace, "delete", JOBS, job["metadata"]["name"])
-    eventually(lambda: "error" in gateway.get(f"/v1/video/tasks/{made['id']}"), 10, "the task is gone with its job")
+    eventually(lambda: "error" in gateway.get(f"/v1/video/tasks/{made['id']}"), 60, "the task is gone with its job")
 
 
 def _annotations(job: Json) -> list[str]:
@@ -105,7 +107,7 @@ def test_a_job_that_kubectl_made_is_a_task(deployment: Deployment, gateway: Gate
     job = job_manifest("by-kubectl", deployment.namespace, deployment.http("vtest.mp4"), singlePass=True, maxFrames=10)
     before = {task["id"] for task in gateway.get("/v1/video/tasks")["data"]}
     with applied(job):
-        await_phase("by-kubectl", deployment.namespace, "COMPLETED", 60)
+        await_phase("by-kubectl", deployment.namespace, "COMPLETED", 120)
         (task,) = [task for task in gateway.get("/v1/video/tasks")["data"] if task["id"] not in before]
         assert task["status"] == "succeeded"
         assert frames(gateway.curl(f"/v1/video/tasks/{task['id']}/stream", "-N")) == list(range(10))
@@ -115,7 +117,7 @@ def test_a_job_that_kubectl_made_is_a_task(deployment: Deployment, gateway: Gate
 def test_a_camera_through_f_with_its_picture_and_its_views(deployment: Deployment, gateway: Gateway) -> None:
     made = gateway.f("/job/cam%201", "--data", json.dumps({"stream_url": deployment.rtsp("cam1")}))
     assert (made["id"], made["status"]) == ("cam 1", "AWAITING")
-    job = eventually(lambda: _in_progress(gateway), 60, "the camera is being processed")
+    job = eventually(lambda: _in_progress(gateway), 120, "the camera is being processed")
     assert job["id"] in [listed["id"] for listed in gateway.f("/jobs")]
     (seen,) = [one for one in tools.get_all(JOBS, deployment.namespace) if "cam 1" in _annotations(one)]
     assert seen["status"]["phase"] == "INPROGRESS"
@@ -146,7 +148,7 @@ class Subscriber:
 
     def read(self) -> None:
         """Until `[DONE]`; a lost connection is made again a moment later, as any client does."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         # One client for all attempts: each makes a TLS context, and fifty that try again would take the processors from
         # the gateway that they wait for.
         with httpx.Client(headers={"Authorization": f"Bearer {self.key}"}, timeout=10) as client:
@@ -173,7 +175,7 @@ class Subscriber:
 @pytest.fixture
 def slow_task(deployment: Deployment, gateway: Gateway) -> Iterator[Json]:
     """One that goes on for a while."""
-    made = gateway.submit(deployment.http("vtest.mp4"), sampling={"mode": "interval", "value": 1}, max_frames=250)
+    made = gateway.submit(deployment.http("vtest.mp4"), sampling={"mode": "interval", "value": 1}, max_frames=LONG)
     yield made
     gateway.curl(f"/v1/video/tasks/{made['id']}/cancel", "-X", "POST")
 
@@ -185,36 +187,30 @@ def everybody_hears_all(gateway: Gateway, task: Json) -> Iterator[list[Subscribe
     threads = [threading.Thread(target=one.read, daemon=True) for one in subscribers]
     for thread in threads:
         thread.start()
-    eventually(lambda: all(len(one.log) > 10_000 for one in subscribers), 60, "everybody has heard something")
+    eventually(lambda: all(len(one.log) > 10_000 for one in subscribers), 120, "everybody has heard something")
     assert not any(one.done for one in subscribers)
     yield subscribers
     for thread in threads:
-        thread.join(150)
+        thread.join(300)
     logs = {bytes(one.log) for one in subscribers}
     assert len(logs) == 1
     (log,) = logs
-    assert frames(log) == list(range(250))
+    assert frames(log) == list(range(LONG))
     assert log == gateway.curl(task["stream_url"], "-N")
 
 
-@pytest.mark.acceptance("V72", "V73")
-def test_a_gateway_that_is_killed_and_replaced_costs_its_subscribers_no_byte(
-    deployment: Deployment, gateway: Gateway, slow_task: Json
-) -> None:
-    with everybody_hears_all(gateway, slow_task) as subscribers:
-        kill_pods(deployment, "app.kubernetes.io/component=gateway")
-    assert all(one.connections > 1 for one in subscribers)
-
-
-@pytest.mark.acceptance("V72", "V81")
-def test_a_worker_that_is_killed_costs_the_subscribers_of_its_streams_no_byte(
+@pytest.mark.acceptance("V72", "V73", "V81")
+def test_a_worker_and_then_a_gateway_that_are_killed_cost_their_subscribers_no_byte(
     deployment: Deployment, gateway: Gateway, slow_task: Json
 ) -> None:
     with everybody_hears_all(gateway, slow_task) as subscribers:
         kill_pods(deployment, "videofleet.io/pool")
-    # They wait at the gateway, and the next worker goes on in the same log.
-    assert {one.connections for one in subscribers} == {1}
-    assert b": epoch 2" in subscribers[0].log
+        eventually(lambda: all(b": epoch 2" in one.log for one in subscribers), 120, "the next worker goes on")
+        # They have waited at the gateway, and the next worker goes on in the same log.
+        assert {one.connections for one in subscribers} == {1}
+        assert not any(one.done for one in subscribers)
+        kill_pods(deployment, "app.kubernetes.io/component=gateway")
+    assert all(one.connections > 1 for one in subscribers)
 
 
 def kill_pods(deployment: Deployment, selector: str) -> None:

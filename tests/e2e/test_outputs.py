@@ -14,15 +14,15 @@ from tests.support.kubectl import JOBS, await_phase, eventually, status
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "outputs.yaml"
 
 
-@pytest.fixture
-def example(deployment: Deployment, tmp_path: Path) -> Iterator[None]:
-    """The example, as long as a test runs."""
+@pytest.fixture(scope="module")
+def example(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The example, as long as these tests run."""
     text = EXAMPLE.read_text().replace("videofleet-demo", deployment.namespace)
-    manifests = tmp_path / "outputs.yaml"
+    manifests = tmp_path_factory.mktemp("example") / "outputs.yaml"
     manifests.write_text(re.sub(r"localhost/videofleet-cameras:\S+", deployment.images.cameras, text))
     tools.must("kubectl", "apply", "-f", str(manifests))
     try:
-        tools.must("kubectl", "-n", deployment.namespace, "rollout", "status", "deployment/receiver", "--timeout=60s")
+        tools.must("kubectl", "-n", deployment.namespace, "rollout", "status", "deployment/receiver", "--timeout=120s")
         yield
     finally:
         tools.must("kubectl", "delete", "-f", str(manifests), "--ignore-not-found", "--wait=true")

@@ -21,6 +21,17 @@ FIRST = (
     "tests/unit/gateway/web/test_page.py",
     "tests/unit/worker/server/test_worker_direct.py",
     "tests/unit/gateway/test_openapi_documents.py",
+    "tests/unit/worker/server/test_worker_isolation.py",
+    "tests/unit/gateway/test_streams_survive.py",
+    "tests/unit/worker/decode/test_source_health.py",
+    "tests/unit/worker/server/test_worker_models.py",
+    "tests/unit/worker/server/test_worker_cameras.py",
+    "tests/unit/worker/server/test_worker_outputs.py",
+    "tests/unit/structure/test_bench_gpu.py",
+    "tests/cluster/gateway/test_f_lives.py",
+    "tests/cluster/operator/test_operator_schedule.py",
+    "tests/cluster/gateway/test_f_views_of_workers.py",
+    "tests/cluster/operator/test_operator_source_health.py",
 )
 """What takes longest, so that no process is left with one of them in the end."""
 
