@@ -79,7 +79,7 @@ def deployment() -> Iterator[Deployment]:
     deploy.start_cameras(NAMESPACE, images)
     deployed = Deployment(NAMESPACE, images)
     eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
-    eventually(lambda: deployed.control() is not None, 60, "the cameras' control answers through its Service")
+    eventually(lambda: deployed.control() is not None, 120, "the cameras' control answers through its Service")
     yield deployed
     _remove()
 

@@ -43,24 +43,24 @@ def video_license(deployment: Deployment) -> dict[str, object]:
 def test_a_licence_for_one_stream(deployment: Deployment, signer: Signer) -> None:
     namespace = deployment.namespace
     with applied(licence_secret(deployment, signer.sign(1))), applied(video_license(deployment)):
-        eventually(lambda: _valid() == "True", 30, "the licence is valid")
+        eventually(lambda: _valid() == "True", 90, "the licence is valid")
         with applied(job_manifest("first", namespace, deployment.rtsp("cam1"))):
-            await_phase("first", namespace, "INPROGRESS", 60)
+            await_phase("first", namespace, "INPROGRESS", 120)
             tools.apply(job_manifest("second", namespace, deployment.rtsp("cam1")))
-            waiting = await_phase("second", namespace, "TOO_MANY_CAMERAS", 30, "LicenceExhausted")
+            waiting = await_phase("second", namespace, "TOO_MANY_CAMERAS", 90, "LicenceExhausted")
             assert "1 of 1" in waiting["message"]
-        await_phase("second", namespace, "INPROGRESS", 60)
+        await_phase("second", namespace, "INPROGRESS", 120)
         tools.must("kubectl", "delete", JOBS, "second", "-n", namespace)
 
 
 def test_a_licence_that_has_ended_starts_nothing_new(deployment: Deployment, signer: Signer) -> None:
     namespace = deployment.namespace
     with applied(job_manifest("before", namespace, deployment.rtsp("cam1"))):
-        await_phase("before", namespace, "INPROGRESS", 60)
+        await_phase("before", namespace, "INPROGRESS", 120)
         with applied(licence_secret(deployment, signer.sign(5, days=-1))), applied(video_license(deployment)):
-            eventually(lambda: _valid() == "False", 30, "the licence has ended")
+            eventually(lambda: _valid() == "False", 90, "the licence has ended")
             with applied(job_manifest("late", namespace, deployment.rtsp("cam1"))):
-                seen = await_phase("late", namespace, "TOO_MANY_CAMERAS", 30, "LicenceInvalid")
+                seen = await_phase("late", namespace, "TOO_MANY_CAMERAS", 90, "LicenceInvalid")
                 assert "expired" in seen["message"]
             assert await_phase("before", namespace, "INPROGRESS", 5)["epoch"] == 1, "what runs goes on"
 

@@ -23,7 +23,7 @@ def test_a_leader_that_is_lost_is_followed_and_no_stream_notices(deployment: Dep
         assert leader in operators
         now = ("--grace-period=0", "--force", "--wait=false")
         tools.must("kubectl", "delete", "pod", leader, "-n", deployment.namespace, *now)
-        eventually(lambda: holder(deployment) in operators - {leader}, 60, "the other one leads")
+        eventually(lambda: holder(deployment) in operators - {leader}, 120, "the other one leads")
         with applied(job_manifest("later", deployment.namespace, deployment.rtsp("cam2"))):
             await_phase("later", deployment.namespace, "INPROGRESS")
         after = status("watched", deployment.namespace)
@@ -55,4 +55,4 @@ def test_a_job_has_a_pod_of_its_own(deployment: Deployment) -> None:
                 assert running["worker"]["pool"] == f"{deployment.namespace}/apart"
                 workers.append(running["worker"]["id"])
         assert len(set(workers)) == 2
-        eventually(lambda: not pool_pods(), 60, "the pods went with their jobs")
+        eventually(lambda: not pool_pods(), 120, "the pods went with their jobs")

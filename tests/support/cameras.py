@@ -22,7 +22,7 @@ CLIP = MEDIA / "vtest.mp4"
 SMALL_CLIP = MEDIA / "vtest-384x288.mp4"
 # GStreamer's Python bindings come from the distribution, so only its own interpreter has them.
 SYSTEM_PYTHON = "/usr/bin/python3"
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 STOP_SECONDS = 10.0
 
 

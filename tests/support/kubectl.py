@@ -123,7 +123,7 @@ def watching(namespace: str) -> Iterator[Moves]:
     try:
         # The watch is there once it tells of something that was made after it was started.
         with applied(job_manifest("marker", namespace, "rtsp://marker.invalid/", enabled=False)):
-            eventually(lambda: moves.phases("marker"), 30, "kubectl watches")
+            eventually(lambda: moves.phases("marker"), 90, "kubectl watches")
         yield moves
     finally:
         moves.close()

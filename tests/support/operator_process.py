@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support import programs
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 POLL_SECONDS = 0.05
 
 

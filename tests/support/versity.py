@@ -16,7 +16,7 @@ from tests.support.programs import free_port
 from tests.support.waiting import wait_until
 
 PROGRAM = os.environ.get("VIDEOFLEET_S3_SERVER", "")
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 POLL_SECONDS = 0.02
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Returns as soon as `holds()` is true; raises AssertionError saying `what` was awaited after `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 from videofleet_api.finalize import Finalize
 from videofleet_api.protocol import EVENT_LINE, Entry, Heartbeat, Inventory, JobEvent, JobReport, JobSpec, JobState
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 class WorkerProcess:

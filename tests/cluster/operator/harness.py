@@ -29,7 +29,7 @@ NOWHERE = {"videofleet.io/no-such-node": "true"}
 _HOOK = f"{GROUP}/test-hook"
 """A finalizer on pods whose deletion takes as long as their worker has jobs."""
 ADDRESSES = (f"127.{a}.{b}.{c}" for a, b, c in iter(lambda: [random.randint(2, 250) for _ in range(3)], []))
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 async def eventually(check: Callable[[], Any], what: str, timeout: float = PATIENCE, interval: float = 0.05) -> Any:

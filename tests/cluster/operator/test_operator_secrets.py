@@ -50,7 +50,7 @@ async def test_credentials_that_are_refused_are_read_again_at_once(world: World)
     await world.until("camera", "INPROGRESS")
     await world.api.patch(SECRETS, world.namespace, "login", {"stringData": {"password": "new"}})
     world.worker().job("camera").failed(ErrorCode.AUTH, "401 Unauthorized")
-    await world.until("camera", "INPROGRESS", epoch=2, timeout=10)
+    await world.until("camera", "INPROGRESS", epoch=2, timeout=25)
     assert world.worker().spec("camera").spec.source.password == "new"
     assert world.phases("camera")[1:4] == ["INPROGRESS", "INTERRUPTED", "AWAITING"]
     await world.api.delete(SECRETS, world.namespace, "login")

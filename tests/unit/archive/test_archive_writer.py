@@ -82,7 +82,7 @@ async def test_nothing_is_visible_before_it_is_stored() -> None:
         def hold(method: str, key: str, late: bool) -> None:
             if method == "create" and "chunks" in key and not late:
                 held.set()
-                assert gate.wait(10)
+                assert gate.wait(60)
 
         store.fault = hold
         await writer.append(chunk(0), mark(0))
@@ -267,7 +267,7 @@ async def test_a_fenced_writer_that_waits_for_room_wakes_up() -> None:
         await open_writer(StoreThreads(store.real, threads._executor), 2)
         away.back()
         with pytest.raises(FencedError):
-            await asyncio.wait_for(writing, 10)
+            await asyncio.wait_for(writing, 60)
 
 
 async def test_an_abandoned_writer_stores_nothing_more(threads: StoreThreads) -> None:

@@ -80,7 +80,7 @@ class WorkersLog:
         end = self.writer.view.extent.end
         for number in numbers:
             await self.writer.append(chunk(number, (1,)), mark(number, 1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for _ in self.writer.view.read(end):
                 if self.written.count(b'"finish_reason"') >= len(numbers):
                     break
@@ -100,7 +100,7 @@ class WorkersLog:
         return b"".join(path.read_bytes() for path in sorted(folder.iterdir())) if folder.is_dir() else b""
 
 
-async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = 10.0) -> Any:
+async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = 60.0) -> Any:
     """The first answer of `check` that is true; AssertionError with the last one in the end."""
     deadline = time.monotonic() + seconds
     while True:

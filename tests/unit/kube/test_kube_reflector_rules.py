@@ -113,9 +113,9 @@ async def test_refreshed_is_not_satisfied_by_a_list_under_way(api: FakeApi, sess
         await eventually(lambda: "limit" in api.requests[-1][2])
         second = asyncio.ensure_future(followed.reflector.refreshed())
         release.set()
-        await asyncio.wait_for(first, 5)
+        await asyncio.wait_for(first, 60)
         assert not second.done()
-        await asyncio.wait_for(second, 5)
+        await asyncio.wait_for(second, 60)
         assert followed.reflector.counters.lists == lists + 2
 
 

@@ -66,7 +66,7 @@ def test_stop_insists_with_a_process_that_ignores_the_request() -> None:
         identity = identify(child.pid)
         assert identity is not None
         stop(identity, 0.1)
-        assert child.wait(5) == -9
+        assert child.wait(30) == -9
     finally:
         child.kill()
 

@@ -150,7 +150,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         yield supervised
     finally:
         supervised.process.terminate()
-        supervised.process.wait(20)
+        supervised.process.wait(60)
 
 
 def is_process(pid: int) -> bool:
@@ -177,7 +177,7 @@ def test_a_killed_part_is_noticed_told_and_restarted(running: Running) -> None:
 def test_ending_the_supervisor_ends_the_parts(running: Running) -> None:
     pids = running.pids()
     running.process.terminate()
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
     assert not any(is_process(pid) for pid in pids)
 
 
@@ -185,7 +185,7 @@ def test_ending_the_supervisor_ends_the_parts(running: Running) -> None:
 def test_a_new_supervisor_adopts_what_the_one_before_left(running: Running, number: signal.Signals) -> None:
     before = running.pids()
     running.process.send_signal(number)
-    running.process.wait(5)
+    running.process.wait(30)
     assert all(is_process(pid) for pid in before)
     running.process = running.start()
     owner = running.process.pid

@@ -14,7 +14,7 @@ class InterleavedClient:
 
     def __init__(self, port: int, path: str) -> None:
         self._url = f"rtsp://127.0.0.1:{port}{path}"
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._sequence = 0
         self._session = ""
 
@@ -39,7 +39,7 @@ class InterleavedClient:
         """Sends a request; returns the answer's head, and skips media that comes before it."""
         self._sequence += 1
         lines = f"{method} {self._url}{below} RTSP/1.0\r\nCSeq: {self._sequence}\r\n{header}{self._session}\r\n"
-        self._socket.settimeout(5)
+        self._socket.settimeout(30)
         self._socket.sendall(lines.encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):

@@ -33,7 +33,7 @@ def test_a_fault_disconnects_the_viewers_of_its_camera_alone(
         watching(viewer)
         watching(neighbour)
         simulator.fault("/cam1", fault)
-        assert viewer.ended.wait(3)
+        assert viewer.ended.wait(8)
         seen = neighbour.packets
         wait_until(lambda: neighbour.packets >= seen + 10, "the neighbour to go on")
         assert not neighbour.ended.is_set()

@@ -30,7 +30,7 @@ def test_an_orderly_stop_with_a_viewer() -> None:
     with Viewer(simulator.rtsp("/cam1")) as viewer:
         wait_until(lambda: viewer.packets >= 3, "the viewer to see something")
         assert simulator.stop() == 0
-        assert viewer.ended.wait(3)
+        assert viewer.ended.wait(8)
     for name in ("rtsp", "http", "control"):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", simulator.port(name)), timeout=2)

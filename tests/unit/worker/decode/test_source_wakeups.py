@@ -17,7 +17,7 @@ async def test_a_decoder_is_told_of_several_free_slots_at_once() -> None:
     impostor = Impostor(with_ring(*FRAMES), lives=True)
     source = source_of(impostor)
     frames = source.frames()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         held = [await anext(frames) for _ in range(3)]
     told = []
     for one in held:
@@ -33,7 +33,7 @@ async def test_a_decoder_is_told_of_every_free_slot_once_its_next_frame_is_waite
     impostor = Impostor(with_ring(*FRAMES), lives=True)
     source = source_of(impostor)
     frames = source.frames()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         held = [await anext(frames) for _ in range(4)]
     held[0].release()
     before = impostor.freed()
@@ -44,7 +44,7 @@ async def test_a_decoder_is_told_of_every_free_slot_once_its_next_frame_is_waite
     held[1].release()
     assert impostor.freed() == [1], "nor does a later one wait for others"
     impostor.child.send(frame_packet(0, 4, "0.4"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await following).index == 4
     impostor.close()
     await source.close()

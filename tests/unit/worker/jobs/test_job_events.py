@@ -30,7 +30,7 @@ class _Worker:
 
 
 async def _take(lines: AsyncGenerator[bytes, None], count: int) -> list[Line]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [EVENT_LINE.validate_json(await anext(lines)) for _ in range(count)]
 
 

@@ -45,4 +45,4 @@ def test_a_store_that_does_not_know_conditions_ends_the_worker_with_that(keys: K
         )
         with pytest.raises(AssertionError, match="does not refuse a second object under one key"):
             worker.start()
-        assert worker.process.wait(10) == 2
+        assert worker.process.wait(60) == 2

@@ -83,6 +83,7 @@ async def test_every_track_has_its_best_picture_cut_from_the_frame_that_shows_it
         while not seen:
             listed = (await client.get(f"/v1/jobs/{uid}/shots")).body["shots"]
             seen = [one for one in listed if not one["ended"]]
+            await asyncio.sleep(0.05)
     assert all(one["class"] == "person" and one["quality"] > 0 for one in seen)
 
     await client.until(uid, {JobState.ENDED})
