@@ -190,13 +190,14 @@ class FolderArchive(ObjectArchive):
         self._sync_folders(key)
 
     def remove(self, prefix: str) -> int:
-        """See Store. Folders that are left empty would be looked through for ever."""
+        """See Store. Folders that are left empty, above it too, would be looked through for ever."""
         count = super().remove(prefix)
         top = self._folder / prefix
-        for folder, _, _ in os.walk(top, topdown=False):
+        below = [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+        for folder in [*below, *top.parents[: len(Path(prefix).parts) - 1]]:
             # Where somebody has written meanwhile there is something left to do.
             with contextlib.suppress(OSError):
-                os.rmdir(folder)
+                folder.rmdir()
         self._known.difference_update([each for each in tuple(self._known) if each.is_relative_to(top)])
         return count
 
@@ -222,13 +223,14 @@ class FolderArchive(ObjectArchive):
         return staged
 
     def _sync_folders(self, key: str) -> None:
-        """Sync the folder of the key, and the first time those above it, which may be new."""
+        """Sync the folder of the key, and the first time those above it: they may be new, or new again where another
+        process has removed what was left empty."""
         folder = (self._folder / key).parent
         _sync(folder)
-        while folder not in self._known:
+        if folder not in self._known:
+            for above in folder.parents[: len(folder.relative_to(self._folder).parts)]:
+                _sync(above)
             self._known.add(folder)
-            folder = folder.parent
-            _sync(folder)
 
 
 def probe(store: Store, name: str) -> None:

@@ -108,7 +108,7 @@ def _expire(store: Store, prefix: str, now: float) -> bool:
     # This goes last: whoever is interrupted over it is followed by one who goes on.
     last = retention_key(prefix)
     store.delete([one.key for one in store.listing(prefix) if one.key != last])
-    store.delete([last])
+    store.remove(prefix)
     return True
 
 

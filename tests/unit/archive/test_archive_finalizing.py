@@ -6,18 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.archives import PREFIX, FaultyStore, open_writer, stored_log, threads_over, write_frames
+from tests.support.archives import (
+    PREFIX,
+    FaultyStore,
+    ended,
+    mark,
+    open_writer,
+    stored_log,
+    threads_over,
+    write_frames,
+)
 from tests.support.buckets import Address, archive_at, bucket_server
 from videofleet_api.finalize import Finalize, NotedJob, NotedRun, Notes, RunEnd, Untold
 from videofleet_api.names import archive_prefix
-from videofleet_api.outputs import DeletionPolicy
+from videofleet_api.outputs import ArchiveDetail, DeletionPolicy
 from videofleet_archive import log, notes
 from videofleet_archive.acquire import acquire, look
 from videofleet_archive.check import logs_below
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.finalizing import Finalizer
 from videofleet_archive.results import results_key
+from videofleet_archive.shots import shot_key
 from videofleet_archive.store import Archive, FolderArchive, ObjectArchive
+from videofleet_archive.tracks import file_tracks, filed_hours
+from videofleet_archive.writer import SealPolicy
 
 NAMESPACE, UID, RUN, _ = PREFIX.split("/")
 FLEET = "fleet-1"
@@ -83,6 +95,21 @@ async def test_results_go_with_the_job_where_that_is_its_policy(store: Archive) 
     finalizer.finalize(entry(gone=True))
     assert logs_below(store, "") == []
     assert notes.read_notes(store, FLEET).deleted == []
+
+
+async def test_tracks_by_the_hour_and_pictures_go_with_them(store: Archive) -> None:
+    policy = SealPolicy(seconds=0, segment_bytes=1, detail=ArchiveDetail.TRACKS)
+    async with threads_over(store) as threads:
+        writer = await open_writer(threads, 1, policy=policy)
+        for track, frame in enumerate((5, 40_000)):
+            await writer.append(ended(frame, track), mark(frame, track, live=True))
+        await writer.close()
+    file_tracks(store, PREFIX)
+    store.replace(shot_key(PREFIX, 0), b"a picture")
+    assert len(filed_hours(store, PREFIX)) == 1
+    Finalizer(store, FLEET, "one").finalize(entry(cancelled(), gone=True, deletion=DeletionPolicy.DELETE))
+    assert store.listing(NAMESPACE) == []
+    assert store.folders(NAMESPACE) == []
 
 
 async def test_they_stay_otherwise_and_while_the_job_is_there(store: Archive) -> None:

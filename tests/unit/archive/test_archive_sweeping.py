@@ -1,6 +1,7 @@
 """Logs that nobody writes any more: how long they are kept, and what becomes of them."""
 
 import time
+from pathlib import Path
 
 from tests.support.archives import (
     PREFIX,
@@ -13,6 +14,7 @@ from tests.support.archives import (
     open_writer,
     stored_log,
     terminal,
+    threads_over,
     write_frames,
 )
 from videofleet_archive import log
@@ -23,7 +25,7 @@ from videofleet_archive.extent import Extent, Segment
 from videofleet_archive.merging import Sizes
 from videofleet_archive.results import results_key, write_results
 from videofleet_archive.shots import shot_key
-from videofleet_archive.store import ObjectArchive
+from videofleet_archive.store import FolderArchive, ObjectArchive
 from videofleet_archive.sweeping import claim_sweep, read_retention, retention_key, sweep
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import SealPolicy
@@ -98,7 +100,7 @@ async def test_who_is_interrupted_is_followed_by_one_who_goes_on(threads: StoreT
     store = FaultyStore(threads.store)
 
     def die(method: str, key: str, late: bool) -> None:
-        if method == "delete" and not late and key == retention_key(PREFIX):
+        if method == "remove" and not late and key == PREFIX:
             raise ArchiveError("killed")
 
     store.fault = die
@@ -107,6 +109,27 @@ async def test_who_is_interrupted_is_followed_by_one_who_goes_on(threads: StoreT
     assert [one.key for one in store.real.listing("default")] == [retention_key(PREFIX)]
     store.fault = lambda method, key, late: None
     assert sweep(store, [PREFIX], later).removed == 1
+
+
+def _below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+async def test_no_empty_folder_stays_of_what_goes(tmp_path: Path) -> None:
+    later = time.time() + 3 * HOUR
+    async with threads_over(FolderArchive(tmp_path)) as threads:
+        await _finished(threads, 2 * HOUR)
+        neighbour = "default/job-2/1/main/snapshot.jpg"
+        threads.store.create(neighbour, b"a picture")
+        assert sweep(threads.store, [PREFIX], later).removed == 1
+    assert _below(tmp_path) == {
+        ".staging",
+        "default",
+        "default/job-2",
+        "default/job-2/1",
+        "default/job-2/1/main",
+        neighbour,
+    }
 
 
 async def test_what_a_finished_log_left_small_becomes_a_part(threads: StoreThreads) -> None:
