@@ -127,7 +127,7 @@ class Silent:
             assert self._back.wait(60)
 
 
-async def becomes(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+async def becomes(holds: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Until `holds()` is true, on the event loop; AssertionError saying `what` was awaited after `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -212,7 +212,7 @@ class WorkerClient:
             async for line in response.content:
                 yield EVENT_LINE.validate_json(line)
 
-    async def until(self, uid: str, states: Container[JobState], seconds: float = 60.0) -> list[JobReport]:
+    async def until(self, uid: str, states: Container[JobState], seconds: float = 180.0) -> list[JobReport]:
         """Follow the events until the job is in one of the states; every report of it on the way.
 
         RUNNING counts from the first frame on: before that only the source is being opened.
@@ -227,7 +227,7 @@ class WorkerClient:
                     return reports
         raise AssertionError("the event stream ended")
 
-    async def until_told(self, uid: str, check: Callable[[JobReport], bool], seconds: float = 120.0) -> JobReport:
+    async def until_told(self, uid: str, check: Callable[[JobReport], bool], seconds: float = 180.0) -> JobReport:
         """Follow the events until one report of the job passes the check."""
         async with asyncio.timeout(seconds), aclosing(self.events()) as events:
             async for event in events:

@@ -1,6 +1,8 @@
 """Streams of tasks: the bytes of the log from any offset, before, while and after a worker writes it."""
 
 import asyncio
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +10,12 @@ import httpx
 import pytest
 from httpx_sse import aconnect_sse
 
-from tests.support.archives import ends_of_events
+from tests.support.archives import ended, ends_of_events, mark, terminal
 from tests.support.gateway import KEY, JobApi, Served, served_over
 from tests.unit.gateway.v_world import TASKS, WorkersLog, documents, job_of, submitted, until
+from videofleet_api.outputs import ArchiveDetail
+from videofleet_archive.sweeping import sweep, write_retention
+from videofleet_archive.writer import SealPolicy
 from videofleet_gateway.dialects.v.tokens import LIFETIME, Tokens
 from videofleet_gateway.errors import GatewayError
 from videofleet_gateway.store.keys import Project
@@ -224,6 +229,35 @@ async def test_what_is_kept_no_longer_is_gone(gateway: Served, api: JobApi) -> N
         return [answer.status_code for answer in answers] == [410, 410]
 
     await until(gone, "stream and results are gone")
+
+
+@pytest.mark.acceptance("V107")
+async def test_of_events_that_retention_has_taken_the_answer_says_where_to_go_on(gateway: Served, api: JobApi) -> None:
+    client = gateway.client()
+    task = await submitted(client)
+    url, policy = f"{TASKS}/{task}/stream", SealPolicy(0.0, segment_bytes=1, detail=ArchiveDetail.TRACKS)
+    async with WorkersLog(gateway, job_of(api, task), policy=policy) as log:
+        await log.begin()
+        assert log.writer is not None
+        for frame in range(5):
+            await log.writer.append(ended(frame, frame), mark(frame, frame, live=True))
+        await log.writer.finish(terminal(4), mark(4, 4, live=True))
+        whole, store = log.written, log.threads.store
+        write_retention(store, log.prefix, 3600.0)
+        # As if the first ones had been written hours ago.
+        for one in store.listing(f"{log.prefix}/chunks")[:3]:
+            os.utime(gateway.archive / one.key, (1000, 1000))
+        assert sweep(store, [log.prefix], time.time()).removed == 0
+        oldest = len(whole) - len(log.written)
+
+    refused = await client.get(url, params={"offset": 0})
+    assert (refused.status_code, refused.json()["error"]["message"]) == (
+        410,
+        f"the results before offset {oldest} are kept no longer; go on from there",
+    )
+    assert (await client.get(url, params={"offset": oldest - 1})).status_code == 410
+    for offset in ({}, {"offset": oldest}):
+        assert (await client.get(url, params=offset)).content == whole[oldest:]
 
 
 async def test_a_deleted_job_ends_its_streams(gateway: Served, api: JobApi) -> None:

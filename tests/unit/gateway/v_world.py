@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.archives import CountedCalls, chunk, mark, terminal
+from tests.support.archives import AT_ONCE, CountedCalls, chunk, mark, terminal
 from tests.support.gateway import JobApi, Served
 from videofleet_api.names import archive_prefix
 from videofleet_archive.opening import own_log, see_log
@@ -50,8 +50,9 @@ def job_of(api: JobApi, task: str) -> Json:
 class WorkersLog:
     """The log of a job, written as a worker does. A context manager."""
 
-    def __init__(self, served: Served, job: Json, run: int = 1) -> None:
+    def __init__(self, served: Served, job: Json, run: int = 1, policy: SealPolicy = AT_ONCE) -> None:
         metadata = job["metadata"]
+        self._policy = policy
         self.prefix = archive_prefix(metadata["namespace"], metadata["uid"], run, "main")
         self._executor = ThreadPoolExecutor(2)
         self.threads = StoreThreads(FolderArchive(served.archive), self._executor)
@@ -68,7 +69,7 @@ class WorkersLog:
     async def begin(self, epoch: int = 1) -> None:
         """Own the log."""
         view = (await see_log(self.threads, self.prefix)).view
-        opened = await own_log(view, epoch, f"worker-{epoch}", SealPolicy(0.0), CountedCalls())
+        opened = await own_log(view, epoch, f"worker-{epoch}", self._policy, CountedCalls())
         assert opened.writer is not None
         self.writer = opened.writer
 

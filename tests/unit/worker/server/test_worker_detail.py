@@ -4,11 +4,13 @@ import asyncio
 import json
 from typing import Any
 
+from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import chunks_of, frames_of
 from videofleet_api.protocol import TERMINAL, Entry, JobState
 from videofleet_api.results import Chunk, FiledTrack
+from videofleet_archive.acquire import scan
 from videofleet_archive.check import check_log
 from videofleet_archive.store import FolderArchive
 from videofleet_archive.tracks import read_tracks
@@ -25,9 +27,9 @@ WATCHED: Json = {
 }
 
 
-def camera(simulator: CameraSimulator, uid: str, epoch: int) -> Entry:
+def camera(simulator: CameraSimulator, uid: str, epoch: int, **more: Any) -> Entry:
     """A camera whose job says nothing about detail."""
-    return file_job(simulator.rtsp("/cam1"), uid, epoch=epoch, singlePass=False, archiveDetail=None, **WATCHED)
+    return file_job(simulator.rtsp("/cam1"), uid, epoch=epoch, singlePass=False, archiveDetail=None, **WATCHED, **more)
 
 
 def told(chunks: list[Json], kind: str) -> list[Json]:
@@ -109,6 +111,16 @@ async def test_of_a_camera_events_and_tracks_are_kept_over_epochs(
         values = [sum(result[kind][0][field].values()) for result in results]
         assert values == sorted(values), field
     assert results[-1]["zones"][0]["entered"].get("person", 0) == len(told(chunks, "zone_enter"))
+
+    # Who asks for what is kept no longer is told from where on there is something.
+    await client.assign(camera(simulator, uid, 3, archiveMaxBytes=1))
+    await becomes(lambda: scan(store, prefix).start > 0, "the oldest is dropped", 90)
+    refused = await client.get(f"/v1/jobs/{uid}/chunks?offset=0")
+    assert (refused.status, refused.body["code"]) == (410, "BELOW_HORIZON")
+    assert refused.body["oldest"] > 0
+    async for part in client.chunks(uid, "?offset=oldest"):
+        assert chunks_of(part)
+        break
 
 
 async def test_a_file_whose_log_tells_events_has_the_same_summary(
