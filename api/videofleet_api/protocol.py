@@ -230,6 +230,13 @@ class JobReport(Document):
     progress: JobProgress = Field(default_factory=JobProgress)
 
 
+class Delivered(Document):
+    """How the receivers of a job are that a `Finalize` was about."""
+
+    health: OutputHealth
+    message: Message
+
+
 class Inventory(Document):
     """First line of the event stream, and again after a gap: everything assigned."""
 
@@ -241,8 +248,8 @@ class Inventory(Document):
     reports: list[JobReport]
     served: bool = False
     """Whether this process was ever given a job, also one that it has no more."""
-    finalized: list[str] = Field(default_factory=list)
-    """Keys of assigned `Finalize` that are done."""
+    finalized: dict[str, Delivered | None] = Field(default_factory=dict)
+    """Assigned `Finalize` that are done, by their keys; see `Finalized`."""
 
 
 class JobEvent(Document):
@@ -269,6 +276,8 @@ class Finalized(Document):
     sequence: Count
     time: Time
     key: str
+    delivered: Delivered | None = None
+    """None: it was about no receivers."""
 
 
 HEARTBEAT_SECONDS = 2.0

@@ -49,7 +49,9 @@ class Played:
         self.told: dict[str, set[str]] = {"id-a": set(), "id-b": set()}
         self.jobs = {uid: _known(uid, Phase.INPROGRESS) for uid in uids}
         self.given: Mapping[str, tuple[Finalize, ...]] = {}
-        self.finalizer = Finalizer(self._no_notes, lambda uid: self.told[uid], lambda: None, (), lambda: NOW)
+        self.finalizer = Finalizer(
+            self._no_notes, lambda uid: dict.fromkeys(self.told[uid]), lambda: None, (), lambda: NOW
+        )
 
     async def _no_notes(self, _: str) -> Notes | None:
         return Notes()

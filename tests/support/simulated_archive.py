@@ -6,7 +6,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from videofleet_api.finalize import NotedRun, Notes
+from videofleet_api.finalize import NotedRun, Notes, Untold
 from videofleet_api.names import archive_prefix
 from videofleet_archive import notes
 from videofleet_archive.acquire import Ending, acquire, look
@@ -26,14 +26,17 @@ class SimulatedArchive:
         """End its threads."""
         self._executor.shutdown()
 
-    def begin(self, job: Job) -> None:
-        """What a run does before its first frame and with it: it is noted, and owns its logs."""
+    def begin(self, job: Job, worker: str) -> None:
+        """What a run does before its first frame and with it: it is noted, and owns its logs. `worker`: the process."""
         store, entry = self.threads.store, job.entry
         run = NotedRun(namespace=entry.namespace, uid=entry.uid, run=entry.run)
         names = [each.name for each in job.spec.analytics]
         if job.spec.archive_deletes:
             notes.note_deletion(store, job.fleet, run)
         notes.note_run(store, job.fleet, run, names)
+        if job.spec.outputs.webhooks:
+            untold = Untold(**run.model_dump(), epoch=entry.epoch, worker=worker)
+            notes.note_untold(store, job.fleet, untold)
         for name in names:
             acquire(store, job.prefix(name), entry.epoch, secrets.token_hex(4))
 

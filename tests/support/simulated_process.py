@@ -7,7 +7,9 @@ import secrets
 from dataclasses import dataclass, field
 
 from tests.support.simulated_archive import SimulatedArchive
+from videofleet_api.codes import OutputHealth
 from videofleet_api.finalize import Finalize
+from videofleet_api.protocol import Delivered
 from videofleet_archive.notes import forget_untold
 from videofleet_worker.jobs.assignments import Assignments
 from videofleet_worker.jobs.events import EventHub
@@ -36,17 +38,18 @@ class SimulatedProcess:
         self.hub = EventHub(
             lambda: self.assignments,
             lambda: [job.report for job in self.jobs.values()],
-            finalized=lambda: self.finalizing.done if self.finalizing is not None else (),
+            finalized=lambda: self.finalizing.done if self.finalizing is not None else {},
             heartbeat_seconds=self.heartbeat_seconds,
         )
 
-    async def _tell(self, fleet: str, wanted: Finalize) -> None:
+    async def _tell(self, fleet: str, wanted: Finalize) -> Delivered:
         """Played: receivers take all at once."""
         assert self.archive is not None, "who has none is asked for nothing"
         await self.archive.threads.call(forget_untold, self.archive.threads.store, fleet, wanted.untold)
+        return Delivered(health=OutputHealth.DELIVERED, message="receivers take what they are sent")
 
-    def _finalized(self, key: str) -> None:
-        self.hub.publish_finalized(key)
+    def _finalized(self, key: str, delivered: Delivered | None) -> None:
+        self.hub.publish_finalized(key, delivered)
 
 
 async def _nothing(_: Finalize) -> None:

@@ -350,7 +350,7 @@ class SimulatedWorker:
 
     def _begin(self, process: SimulatedProcess, job: Job) -> None:
         if self._archive is not None:
-            self._archive.begin(job)
+            self._archive.begin(job, process.instance)
 
         def publish(report: JobReport) -> None:
             if process.jobs.get(job.uid) is reporter:

@@ -20,7 +20,17 @@ from tests.support.authority import SERVER_NAME, client_context
 from tests.support.programs import WORKER, environment
 from tests.support.waiting import wait_until
 from videofleet_api.finalize import Finalize
-from videofleet_api.protocol import EVENT_LINE, Entry, Heartbeat, Inventory, JobEvent, JobReport, JobSpec, JobState
+from videofleet_api.protocol import (
+    EVENT_LINE,
+    Entry,
+    Finalized,
+    Heartbeat,
+    Inventory,
+    JobEvent,
+    JobReport,
+    JobSpec,
+    JobState,
+)
 
 START_SECONDS = 180.0
 
@@ -204,7 +214,9 @@ class WorkerClient:
         }
         return await self.request("PUT", "/v1/assignments", document)
 
-    async def events(self, after: str | None = None) -> AsyncGenerator[Inventory | JobEvent | Heartbeat, None]:
+    async def events(
+        self, after: str | None = None
+    ) -> AsyncGenerator[Inventory | JobEvent | Finalized | Heartbeat, None]:
         """The event stream."""
         query = f"?after={after}" if after else ""
         async with self.session.get(self.url(f"/v1/events{query}"), **self.tls) as response:

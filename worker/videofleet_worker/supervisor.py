@@ -8,7 +8,7 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.finalize import Finalize, Notes
-from videofleet_api.protocol import AssignmentAnswer, AssignmentConflict, AssignmentSet, JobReport
+from videofleet_api.protocol import AssignmentAnswer, AssignmentConflict, AssignmentSet, Delivered, JobReport
 from videofleet_api.targets import JobOutputs
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Assignments, Change, Job, apply
@@ -52,7 +52,7 @@ class Supervisor:
         self._draining = False
         self._untold = untold
         self._finalizing = Finalizing(
-            archive, instance, lambda key: self.hub.publish_finalized(key), self._quiet, self._tell
+            archive, instance, lambda *done: self.hub.publish_finalized(*done), self._quiet, self._tell
         )
         self.hub = EventHub(lambda: self._assignments, self.reports, finalized=lambda: self._finalizing.done)
 
@@ -184,11 +184,11 @@ class Supervisor:
         if ending := self._ending.get(wanted.uid):
             await asyncio.wait(frozenset(ending))
 
-    async def _tell(self, fleet: str, wanted: Finalize) -> None:
+    async def _tell(self, fleet: str, wanted: Finalize) -> Delivered | None:
         """Tell receivers what they do not have of runs that are over, or that nobody has."""
         self._secrets.remember(wanted.key, _secrets_of_outputs(wanted.outputs))
         try:
-            await self._untold.tell(fleet, wanted)
+            return await self._untold.tell(fleet, wanted)
         finally:
             self._secrets.forget(wanted.key)
 

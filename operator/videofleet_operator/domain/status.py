@@ -39,6 +39,8 @@ class Shown:
     health: SourceHealth | None = None
     """Of the source; None where nobody watches it."""
     health_message: str = ""
+    outputs: Counters | None = None
+    """What is known of the receivers of a job that no worker has any more; None: what `progress` says of them."""
     others_left: bool = False
     """Whether a worker is left that could run the job and has not refused it."""
 
@@ -47,7 +49,7 @@ class Shown:
         """With what the job's worker said last of the current epoch."""
         if report is None:
             return cls(source, others_left=others_left)
-        return cls(source, report.progress, report.health, report.health_message or "", others_left)
+        return cls(source, report.progress, report.health, report.health_message or "", others_left=others_left)
 
 
 def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Seconds) -> dict[str, object]:
@@ -88,7 +90,7 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
             before.conditions,
             now,
             _told_health(shown),
-            shown.progress,
+            shown.outputs or shown.progress,
             others_left=shown.others_left,
         ),
     )

@@ -145,6 +145,7 @@ class Application:
             self._leads,
             wall=time.time,
             clock=time.monotonic,
+            delivered=self._finalizer.delivered,
         )
         probes = Probes(
             lambda: answers.snapshot,

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 from videofleet_api.finalize import Finalize, Notes
+from videofleet_api.phases import ASSIGNED
+from videofleet_api.protocol import Delivered
 from videofleet_operator.domain.differences import gone, replaced
 from videofleet_operator.domain.finalizing import (
     Able,
@@ -25,7 +27,9 @@ from videofleet_operator.domain.finalizing import (
     is_told_by_another,
     teller,
 )
+from videofleet_operator.domain.health import condition_in
 from videofleet_operator.domain.model import Snapshot
+from videofleet_operator.domain.outputs import CONDITION
 from videofleet_operator.services.fleet import Given
 from videofleet_operator.services.gather import KnownJob
 
@@ -36,12 +40,12 @@ _SOON_SECONDS: Final = 5.0
 
 class Finalizer:
     """Of one leader. `look` asks a worker, by pod uid, what is noted in its archive; it returns None where there is no
-    answer. `done`: keys of what a worker, by pod uid, says that it has done."""
+    answer. `done`: what a worker, by pod uid, says that it has done, by key, with how the receivers are."""
 
     def __init__(
         self,
         look: Callable[[str], Awaitable[Notes | None]],
-        done: Callable[[str], Collection[str]],
+        done: Callable[[str], Mapping[str, Delivered | None]],
         changed: Callable[[], None],
         namespaces: Collection[str],
         clock: Callable[[], float],
@@ -62,6 +66,7 @@ class Finalizer:
         self._given: dict[str, tuple[Finalize, ...]] = {}
         self._wanted: dict[tuple[ArchiveId, str], tuple[KnownJob, Finalize]] = {}
         self._there: dict[ArchiveId, frozenset[str | None]] = {}
+        self._delivered: dict[str, Delivered] = {}
 
     def follow(self, known: Mapping[str, KnownJob], snapshot: Snapshot) -> Given:
         """What the workers have to do now."""
@@ -75,6 +80,10 @@ class Finalizer:
         self._look_again(able)
         return self._given
 
+    def delivered(self, uid: str) -> Delivered | None:
+        """How the receivers of a job are that no worker has any more, by what was said of them last."""
+        return self._delivered.get(uid)
+
     async def close(self) -> None:
         """Stop looking."""
         for task in self._looking.values():
@@ -87,6 +96,11 @@ class Finalizer:
         before, self._seen = self._seen, dict(known)
         changed = (uid for uid in replaced(before, known) if uid in before)
         for uid in (*gone(before, known), *changed):
+            if uid not in known or known[uid].job.record.phase in ASSIGNED:
+                self._delivered.pop(uid, None)
+            elif before[uid].job.record.phase in ASSIGNED and _lacks(known[uid]):
+                # Somebody tells them already; once it has, its status is to say so.
+                self._early |= set(archives)
             old, new = before[uid].job, known[uid].job if uid in known else None
             if not is_due(old, new):
                 continue
@@ -118,7 +132,10 @@ class Finalizer:
     def _drop_done(self) -> None:
         for key, worker in list(self._holders.items()):
             wanted = self._as_given(key)
-            if wanted.key in self._done(worker):
+            done = self._done(worker)
+            if wanted.key in done:
+                if (delivered := done[wanted.key]) is not None:
+                    self._delivered[wanted.uid] = delivered
                 if wanted.ends and not wanted.gone:
                     # Who ended so had no time to tell its receivers all.
                     self._early.add(key[0])
@@ -207,3 +224,8 @@ def _with_outputs(wanted: Finalize, known: KnownJob) -> Finalize | None:
         return None
     key = f"{wanted.key}/{known.job.settings}"
     return wanted.model_copy(update={"key": key, "outputs": payload.outputs})
+
+
+def _lacks(known: KnownJob) -> bool:
+    """Whether a receiver of the job was last known to lack something."""
+    return condition_in(known.source.status, CONDITION).get("status") == "False"

@@ -9,7 +9,7 @@ import aiohttp
 
 from videofleet_api import names
 from videofleet_api.finalize import Finalize, Notes
-from videofleet_api.protocol import WorkerInfo
+from videofleet_api.protocol import Delivered, WorkerInfo
 from videofleet_operator.domain.hints import holding
 from videofleet_operator.domain.isolation import isolated
 from videofleet_operator.domain.model import Pool, Worker
@@ -94,10 +94,10 @@ class Fleet:
         for uid, session in self._sessions.items():
             session.want(wanted.get(uid, {}), finalize.get(uid, ()))
 
-    def finalized(self, pod_uid: str) -> Collection[str]:
-        """Keys of what the worker in a pod was told to finalize, and has."""
+    def finalized(self, pod_uid: str) -> Mapping[str, Delivered | None]:
+        """What the worker in a pod was told to finalize, and has; see WorkerState."""
         session = self._sessions.get(pod_uid)
-        return session.state.finalized if session else ()
+        return session.state.finalized if session else {}
 
     async def notes(self, pod_uid: str) -> Notes | None:
         """What is noted in the archive of the worker in a pod; None where there is no answer."""

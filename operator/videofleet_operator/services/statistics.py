@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from videofleet_api.phases import Phase
+from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_api.protocol import Delivered
 from videofleet_operator.domain.health import health_due
 from videofleet_operator.domain.outputs import outputs_due
 from videofleet_operator.domain.reports import Report
@@ -27,6 +28,9 @@ class Writer(Protocol):
     def refresh(self, known: KnownJob, report: Report, now: float) -> bool:
         """Write the counters alone; False where that is not possible now."""
 
+    def refresh_outputs(self, known: KnownJob, delivered: Delivered, now: float) -> bool:
+        """Write how the receivers are of a job that no worker has; False where that is not possible now."""
+
 
 class StatisticsRefresher:
     """Goes round all jobs. What is due is written when its turn comes, so that no job waits for another's second."""
@@ -40,14 +44,17 @@ class StatisticsRefresher:
         *,
         wall: Callable[[], float],
         clock: Callable[[], float],
+        delivered: Callable[[str], Delivered | None] = lambda _: None,
     ) -> None:
-        """`jobs`: all, by uid; `report`: what the worker in a pod said last of a job, by the uids of both."""
+        """`jobs`: all, by uid; `report`: what the worker in a pod said last of a job, by the uids of both; `delivered`:
+        what is known of the receivers of a job that no worker has."""
         self._jobs = jobs
         self._report = report
         self._statuses = statuses
         self._leads = leads
         self._wall = wall
         self._clock = clock
+        self._delivered = delivered
         self._round: deque[str] = deque()
 
     async def run(self) -> None:
@@ -70,6 +77,8 @@ class StatisticsRefresher:
     def _refresh(self, known: KnownJob) -> bool:
         """Whether the job's counters are being written now."""
         record = known.job.record
+        if record.phase not in ASSIGNED:
+            return self._refresh_outputs(known)
         if record.phase is not Phase.INPROGRESS or record.worker is None:
             return False
         report = self._report(record.worker.id, known.job.uid)
@@ -86,3 +95,11 @@ class StatisticsRefresher:
         ):
             return False
         return self._statuses.refresh(known, report, self._wall())
+
+    def _refresh_outputs(self, known: KnownJob) -> bool:
+        delivered = self._delivered(known.job.uid)
+        if delivered is None or not outputs_due(known.source.status, delivered.health):
+            return False
+        if not may_refresh(self._statuses.written_at(known.job.uid), self._clock()):
+            return False
+        return self._statuses.refresh_outputs(known, delivered, self._wall())

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from videofleet_api.codes import Reason
 from videofleet_api.phases import ASSIGNED, Phase
+from videofleet_api.protocol import Delivered
 from videofleet_api.videojob import HISTORY_LIMIT
 from videofleet_kube.operations import Append, Outcome, Patch, Priority, Result
 from videofleet_kube.resources import ObjectRef
@@ -13,7 +15,7 @@ from videofleet_kube.writes import WriteQueue
 from videofleet_operator.domain.health import health_news
 from videofleet_operator.domain.history import transition
 from videofleet_operator.domain.model import Job, Record
-from videofleet_operator.domain.reports import Report
+from videofleet_operator.domain.reports import Counters, Report
 from videofleet_operator.domain.status import Shown, to_status
 from videofleet_operator.metrics import Metrics
 from videofleet_operator.services.announcements import Announcer
@@ -86,10 +88,15 @@ class StatusWriter:
         """Write the counters alone. False: another write is under way, which brings them too."""
         if known.job.uid in self._assumed:
             return False
-        self._refreshed[known.job.uid] = self._clock()
-        patch = self._patch(known, known.job.record, _shown(known, report), now, check_version=False)
-        done = partial(self._refreshed_with, known.job, patch)
-        self._queue.submit(patch, Priority.STATISTICS, on_done=done)
+        self._refresh(known, _shown(known, report), now)
+        return True
+
+    def refresh_outputs(self, known: KnownJob, delivered: Delivered, now: float) -> bool:
+        """Write how the receivers are of a job that no worker has. False: another write is under way."""
+        if known.job.uid in self._assumed:
+            return False
+        told = Counters(outputs=delivered.health, outputs_message=delivered.message)
+        self._refresh(known, replace(_shown(known, None), outputs=told), now)
         return True
 
     def keep(self, uids: Mapping[str, object]) -> None:
@@ -99,6 +106,12 @@ class StatusWriter:
         self._assumed = {uid: record for uid, record in self._assumed.items() if uid in uids}
         self._refreshed = {uid: time for uid, time in self._refreshed.items() if uid in uids}
         self._held = {uid: time for uid, time in self._held.items() if uid in uids}
+
+    def _refresh(self, known: KnownJob, shown: Shown, now: float) -> None:
+        self._refreshed[known.job.uid] = self._clock()
+        patch = self._patch(known, known.job.record, shown, now, check_version=False)
+        done = partial(self._refreshed_with, known.job, patch)
+        self._queue.submit(patch, Priority.STATISTICS, on_done=done)
 
     def _patch(self, known: KnownJob, record: Record, shown: Shown, now: float, *, check_version: bool) -> Patch:
         meta = known.source.meta

@@ -21,6 +21,7 @@ from videofleet_api.protocol import (
     AssignmentAnswer,
     AssignmentConflict,
     AssignmentSet,
+    Delivered,
     Finalized,
     Heartbeat,
     Inventory,
@@ -80,8 +81,8 @@ class WorkerState:
     reports: dict[str, Report] = field(default_factory=dict)
     served: bool = False
     """Whether it was ever given a job, by this operator or by another, by this process of the pod or by another."""
-    finalized: set[str] = field(default_factory=set)
-    """Keys of what it was told to finalize, and has."""
+    finalized: dict[str, Delivered | None] = field(default_factory=dict)
+    """What it was told to finalize, and has, by key, with how the receivers are that it was about."""
 
 
 class WorkerSession:
@@ -190,7 +191,7 @@ class WorkerSession:
         if self.state.info is None or self.state.info.instance != info.instance:
             # Another process: nothing that the former one said or was told holds any more.
             self.state.reports = {}
-            self.state.finalized = set()
+            self.state.finalized = {}
             self._acknowledged = {}
         self.state.info = info
         async with self._http.get(
@@ -234,15 +235,15 @@ class WorkerSession:
                 self.state.reports[told.uid] = report
                 if known is None or _phase_facts(known) != _phase_facts(report):
                     self._changed()
-            case Finalized(key=key):
-                self.state.finalized.add(key)
+            case Finalized(key=key, delivered=delivered):
+                self.state.finalized[key] = delivered
                 self._changed()
             case Heartbeat():
                 pass
 
     def _take_inventory(self, inventory: Inventory) -> None:
         self.state.reports = {told.uid: Report.of(told) for told in inventory.reports}
-        self.state.finalized = set(inventory.finalized)
+        self.state.finalized = dict(inventory.finalized)
         self.state.served = self.state.served or inventory.served or bool(inventory.reports)
         self.state.connected = True
         self._dirty.set()
@@ -289,7 +290,8 @@ class WorkerSession:
             # The plan that gathers it anew is on its way, and may find everything as it was.
             await asyncio.sleep(_BACKOFF[1])
             self._dirty.set()
-        self.state.finalized &= {each.key for each in finalize}
+        asked = {each.key for each in finalize}
+        self.state.finalized = {key: told for key, told in self.state.finalized.items() if key in asked}
         gone = self.state.reports.keys() - wanted.keys()
         self.state.reports = {uid: report for uid, report in self.state.reports.items() if uid not in gone}
 

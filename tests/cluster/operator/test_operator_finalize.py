@@ -11,6 +11,7 @@ from tests.cluster.operator.harness import JOBS, World, eventually
 from tests.support.simulated_archive import SimulatedArchive
 from tests.support.simulated_worker import end, fail, first_frame
 from videofleet_api.codes import ErrorCode
+from videofleet_api.finalize import Finalize
 from videofleet_kube.resources import LEASES
 
 DELETE = {"archive": {"deletionPolicy": "Delete"}}
@@ -162,3 +163,31 @@ async def test_another_worker_ends_what_its_own_does_not_answer_for(world: World
     await _until_ended(world, archive, uid, "cancelled")
     world.worker(name).speak()
     await eventually(lambda: _nothing_left(world), "nothing is asked for any more")
+
+
+async def test_another_worker_tells_the_receivers_of_a_job_whose_worker_died_behind_its_end(
+    world: World, archive: SimulatedArchive
+) -> None:
+    world.scripts["clip"] = [[first_frame(), end()]]
+    await world.secret("signing", key="s3cret")
+    await _workers(world, archive, 2)
+    hook = {"url": "https://hooks.example/", "secretRef": {"name": "signing", "key": "key"}}
+    await world.job("clip", singlePass=True, outputs={"webhooks": [hook]})
+    name = (await world.until("clip", "INPROGRESS"))["worker"]["name"]
+    await world.until("clip", "COMPLETED")
+    uid = await _uid(world, "clip")
+    (noted,) = (each for each in archive.notes(world.worker(name).sets[-1].fleet).untold if each.uid == uid)
+    assert noted.worker == world.worker(name).instance
+    (other,) = (each for each in world.workers.values() if each is not world.worker(name))
+    world.worker(name).go_silent()
+
+    def told() -> list[Finalize]:
+        return [each for given in other.sets for each in given.finalize if each.untold]
+
+    await eventually(lambda: bool(told()), "the other worker is asked")
+    assert (told()[0].untold, told()[0].name) == ([noted], "clip")
+    assert [(each.url, each.secret) for each in told()[0].outputs.webhooks] == [("https://hooks.example/", "s3cret")]
+    await eventually(lambda: noted not in archive.notes(other.sets[-1].fleet).untold, "it has told them")
+    await eventually(lambda: not other.sets[-1].finalize, "nothing is asked for any more")
+    assert world.phases("clip")[-1] == "COMPLETED"
+    world.worker(name).speak()

@@ -4,11 +4,11 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from videofleet_api.protocol import HEARTBEAT_SECONDS, Finalized, Heartbeat, Inventory, JobEvent, JobReport
+from videofleet_api.protocol import HEARTBEAT_SECONDS, Delivered, Finalized, Heartbeat, Inventory, JobEvent, JobReport
 from videofleet_worker.jobs.assignments import Assignments
 
 _KEPT_EVENTS: Final = 4096
@@ -22,7 +22,7 @@ class EventHub:
         assignments: Callable[[], Assignments],
         reports: Callable[[], Sequence[JobReport]],
         *,
-        finalized: Callable[[], Sequence[str]] = tuple,
+        finalized: Callable[[], Mapping[str, Delivered | None]] = dict,
         wall_clock: Callable[[], float] = time.time,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         kept_events: int = _KEPT_EVENTS,
@@ -58,10 +58,10 @@ class EventHub:
         self._sequence += 1
         self._tell(JobEvent(sequence=self._sequence, time=self._wall_clock(), report=report))
 
-    def publish_finalized(self, key: str) -> None:
+    def publish_finalized(self, key: str, delivered: Delivered | None) -> None:
         """The `Finalize` of this key is done."""
         self._sequence += 1
-        self._tell(Finalized(sequence=self._sequence, time=self._wall_clock(), key=key))
+        self._tell(Finalized(sequence=self._sequence, time=self._wall_clock(), key=key, delivered=delivered))
 
     def _tell(self, event: JobEvent | Finalized) -> None:
         self._events.append(event)
@@ -123,7 +123,7 @@ class EventHub:
             number=now.number,
             reports=list(self._reports()),
             served=now.served,
-            finalized=list(self._finalized()),
+            finalized=dict(self._finalized()),
         )
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from videofleet_api.finalize import Finalize, Notes
+from videofleet_api.protocol import Delivered
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_archive.finalizing import Finalizer
 from videofleet_archive.notes import read_notes
@@ -19,7 +20,7 @@ _RETRY_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class Finalizing:
-    """One task for each entry. `done` is called with the key of one that is over.
+    """One task for each entry. `done` is called with the key of one that is over, and with how its receivers are.
 
     `quiet` returns once nothing here writes results of the job any more; `tell` tells receivers what they do not have,
     for the operator that is named. It raises ArchiveError, and ArchiveCorruptError.
@@ -29,9 +30,9 @@ class Finalizing:
         self,
         threads: StoreThreads,
         owner: str,
-        done: Callable[[str], None],
+        done: Callable[[str, Delivered | None], None],
         quiet: Callable[[Finalize], Awaitable[None]],
-        tell: Callable[[str, Finalize], Awaitable[None]],
+        tell: Callable[[str, Finalize], Awaitable[Delivered | None]],
     ) -> None:
         self._threads = threads
         self._owner = owner
@@ -40,17 +41,17 @@ class Finalizing:
         self._tell = tell
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE)
-        self._done: dict[str, None] = {}
+        self._done: dict[str, Delivered | None] = {}
 
     @property
-    def done(self) -> list[str]:
-        """Keys of what is assigned and done."""
-        return list(self._done)
+    def done(self) -> Mapping[str, Delivered | None]:
+        """What is assigned and done, by key, with how its receivers are."""
+        return self._done
 
     def follow(self, fleet: str, wanted: Sequence[Finalize]) -> None:
         """Do these, and forget all others."""
         keys = {each.key for each in wanted}
-        self._done = {key: None for key in self._done if key in keys}
+        self._done = {key: told for key, told in self._done.items() if key in keys}
         for key in self._tasks.keys() - keys:
             self._tasks.pop(key).cancel()
         for each in wanted:
@@ -76,14 +77,14 @@ class Finalizing:
             await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
             tries += 1
         del self._tasks[wanted.key]
-        self._done[wanted.key] = None
-        self._told(wanted.key)
+        delivered = self._done.setdefault(wanted.key, None)
+        self._told(wanted.key, delivered)
 
     async def _finalize(self, finalizer: Finalizer, wanted: Finalize) -> None:
         async with self._at_once:
             await self._threads.call(finalizer.finalize, wanted)
         if wanted.untold:
-            await self._tell(finalizer.fleet, wanted)
+            self._done[wanted.key] = await self._tell(finalizer.fleet, wanted)
 
     async def _try(self, finalize: Callable[[], Awaitable[None]], wanted: Finalize) -> bool:
         """Whether there is nothing more to do."""

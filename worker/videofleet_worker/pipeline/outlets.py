@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from videofleet_api.codes import OutputHealth
+from videofleet_api.protocol import Delivered
 from videofleet_api.targets import JobOutputs
 from videofleet_archive.outbox import Cursor
 from videofleet_worker.outputs.courier import Courier
@@ -14,7 +15,8 @@ from videofleet_worker.outputs.outlet import Outlet
 from videofleet_worker.outputs.ways import Target, WaysOut, address
 from videofleet_worker.pipeline.receivers import ROUTER, Receiver, Wished, wished
 
-_SEVERITY: Final = (OutputHealth.DELIVERED, OutputHealth.WAITING, OutputHealth.GIVEN_UP)
+SEVERITY: Final = (OutputHealth.DELIVERED, OutputHealth.WAITING, OutputHealth.GIVEN_UP)
+"""Of several receivers the worst is told."""
 _POLL_SECONDS: Final = 0.05
 _LEAVE_SECONDS: Final = 1.0
 
@@ -100,15 +102,22 @@ class JobOutlets:
             return None
         return self.receivers[ROUTER].outlet.lost.total() + self.waiting(ROUTER)
 
-    def told(self) -> dict[str, Any]:
-        """What the job's progress says of its receivers."""
+    @property
+    def health(self) -> Delivered | None:
+        """How the receivers are; None where there are none."""
         outlets = [receiver.outlet for receiver in self.receivers.values()]
         if not outlets:
-            return {}
-        worst = max(outlets, key=lambda one: _SEVERITY.index(one.health))
+            return None
+        worst = max(outlets, key=lambda one: SEVERITY.index(one.health))
         message = f"{worst.name}: {worst.trouble[1]}" if worst.trouble else "receivers take what they are sent"
+        return Delivered(health=worst.health, message=message)
+
+    def told(self) -> dict[str, Any]:
+        """What the job's progress says of its receivers."""
+        if (health := self.health) is None:
+            return {}
         counts = {"objects_posted": self.posted, "objects_not_posted": self.not_posted}
-        return counts | {"outputs": worst.health, "outputs_message": message}
+        return counts | {"outputs": health.health, "outputs_message": health.message}
 
     async def flush(self, seconds: float) -> bool:
         """Wait until everybody has everything and it is noted, at most so long; whether that is so."""

@@ -1,21 +1,26 @@
 """Tells receivers what workers that are no more have left, of runs that no worker has."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from videofleet_api.codes import OutputHealth
 from videofleet_api.finalize import Finalize
-from videofleet_api.protocol import Entry
+from videofleet_api.protocol import Delivered, Entry
 from videofleet_archive.notes import forget_untold
 from videofleet_archive.threads import StoreThreads
-from videofleet_worker.outputs.outbox import Outbox
 from videofleet_worker.outputs.ways import WaysOut
-from videofleet_worker.pipeline.earlier import left_in, serving
+from videofleet_worker.pipeline.earlier import left_in
 from videofleet_worker.pipeline.leftovers import Leftovers
+from videofleet_worker.pipeline.outlets import SEVERITY, JobOutlets
 from videofleet_worker.pipeline.receivers import has_receivers
+from videofleet_worker.pipeline.unseen import tell_unseen_ends
 
 _SECONDS: Final = 600.0
 """For so long at a time: what receivers do not take by then is noted still, and others have their turn."""
+
+_WELL: Final = Delivered(health=OutputHealth.DELIVERED, message="receivers take what they are sent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +32,43 @@ class UntoldRuns:
     leftovers: Leftovers
     seconds: float = _SECONDS
 
-    async def tell(self, fleet: str, wanted: Finalize) -> None:
-        """Deliver for a while, and forget the notes once everybody has everything. Raises ArchiveError, and
-        ArchiveCorruptError."""
-        if not has_receivers(wanted.outputs) or await self._deliver(wanted):
-            await self.threads.call(forget_untold, self.threads.store, fleet, wanted.untold)
+    async def tell(self, fleet: str, wanted: Finalize) -> Delivered | None:
+        """Deliver for a while, and forget the notes once everybody has everything; how the receivers are, None where
+        there are none. Raises ArchiveError, and ArchiveCorruptError."""
+        delivered = None
+        if has_receivers(wanted.outputs):
+            everything, delivered = await self._deliver(wanted)
+            if not everything:
+                return delivered
+        await self.threads.call(forget_untold, self.threads.store, fleet, wanted.untold)
+        return delivered
 
-    async def _deliver(self, wanted: Finalize) -> bool:
-        """Whether everybody has everything."""
+    async def _deliver(self, wanted: Finalize) -> tuple[bool, Delivered]:
+        """Whether everybody has everything, and how they are."""
         deadline = time.monotonic() + self.seconds
         runs = sorted({each.run for each in wanted.untold})
         # Who has ended a run here may not have given up on its receivers.
-        await self.leftovers.pause(wanted.uid, runs, self.seconds)
-        outboxes: list[Outbox] = []
+        earlier = await self.leftovers.pause(wanted.uid, runs, self.seconds)
+        outlets = JobOutlets(self.ways)
+        outlets.use(wanted.outputs)
+        over = True
         for run in runs:
-            outboxes += await left_in(f"{wanted.namespace}/{wanted.uid}/{run}", self.threads)
-        entry = Entry(
-            uid=wanted.uid,
-            namespace=wanted.namespace,
-            name=wanted.name,
-            run=runs[-1],
-            epoch=max(each.epoch for each in wanted.untold),
-            digest="",
-        )
-        outlets = serving(outboxes, wanted.outputs, self.ways)
-        return await self.leftovers.deliver(entry, outlets, max(1.0, deadline - time.monotonic()))
+            folder = f"{wanted.namespace}/{wanted.uid}/{run}"
+            for prefix in await self.threads.call(self.threads.store.folders, folder):
+                over &= await self.threads.call(tell_unseen_ends, self.threads.store, prefix, wanted, outlets)
+            for outbox in await left_in(folder, self.threads):
+                outlets.serve(outbox)
+        left = max(1.0, deadline - time.monotonic())
+        everything = await self.leftovers.deliver(_entry(wanted, runs[-1]), outlets, left)
+        return over and everything, _worst([*(one.outlets for one in earlier), outlets])
+
+
+def _entry(wanted: Finalize, run: int) -> Entry:
+    """As what is delivered shows in metrics."""
+    epoch = max(each.epoch for each in wanted.untold)
+    return Entry(uid=wanted.uid, namespace=wanted.namespace, name=wanted.name, run=run, epoch=epoch, digest="")
+
+
+def _worst(outlets: Iterable[JobOutlets]) -> Delivered:
+    """How the receivers are of outlets that have some, at the worst."""
+    return max((each.health or _WELL for each in outlets), key=lambda each: SEVERITY.index(each.health))

@@ -3,17 +3,21 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from tests.support.domain import NOW, assigned, job, pool, record, snapshot, worker
 from tests.unit.kube.helpers import eventually
 from tests.unit.operator.services.test_assignments import SPEC, known
+from videofleet_api.codes import OutputHealth
 from videofleet_api.finalize import Finalize, NotedJob, NotedRun, Notes, Untold
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobSpec
+from videofleet_api.protocol import Delivered, JobSpec
 from videofleet_api.targets import JobOutputs, WebhookTarget
 from videofleet_operator.domain.finalizing import AT_ONCE
 from videofleet_operator.domain.model import Record, Worker
 from videofleet_operator.services.finalizer import Finalizer
 from videofleet_operator.services.gather import KnownJob
+from videofleet_operator.services.packed import pack
 
 ARCHIVED = pool(archive={"claimName": "results"})
 
@@ -27,10 +31,15 @@ class Leader:
         self.asked: list[str] = []
         self.workers = list(workers or (worker("a"), worker("b")))
         self.done: dict[str, set[str]] = {}
+        self.delivered: Delivered | None = None
         self.changes = 0
         self.jobs: dict[str, KnownJob] = {}
         self.finalizer = Finalizer(
-            self._look, lambda uid: self.done.get(uid, set()), self._changed, ["default"], lambda: self.now
+            self._look,
+            lambda uid: dict.fromkeys(self.done.get(uid, ()), self.delivered),
+            self._changed,
+            ["default"],
+            lambda: self.now,
         )
 
     async def _look(self, uid: str) -> Notes | None:
@@ -136,6 +145,7 @@ async def test_a_change_is_acted_on_at_once_and_forgotten_when_it_is_done() -> N
 
 # Receivers
 
+WELL = Delivered(health=OutputHealth.DELIVERED, message="receivers take what they are sent")
 DONE = record(Phase.COMPLETED, completed=NOW, finished=True)
 
 
@@ -175,7 +185,12 @@ async def test_receivers_are_told_by_another_worker_as_the_job_names_them_now() 
     leader.done["id-a"] = {before.key}
     assert leader.turn() == {"id-a": ["camera"]}, "the former receivers were told, not these"
     leader.done["id-a"] = {after.key}
+    leader.delivered = WELL
     assert leader.turn() == {}
+    assert leader.finalizer.delivered("camera") == WELL
+    leader.jobs["camera"] = known(job("camera", record(Phase.STARTING, run=2)))
+    leader.turn()
+    assert leader.finalizer.delivered("camera") is None, "its next worker says how they are"
     await leader.finalizer.close()
 
 
@@ -236,4 +251,20 @@ async def test_receivers_that_are_waited_for_keep_no_log_from_its_end() -> None:
     mine = leader.turn()["id-a"]
     assert len(mine) == AT_ONCE + 1
     assert "gone" in mine
+    await leader.finalizer.close()
+
+
+@pytest.mark.parametrize(("holds", "looks"), [("False", 2), ("True", 1)])
+async def test_who_ends_a_job_that_lacks_something_is_asked_at_once(holds: str, looks: int) -> None:
+    leader = Leader()
+    leader.put("camera", record(Phase.INPROGRESS))
+    leader.turn()
+    await leader.looked(1)
+    status = pack({"conditions": [{"type": "OutputsDelivered", "status": holds}]})
+    ended = known(job("camera", DONE))
+    leader.jobs["camera"] = replace(ended, source=replace(ended.source, packed_status=status))
+    leader.turn()
+    leader.now += 5
+    leader.turn()
+    await leader.looked(looks)
     await leader.finalizer.close()

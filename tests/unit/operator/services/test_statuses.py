@@ -13,9 +13,9 @@ from aiohttp import web
 from tests.support.domain import assigned, job
 from tests.unit.kube.fakeapi import FakeApi, refusal
 from tests.unit.kube.helpers import ManualClock, eventually
-from videofleet_api.codes import Reason, SourceHealth
+from videofleet_api.codes import OutputHealth, Reason, SourceHealth
 from videofleet_api.phases import Phase
-from videofleet_api.protocol import JobState
+from videofleet_api.protocol import Delivered, JobState
 from videofleet_kube import ApiSession
 from videofleet_kube.events import EventRecorder
 from videofleet_kube.writes import WriteQueue
@@ -289,3 +289,47 @@ async def test_jobs_that_are_gone_are_forgotten(made: Made) -> None:
     made.writer.keep({})
     assert not made.writer.assumed
     made.api.stalled = False
+
+
+async def test_how_receivers_are_of_a_job_that_no_worker_has_is_written_once(made: Made) -> None:
+    uid, said = made.known.job.uid, Delivered(health=OutputHealth.WAITING, message="webhook-0: it answered 503")
+
+    def with_webhook() -> KnownJob:
+        known = made.known
+        outputs = {"webhooks": [{"url": "https://hooks.example/"}]}
+        return replace(known, job=job(uid, known.source.record, namespace="video", outputs=outputs))
+
+    def condition() -> tuple[str, str, str]:
+        (found,) = (each for each in made.known.source.status["conditions"] if each["type"] == "OutputsDelivered")
+        return found["status"], found["reason"], found["message"]
+
+    refresher = StatisticsRefresher(
+        lambda: {uid: with_webhook()},
+        lambda *_: None,
+        made.writer,
+        lambda: True,
+        wall=lambda: NOW,
+        clock=made.clock,
+        delivered=lambda of: said if of == uid else None,
+    )
+    made.writer.write(with_webhook(), made.record(Phase.COMPLETED), None, NOW)
+    assert not made.writer.refresh_outputs(with_webhook(), said, NOW), "a write is under way"
+    await eventually(lambda: not made.writer.assumed)
+    made.clock.now += 30
+    refresher.turn()
+    await made.queue.idle()
+    assert condition() == ("False", "Waiting", "webhook-0: it answered 503")
+    said = Delivered(health=OutputHealth.DELIVERED, message="receivers take what they are sent")
+    refresher.turn()
+    await made.queue.idle()
+    assert condition()[0] == "False", "just written"
+    made.clock.now += 30
+    refresher.turn()
+    await made.queue.idle()
+    assert condition()[:2] == ("True", "Delivered")
+    assert made.written == ["COMPLETED"], "no phase was written for it"
+    sent = len(made.api.requests)
+    made.clock.now += 30
+    refresher.turn()
+    await made.queue.idle()
+    assert len(made.api.requests) == sent, "it is said"

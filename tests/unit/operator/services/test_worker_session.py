@@ -197,7 +197,7 @@ async def test_what_is_to_be_finalized_goes_along_until_it_is_done(
     session = await operator.connect(worker)
     wanted = Finalize(key="k", uid="gone", namespace="video", ends=[RunEnd(run=1, reason="cancelled")])
     session.want(of(item(worker)), (wanted,))
-    await eventually(lambda: session.state.finalized == {"k"})
+    await eventually(lambda: session.state.finalized == {"k": None})
     assert (worker.sets[-1].finalize, len(worker.sets[-1].entries)) == ([wanted], 1)
     sent = len(worker.sets)
     session.want(of(item(worker)), (wanted,))

@@ -1,8 +1,10 @@
 """Workers are killed with posts that they have not made: others make them, from the archive that all have."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from tests.support.cameras import CameraSimulator
 from tests.support.receiver import Receiver, receiving
 from tests.support.worker_client import WorkerClient, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker
+from videofleet_api.codes import OutputHealth
 from videofleet_api.finalize import Finalize, Notes
-from videofleet_api.protocol import TERMINAL, JobState
+from videofleet_api.protocol import TERMINAL, Delivered, Finalized, Inventory, JobState
 from videofleet_archive.extent import batches_folder
 from videofleet_archive.notes import read_notes
 from videofleet_archive.results import results_key
@@ -102,12 +105,24 @@ async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
             await becomes(lambda: shots <= {one[0] for one in _told(receiver, "/shots")}, "every shot was posted", 30)
             await becomes(lambda: not _letters(place.archive, prefix), "nothing is kept of it", 60)
             await becomes(lambda: read_notes(place.archive, FLEET) == Notes(), "nothing is left to do", 30)
+            assert (await _told_of_rest(client)).health is OutputHealth.DELIVERED
     assert sealed["trackBegin"] > 0
     assert set(_told(receiver, "/events")) == wanted
     # Nobody was killed between telling and noting that.
     assert set(_told(receiver, "/events").values()) == {1}
     assert "s3cret" not in last_one.log()
     assert last_one.metric("videofleet_output_queue") == 0
+
+
+async def _told_of_rest(client: WorkerClient) -> Delivered:
+    """What the worker says of the receivers when it has done what it was asked."""
+    async with asyncio.timeout(30), aclosing(client.events()) as events:
+        async for event in events:
+            found = event.finalized.get("rest") if isinstance(event, Inventory) else None
+            found = event.delivered if isinstance(event, Finalized) else found
+            if found is not None:
+                return found
+    raise AssertionError("the event stream ended")
 
 
 def _letters(archive: Archive, prefix: str) -> Counter[str]:

@@ -1,0 +1,178 @@
+"""Receivers are told what workers that are no more have left, by a worker that never had the job."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from tests.support.archives import PREFIX, chunk, mark, threads_over
+from tests.support.letters import TellingEpoch, letter
+from tests.support.receiver import Receiver, receiving
+from tests.support.worker_client import file_job
+from videofleet_api.codes import OutputHealth
+from videofleet_api.finalize import Finalize, Notes, Untold
+from videofleet_api.outputs import OutputPolicy
+from videofleet_api.targets import JobOutputs, WebhookTarget
+from videofleet_archive.closing import Closing, close_log
+from videofleet_archive.extent import batches_folder
+from videofleet_archive.notes import note_untold, read_notes
+from videofleet_archive.store import ObjectArchive, Store
+from videofleet_archive.threads import StoreThreads
+from videofleet_worker.outputs import courier
+from videofleet_worker.outputs.documents import track_document
+from videofleet_worker.outputs.shots import Moment
+from videofleet_worker.outputs.tracks import OpenTrack
+from videofleet_worker.outputs.ways import WaysOut
+from videofleet_worker.pipeline.leftovers import Leftovers
+from videofleet_worker.pipeline.untold import UntoldRuns
+
+FLEET = "fleet-1"
+UNTOLD = Untold(namespace="default", uid="job-1", run=1, epoch=1, worker="gone")
+CANCELLED = Closing("job-1", 1, 1, "closer", "cancelled")
+TRACK = OpenTrack(7, "person", 0.9, Moment(0, 0.0, 1000.0), Moment(3, 0.3, 1000.3))
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def store() -> Store:
+    return ObjectArchive.in_memory()
+
+
+@pytest.fixture
+async def threads(store: Store) -> AsyncIterator[StoreThreads]:
+    async with threads_over(store) as running:
+        yield running
+
+
+@pytest.fixture
+async def ways() -> AsyncIterator[WaysOut]:
+    ways = WaysOut(OutputPolicy(allowed_cidrs=["127.0.0.0/8"]))
+    yield ways
+    await ways.close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videofleet_worker.outputs.outlet.RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(courier, "_RETRY_SECONDS", 0.01)
+
+
+def to(receiver: Receiver) -> JobOutputs:
+    return JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/a"))])
+
+
+def rest(outputs: JobOutputs) -> Finalize:
+    return Finalize(key="k", uid="job-1", namespace="default", name="job", untold=[UNTOLD], outputs=outputs)
+
+
+def teller(
+    threads: StoreThreads, ways: WaysOut, seconds: float = 10.0, leftovers: Leftovers | None = None
+) -> UntoldRuns:
+    return UntoldRuns(threads, ways, leftovers or Leftovers(), seconds)
+
+
+def taken(receiver: Receiver) -> list[str]:
+    """The keys of what the receiver has, without the job's."""
+    return [post.headers["Idempotency-Key"].removeprefix("job-1/1/main/") for post in receiver.taken]
+
+
+async def killed(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
+    """An epoch that dies with two letters that nobody has, and a track whose end nobody saw."""
+    note_untold(threads.store, FLEET, UNTOLD)
+    receiver.usual = 503
+    here = TellingEpoch(threads, ways, to(receiver))
+    await here.own(1)
+    assert here.writer is not None
+    await here.tell(0, [letter(1), letter(7)])
+    ends = ({"track": track_document(TRACK)},)
+    await here.writer.append(chunk(1), replace(mark(1), unended=lambda: ends))
+    await here.writer.flush()
+    await here.kill()
+    receiver.taken.clear()
+
+
+async def test_letters_are_delivered_and_of_a_log_that_was_ended_behind_its_worker_the_ends_of_tracks(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
+) -> None:
+    await killed(threads, ways, receiver)
+    close_log(store, PREFIX, CANCELLED)
+    receiver.usual = 200
+    delivered = await teller(threads, ways).tell(FLEET, rest(to(receiver)))
+    assert delivered is not None
+    assert delivered.health is OutputHealth.DELIVERED
+    assert taken(receiver) == ["1/trackBegin", "7/trackBegin", "7/trackEnd"]
+    end = receiver.taken[-1].json
+    assert end["track"] == track_document(TRACK)
+    assert end["job"]["name"] == "job"
+    assert (end["frame_index"], end["pts"]) == (3, 0.3)
+    assert read_notes(store, FLEET) == Notes()
+    assert store.listing(batches_folder(PREFIX)) == []
+
+    note_untold(store, FLEET, UNTOLD)
+    await teller(threads, ways).tell(FLEET, rest(to(receiver)))
+    assert len(receiver.taken) == 3, "who has it does not get it again"
+
+
+async def test_a_log_that_may_get_its_end_yet_stays_noted(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
+) -> None:
+    await killed(threads, ways, receiver)
+    receiver.usual = 200
+    await teller(threads, ways).tell(FLEET, rest(to(receiver)))
+    assert taken(receiver) == ["1/trackBegin", "7/trackBegin"]
+    assert read_notes(store, FLEET).untold == [UNTOLD]
+    close_log(store, PREFIX, CANCELLED)
+    await teller(threads, ways).tell(FLEET, rest(to(receiver)))
+    assert taken(receiver)[2:] == ["7/trackEnd"]
+    assert read_notes(store, FLEET) == Notes()
+
+
+async def test_receivers_that_are_away_for_longer_stay_noted(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
+) -> None:
+    await killed(threads, ways, receiver)
+    close_log(store, PREFIX, CANCELLED)
+    delivered = await teller(threads, ways, 0.1).tell(FLEET, rest(to(receiver)))
+    assert delivered is not None
+    assert (delivered.health, delivered.message) == (OutputHealth.WAITING, "webhook-0: it answered 503")
+    assert read_notes(store, FLEET).untold == [UNTOLD]
+    receiver.usual = 200
+    await teller(threads, ways).tell(FLEET, rest(to(receiver)))
+    assert taken(receiver) == ["1/trackBegin", "7/trackBegin", "7/trackEnd"]
+
+
+async def test_a_job_that_is_gone_or_has_no_receivers_any_more_tells_nobody(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
+) -> None:
+    await killed(threads, ways, receiver)
+    assert await teller(threads, ways).tell(FLEET, rest(JobOutputs())) is None
+    assert read_notes(store, FLEET) == Notes()
+
+
+async def test_who_tells_them_already_is_let_finish(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
+) -> None:
+    note_untold(store, FLEET, UNTOLD)
+    here = TellingEpoch(threads, ways, to(receiver))
+    await here.own(1)
+    receiver.usual = 503
+    await here.tell(0, [letter(1), letter(2)])
+    leftovers = Leftovers()
+
+    async def told() -> None:
+        receiver.statuses.append(500)
+
+    leaving = leftovers.leave(file_job("rtsp://camera/1", "job-1"), here.outlets, told)
+    await leaving
+    receiver.usual = 200
+    delivered = await teller(threads, ways, leftovers=leftovers).tell(FLEET, rest(to(receiver)))
+    assert delivered is not None
+    assert delivered.health is OutputHealth.DELIVERED
+    assert taken(receiver) == ["1/trackBegin", "2/trackBegin"]
+    assert receiver.statuses == [500], "nothing was sent again"
+    assert read_notes(store, FLEET) == Notes()
