@@ -93,10 +93,10 @@ class Jobs:
             return False
         return True
 
-    async def is_there(self, job: Job) -> bool:
-        """Whether the API server still has this very job: another replica may have deleted it just now."""
+    async def now(self, job: Job) -> Job | None:
+        """This very job as the API server has it: another replica may have changed or deleted it just now."""
         try:
             obj = await self._session.get(VIDEOJOBS, job.namespace, job.name)
         except ApiError as error:
             raise of_api(error) from error
-        return obj is not None and obj["metadata"]["uid"] == job.uid
+        return self.cache.feed(obj) if obj is not None and obj["metadata"]["uid"] == job.uid else None

@@ -26,6 +26,8 @@ from videofleet_gateway.jobs.urls import Address, UrlError
 from videofleet_kube.resources import Json
 
 DIALECT: Final = "f"
+_TRIES: Final = 5
+"""Of a change, while the operator writes what becomes of the job."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Catalogue:
         """A new job. Raises GatewayError, CONFLICT where there is one with this id."""
         wanted = created(change, self._file)
         known = await self._find(namespace, identifier)
-        if known is not None and await self._jobs.is_there(known):
+        if known is not None and await self._jobs.now(known) is not None:
             raise _taken(known, identifier)
         address = self._address(wanted)
         self._check_outputs(wanted)
@@ -91,6 +93,20 @@ class Catalogue:
     async def change(self, entry: Entry, change: Edit) -> Entry:
         """The job with the given attributes changed; nothing is written where nothing changes. Raises GatewayError."""
         self._check_writable(entry)
+        for _ in range(_TRIES):
+            # What is not given stays as it is, which is what the API server has, not what this replica has heard of.
+            job = await self._jobs.now(entry.job)
+            if job is None:
+                raise not_found(f"there is no job {entry.id!r}")
+            try:
+                return await self._changed(await self._entry(job, job.id_in(DIALECT)), change)
+            except GatewayError as error:
+                if error.failure is not Failure.CONFLICT:
+                    raise
+        raise GatewayError(Failure.UNAVAILABLE, f"the job {entry.id!r} changes all the time", retry_after=1)
+
+    async def _changed(self, entry: Entry, change: Edit) -> Entry:
+        """Raises GatewayError, CONFLICT where the job has changed meanwhile."""
         job, before = entry.job, entry.wanted
         wanted = changed(before, change, self._file)
         address = self._address(wanted) if wanted.stream_url != before.stream_url else None
@@ -102,7 +118,7 @@ class Catalogue:
             return entry
         await self._keep(job, kept)
         try:
-            after = await self._jobs.change(job, spec=patch)
+            after = await self._jobs.change(job, spec=patch, exact=True)
         except GatewayError:
             await self._context.secrets.drop(job, kept.data)
             raise

@@ -49,6 +49,37 @@ async def test_a_change_is_of_what_is_given_alone(client: httpx.AsyncClient) -> 
     assert (await client.get("/job/cam-1")).json() == answer.json()
 
 
+@pytest.mark.acceptance("F6")
+async def test_a_change_is_of_the_job_as_it_is_now_and_not_as_a_replica_has_heard_of_it(
+    client: httpx.AsyncClient, api: JobApi, tmp_path: Path
+) -> None:
+    async with served_over(api, tmp_path) as other:
+        there = other.client(port="f_port")
+        before = await made(client, labels={"a": "1"}, router_url=ROUTER)
+        assert (await there.get("/job/cam-1")).json() == before
+        api.muted = True
+        await client.patch("/job/cam-1", json={"labels": {"b": "2"}, "enabled": False, "router_url": ""})
+        after = (await there.patch("/job/cam-1", json={"labels": {"c": "3"}, "enabled": True})).json()
+        assert after == {**before, "labels": {"c": "3"}, "router_url": "", "version": before["version"] + 2}
+
+
+@pytest.mark.acceptance("F6")
+async def test_a_change_that_the_operator_forestalls_is_made_all_the_same(
+    client: httpx.AsyncClient, api: JobApi
+) -> None:
+    await made(client)
+    (job,) = api.jobs()
+    phases = ["STARTING", "INPROGRESS"]
+
+    def forestalled(request: web.Request) -> None:
+        if request.method == "PATCH" and phases:
+            api.tell(job, phase=phases.pop(0))
+
+    api.always = forestalled
+    after = (await client.patch("/job/cam-1", json={"labels": {"a": "1"}})).json()
+    assert (after["labels"], after["status"], phases) == ({"a": "1"}, "INPROGRESS", [])
+
+
 @pytest.mark.acceptance("F33")
 async def test_a_status_is_no_new_version(client: httpx.AsyncClient, api: JobApi, gateway: Served) -> None:
     before = await made(client)
