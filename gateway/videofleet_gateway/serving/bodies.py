@@ -1,9 +1,14 @@
 """JSON in the bodies of requests."""
 
+from typing import Final
+
 import orjson
 from starlette.requests import Request
 
 from videofleet_gateway.errors import Failure, GatewayError
+
+_DEEPEST: Final = 64
+"""Objects and lists inside each other. What is deeper can be read, but not written again."""
 
 
 async def json_object(request: Request) -> dict[str, object]:
@@ -19,7 +24,24 @@ def object_in(text: bytes) -> dict[str, object]:
         raise GatewayError(Failure.MALFORMED, f"the body is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise GatewayError(Failure.MALFORMED, "the body must be a JSON object")
+    if _is_too_deep(found):
+        raise GatewayError(Failure.MALFORMED, f"the body has more than {_DEEPEST} objects or lists inside each other")
     return found
+
+
+def _is_too_deep(found: object) -> bool:
+    level = [found]
+    for _ in range(_DEEPEST):
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner.extend(each.values())
+            elif isinstance(each, list):
+                inner.extend(each)
+        level = [each for each in inner if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def check_json_type(request: Request) -> None:

@@ -24,6 +24,7 @@ from videofleet_gateway.serving.cors import Cors
 _log: Final = logging.getLogger(__name__)
 _ID: Final = re.compile(r"[A-Za-z0-9_.:,-]{1,128}")
 REQUEST_ID: Final = "X-Request-Id"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HEAD: Final = "videofleet.head"
 """In the scope of a request: only the head of the answer is wanted."""
 
@@ -169,8 +170,10 @@ class Visit:
         if self._door.cors is not None:
             self._door.cors.mark(self._headers, headers)
         metrics, dialect = self._door.metrics, self._door.dialect
-        metrics.requests.labels(dialect, self._method, str(message["status"])).inc()
-        metrics.seconds.labels(dialect, self._method).observe(time.monotonic() - self._began)
+        # Clients may call a method what they like, and each name would be kept for ever.
+        method = self._method if self._method in _METHODS else "other"
+        metrics.requests.labels(dialect, method, str(message["status"])).inc()
+        metrics.seconds.labels(dialect, method).observe(time.monotonic() - self._began)
 
     async def _fail(self, error: GatewayError) -> None:
         if self._started:

@@ -26,6 +26,14 @@ async def test_health_and_metrics_are_on_a_port_of_their_own(gateway: Served) ->
     assert (await v.get("/metrics")).status_code == 404
 
 
+async def test_methods_that_clients_make_up_are_one_in_the_metrics(gateway: Served) -> None:
+    for name in ("FOO", "BAR"):
+        assert (await gateway.client().request(name, TASKS)).status_code == 405
+    metrics = (await gateway.client(None, "plain_port").get("/metrics")).text
+    assert 'videofleet_gateway_requests_total{dialect="v",method="other",status="405"} 2.0' in metrics
+    assert "FOO" not in metrics
+
+
 async def test_a_gateway_that_has_no_jobs_yet_is_not_ready(api: JobApi, tmp_path: Path) -> None:
     async with served_over(api, tmp_path) as one:
         one.gateway.draining = True

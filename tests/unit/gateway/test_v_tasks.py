@@ -155,7 +155,10 @@ async def test_what_is_wrong_is_refused_by_its_name(
 
 
 @pytest.mark.acceptance("V100", "X11")
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"', b'{"input": [NaN]}', b'{"input": Infinity}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'"a"', b'{"input": [NaN]}', b'{"input": Infinity}', b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}"],
+)
 async def test_what_cannot_be_read_is_refused(gateway: Served, body: bytes) -> None:
     answer = await gateway.client().post(PROCESS, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_request")

@@ -13,7 +13,12 @@ from tests.unit.kube.fakeapi import refusal
 
 @pytest.mark.acceptance("F70", "F71", "F76", "F90", "X11")
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[1]", b'"x"', b'{"enabled": NaN}', b'{"enabled": Infinity}', b"\xff", b"stream_url=x"]
+    "body",
+    [
+        *(b"", b"{", b"[1]", b'"x"', b'{"enabled": NaN}', b'{"enabled": Infinity}', b"\xff", b"stream_url=x"),
+        b'{"enabled": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"stream_url": "rtsp://h/1", "stream_settings": {"x": ' + b'{"a":' * 300 + b"1" + b"}" * 302,
+    ],
 )
 async def test_a_body_that_is_no_object_is_malformed(client: httpx.AsyncClient, body: bytes) -> None:
     await made(client)
