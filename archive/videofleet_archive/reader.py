@@ -12,9 +12,9 @@
 
 `read` ends after `[DONE]` and else goes on until its reader stops it (break, aclose, cancellation); `read(offset,
 follow=False)` ends with what is durable now. A log that does not exist yet is empty, and grows once it is written. A
-store that is away is asked again and again, and `log.problem` tells about it meanwhile. Who knows that there is more
-says so with `log.wake()`; without that, more is found within a second. In a bucket, results of a live source that no
-one reads from its worker are sealed only every ten seconds.
+store that is away is asked again and again, and `log.problem` tells about it meanwhile. Who knows how far the log is
+says so with `log.wake(end)`: it is looked at when there is something. Without that, more is found within a second. In a
+bucket, results of a live source that no one reads from its worker are sealed only every ten seconds.
 """
 
 import asyncio
@@ -47,6 +47,8 @@ class Waits:
 
     first: float = 0.1
     longest: float = 1.0
+    attended: float = 3.0
+    """Where all is there that was told of. Whoever tells may be wrong: another worker may go on with the log."""
 
 
 class OpenLog:
@@ -65,6 +67,8 @@ class OpenLog:
         self._failure: ArchiveCorruptError | None = None
         self._waits = waits
         self._woken = asyncio.Event()
+        self._told: int | None = None
+        """How far the log is, as was told; None where nobody tells it."""
 
     @property
     def start(self) -> int:
@@ -111,9 +115,14 @@ class OpenLog:
             self.ending = ending
             await self._view.renew(extent, closed=ending is not None)
 
-    def wake(self) -> None:
-        """There is more: who follows the log looks at once."""
-        self._woken.set()
+    def wake(self, end: int | None = None) -> None:
+        """The log has bytes up to `end`: who follows it looks at once for those that are new, and seldom beyond them.
+
+        Without an end nobody knows how far it is from now on: who follows it looks at once, and then as usual.
+        """
+        self._told = end
+        if end is None or end > self.end:
+            self._woken.set()
 
     async def close(self) -> None:
         """Look no more."""
@@ -141,9 +150,10 @@ class OpenLog:
                 self._failure = error
                 await self._view.close()
                 return
-            if grown:
+            is_all = self._told is not None and self.end >= self._told
+            if grown and not is_all:
                 wait = self._waits.first
-            elif await self._is_woken(wait):
+            elif await self._is_woken(self._waits.attended if is_all else wait):
                 # What was told of may show in the store a moment later.
                 wait = self._waits.first
             else:
@@ -151,7 +161,8 @@ class OpenLog:
 
     async def _is_woken(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         return self._woken.is_set()
 
     async def _grow(self) -> bool:

@@ -1,6 +1,6 @@
 """A log that clients of this gateway listen to, attended at the worker that writes it.
 
-The bytes that clients get come from the archive. From the worker comes that there are more of them, in the very moment;
+The bytes that clients get come from the archive. From the worker comes how many there are, in the very moment;
 and a worker that somebody listens to seals the results of a live source a few times a second, also in a bucket.
 """
 
@@ -64,15 +64,18 @@ class Attendance:
         """Until the log is over. What a worker does not tell is found in the archive all the same, a little later."""
         again, most = _AGAIN
         while log.ending is None:
+            end = log.end
             try:
-                async with self._workers.results(job, analytics, log.end) as stored:
+                async with self._workers.results(job, analytics, end) as stored:
                     again, _ = _AGAIN
-                    async for _ in stored.iter_any():
-                        log.wake()
+                    async for data in stored.iter_any():
+                        end += len(data)
+                        log.wake(end)
             except GatewayError:
                 # It has not begun yet, or is away.
                 again = min(2 * again, most)
-            log.wake()
+            finally:
+                log.wake()
             await asyncio.sleep(again)
 
 

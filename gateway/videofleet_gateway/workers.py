@@ -21,6 +21,7 @@ from videofleet_api.videojob import WorkerRef
 from videofleet_api.vision import PICTURE_PART, REQUEST_PART, VISION_PATH, VisionReport, VisionRequest
 from videofleet_gateway.errors import Failure, GatewayError, of_api
 from videofleet_gateway.jobs.job import Job
+from videofleet_kube import tls_buffers
 from videofleet_kube.errors import ApiError
 from videofleet_kube.resources import PODS
 from videofleet_kube.session import ApiSession
@@ -76,6 +77,8 @@ class Workers:
         self._watched: set[aiohttp.ClientWebSocketResponse] = set()
 
     async def __aenter__(self) -> Self:
+        # Each log that is followed is a connection.
+        tls_buffers.shrink()
         self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         return self
 

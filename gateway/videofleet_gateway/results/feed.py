@@ -106,7 +106,8 @@ class Feed:
         self._log = log
         self._blocks = blocks
         self._reading = asyncio.Lock()
-        self._recent: deque[Part] = deque()
+        self._recent: deque[Block] = deque()
+        """The newest bytes, which the log itself keeps as well."""
         self._recent_bytes = 0
         self._failure: ArchiveCorruptError | None = None
         self._following = asyncio.create_task(self._follow(), name=f"feed {log.prefix}")
@@ -191,23 +192,23 @@ class Feed:
 
     async def _hand_out(self, part: Part) -> None:
         self.tip = part.end
-        self._keep(part)
+        self._keep(Block(part.begin, part.data))
         now = asyncio.get_running_loop().time()
         for count, tap in enumerate(tuple(self.taps), 1):
             tap.take(part, now)
             if count % _TURN == 0:
                 await asyncio.sleep(0)
 
-    def _keep(self, part: Part) -> None:
-        self._recent.append(part)
-        self._recent_bytes += len(part.data)
+    def _keep(self, block: Block) -> None:
+        self._recent.append(block)
+        self._recent_bytes += len(block.data)
         while self._recent_bytes > _RECENT_BYTES:
             self._recent_bytes -= len(self._recent.popleft().data)
 
     def _from_recent(self, offset: int) -> bytes:
-        for part in reversed(self._recent):
-            if part.begin <= offset < part.end:
-                return part.data[offset - part.begin : offset - part.begin + _STEP_BYTES]
+        for block in reversed(self._recent):
+            if block.begin <= offset < block.end:
+                return block.data[offset - block.begin : offset - block.begin + _STEP_BYTES]
         return b""
 
     async def _from_block(self, offset: int) -> bytes:

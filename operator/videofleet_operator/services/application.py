@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from videofleet_api.environment import ConfigError
+from videofleet_kube import tls_buffers
 from videofleet_kube.credentials import discover
 from videofleet_kube.errors import ApiError
 from videofleet_kube.events import EventRecorder
@@ -26,7 +27,7 @@ from videofleet_kube.writes import WriteQueue
 from videofleet_operator.config import Config
 from videofleet_operator.domain.model import Pace
 from videofleet_operator.metrics import Metrics
-from videofleet_operator.services import authority, payload, reader_key, tls_buffers
+from videofleet_operator.services import authority, payload, reader_key
 from videofleet_operator.services.announcements import Announcer
 from videofleet_operator.services.answers import Answers
 from videofleet_operator.services.budgets import BudgetKeeper

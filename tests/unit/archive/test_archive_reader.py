@@ -113,6 +113,51 @@ async def test_one_who_is_told_that_there_is_more_does_not_wait_for_the_next_loo
             assert frames_of(await asyncio.wait_for(following, 60)) == [0, 1, 2]
 
 
+async def test_where_all_is_there_that_was_told_of_nobody_looks_for_more() -> None:
+    store = FaultyStore(ObjectArchive.in_memory())
+    async with threads_over(store) as threads:
+        writer = await open_writer(threads.with_store(store.real), 1, policy=SealPolicy(seconds=0, segment_bytes=1))
+        async with Logs(threads, Waits(first=0.01, longest=0.01, attended=600)).open(PREFIX) as log:
+            looks = [segment_key(PREFIX, log.end)]
+            log.wake(log.end)
+            following = asyncio.create_task(_all(log, log.end))
+            await becomes(lambda: ("read", looks[0]) in store.calls, "it has looked, and rests")
+            for frame in range(3):
+                await write_frames(writer, range(frame, frame + 1))
+                await becomes(lambda: writer.view.extent.end > log.end, "it is sealed")
+                log.wake(writer.view.extent.end)
+                await becomes(lambda: log.end == writer.view.extent.end, "it is found")
+                looks.append(segment_key(PREFIX, log.end))
+            # The first place was looked at in vain, and every other one once there was something.
+            assert [key for method, key in store.calls if method == "read" and key in looks] == [looks[0], *looks[:-1]]
+            await writer.finish(terminal(2), mark(2))
+            log.wake(writer.view.extent.end)
+            assert frames_of(await asyncio.wait_for(following, 60)) == [0, 1, 2]
+
+
+async def test_one_who_is_told_nothing_any_more_looks_as_usual(threads: StoreThreads) -> None:
+    writer = await open_writer(threads, 1)
+    async with Logs(threads, Waits(first=0.01, longest=0.01, attended=600)).open(PREFIX) as log:
+        log.wake(log.end)
+        following = asyncio.create_task(_all(log, log.end))
+        # Who told of it has gone, and somebody else goes on.
+        log.wake()
+        await write_frames(writer, range(3))
+        await writer.finish(terminal(2), mark(2))
+        assert frames_of(await asyncio.wait_for(following, 60)) == [0, 1, 2]
+
+
+async def test_what_was_told_of_and_is_not_there_yet_is_looked_for(threads: StoreThreads) -> None:
+    writer = await open_writer(threads, 1)
+    async with Logs(threads, Waits(first=0.01, longest=0.01, attended=600)).open(PREFIX) as log:
+        # As one tells who has been overtaken and does not know it yet.
+        log.wake(1_000_000)
+        following = asyncio.create_task(_all(log, log.end))
+        await write_frames(writer, range(3))
+        await writer.finish(terminal(2), mark(2))
+        assert frames_of(await asyncio.wait_for(following, 60)) == [0, 1, 2]
+
+
 async def test_a_log_that_nobody_has_begun_grows_once_it_is_written(threads: StoreThreads) -> None:
     async with Logs(threads).open(PREFIX) as log:
         assert (log.start, log.end, log.ending) == (0, 0, None)

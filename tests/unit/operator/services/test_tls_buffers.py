@@ -12,7 +12,8 @@ import pytest
 
 from tests.unit.operator.services.conftest import NOW
 from videofleet_api.names import worker_server_name
-from videofleet_operator.services import pki, tls_buffers
+from videofleet_kube import tls_buffers
+from videofleet_operator.services import pki
 
 CONNECTIONS = 8
 LARGE = b"v" * 1_000_000

@@ -10,7 +10,8 @@ _READ_BUFFER: Final = 32 * 1024
 def shrink() -> None:
     """Have each TLS connection that is made from here on keep 32 KiB for what it reads.
 
-    asyncio keeps 256 KiB for each, however quiet it is: a quarter of a gigabyte for the connections to a thousand
-    workers. It can be told otherwise in this place alone.
+    asyncio keeps 256 KiB for each, however quiet it is: a quarter of a gigabyte for an operator's connections to a
+    thousand workers, or for a thousand logs that a gateway follows. It can be told otherwise in this place alone, for
+    all connections of the process.
     """
     SSLProtocol.max_size = _READ_BUFFER
