@@ -31,6 +31,7 @@ _PICTURE_SECONDS: Final = 10.0
 _HEARTBEAT: Final = 20.0
 _LONGEST_MESSAGE: Final = 64 * 2**20
 _LONGEST_REPORT: Final = 8 * 2**20
+_LONGEST_PICTURE: Final = 32 * 2**20
 _ADDRESS_SECONDS: Final = 60.0
 _MOST_ADDRESSES: Final = 4096
 _log: Final = logging.getLogger(__name__)
@@ -104,8 +105,8 @@ class Workers:
             async with client.get(url, ssl=tls, server_hostname=address.server_name, timeout=timeout) as answer:
                 if answer.status != 200:
                     raise _refused(answer.status)
-                return await answer.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                return await _at_most(answer.content, _LONGEST_PICTURE)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._lost(worker, error) from error
 
     @asynccontextmanager

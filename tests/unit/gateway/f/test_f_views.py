@@ -132,7 +132,9 @@ async def test_a_public_address_goes_before_what_requests_say(api: JobApi, tmp_p
 
 
 @pytest.mark.acceptance("F29", "F30", "F31", "F93")
-async def test_a_camera_is_watched_in_three_ways_without_a_header(stage: Stage, camera: str) -> None:
+async def test_a_camera_is_watched_in_three_ways_without_a_header(
+    stage: Stage, camera: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     document = await running(stage, camera)
     async with httpx.AsyncClient() as stranger:
         shot = await stranger.get(document["shots_url"])
@@ -151,6 +153,10 @@ async def test_a_camera_is_watched_in_three_ways_without_a_header(stage: Stage, 
     assert announced["mime_type"].startswith("video/mp4")
     with av.open(io.BytesIO(film)) as player:
         assert sum(1 for _ in player.decode(video=0)) >= 1
+    # A worker is not believed: it parses what strangers send, and may answer without end.
+    monkeypatch.setattr(workers, "_LONGEST_PICTURE", 100)
+    async with httpx.AsyncClient() as stranger:
+        assert (await stranger.get(document["shots_url"])).json()["code"] == "SERVICE_UNAVAILABLE"
 
 
 @pytest.mark.acceptance("F29")
