@@ -21,6 +21,8 @@ _POSTED_SCHEMES: Final = ("http", "https")
 _LOCAL_SCHEMES: Final = ("file", "test")
 """Of addresses that lead to no host."""
 _GROUP_SCHEME: Final = "udp"
+_LOCALHOST: Final = ".localhost"
+_LOOPBACK: Final = "127.0.0.1"
 _SPACE: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _IN_AUTHORITY: Final = re.compile(r"([^/?#]*)@([^/?#@]*.*)", re.DOTALL)
 _PASSWORD_WITH_SLASH: Final = re.compile(r"([^/?#:\[]*:.*)@([^@]*)", re.DOTALL)
@@ -127,7 +129,9 @@ def _check_host(parts: SplitResult, policy: AddressPolicy, *, group: bool = Fals
         raise UrlError("the address has no host")
     if is_disguised(host):
         raise UrlError(f"{host} is no address and no name: an IPv4 address is written as four numbers")
-    if is_numeric(host):
-        refusal = policy.group_refusal(host) if group else policy.refusal(host)
+    # RFC 6761, 6.3: wherever it is resolved, it is the machine itself.
+    address = _LOOPBACK if f".{host.rstrip('.')}".endswith(_LOCALHOST) else host
+    if is_numeric(address):
+        refusal = policy.group_refusal(address) if group else policy.refusal(address)
         if refusal is not None:
             raise UrlError(f"{host} must not be reached: {refusal}")

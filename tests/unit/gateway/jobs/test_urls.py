@@ -68,6 +68,8 @@ def test_other_addresses_are_none(url: str) -> None:
         ("/media/a.mp4", "must begin with"),
         ("http://169.254.169.254/latest/meta-data", "address of the machine or the cluster"),
         ("http://127.0.0.1/a", "address of the machine or the cluster"),
+        ("http://localhost:8080/a", "localhost must not be reached"),
+        ("rtsp://cam.LOCALHOST./1", "address of the machine or the cluster"),
         ("http://127.1/a", "four numbers"),
         ("http://0x7f000001/a", "four numbers"),
         ("http://2130706433/a", "four numbers"),
