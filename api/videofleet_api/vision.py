@@ -15,7 +15,7 @@ from videofleet_api.steps import Step
 
 VISION_PATH: Final = "/v1/vision"
 LARGEST_PICTURE: Final = 20 * 2**20
-"""Bytes of one that comes along."""
+"""Bytes of one, whether it comes along or lies at an address."""
 LONGEST_LOOK: Final = 30.0
 """Seconds."""
 REQUEST_PART: Final = "request"

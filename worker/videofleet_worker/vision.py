@@ -13,9 +13,10 @@ import numpy as np
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSource, JobSpec
 from videofleet_api.steps import Analytics
-from videofleet_api.vision import SeenObject, VisionReport, VisionRequest
+from videofleet_api.vision import LARGEST_PICTURE, SeenObject, VisionReport, VisionRequest
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.images import HANDED
+from videofleet_worker.decode.kinds import WEB_KINDS
 from videofleet_worker.logs import Secrets
 from videofleet_worker.models.batching import InferenceError
 from videofleet_worker.models.engines import ModelDoesNotRunError
@@ -111,7 +112,13 @@ class Looker:
         tools = self._tools
         request = whole(source, plan.model_size)
         return StreamSource(
-            replace(request, connect_timeout=_SILENCE, stall_timeout=_SILENCE),
+            replace(
+                request,
+                connect_timeout=_SILENCE,
+                stall_timeout=_SILENCE,
+                picture_kinds=WEB_KINDS,
+                picture_bytes=LARGEST_PICTURE,
+            ),
             reconnect=ONCE,
             clock=tools.clock,
             slots=1,

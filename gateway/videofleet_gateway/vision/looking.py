@@ -8,6 +8,7 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSource
+from videofleet_api.redaction import redact_url
 from videofleet_api.steps import Step
 from videofleet_api.vision import VisionReport, VisionRequest
 from videofleet_gateway.context import Context
@@ -60,7 +61,7 @@ class Looking:
         except TimeoutError:
             raise GatewayError(Failure.TIMED_OUT, f"there was no answer within {PATIENCE:g} s", retry_after=1) from None
         if report.code is not None:
-            raise _refused(report, "image" if picture is None else "image_base64")
+            raise _refused(report, request.image)
         return report
 
     def _question(self, model: str, request: PictureRequest) -> VisionRequest:
@@ -94,8 +95,12 @@ class Looking:
         raise error
 
 
-def _refused(report: VisionReport, field: str) -> GatewayError:
+def _refused(report: VisionReport, address: str | None) -> GatewayError:
+    """`address`: where the picture is, if it did not come along."""
     if report.code is ErrorCode.INTERNAL:
         return GatewayError(Failure.UNAVAILABLE, f"the worker could not look: {report.message}", retry_after=1)
-    at = "parameters" if report.code in _OF_REQUEST else field
-    return invalid(at, f"{at}: {report.message}")
+    if report.code in _OF_REQUEST:
+        return invalid("parameters", f"parameters: {report.message}")
+    if address is None:
+        return invalid("image_base64", f"image_base64: {report.message}")
+    return invalid("image", f"image: {redact_url(address)}: {report.message}")

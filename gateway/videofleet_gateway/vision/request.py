@@ -17,7 +17,7 @@ class PictureRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
-    image: Annotated[str, Field(min_length=1, description="Its address, http or https.")] | None = None
+    image: Annotated[str, Field(min_length=1, description="Its http or https address: JPEG, PNG, WebP.")] | None = None
     image_base64: Annotated[str, Field(min_length=1, description="A data: URI, JPEG, PNG or WebP.")] | None = Field(
         None, repr=False
     )

@@ -43,6 +43,8 @@ def data_uri(picture: bytes, kind: str = "png") -> str:
 def web() -> Iterator[WebServer]:
     with serving() as server:
         server.pages["/scene.jpg"] = Page(scene("JPEG"), login="reader:0pen")
+        server.pages["/scene.bmp"], server.pages["/scene.tiff"] = Page(scene("BMP")), Page(scene("TIFF"))
+        server.pages["/page.html"] = Page(b"<html>" * 100)
         yield server
 
 
@@ -54,6 +56,14 @@ async def refusal(client: httpx.AsyncClient, what: str, **body: Any) -> tuple[in
     answer = await post(client, what, **body)
     error = answer.json()["error"]
     return answer.status_code, error["code"], error.get("param")
+
+
+async def told(client: httpx.AsyncClient, **body: Any) -> str:
+    """What is said of a picture that is not taken."""
+    answer = await post(client, "ocr", **body)
+    error: dict[str, str] = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "image"), answer.text
+    return error["message"]
 
 
 @pytest.mark.acceptance("V7", "V8")
@@ -92,6 +102,17 @@ async def test_a_picture_at_an_address_goes_through_the_one_policy(seeing: Serve
     assert set(LINES) <= {block["text"] for block in body["blocks"]}
     for address in ("ftp://example.com/a.jpg", "file:///etc/passwd", "http://169.254.169.254/a.jpg", "http://0x7f.1/a"):
         assert await refusal(client, "detect", image=address) == (400, "invalid_request", "image"), address
+    # Of no other kind, and no larger, than one that comes along.
+    for path, why in (("/scene.bmp", "a BMP picture"), ("/scene.tiff", "a TIFF picture"), ("/page.html", "no picture")):
+        message = await told(client, image=web.url(path).replace("://", "://reader:0pen@"))
+        assert f"{path}: it is {why}" in message
+        assert message.endswith("JPEG, PNG and WebP can be read")
+        assert "0pen" not in message
+    for size, read in ((LARGEST_PICTURE, True), (LARGEST_PICTURE + 1, False)):
+        web.pages["/large.jpg"] = Page(scene("JPEG").ljust(size, b"\0"))
+        answer = await post(client, "detect", image=web.url("/large.jpg"))
+        assert (answer.status_code == 200) is read, answer.text
+    assert f"larger than {LARGEST_PICTURE} bytes" in await told(client, image=web.url("/large.jpg"))
     for path in ("/scene.jpg", "/none.jpg"):
         assert await refusal(client, "ocr", image=web.url(path)) == (400, "invalid_request", "image"), path
 

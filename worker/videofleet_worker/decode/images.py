@@ -3,7 +3,7 @@ apart."""
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -16,6 +16,7 @@ from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.choice import Choice
 from videofleet_worker.decode.decoder import Decoded
 from videofleet_worker.decode.footage import OnPacket, Tally
+from videofleet_worker.decode.kinds import PictureKind, seen_as, told
 from videofleet_worker.decode.looks import Looks
 from videofleet_worker.decode.messages import Opened, OpenRequest, Strategy
 from videofleet_worker.decode.network import Network
@@ -28,13 +29,7 @@ from videofleet_worker.sources.errors import SourceError
 
 HANDED: Final = "memory"
 """Scheme of a picture that the parent has; there is just one."""
-_LARGEST: Final = 64 * 2**20
 _CHUNK: Final = 2**20
-_OPTIONS: Final = {
-    "protocol_whitelist": "",
-    "format_whitelist": "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe",
-    "max_pixels": str(MAX_SIDE * MAX_SIDE),
-}
 
 
 Fetch = Callable[[str], bytes]
@@ -44,8 +39,8 @@ Fetch = Callable[[str], bytes]
 def fetching(request: OpenRequest, network: Network) -> Fetch:
     """How the pictures of a request are had."""
     if scheme_of(request.url) == HANDED:
-        return lambda _address: _handed(network.dialler.file())
-    return partial(_fetched, network.client(request))
+        return lambda _address: _handed(network.dialler.file(), request.picture_bytes)
+    return partial(_fetched, network.client(request), request.picture_bytes)
 
 
 class ImageFootage:
@@ -62,6 +57,7 @@ class ImageFootage:
         self.looks: Looks | None = None
         self._fetch = fetch
         self._addresses = request.images
+        self._kinds = request.picture_kinds
         self._upright = Upright(request.rotation)
 
     def frames(self, on_packet: OnPacket) -> Iterator[Decoded | None]:
@@ -77,7 +73,7 @@ class ImageFootage:
                 self.tally.passed += 1
                 continue
             try:
-                picture = _decoded(self._fetch(address))
+                picture = _decoded(self._fetch(address), self._kinds)
             except SourceError as error:
                 where = f"image {index + 1} of {len(self._addresses)}: " if len(self._addresses) > 1 else ""
                 raise SourceError(error.code, f"{where}{error.message}") from None
@@ -96,37 +92,42 @@ class ImageFootage:
         """Nothing to leave."""
 
 
-def _fetched(client: WebClient, address: str) -> bytes:
+def _fetched(client: WebClient, most: int, address: str) -> bytes:
     file = WebFile(client, address)
-    content = _whole(file.read)
+    content = _whole(file.read, most)
     file.close()
     return content
 
 
-def _handed(descriptor: int) -> bytes:
+def _handed(descriptor: int, most: int) -> bytes:
     with open(descriptor, "rb", buffering=0) as file:
-        return _whole(lambda size: file.read(size) or b"")
+        return _whole(lambda size: file.read(size) or b"", most)
 
 
-def _whole(read: Callable[[int], bytes]) -> bytes:
+def _whole(read: Callable[[int], bytes], most: int) -> bytes:
     pieces, size = [], 0
     while piece := read(_CHUNK):
         pieces.append(piece)
         size += len(piece)
-        if size > _LARGEST:
-            raise SourceError(ErrorCode.UNSUPPORTED, f"it is larger than {_LARGEST // 2**20} MiB")
+        if size > most:
+            raise SourceError(ErrorCode.UNSUPPORTED, f"it is larger than {most} bytes: at most so many are read")
     if not size:
         raise SourceError(ErrorCode.EMPTY, "it is empty")
     return b"".join(pieces)
 
 
-def _decoded(content: bytes) -> VideoFrame:
+def _decoded(content: bytes, kinds: Sequence[PictureKind]) -> VideoFrame:
+    options = {
+        "protocol_whitelist": "",
+        "format_whitelist": ",".join(f"{kind.lower()}_pipe" for kind in kinds),
+        "max_pixels": str(MAX_SIDE * MAX_SIDE),
+    }
     try:
-        with av.open(io.BytesIO(content), "r", options=_OPTIONS) as container:
+        with av.open(io.BytesIO(content), "r", options=options) as container:
             if container.streams.video:
                 container.streams.video[0].codec_context.thread_count = 1
                 for frame in container.decode(video=0):
                     return frame
     except av.error.FFmpegError:
         pass
-    raise SourceError(ErrorCode.UNSUPPORTED, "it is no picture: JPEG, PNG, WebP, BMP and TIFF can be read")
+    raise SourceError(ErrorCode.UNSUPPORTED, f"it is {seen_as(content)}: {told(kinds)} can be read")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from videofleet_api.codes import DropCause, ErrorCode
 from videofleet_worker.colours import Matrix
 from videofleet_worker.decode.capture import CaptureClock
+from videofleet_worker.decode.kinds import ALL_KINDS, LARGEST_BYTES, PictureKind
 from videofleet_worker.decode.masks import MAX_MASKS, Mask
 from videofleet_worker.decode.ring import MAX_SIDE, MAX_SLOTS, RingLayout
 from videofleet_worker.decode.sampling import DecodeWish, SamplingMode
@@ -53,6 +54,8 @@ class OpenRequest(Message):
     url: str = Field(repr=False)
     images: list[str] = Field(default_factory=list, repr=False)
     """Pictures instead of a video."""
+    picture_kinds: list[PictureKind] = list(ALL_KINDS)
+    picture_bytes: Annotated[int, Field(ge=1)] = LARGEST_BYTES
     asked_as: Literal["s3"] | None = None
     """The scheme that the job names, where `url` was made from it."""
     username: str | None = Field(None, repr=False)

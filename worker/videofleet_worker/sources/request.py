@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+from videofleet_worker.decode.kinds import ALL_KINDS, LARGEST_BYTES, PictureKind
 from videofleet_worker.decode.masks import Mask
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
@@ -20,6 +21,7 @@ class SourceRequest:
     url: without credentials, which go into username and password.
     session_token: for s3, where the credentials are borrowed ones.
     images: addresses of pictures that are analysed instead, a frame each; `url` is then the first one.
+    picture_kinds: formats that these may have. picture_bytes: most that one may have.
     transport: for RTSP; auto tries TCP, then UDP.
     kind: auto takes RTSP, RTMP, UDP and HLS without an end for live, all else for recorded.
     rotation: degrees by which pictures are turned clockwise; None: as the container says.
@@ -34,6 +36,8 @@ class SourceRequest:
 
     url: str
     images: tuple[str, ...] = ()
+    picture_kinds: tuple[PictureKind, ...] = ALL_KINDS
+    picture_bytes: int = LARGEST_BYTES
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)

@@ -206,6 +206,8 @@ class StreamSource:
         return OpenRequest(
             url=web_address(request) if signed else request.url,
             images=list(request.images),
+            picture_kinds=list(request.picture_kinds),
+            picture_bytes=request.picture_bytes,
             asked_as="s3" if signed else None,
             username=None if signed else request.username,
             password=None if signed else request.password,

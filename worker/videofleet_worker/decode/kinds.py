@@ -1,0 +1,22 @@
+"""Which single pictures are taken: their formats, and how large they may be."""
+
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
+
+PictureKind = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF"]
+ALL_KINDS: Final[tuple[PictureKind, ...]] = get_args(PictureKind)
+WEB_KINDS: Final[tuple[PictureKind, ...]] = ("JPEG", "PNG", "WebP")
+LARGEST_BYTES: Final = 64 * 2**20
+_BEGINNINGS: Final = {b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"GIF8": "GIF"}
+
+
+def told(kinds: Sequence[str]) -> str:
+    """Formats as people list them."""
+    return f"{', '.join(kinds[:-1])} and {kinds[-1]}" if len(kinds) > 1 else kinds[0]
+
+
+def seen_as(content: bytes) -> str:
+    """What it is that is not taken, as far as its first bytes tell."""
+    known = (name for beginning, name in _BEGINNINGS.items() if content.startswith(beginning))
+    name = next(known, None)
+    return "no picture" if name is None else f"a {name} picture, or what is left of one"
