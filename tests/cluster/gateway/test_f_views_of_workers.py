@@ -43,7 +43,7 @@ def check_shots(posts: list[Post]) -> None:
     for post in posts:
         form, meta = post.form, json.loads(post.form["meta"])
         assert form["photo"][:2] == form["frame"][:2] == JPEG
-        assert form["camera"] == b"7"
+        assert (form["camera"], form["cam_id"]) == (b"7", b"cam")
         assert post.headers["Authorization"] == "Token abc"
         assert meta["job"]["labels"] == LABELS
         assert meta["shot"]["track_id"] == meta["track"]["track_id"]

@@ -80,7 +80,7 @@ class Catalogue:
         self._check_outputs(wanted)
         kept = _kept(job_name(DIALECT, identifier), None, wanted, address)
         bare = {"analytics": [each.wire() for each in self._context.config.f_analytics]}
-        spec = written(bare, wanted, address, kept.names)
+        spec = written(bare, wanted, address, kept.names, identifier)
         job = await self._jobs.create(DIALECT, namespace, identifier, spec)
         try:
             await self._keep(job, kept)
@@ -112,7 +112,7 @@ class Catalogue:
         address = self._address(wanted) if wanted.stream_url != before.stream_url else None
         self._check_outputs(wanted, before)
         kept = _kept(job.name, before, wanted, address)
-        spec = written(job.raw_spec, wanted, address, kept.names)
+        spec = written(job.raw_spec, wanted, address, kept.names, job.id_in(DIALECT))
         patch = merge_patch(job.raw_spec, spec)
         if not patch:
             return entry
@@ -150,7 +150,7 @@ class Catalogue:
         assert job.spec is not None
         writable = identifier is not None or self._context.config.f_adopt_foreign
         secrets = await self._secrets(job) if writable else Secrets()
-        return Entry(identifier or job.name, job, identifier is None, read(job.spec, secrets))
+        return Entry(identifier or job.name, job, identifier is None, read(job.spec, secrets, identifier))
 
     async def _secrets(self, job: Job) -> Secrets:
         """What those who may change the job see of it."""

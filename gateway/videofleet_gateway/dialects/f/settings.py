@@ -74,7 +74,8 @@ def _speed(value: float) -> float:
 _Bool = Annotated[bool, Strict()]
 _Text = Annotated[str, Strict(), Field(max_length=64)]
 _Entry = Annotated[str, Strict(), Field(max_length=1024)]
-_Pairs = Annotated[list[_Entry], Field(max_length=32), AfterValidator(_pairs)]
+# With cam_id they are as many as a VideoJob's router may have.
+_Pairs = Annotated[list[_Entry], Field(max_length=31), AfterValidator(_pairs)]
 _Headers = Annotated[list[_Entry], Field(max_length=32), AfterValidator(_headers)]
 
 _KNOWN: Final[dict[str, tuple[Any, TypeAdapter[Any]]]] = {

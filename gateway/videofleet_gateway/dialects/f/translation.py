@@ -25,6 +25,8 @@ Spec = dict[str, Any]
 HIDDEN: Final = "***"
 """An address of the router that its reader may not see."""
 _GPU: Final = "stream_settings_gpu"
+_CAMERA: Final = "cam_id"
+"""Field of the router's form with the id of the job, which its name does not tell."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ def router_secret(wanted: Wanted) -> dict[str, str]:
     return {name: url for name, url in given.items() if url not in ("", HIDDEN) and is_secret(url)}
 
 
-def read(spec: VideoJobSpec, secrets: Secrets) -> Wanted:
-    """A VideoJob's spec in the words of F."""
+def read(spec: VideoJobSpec, secrets: Secrets, identifier: str | None = None) -> Wanted:
+    """A VideoJob's spec in the words of F. `identifier`: that of a job that was made here."""
     extra = _extra(spec)
     gpu = extra.pop(_GPU, None)
     router = spec.outputs.router
-    own = {} if router is None else _router_settings(router, secrets)
+    own = {} if router is None else _router_settings(router, secrets, identifier)
     own |= {"ffmpeg_params": settings.from_transport(spec.source.transport)}
     speed = spec.sampling.speed
     own |= {} if speed is None else {"play_speed": int(speed) if speed.is_integer() else speed}
@@ -89,8 +91,9 @@ def shown_source(source: Source) -> str:
     return redact_url(source.images[0]) if source.images else ""
 
 
-def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names) -> Spec:
-    """The spec in its JSON form as F wants it. `address`: where that is another one than before."""
+def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names, identifier: str | None = None) -> Spec:
+    """The spec in its JSON form as F wants it. `address`: where that is another one than before; `identifier`: what
+    the router is to call the job."""
     after = copy.deepcopy(spec)
     _set(after, "enabled", wanted.enabled, True)
     _set(after, "singlePass", wanted.single_pass, False)
@@ -107,7 +110,7 @@ def written(spec: Spec, wanted: Wanted, address: Address | None, names: Names) -
     outputs.pop("router", None)
     if wanted.has_router:
         before = (spec.get("outputs") or {}).get("router") or {}
-        outputs["router"] = _written_router(before, wanted, names)
+        outputs["router"] = _written_router(before, wanted, names, identifier)
     if not outputs:
         del after["outputs"]
     extra = _written_extra(wanted)
@@ -147,15 +150,17 @@ def _written_addresses(before: Spec, wanted: Wanted, secret: str | None) -> Spec
     return found
 
 
-def _written_router(before: Spec, wanted: Wanted, names: Names) -> Spec:
+def _written_router(before: Spec, wanted: Wanted, names: Names, identifier: str | None) -> Spec:
     given = wanted.stream_settings
     router: Spec = {
         "timeout": given["router_timeout_ms"] / 1000,
         "verifyTls": given["router_verify_ssl"],
     }
     router |= _written_addresses(before, wanted, names.router)
-    if given.get("router_body"):
-        router["body"] = settings.pairs(given["router_body"])
+    body = {} if identifier is None else {_CAMERA: identifier}
+    body |= settings.pairs(given.get("router_body") or [])
+    if body:
+        router["body"] = body
     if names.headers is not None:
         router["headersSecretRef"] = {"name": names.headers}
     elif given.get("router_headers") and "headersSecretRef" in before:
@@ -190,15 +195,16 @@ def _extra(spec: VideoJobSpec) -> Settings:
     return found
 
 
-def _router_settings(router: RouterOutput, secrets: Secrets) -> Settings:
+def _router_settings(router: RouterOutput, secrets: Secrets, identifier: str | None) -> Settings:
     headers: Sequence[str] = []
+    told = _CAMERA, identifier
     if router.headers_secret_ref is not None:
         headers = settings.entries(secrets.headers) if secrets.headers is not None else ["*** = ***"]
     return {
         "router_timeout_ms": round(router.timeout * 1000),
         "router_verify_ssl": router.verify_tls,
         "router_headers": list(headers),
-        "router_body": settings.entries(router.body),
+        "router_body": settings.entries({key: value for key, value in router.body.items() if (key, value) != told}),
     }
 
 

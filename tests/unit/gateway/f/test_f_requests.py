@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -25,8 +26,30 @@ async def test_a_job_is_made_under_the_clients_id(client: httpx.AsyncClient, api
         **SPEC,
         "analytics": [{"name": "main", "steps": [{"model": "detect"}, {"model": "track"}]}],
         "labels": {"district": "SVAO"},
-        "outputs": {"router": {"url": ROUTER, "timeout": 15.0, "verifyTls": True}},
+        "outputs": {"router": {"url": ROUTER, "timeout": 15.0, "verifyTls": True, "body": {"cam_id": "cam-1"}}},
     }
+
+
+@pytest.mark.acceptance("F39", "F82")
+async def test_a_router_is_told_the_id_of_the_job(client: httpx.AsyncClient, api: JobApi) -> None:
+    """Which is not the name of its VideoJob, and nothing that its client has said of the form."""
+
+    def form() -> object:
+        return api.jobs()[0]["spec"]["outputs"]["router"]["body"]
+
+    segment = quote("Eingang Süd/1", safe="")
+    document = await made(client, segment, router_url=ROUTER)
+    assert document["stream_settings"]["router_body"] == []
+    assert form() == {"cam_id": "Eingang Süd/1"}
+    path = f"/job/{segment}"
+    told = await client.patch(path, json={"stream_settings": {"router_body": ["site = north"]}})
+    assert told.json()["stream_settings"]["router_body"] == ["site = north"]
+    assert form() == {"cam_id": "Eingang Süd/1", "site": "north"}
+    own = await client.patch(path, json={"stream_settings": {"router_body": ["cam_id = 7"]}})
+    assert own.json()["stream_settings"]["router_body"] == ["cam_id = 7"]
+    assert form() == {"cam_id": "7"}
+    same = await client.patch(path, json={})
+    assert same.json() == own.json()
 
 
 @pytest.mark.acceptance("F4", "F5", "F88")
@@ -212,7 +235,9 @@ async def test_settings_of_the_file_lie_under_those_of_the_job(api: JobApi, tmp_
         document = await made(client, router_url=ROUTER, stream_settings={"router_timeout_ms": 500})
         found = document["stream_settings"]
         assert (found["router_timeout_ms"], found["router_verify_ssl"], found["play_speed"]) == (500, False, -1)
-        assert api.jobs()[0]["spec"]["outputs"]["router"] == {"url": ROUTER, "timeout": 0.5, "verifyTls": False}
+        assert api.jobs()[0]["spec"]["outputs"]["router"] == {
+            "url": ROUTER, "timeout": 0.5, "verifyTls": False, "body": {"cam_id": "cam-1"},
+        }  # fmt: skip
 
 
 @pytest.mark.acceptance("F18", "F94")
