@@ -1,6 +1,7 @@
 """What is told of the receivers of a job's results: the condition OutputsDelivered, and when it is due.
 
-It decides nothing, and is written like how a source is. After the job's end it says what was known last.
+It decides nothing, and is written like how a source is. After the job's end it says what was known last, also by who
+delivers the rest.
 """
 
 from collections.abc import Sequence

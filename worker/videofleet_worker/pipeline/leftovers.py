@@ -60,12 +60,14 @@ class Leftovers:
             await asyncio.wait([task])
         return not task.cancelled() and task.result()
 
-    async def pause(self, uid: str, runs: Collection[int], seconds: float) -> list[Leftover]:
-        """Wait, for at most so long, until nothing is delivered here of these runs; what was when it began."""
-        found = {one: task for one, task in self._tasks.items() if one.entry.uid == uid and one.entry.run in runs}
-        if found:
-            await asyncio.wait(found.values(), timeout=seconds)
-        return list(found)
+    def of(self, uid: str, runs: Collection[int]) -> list[Leftover]:
+        """What is being delivered here of these runs of a job."""
+        return [one for one in self._tasks if one.entry.uid == uid and one.entry.run in runs]
+
+    async def over(self, leftovers: Collection[Leftover], seconds: float) -> bool:
+        """Wait, for at most so long, until these are over; whether they are."""
+        tasks = [task for one, task in self._tasks.items() if one in leftovers]
+        return not tasks or not (await asyncio.wait(tasks, timeout=seconds))[1]
 
     def look_back(self, job: Job, threads: StoreThreads, ways: WaysOut) -> None:
         """Deliver what workers that are no more have left of the job's earlier runs. Nothing waits for it."""

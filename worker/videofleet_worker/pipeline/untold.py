@@ -47,20 +47,31 @@ class UntoldRuns:
         """Whether everybody has everything, and how they are."""
         deadline = time.monotonic() + self.seconds
         runs = sorted({each.run for each in wanted.untold})
-        # Who has ended a run here may not have given up on its receivers.
-        earlier = await self.leftovers.pause(wanted.uid, runs, self.seconds)
+        # Who has ended a run here tells its receivers still.
+        here = self.leftovers.of(wanted.uid, runs)
+        if not await self.leftovers.over(here, self.seconds):
+            return False, _worst(one.outlets for one in here)
         outlets = JobOutlets(self.ways)
         outlets.use(wanted.outputs)
-        over = True
-        for run in runs:
-            folder = f"{wanted.namespace}/{wanted.uid}/{run}"
-            for prefix in await self.threads.call(self.threads.store.folders, folder):
-                over &= await self.threads.call(tell_unseen_ends, self.threads.store, prefix, wanted, outlets)
-            for outbox in await left_in(folder, self.threads):
-                outlets.serve(outbox)
+        try:
+            all_there = [await self._serve(wanted, run, outlets) for run in runs]
+        except BaseException:
+            await outlets.close()
+            raise
         left = max(1.0, deadline - time.monotonic())
         everything = await self.leftovers.deliver(_entry(wanted, runs[-1]), outlets, left)
-        return over and everything, _worst([*(one.outlets for one in earlier), outlets])
+        return all(all_there) and everything, _worst([*(one.outlets for one in here), outlets])
+
+    async def _serve(self, wanted: Finalize, run: int, outlets: JobOutlets) -> bool:
+        """Give the outlets what there is of a run; whether nothing can be added to it."""
+        folder = f"{wanted.namespace}/{wanted.uid}/{run}"
+        prefixes = await self.threads.call(self.threads.store.folders, folder)
+        over = [
+            await self.threads.call(tell_unseen_ends, self.threads.store, each, wanted, outlets) for each in prefixes
+        ]
+        for outbox in await left_in(folder, self.threads):
+            outlets.serve(outbox)
+        return all(over)
 
 
 def _entry(wanted: Finalize, run: int) -> Entry:

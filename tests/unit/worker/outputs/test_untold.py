@@ -165,10 +165,14 @@ async def test_who_tells_them_already_is_let_finish(
     leftovers = Leftovers()
 
     async def told() -> None:
+        # Whatever is sent from now on is refused.
         receiver.statuses.append(500)
 
-    leaving = leftovers.leave(file_job("rtsp://camera/1", "job-1"), here.outlets, told)
-    await leaving
+    await leftovers.leave(file_job("rtsp://camera/1", "job-1"), here.outlets, told)
+    delivered = await teller(threads, ways, 0.1, leftovers).tell(FLEET, rest(to(receiver)))
+    assert delivered is not None
+    assert delivered.health is OutputHealth.WAITING
+    assert read_notes(store, FLEET).untold == [UNTOLD]
     receiver.usual = 200
     delivered = await teller(threads, ways, leftovers=leftovers).tell(FLEET, rest(to(receiver)))
     assert delivered is not None
