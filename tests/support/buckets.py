@@ -87,6 +87,7 @@ class Fault(Enum):
     """The store carries it out; the answer is lost."""
     ERROR_500 = auto()
     SLOW_DOWN_503 = auto()
+    EXPIRED_403 = auto()
     CONFLICT_409 = auto()
     """These are answered without asking the store."""
     ERROR_500_AFTER = auto()
@@ -99,6 +100,7 @@ _ANSWERS = {
     Fault.ERROR_500: (500, "InternalError"),
     Fault.ERROR_500_AFTER: (500, "InternalError"),
     Fault.SLOW_DOWN_503: (503, "SlowDown"),
+    Fault.EXPIRED_403: (403, "ExpiredToken"),
     Fault.CONFLICT_409: (409, "ConditionalRequestConflict"),
 }
 
@@ -170,7 +172,7 @@ class FaultyProxy:
         return Handler
 
     def _answer(self, handler: BaseHTTPRequestHandler, fault: Fault | None, body: bytes) -> None:
-        if fault in (Fault.ERROR_500, Fault.SLOW_DOWN_503, Fault.CONFLICT_409):
+        if fault in (Fault.ERROR_500, Fault.SLOW_DOWN_503, Fault.EXPIRED_403, Fault.CONFLICT_409):
             return self._fail(handler, fault)
         if fault is Fault.REFUSED:
             return self._cut(handler)
