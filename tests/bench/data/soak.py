@@ -140,9 +140,10 @@ async def measure(plant: Plant, watched: Soak, minutes: float) -> None:
 
 
 async def lose(cameras: CameraSimulator, watched: Soak) -> None:
-    """Every minute another camera is gone for a moment."""
+    """In the middle of every minute another camera is gone for a moment: all are there when the state is noted."""
+    began = time.monotonic()
     for number in itertools.count():
-        await asyncio.sleep(60 - GONE_SECONDS)
+        await asyncio.sleep(max(0.0, began + 60 * number + 30 - time.monotonic()))
         path = f"/cam{number % watched.streams + 1}"
         await asyncio.to_thread(cameras.fault, path, "stop")
         await asyncio.sleep(GONE_SECONDS)
