@@ -39,7 +39,8 @@ def chunks_of(stream: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.acceptance(
-    "V1", "V2", "V11", "V20", "V21", "V40", "V49", "V50", "V63", "V64", "V65", "V67", "V77", "V89", "V92", "V93"
+    *("V1", "V2", "V6", "V11", "V20", "V21", "V28", "V35", "V40", "V41", "V42", "V49", "V50", "V62", "V63", "V64"),
+    *("V65", "V67", "V77", "V78", "V89", "V92", "V93", "V94"),
 )
 async def test_the_three_commands_of_the_quick_start(gateway: Served, simulator: CameraSimulator) -> None:
     authorization = ("-H", f"Authorization: Bearer {KEY}")
@@ -60,6 +61,7 @@ async def test_the_three_commands_of_the_quick_start(gateway: Served, simulator:
     chunks = chunks_of(await curl("-N", f"{gateway.url()}/v1/video/tasks/{task}/stream", *authorization))
     assert [chunk["finish_reason"] for chunk in chunks] == [None] * 20 + ["max_frames"]
     check_chunks(chunks)
+    assert [chunk["stream_info"]["frame_index"] for chunk in chunks[:-1]] == list(range(0, 40, 2)), "of 10 a second, 5"
     assert chunks[-1]["usage"]["processed_frames"] == 20
     targets = [target for chunk in chunks[:-1] for target in chunk["delta"]["results"][0]["targets"]]
     assert targets
@@ -73,7 +75,10 @@ async def test_the_three_commands_of_the_quick_start(gateway: Served, simulator:
     assert all(re.fullmatch(r"dim=128;norm=\d+\.\d{4}", track["feature_digest"]) for track in results["tracks"])
 
 
-@pytest.mark.acceptance("V25", "V26", "V39", "V54", "V56", "V57", "V58", "V59", "V60", "V96", "V97", "A14", "A18")
+@pytest.mark.acceptance(
+    *("V25", "V26", "V30", "V39", "V52", "V53", "V54", "V55", "V56", "V57", "V58", "V59", "V60", "V96", "V97"),
+    *("A14", "A18"),
+)
 async def test_a_video_in_a_request_is_analysed(gateway: Served, plant: Plant) -> None:
     client = gateway.client()
     video = base64.b64encode(await asyncio.to_thread(SMALL_CLIP.read_bytes)).decode()
@@ -92,6 +97,9 @@ async def test_a_video_in_a_request_is_analysed(gateway: Served, plant: Plant) -
     assert [info["frame_index"] for info in infos] == [0, 5, 10, 15, 15]
     assert all(info["decoded_frames"] >= info["frame_index"] + 1 for info in infos)
     assert infos[3]["dropped_frames"] >= 12
+    assert all(info["total_frames"] > 15 for info in infos)
+    assert len({chunk["id"] for chunk in chunks[:-1]}) == 1
+    assert {(chunk["object"], chunk["id"][:8]) for chunk in chunks[:-1]} == {("mm.pipeline.chunk", "mm-pipe-")}
     assert [info["elapsed_ms"] for info in infos] == sorted(info["elapsed_ms"] for info in infos)
     assert [chunk.get("model") for chunk in chunks[:-1]] == ["qwen-vl-max", None, None, None, None]
     assert chunks[-2]["delta"]["results"] == []

@@ -29,7 +29,7 @@ from videofleet_worker.outputs.shots import area_around
 PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "track"}]
 
 
-@pytest.mark.acceptance("V75", "A18")
+@pytest.mark.acceptance("V5", "V35", "V55", "V75", "V76", "A18")
 async def test_people_are_detected_tracked_and_told(
     client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
 ) -> None:
