@@ -251,6 +251,54 @@ async def test_a_camera_that_stops_and_returns(
     assert gap == pytest.approx(back.gap_seconds, abs=1.0)
 
 
+@asynccontextmanager
+async def slowly(camera: int, bytes_a_second: int) -> AsyncIterator[int]:
+    """A port of the loopback address; what the camera behind it says comes through no faster than that."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_camera, to_camera = await asyncio.open_connection("127.0.0.1", camera, limit=2048)
+
+        async def ask() -> None:
+            while data := await reader.read(4096):
+                to_camera.write(data)
+
+        asking = asyncio.create_task(ask())
+        with suppress(OSError):
+            while data := await from_camera.read(bytes_a_second // 10):
+                writer.write(data)
+                await asyncio.sleep(len(data) / bytes_a_second)
+        asking.cancel()
+        to_camera.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+async def test_a_camera_that_is_slower_than_its_pictures_goes_on_and_its_neighbour_does_not_notice(
+    make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent]
+) -> None:
+    async with slowly(cameras.port("rtsp"), 12_000) as port:
+        slow = make_source(f"rtsp://127.0.0.1:{port}/cam1", transport="tcp")
+        beside = make_source(cameras.rtsp("/cam2"))
+        enough = asyncio.Event()
+        seen = Outcome()
+        task = await start(beside, seen, enough)
+        before = len(seen.indexes)
+        outcome = await read(slow, enough=20)
+        enough.set()
+        await task
+        await beside.close()
+
+    assert (outcome.error, len(outcome.indexes)) == (None, 20)
+    assert is_sound(outcome)
+    assert not [event for event in events if isinstance(event, Reconnecting)]
+    assert len(seen.indexes) - before > len(outcome.indexes)
+
+
 async def test_a_camera_that_stays_away(
     make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent]
 ) -> None:
