@@ -185,7 +185,7 @@ def _supervisor(
     waiting = min(_ARCHIVE_THREADS + _ARCHIVE_THREADS_A_STREAM * settings.capacity, _MOST_ARCHIVE_THREADS)
     store_threads = stack.enter_context(ThreadPoolExecutor(waiting, "archive"))
     picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
-    leftovers = Leftovers()
+    leftovers = Leftovers(secrets)
     stack.push_async_callback(leftovers.close)
     threads = StoreThreads(archive, store_threads)
     tools = Tools(

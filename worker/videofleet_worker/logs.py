@@ -1,6 +1,7 @@
 """Structured logs: one line of JSON a record, without credentials."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -13,14 +14,34 @@ class Secrets:
 
     def __init__(self) -> None:
         self._by_job: dict[str, tuple[str, ...]] = {}
+        self._needed: Counter[str] = Counter()
+        self._gone: set[str] = set()
 
     def remember(self, job: str, secrets: Iterable[str | None]) -> None:
         """Hide these from now on."""
+        self._gone.discard(job)
         self._by_job[job] = tuple(secret for secret in secrets if secret)
 
     def forget(self, job: str) -> None:
-        """The job has gone."""
-        self._by_job.pop(job, None)
+        """The job has gone; what still needs its credentials keeps them hidden."""
+        self._gone.add(job)
+        self._drop(job)
+
+    def need(self, job: str) -> None:
+        """Something uses the job's credentials, however long the job is there."""
+        self._needed[job] += 1
+
+    def need_no_more(self, job: str) -> None:
+        """As often as it was needed."""
+        self._needed[job] -= 1
+        if not self._needed[job]:
+            del self._needed[job]
+        self._drop(job)
+
+    def _drop(self, job: str) -> None:
+        if job in self._gone and job not in self._needed:
+            self._gone.discard(job)
+            self._by_job.pop(job, None)
 
     def redact(self, text: str) -> str:
         """The text without credentials."""

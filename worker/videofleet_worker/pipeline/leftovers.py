@@ -10,6 +10,7 @@ from videofleet_api.protocol import Entry
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Job
+from videofleet_worker.logs import Secrets
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.earlier import earlier_runs, serving
 from videofleet_worker.pipeline.outlets import JobOutlets
@@ -35,7 +36,9 @@ class Leftovers:
     archive, where the operator finds it noted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Secrets) -> None:
+        """`secrets` learns whose credentials are still in use."""
+        self._secrets = secrets
         self._tasks: dict[Leftover, asyncio.Task[bool]] = {}
         self._looking: set[asyncio.Task[None]] = set()
 
@@ -92,8 +95,13 @@ class Leftovers:
     ) -> asyncio.Task[bool]:
         leftover = Leftover(entry, outlets)
         task = self._tasks[leftover] = asyncio.create_task(_deliver(leftover, told), name=f"rest of job {entry.uid}")
-        task.add_done_callback(lambda _: self._tasks.pop(leftover))
+        self._secrets.need(entry.uid)
+        task.add_done_callback(lambda _: self._over(leftover))
         return task
+
+    def _over(self, leftover: Leftover) -> None:
+        self._tasks.pop(leftover)
+        self._secrets.need_no_more(leftover.entry.uid)
 
     async def close(self) -> None:
         """Note how far everybody is."""

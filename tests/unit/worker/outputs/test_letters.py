@@ -19,6 +19,7 @@ from videofleet_archive.shots import shot_key
 from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Job
+from videofleet_worker.logs import Secrets
 from videofleet_worker.outputs import courier, outbox
 from videofleet_worker.outputs.letters import ONGOING, SHOT
 from videofleet_worker.outputs.outbox import Outbox
@@ -180,7 +181,7 @@ async def test_the_rest_of_an_earlier_run_is_told_by_whoever_has_the_job_now(
     entry = file_job("http://host/a.mp4", "job-1", epoch=2, run=2)
     assert entry.spec is not None
     spec = entry.spec.model_copy(update={"outputs": _webhook(receiver)})
-    leftovers = Leftovers()
+    leftovers = Leftovers(Secrets())
     leftovers.look_back(Job(entry, spec), threads, ways)
     await becomes(lambda: [one.entry.run for one in leftovers] == [1], "it is found")
     await becomes(lambda: not list(leftovers), "it is told")

@@ -18,6 +18,7 @@ from videofleet_archive.extent import batches_folder
 from videofleet_archive.notes import note_untold, read_notes
 from videofleet_archive.store import ObjectArchive, Store
 from videofleet_archive.threads import StoreThreads
+from videofleet_worker.logs import Secrets
 from videofleet_worker.outputs import courier
 from videofleet_worker.outputs.documents import track_document
 from videofleet_worker.outputs.shots import Moment
@@ -73,7 +74,7 @@ def rest(outputs: JobOutputs) -> Finalize:
 def teller(
     threads: StoreThreads, ways: WaysOut, seconds: float = 10.0, leftovers: Leftovers | None = None
 ) -> UntoldRuns:
-    return UntoldRuns(threads, ways, leftovers or Leftovers(), seconds)
+    return UntoldRuns(threads, ways, leftovers or Leftovers(Secrets()), seconds)
 
 
 def taken(receiver: Receiver) -> list[str]:
@@ -162,7 +163,7 @@ async def test_who_tells_them_already_is_let_finish(
     await here.own(1)
     receiver.usual = 503
     await here.tell(0, [letter(1), letter(2)])
-    leftovers = Leftovers()
+    leftovers = Leftovers(Secrets())
 
     async def told() -> None:
         # Whatever is sent from now on is refused.

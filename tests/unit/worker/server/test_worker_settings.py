@@ -93,6 +93,23 @@ def test_a_record_is_one_line_with_its_fields(secrets: Secrets) -> None:
     assert "ValueError" in str(record["exception"])
 
 
+def test_credentials_stay_hidden_while_something_of_a_job_that_has_gone_needs_them(secrets: Secrets) -> None:
+    secrets.need("a-job")
+    secrets.need("a-job")
+    secrets.forget("a-job")
+    secrets.need_no_more("a-job")
+    assert "pa55/word" not in secrets.redact("it is pa55/word")
+    secrets.need_no_more("a-job")
+    assert "pa55/word" in secrets.redact("it is pa55/word")
+    # One that needs them beyond an epoch does not keep them from the next one.
+    secrets.remember("a-job", ["other"])
+    secrets.need("a-job")
+    secrets.forget("a-job")
+    secrets.remember("a-job", ["another"])
+    secrets.need_no_more("a-job")
+    assert "another" not in secrets.redact("it is another")
+
+
 def test_no_part_of_a_record_holds_credentials(secrets: Secrets) -> None:
     record = _logged(secrets, "open %s", "http://host/a?token=t0ps", address="rtsp://someone:pa55%2Fword@host/cam")
     text = json.dumps(record)
