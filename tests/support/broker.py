@@ -65,7 +65,7 @@ class Broker:
         """Start it, and subscribe."""
         assert PROGRAM is not None, "apt-get install mosquitto"
         self._process = subprocess.Popen([PROGRAM, "-c", str(self._config)], stderr=subprocess.DEVNULL)
-        wait_until(self._listens, "the broker listens", 30)
+        wait_until(self._listens, "the broker listens")
         self._subscribe()
 
     def stop(self) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from tests.support.waiting import until_changed
 from videofleet_api.names import API_VERSION, GROUP, VERSION
 from videofleet_kube import ApiSession, Change, Json, Reflector, Resource
 from videofleet_kube.errors import NotFound
@@ -81,15 +82,12 @@ class Crowd:
 
     async def until(self, check: Callable[[], bool], what: str, timeout: float = 120.0) -> float:
         """Monotonic time at which `check` was true; asked again after each change. AssertionError after `timeout`."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not check():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
+
+        def told() -> str:
             phases = {phase or "(new)": count for phase, count in self.phases.items() if count}
-            raise AssertionError(f"not within {timeout:g} s: {what}; phases: {phases}") from None
-        return time.monotonic()
+            return f"{what}; phases: {phases}"
+
+        return await until_changed(self._changed, check, told, timeout)
 
     async def until_phase(self, count: int, phase: str = "INPROGRESS", timeout: float = 120.0) -> float:
         """Monotonic time at which so many jobs were in a phase."""

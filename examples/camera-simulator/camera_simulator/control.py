@@ -5,12 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import logging
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TypeVar
 
+from .answering import Answering
 from .faults import BadRequestError, parse_fault_request
 from .gst import GLib
 from .server import CameraServer
@@ -36,25 +36,11 @@ def in_main_loop(call: Callable[[], T]) -> T:
     return result.result(timeout=MAIN_LOOP_SECONDS)
 
 
-class ControlServer:
+class ControlServer(Answering):
     """`GET /faults`, `POST /faults` and `GET /healthz` for a camera server."""
 
     def __init__(self, host: str, port: int, cameras: CameraServer) -> None:
-        handler = type("Handler", (_Handler,), {"cameras": cameras})
-        self._server = ThreadingHTTPServer((host, port), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
-
-    def start(self) -> int:
-        """Begins to answer; returns the port."""
-        self._thread.start()
-        port: int = self._server.server_address[1]
-        return port
-
-    def close(self) -> None:
-        """Answers no further request."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__("control", (host, port), type("Handler", (_Handler,), {"cameras": cameras}))
 
 
 class _Handler(BaseHTTPRequestHandler):

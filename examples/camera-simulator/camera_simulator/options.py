@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .access import AuthScheme, Credentials
-from .web import TlsFiles
+from .answering import TlsFiles
 
 _MEDIA = Path(__file__).resolve().parents[2] / "media"
 

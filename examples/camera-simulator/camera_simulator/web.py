@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import re
-import ssl
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from .answering import Answering, TlsFiles
 
 CONTENT_TYPES = {".mp4": "video/mp4", ".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t"}
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """PEM files of an HTTPS server."""
-
-    certificate: Path
-    key: Path
 
 
 def resolve_range(header: str | None, size: int) -> range | None:
@@ -40,32 +31,11 @@ def resolve_range(header: str | None, size: int) -> range | None:
     return range(int(first), min(int(last) + 1, size) if last else size)
 
 
-class FileServer:
+class FileServer(Answering):
     """Serves what `find` returns for the path of a request; None from it becomes 404."""
 
     def __init__(self, host: str, port: int, find: Callable[[str], bytes | None], tls: TlsFiles | None = None) -> None:
-        handler = type("Handler", (_Handler,), {"find": staticmethod(find)})
-        self._server = ThreadingHTTPServer((host, port), handler)
-        self._server.daemon_threads = True
-        if tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(tls.certificate, tls.key)
-            # The handshake belongs to the connection's own thread: one silent client must not hold up the others.
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._thread = threading.Thread(target=self._server.serve_forever, name="files", daemon=True)
-
-    def start(self) -> int:
-        """Begins to answer; returns the port."""
-        self._thread.start()
-        port: int = self._server.server_address[1]
-        return port
-
-    def close(self) -> None:
-        """Answers no further request."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__("files", (host, port), type("Handler", (_Handler,), {"find": staticmethod(find)}), tls)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from tests.bench.control.world import NAMESPACE, until
 from tests.support.crowd import in_swarm
+from tests.support.waiting import until_changed
 from videofleet_kube import PODS, ApiSession, Change, Json, Reflector, Resource, WatchSettings
 
 BATCH_JOBS = Resource("batch", "v1", "jobs")
@@ -36,15 +37,8 @@ class PodMarks:
         self._changed.set()
 
     async def until(self, check: Callable[[], bool], what: str, timeout: float = 300.0) -> float:
-        """Monotonic time at which `check` was true; asked again after each change."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not check():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            raise AssertionError(f"not within {timeout:g} s: {what}") from None
-        return time.monotonic()
+        """Monotonic time at which `check` was true; asked again after each change. AssertionError after `timeout`."""
+        return await until_changed(self._changed, check, lambda: what, timeout)
 
 
 def _marks_of(pod: Json) -> Json:

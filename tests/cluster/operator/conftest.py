@@ -66,7 +66,7 @@ def crds(connection: client.ApiClient) -> None:
     for path in sorted(CRDS.glob("*.yaml")):
         body = yaml.safe_load(path.read_text(encoding="utf-8"))
         dynamic.server_side_apply(resource, body, field_manager="videofleet-tests", force_conflicts=True)
-        wait_until(partial(_served, connection, body), f"{body['metadata']['name']} is served", 30)
+        wait_until(partial(_served, connection, body), f"{body['metadata']['name']} is served")
 
 
 def _served(connection: client.ApiClient, crd: dict[str, Any]) -> bool:

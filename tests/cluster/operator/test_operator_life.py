@@ -220,7 +220,7 @@ async def test_a_deleted_job_stops_within_seconds(world: World) -> None:
     await world.until("one", "INPROGRESS")
     await world.until("two", "INPROGRESS")
     await world.delete(JOBS, "one")
-    await eventually(lambda: list(world.worker().assigned) == ["two"], "only the other job is assigned", 5)
+    await eventually(lambda: list(world.worker().assigned) == ["two"], "only the other job is assigned")
     assert await world.api.get(JOBS, world.namespace, "one") is None, "nothing holds the deletion up"
     assert world.phases("two") == ["STARTING", "INPROGRESS"]
 

@@ -91,7 +91,7 @@ async def test_one_of_two_leads_and_the_other_takes_over(apart: World, replicas:
     await apart.until("file", "INPROGRESS")
     assert (one.leads, two.leads) == (True, False)
     one.kill()
-    await eventually(lambda: two.leads, "the other one leads", 15)
+    await eventually(lambda: two.leads, "the other one leads")
     await apart.until("file", "COMPLETED", epoch=1)
     await apart.job("later")
     await apart.until("later", "INPROGRESS")
@@ -101,7 +101,7 @@ async def test_one_of_two_leads_and_the_other_takes_over(apart: World, replicas:
     await one.start()
     assert not one.leads
     assert await two.terminate() == 0
-    await eventually(lambda: one.leads, "the first one leads again", 3)
+    await eventually(lambda: one.leads, "the first one leads again")
     lease = await apart.api.get(LEASES, apart.namespace, "videofleet-operator") or {}
     assert lease["spec"]["leaseTransitions"] == 3
     await apart.job("last")

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.authority import Keys
 from tests.support.gateway import JobApi, Served, served_over
 from tests.support.pools import PoolOfOne, real_pool
+from tests.support.worker_client import WorkerProcess
 
 
 @pytest.fixture
@@ -19,6 +21,18 @@ async def api() -> AsyncIterator[JobApi]:
 async def gateway(api: JobApi, tmp_path: Path) -> AsyncIterator[Served]:
     async with served_over(api, tmp_path) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys.made(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[WorkerProcess]:
+    """A real worker of the module's own."""
+    with WorkerProcess(tmp_path_factory.mktemp("worker") / "archive", keys.server) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,7 @@ async def test_what_is_sealed_at_once_only_for_readers_of_the_worker_comes_at_on
     clients, listening = fleet.listen(20)
     for frame in range(5):
         await frames(worker.writer, range(frame, frame + 1))
-        await becomes(lambda frame=frame: have(clients, frame), f"all have frame {frame}", 20)
+        await becomes(lambda frame=frame: have(clients, frame), f"all have frame {frame}")
     await worker.writer.finish(terminal(4), mark(4))
     assert set(await asyncio.gather(*listening)) == {fleet.log()}
     # However many listen, the worker is asked once.
@@ -123,22 +123,22 @@ async def test_what_is_sealed_at_once_only_for_readers_of_the_worker_comes_at_on
 async def test_a_worker_that_nobody_listens_to_any_more_is_let_go(fleet: Fleet) -> None:
     worker = await fleet.worker()
     _, (listening,) = fleet.listen(1)
-    await becomes(lambda: worker.writer.view.readers == 1, "it is attended", 20)
+    await becomes(lambda: worker.writer.view.readers == 1, "it is attended")
     listening.cancel()
-    await becomes(lambda: worker.writer.view.readers == 0, "nobody reads along", 20)
+    await becomes(lambda: worker.writer.view.readers == 0, "nobody reads along")
 
 
 async def test_a_log_is_attended_at_the_worker_that_takes_it_over(fleet: Fleet) -> None:
     first = await fleet.worker()
     clients, listening = fleet.listen(3)
     await frames(first.writer, range(2))
-    await becomes(lambda: have(clients, 1), "all have the first results", 20)
+    await becomes(lambda: have(clients, 1), "all have the first results")
     # It dies with what it has not sealed.
     await first.writer.abandon()
     second = await fleet.worker()
-    await becomes(lambda: second.server.asked != [], "the next one is asked", 20)
+    await becomes(lambda: second.server.asked != [], "the next one is asked")
     await frames(second.writer, range(2, 4))
-    await becomes(lambda: have(clients, 3), "all have what came after", 20)
+    await becomes(lambda: have(clients, 3), "all have what came after")
     await second.writer.finish(terminal(3), mark(3))
     assert set(await asyncio.gather(*listening)) == {fleet.log()}
     assert frames_of(fleet.log()) == [0, 1, 2, 3]

@@ -45,17 +45,6 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    return Keys.made(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[WorkerProcess]:
-    with WorkerProcess(tmp_path_factory.mktemp("worker") / "archive", keys.server) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def camera() -> Iterator[str]:
     with CameraSimulator(["--cameras", "1"]) as running:
         yield running.rtsp("/cam1")
@@ -235,7 +224,7 @@ async def test_views_count_as_open_requests(stage: Stage, camera: str) -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert json.loads(answer.body)["code"] == "SERVICE_UNAVAILABLE"
     crowd.limit = 10
-    await becomes(lambda: crowd.open == 0, "nobody watches", 20)
+    await becomes(lambda: crowd.open == 0, "nobody watches")
 
 
 async def test_another_pod_of_the_name_is_not_the_worker(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from playwright.async_api import Page, expect
@@ -22,17 +22,6 @@ from videofleet_gateway import __main__, workers
 workers.WORKER_API_PORT = {port}
 sys.exit(__main__.main())
 """
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    return Keys.made(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[WorkerProcess]:
-    with WorkerProcess(tmp_path_factory.mktemp("worker") / "archive", keys.server) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

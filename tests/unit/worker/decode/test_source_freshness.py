@@ -4,24 +4,11 @@ import asyncio
 
 import pytest
 
+from tests.support.clocks import HandClock
 from tests.unit.worker.decode.impostor import LAYOUT, OPENED, OPENED_LIVE, Impostor, frame_packet, with_ring
 from tests.unit.worker.decode.reading import eventually
 from videofleet_worker.sources.request import SourceRequest
 from videofleet_worker.sources.stream import StreamSource
-
-
-class HandClock:
-    """Moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
 
 
 def source_of(impostor: Impostor, clock: HandClock) -> StreamSource:
@@ -37,7 +24,7 @@ async def arrives(source: StreamSource, impostor: Impostor, packet: bytes) -> No
     impostor.child.send(
         b'{"type":"progress","received":1,"decoded":1,"passed":0,"seeks":0,"strategy":"all","dropped":{}}'
     )
-    await eventually(lambda: source.counters.decoded_frames > before, "the packet has come", 10)
+    await eventually(lambda: source.counters.decoded_frames > before, "the packet has come")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +54,7 @@ async def test_of_a_live_source_the_newest_frames_survive() -> None:
     # The consumer is busy with frame 0 while three more come: no slot is left for the next one, so the oldest goes.
     for slot in (1, 2, 3):
         impostor.child.send(frame_packet(slot, slot, f"{slot / 10}", 100.0))
-    await eventually(lambda: bool(source.counters.dropped), "a frame is dropped", 10)
+    await eventually(lambda: bool(source.counters.dropped), "a frame is dropped")
 
     assert impostor.freed() == [1]
     assert source.counters.dropped == {"no_slot": 1}

@@ -1,12 +1,10 @@
 """Results of an epoch that takes over from another worker: kept back until the log is its own, none told twice."""
 
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.support.archives import CountedCalls, threads_over
+from tests.support.archives import CountedCalls
 from tests.support.epochs import CAMERA, FILE, Stage
 from videofleet_archive.errors import FencedError
 from videofleet_archive.store import FolderArchive
@@ -15,10 +13,8 @@ from videofleet_worker.sources.events import SourceInfo
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    with ThreadPoolExecutor(1) as executor:
-        async with threads_over(FolderArchive(tmp_path / "archive")) as threads:
-            yield Stage(threads, executor)
+def store(tmp_path: Path) -> FolderArchive:
+    return FolderArchive(tmp_path / "archive")
 
 
 async def test_what_the_former_worker_had_not_sealed_is_among_what_was_kept_back(stage: Stage) -> None:

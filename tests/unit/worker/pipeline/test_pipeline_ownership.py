@@ -1,35 +1,18 @@
 """When a log becomes an epoch's own: at once, or once what another worker has not sealed is kept back here."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import pytest
 
-from tests.support.archives import Away, FaultyStore, Silent, becomes, frames_of, stored_log, threads_over
+from tests.support.archives import Away, FaultyStore, Silent, becomes, frames_of, stored_log
+from tests.support.clocks import HandClock
 from tests.support.epochs import CAMERA, Stage
 from videofleet_archive.errors import ArchiveError
-from videofleet_archive.store import ObjectArchive
 from videofleet_archive.writer import SealPolicy
 from videofleet_worker.pipeline import ownership
 from videofleet_worker.pipeline.ownership import Ownership, all_sealed, overlap_seconds
 
 LIVE = SealPolicy(seconds=0, wait_when_full=False)
-
-
-@dataclass
-class Clock:
-    """Time that passes while somebody sleeps, and only then."""
-
-    now: float = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
 
 
 class Owning:
@@ -45,18 +28,6 @@ class Owning:
         await self.may.wait()
         if self.error is not None:
             raise self.error
-
-
-@pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(ObjectArchive.in_memory())
-
-
-@pytest.fixture
-async def stage(store: FaultyStore) -> AsyncIterator[Stage]:
-    with ThreadPoolExecutor(1) as executor:
-        async with threads_over(store) as threads:
-            yield Stage(threads, executor)
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +57,7 @@ async def test_a_live_source_is_taken_over_once_what_is_not_sealed_is_kept_back(
     await former.own()
     await former.frames(range(sealed))
     await former.run.close()
-    taker, clock = await stage.epoch(2, CAMERA), Clock()
+    taker, clock = await stage.epoch(2, CAMERA), HandClock()
     await taker.frames(kept)
     await all_sealed([taker.run], store, clock)
     assert (clock.now - 100 >= overlap_seconds(store)) is waits
@@ -95,7 +66,7 @@ async def test_a_live_source_is_taken_over_once_what_is_not_sealed_is_kept_back(
 
 
 async def test_a_store_that_is_away_says_nothing_of_what_is_sealed(stage: Stage, store: FaultyStore) -> None:
-    taker, clock = await stage.epoch(1, CAMERA), Clock()
+    taker, clock = await stage.epoch(1, CAMERA), HandClock()
     await taker.frames(range(5))
     store.fault = Away()
     await all_sealed([taker.run], store, clock)

@@ -3,24 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.clocks import HandClock
 from videofleet_worker.pipeline.pace import Pace
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now += seconds
 
 
 async def _times(speed: float, frames: list[tuple[float, float]]) -> list[float]:
     """When each frame is let through, of frames with pts that are asked for so long after the one before."""
-    clock, times = _Clock(), []
+    clock, times = HandClock(), []
     pace = Pace(speed, clock)
     for pts, busy in frames:
         clock.now += busy

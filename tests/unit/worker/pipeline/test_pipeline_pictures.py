@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.support.archives import Away, FaultyStore, becomes, threads_over
-from videofleet_archive.store import ObjectArchive
+from tests.support.clocks import HandClock
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
@@ -21,24 +21,11 @@ from videofleet_worker.pipeline.pictures import Pictures, SharedFrame
 KEY = "p/snapshot.jpg"
 
 
-class _Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 class _Stage:
     """Pictures over a real store, and frames that know whether they were given back."""
 
     def __init__(self, threads: StoreThreads, executor: ThreadPoolExecutor) -> None:
-        self.clock = _Clock()
+        self.clock = HandClock()
         self.pictures = Pictures(threads, KEY, executor, self.clock)
         self.held: set[int] = set()
         self.views = SlotViews
@@ -55,11 +42,6 @@ class _Stage:
         objects = [FoundObject(one + 1, "person", 0.9, (2, 2, 6, 6)) for one in range(tracks)]
         self.pictures.offer(shared, objects)
         shared.release()
-
-
-@pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(ObjectArchive.in_memory())
 
 
 @pytest.fixture

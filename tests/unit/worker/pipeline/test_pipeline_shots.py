@@ -11,7 +11,6 @@ from PIL import Image
 from tests.support.archives import Away, FaultyStore, becomes, threads_over
 from videofleet_api.results import StreamInfo
 from videofleet_archive.shots import stored_frames, stored_shots
-from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.decode.frame import Frame, FrameHeader
 from videofleet_worker.decode.ring import SlotViews
@@ -57,11 +56,6 @@ class _Stage:
 
     async def drawn(self) -> None:
         await becomes(lambda: not self.held, "all frames were given back")
-
-
-@pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(ObjectArchive.in_memory())
 
 
 @pytest.fixture(params=[65_536, 0], ids=["copied at once", "cut by a thread"])

@@ -1,29 +1,13 @@
 """A stream whose results the archive does not take: analysis and live views go on, nothing is encoded for nothing."""
 
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
-from tests.support.archives import Away, FaultyStore, becomes, stored_log, threads_over
+from tests.support.archives import Away, FaultyStore, becomes, stored_log
 from tests.support.epochs import CAMERA, Stage
-from videofleet_archive.store import ObjectArchive
 from videofleet_archive.writer import SealPolicy
 from videofleet_worker.pipeline import analytics
 
 SMALL = SealPolicy(seconds=0, spool_bytes=2000, wait_when_full=False)
-
-
-@pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(ObjectArchive.in_memory())
-
-
-@pytest.fixture
-async def stage(store: FaultyStore) -> AsyncIterator[Stage]:
-    with ThreadPoolExecutor(1) as executor:
-        async with threads_over(store) as threads:
-            yield Stage(threads, executor)
 
 
 async def test_what_there_is_no_room_for_is_not_encoded_but_analysed_and_shown(

@@ -1,18 +1,15 @@
 """Logs that tell events, over epochs: who goes on knows where the stream was, who was there and what was counted."""
 
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from tests.support.archives import PREFIX, threads_over
+from tests.support.archives import PREFIX, FaultyStore
 from tests.support.epochs import CAMERA, FILE, SEALS_AT_THE_END, Stage
 from videofleet_api.outputs import ArchiveDetail
 from videofleet_api.results import StreamInfo
 from videofleet_archive.acquire import look
 from videofleet_archive.check import check_log
-from videofleet_archive.store import ObjectArchive
 from videofleet_archive.tracks import filed_hours, read_tracks
 from videofleet_worker.pipeline.continuation import Counts
 from videofleet_worker.pipeline.told import Happenings, Seen
@@ -21,21 +18,9 @@ from videofleet_worker.sources.events import SourceInfo
 TRACKS = replace(SEALS_AT_THE_END, detail=ArchiveDetail.TRACKS)
 
 
-@pytest.fixture
-def store() -> ObjectArchive:
-    return ObjectArchive.in_memory()
-
-
-@pytest.fixture
-async def stage(store: ObjectArchive) -> AsyncIterator[Stage]:
-    with ThreadPoolExecutor(1) as executor:
-        async with threads_over(store) as threads:
-            yield Stage(threads, executor)
-
-
 @pytest.mark.parametrize("source", [CAMERA, FILE], ids=["camera", "file"])
 async def test_the_next_epoch_goes_on_where_the_one_before_has_ended(
-    stage: Stage, store: ObjectArchive, source: SourceInfo
+    stage: Stage, store: FaultyStore, source: SourceInfo
 ) -> None:
     first = await stage.epoch(1, source, TRACKS)
     await first.own()

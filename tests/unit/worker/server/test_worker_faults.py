@@ -82,7 +82,7 @@ async def test_a_worker_that_lost_its_job_to_another_ends_it_and_says_so(
         await old.assign(file_job(url, uid, maxFrames=300))
         await _run_until_archived(stale, old, uid, 5)
         await new.assign(file_job(url, uid, epoch=2, maxFrames=30))
-        await becomes(lambda: _says(stale, "superseded"), "the stale worker has noticed", 30)
+        await becomes(lambda: _says(stale, "superseded"), "the stale worker has noticed")
         assert (await new.until(uid, TERMINAL))[-1].state is JobState.ENDED
         assert frames_of(await new.log(uid)) == list(range(30))
         lost = (await old.until(uid, TERMINAL))[-1]
@@ -105,7 +105,7 @@ async def test_a_camera_is_taken_over_by_another_worker(
         assert owned.count(b": epoch ") == 2, "who reports a first frame owns the results"
         assert (await old.until(uid, TERMINAL))[-1].state is JobState.SUPERSEDED
         told = frames_of(_archived(first.archive, uid))
-        await becomes(lambda: len(frames_of(_archived(first.archive, uid))) > len(told), "results go on", 30)
+        await becomes(lambda: len(frames_of(_archived(first.archive, uid))) > len(told), "results go on")
         await old.assign()
         await new.assign()
     _check_growth(_archived(first.archive, uid))
@@ -186,15 +186,15 @@ async def test_an_archive_that_is_away_for_a_while_loses_nothing(
         worker.archive.rename(aside)
         worker.archive.write_text("no folder")
         errors = f'videofleet_archive_errors_total{{name="name-of-{uid}",namespace="default",uid="{uid}"}}'
-        await becomes(lambda: worker.metric(errors) >= 2, "the worker has noticed", 30)
-        await becomes(lambda: worker.plain("/readyz")[0] == 503, "the worker is not ready", 30)
+        await becomes(lambda: worker.metric(errors) >= 2, "the worker has noticed")
+        await becomes(lambda: worker.plain("/readyz")[0] == 503, "the worker is not ready")
         assert "archive: cannot" in worker.plain("/readyz")[1]
         assert worker.plain("/healthz")[0] == 200
         worker.archive.unlink()
         aside.rename(worker.archive)
         assert (await client.until(uid, TERMINAL))[-1].state is JobState.ENDED
         assert frames_of(await client.log(uid)) == list(range(40))
-        await becomes(lambda: worker.plain("/readyz")[0] == 200, "the worker is ready again", 30)
+        await becomes(lambda: worker.plain("/readyz")[0] == 200, "the worker is ready again")
 
 
 async def test_sigterm_ends_well_while_somebody_listens(
@@ -206,7 +206,7 @@ async def test_sigterm_ends_well_while_somebody_listens(
         await client.until(uid, {JobState.RUNNING})
         following = asyncio.create_task(client.log(uid))
         listening = asyncio.create_task(_listen(client))
-        await becomes(lambda: len(frames_of(_archived(worker.archive, uid))) >= 2, "something is archived", 30)
+        await becomes(lambda: len(frames_of(_archived(worker.archive, uid))) >= 2, "something is archived")
         assert await asyncio.to_thread(worker.stop, 20) == 0
         # The reader has everything that was sealed, up to the last byte.
         assert await following == _archived(worker.archive, uid)
@@ -242,7 +242,7 @@ async def test_no_process_is_left_after_a_crash(
         assert len(children) >= 2, "the fork server and one decoder"
         os.kill(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
-    await becomes(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "its children are gone", 10)
+    await becomes(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "its children are gone")
 
 
 def _descendants(pid: int) -> list[int]:

@@ -54,7 +54,7 @@ async def test_a_neighbour_notices_nothing(
             last = (await client.until(f"{uid}-{fault}", TERMINAL))[-1]
             assert (last.state, last.code, last.first_frame) == (JobState.FAILED, code, True), fault
             assert said in (last.message or ""), fault
-        await becomes(lambda: processes_below(worker.process.pid) == before, "no decoder is left", 10)
+        await becomes(lambda: processes_below(worker.process.pid) == before, "no decoder is left")
 
 
 async def test_what_confines_decoders_is_told(client: WorkerClient, shared_worker: WorkerProcess) -> None:

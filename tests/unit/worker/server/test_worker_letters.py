@@ -102,9 +102,9 @@ async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
             wanted = {(number, kind) for number in numbers for kind in ("trackBegin", "trackEnd")}
             await becomes(lambda: wanted <= set(_told(receiver, "/events")), "every event was told", 60)
             shots = {track["track_id"] for track in tracks if "best_shot" in track}
-            await becomes(lambda: shots <= {one[0] for one in _told(receiver, "/shots")}, "every shot was posted", 30)
+            await becomes(lambda: shots <= {one[0] for one in _told(receiver, "/shots")}, "every shot was posted")
             await becomes(lambda: not _letters(place.archive, prefix), "nothing is kept of it", 60)
-            await becomes(lambda: read_notes(place.archive, FLEET) == Notes(), "nothing is left to do", 30)
+            await becomes(lambda: read_notes(place.archive, FLEET) == Notes(), "nothing is left to do")
             assert (await _told_of_rest(client)).health is OutputHealth.DELIVERED
     assert sealed["trackBegin"] > 0
     assert set(_told(receiver, "/events")) == wanted
