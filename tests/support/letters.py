@@ -33,6 +33,13 @@ class TellingEpoch:
         self.writer: LogWriter | None = None
         self.outbox: Outbox | None = None
 
+    @classmethod
+    async def begun(cls, threads: StoreThreads, ways: WaysOut, outputs: JobOutputs, epoch: int = 1) -> TellingEpoch:
+        """One that owns the log."""
+        made = cls(threads, ways, outputs)
+        await made.own(epoch)
+        return made
+
     async def own(self, epoch: int) -> None:
         self.writer = await open_writer(self.threads, epoch)
         self.outbox = self.writer.notes = Outbox(self.writer.view)

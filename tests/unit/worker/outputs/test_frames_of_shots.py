@@ -5,13 +5,11 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from tests.support.archives import PREFIX, FaultyStore, becomes, threads_over
+from tests.support.archives import PREFIX, FaultyStore, becomes
 from tests.support.letters import TellingEpoch, letter
-from tests.support.receiver import Receiver, receiving
-from videofleet_api.outputs import OutputPolicy
+from tests.support.receiver import Receiver
 from videofleet_api.targets import JobOutputs, RouterTarget
 from videofleet_archive.shots import frame_key, shot_key, stored_frames
-from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.outputs.frames import RawFrames, StoredFrames
 from videofleet_worker.outputs.letters import SHOT, Letter
@@ -33,33 +31,13 @@ def _framed(number: int) -> Letter:
 
 
 @pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(ObjectArchive.in_memory())
-
-
-@pytest.fixture
-async def threads(store: FaultyStore) -> AsyncIterator[StoreThreads]:
-    async with threads_over(store) as running:
-        yield running
-
-
-@pytest.fixture
 async def epoch(
-    threads: StoreThreads, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    threads: StoreThreads, ways: WaysOut, receiver: Receiver, impatient: None
 ) -> AsyncIterator[TellingEpoch]:
-    monkeypatch.setattr("videofleet_worker.outputs.outlet.RETRY_SECONDS", (0.01,))
-    ways = WaysOut(OutputPolicy(allowed_cidrs=["127.0.0.0/8"]))
-    running = TellingEpoch(threads, ways, JobOutputs(router=RouterTarget(url=receiver.url("/shots"))))
-    await running.own(1)
+    router = RouterTarget(url=receiver.url("/shots"))
+    running = await TellingEpoch.begun(threads, ways, JobOutputs(router=router))
     yield running
     await running.outlets.close()
-    await ways.close()
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as running:
-        yield running
 
 
 def _router(epoch: TellingEpoch) -> Outlet:

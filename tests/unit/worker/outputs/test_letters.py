@@ -1,22 +1,20 @@
 """Letters from the log to receivers: each at least once, whoever is killed when, and none that the log knows not."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.archives import PREFIX, Away, FaultyStore, becomes, mark, terminal, threads_over
+from tests.support.archives import PREFIX, Away, FaultyStore, becomes, mark, terminal
 from tests.support.letters import TellingEpoch, letter
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.worker_client import file_job
 from videofleet_api.codes import OutputHealth
-from videofleet_api.outputs import OutputEvent, OutputPolicy
+from videofleet_api.outputs import OutputEvent
 from videofleet_api.targets import JobOutputs, RouterTarget, WebhookTarget
 from videofleet_archive.extent import batch_key, batches_folder
 from videofleet_archive.opening import see_log
 from videofleet_archive.outbox import Cursor, read_cursor, store_batch
 from videofleet_archive.shots import shot_key
-from videofleet_archive.store import ObjectArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.logs import Secrets
@@ -27,37 +25,7 @@ from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.outlets import JobOutlets
 
-HERE = OutputPolicy(allowed_cidrs=["127.0.0.0/8"])
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as running:
-        yield running
-
-
-@pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(ObjectArchive.in_memory())
-
-
-@pytest.fixture
-async def threads(store: FaultyStore) -> AsyncIterator[StoreThreads]:
-    async with threads_over(store) as running:
-        yield running
-
-
-@pytest.fixture
-async def ways() -> AsyncIterator[WaysOut]:
-    ways = WaysOut(HERE)
-    yield ways
-    await ways.close()
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videofleet_worker.outputs.outlet.RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(courier, "_RETRY_SECONDS", 0.01)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def _webhook(receiver: Receiver, **given: object) -> JobOutputs:
@@ -71,8 +39,7 @@ def _tracks(receiver: Receiver, path: str = "/a") -> list[int]:
 async def test_what_is_sealed_is_told_and_forgotten(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
-    here = TellingEpoch(threads, ways, _webhook(receiver))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     for frame in range(3):
         await here.tell(frame, [letter(2 * frame), letter(2 * frame + 1)])
     assert await here.outlets.flush(10)
@@ -92,15 +59,13 @@ async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    first = TellingEpoch(threads, ways, _webhook(receiver))
-    await first.own(1)
+    first = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     await first.tell(0, [letter(1), letter(2)])
     await becomes(lambda: first.outlets.told()["outputs"] is OutputHealth.WAITING, "it was tried")
     assert first.outlets.told()["outputs_message"] == "webhook-0: it answered 503"
     await first.kill()
     receiver.usual = 200
-    second = TellingEpoch(threads, ways, _webhook(receiver))
-    await second.own(2)
+    second = await TellingEpoch.begun(threads, ways, _webhook(receiver), 2)
     await second.tell(1, [letter(3)])
     assert await second.outlets.flush(10)
     assert list(dict.fromkeys(_tracks(receiver))) == [1, 2, 3]
@@ -111,16 +76,14 @@ async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
 async def test_what_comes_twice_comes_under_the_same_key(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
-    first = TellingEpoch(threads, ways, _webhook(receiver))
-    await first.own(1)
+    first = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     receiver.statuses = [200, 200]
     receiver.usual = 503
     await first.tell(0, [letter(1), letter(2), letter(3)])
     await becomes(lambda: len(receiver.posts) > 3, "two have come")
     await first.kill()
     receiver.usual = 200
-    second = TellingEpoch(threads, ways, _webhook(receiver))
-    await second.own(2)
+    second = await TellingEpoch.begun(threads, ways, _webhook(receiver), 2)
     assert await second.outlets.flush(10)
     keys = [post.headers["Idempotency-Key"] for post in receiver.taken]
     assert {key.split("/")[3] for key in keys} == {"1", "2", "3"}
@@ -132,15 +95,13 @@ async def test_what_was_never_sealed_is_not_told(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
     """A worker that had got as far as its letters was overtaken: the log knows nothing of them."""
-    first = TellingEpoch(threads, ways, _webhook(receiver))
-    await first.own(1)
+    first = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     await first.tell(0, [letter(1)])
     assert first.writer is not None
     end = first.writer.view.extent.end
     store_batch(store, PREFIX, end, letter(2).line())
     await first.kill()
-    second = TellingEpoch(threads, ways, _webhook(receiver))
-    await second.own(2)
+    second = await TellingEpoch.begun(threads, ways, _webhook(receiver), 2)
     await second.tell(1, [letter(3)])
     assert await second.outlets.flush(10)
     assert set(_tracks(receiver)) == {1, 3}
@@ -150,8 +111,7 @@ async def test_what_was_never_sealed_is_not_told(
 
 async def test_the_rest_of_a_run_that_is_over_is_told(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
     receiver.usual = 503
-    first = TellingEpoch(threads, ways, _webhook(receiver))
-    await first.own(1)
+    first = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     assert first.writer is not None
     await first.writer.finish(terminal(3), mark(3), notes=letter(1).line())
     await first.kill()
@@ -172,8 +132,7 @@ async def test_the_rest_of_an_earlier_run_is_told_by_whoever_has_the_job_now(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    first = TellingEpoch(threads, ways, _webhook(receiver))
-    await first.own(1)
+    first = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     assert first.writer is not None
     await first.writer.finish(terminal(3), mark(3), notes=letter(1).line())
     await first.kill()
@@ -195,8 +154,7 @@ async def test_each_receiver_goes_at_its_own_pace(
 ) -> None:
     hanging = WebhookTarget(url=receiver.url("/hang"))
     outputs = JobOutputs(webhooks=[hanging, WebhookTarget(url=receiver.url("/a"))])
-    here = TellingEpoch(threads, ways, outputs)
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, outputs)
     for frame in range(5):
         await here.tell(frame, [letter(frame)])
     await becomes(lambda: len(receiver.at("/a")) == 5, "the other one has all")
@@ -218,8 +176,7 @@ async def test_who_has_everything_takes_nothing_from_who_has_not(
 ) -> None:
     """Outlets are closed one by one; what others have yet to get stays until somebody else takes it there."""
     outputs = JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/hang")), WebhookTarget(url=receiver.url("/a"))])
-    here = TellingEpoch(threads, ways, outputs)
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, outputs)
     for one in here.outlets._couriers["webhook-0"]:
         await one.close()
     await here.tell(0, [letter(0)])
@@ -235,8 +192,7 @@ async def test_who_has_everything_takes_nothing_from_who_has_not(
 async def test_what_is_about_to_be_sealed_is_not_taken_for_stale(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
-    here = TellingEpoch(threads, ways, _webhook(receiver))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     assert here.writer is not None
     view = (await see_log(threads, PREFIX)).view
     store_batch(store, PREFIX, view.extent.end, letter(1).line())
@@ -251,8 +207,7 @@ async def test_who_takes_another_place_in_the_list_loses_nothing(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     stays = WebhookTarget(url=receiver.url("/a"))
-    here = TellingEpoch(threads, ways, JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/b")), stays]))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/b")), stays]))
     await here.tell(0, [letter(0)])
     assert await here.outlets.flush(10)
     receiver.usual = 503
@@ -272,8 +227,7 @@ async def test_what_nobody_takes_is_given_up_and_counted(
     if cause == "too_many":
         monkeypatch.setattr(outbox, "MAX_BATCHES", 2)
     receiver.usual = 503
-    here = TellingEpoch(threads, ways, _webhook(receiver))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     for frame in range(5):
         await here.tell(frame, [letter(frame, age=age if frame < 3 else 0.0)])
     outlet = here.outlets.receivers["webhook-0"].outlet
@@ -295,8 +249,7 @@ async def test_a_picture_is_stored_before_the_letter_about_it(
         await settled.wait()
 
     router = RouterTarget(url=receiver.url("/shots"))
-    here = TellingEpoch(threads, ways, JobOutputs(router=router))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, JobOutputs(router=router))
     assert here.writer is not None
     here.outbox = here.writer.notes = Outbox(here.writer.view, settle)
     here.outlets.serve(here.outbox)
@@ -315,8 +268,7 @@ async def test_an_archive_that_is_away_loses_nothing(
     threads: StoreThreads, ways: WaysOut, store: FaultyStore, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    here = TellingEpoch(threads, ways, _webhook(receiver))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     await here.tell(0, [letter(1)])
     store.fault = Away()
     receiver.usual = 200
@@ -332,8 +284,7 @@ async def test_what_is_told_now_and_then_goes_to_whom_it_is_for(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     often = WebhookTarget(url=receiver.url("/often"), interval=1.0, events=[OutputEvent.LINE_CROSS])
-    here = TellingEpoch(threads, ways, JobOutputs(webhooks=[often, WebhookTarget(url=receiver.url("/a"))]))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, JobOutputs(webhooks=[often, WebhookTarget(url=receiver.url("/a"))]))
     to = here.outlets.receivers["webhook-0"].cursor
     await here.tell(0, [letter(1, ONGOING, to=to), letter(2)])
     assert await here.outlets.flush(10)
@@ -342,8 +293,7 @@ async def test_what_is_told_now_and_then_goes_to_whom_it_is_for(
 
 
 async def test_a_router_may_want_events_alone(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
-    here = TellingEpoch(threads, ways, JobOutputs(router=RouterTarget(events_url=receiver.url("/a"))))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, JobOutputs(router=RouterTarget(events_url=receiver.url("/a"))))
     await here.tell(0, [letter(1), letter(1, SHOT, track_id=1)])
     assert await here.outlets.flush(10)
     assert [post.json["event"] for post in receiver.posts] == ["trackBegin"]
@@ -355,12 +305,10 @@ async def test_another_epoch_is_seen_by_who_tells_the_rest(
     threads: StoreThreads, ways: WaysOut, receiver: Receiver
 ) -> None:
     receiver.usual = 503
-    first = TellingEpoch(threads, ways, _webhook(receiver))
-    await first.own(1)
+    first = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     await first.tell(0, [letter(1)])
     assert not await first.outlets.is_anothers()
-    second = TellingEpoch(threads, ways, _webhook(receiver))
-    await second.own(2)
+    second = await TellingEpoch.begun(threads, ways, _webhook(receiver), 2)
     assert await first.outlets.is_anothers()
     await first.outlets.close()
     await second.outlets.close()

@@ -23,12 +23,6 @@ HERE = OutputPolicy(allowed_cidrs=["127.0.0.0/8"])
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as running:
-        yield running
-
-
-@pytest.fixture
 async def poster() -> AsyncIterator[Poster]:
     poster = Poster(OutputReach(HERE))
     yield poster
