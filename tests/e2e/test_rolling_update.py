@@ -15,7 +15,7 @@ SAMPLING = {"mode": "fps", "value": 2}
 """So few frames that two processors analyse them twice over while each stream runs on two workers."""
 LARGEST_GAP = 1.0 + 0.5 / 10
 """Seconds between two results that follow each other: one, and half of what lies between two frames of the camera."""
-AFTERWARDS = 20
+AFTERWARDS = 10
 """Results of the new epoch that each stream must have before it is judged."""
 
 
