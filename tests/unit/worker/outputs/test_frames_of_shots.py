@@ -78,7 +78,7 @@ async def test_a_router_gets_the_frame_and_then_it_goes(
     store.replace(shot_key(PREFIX, 7), b"shot")
     store.replace(frame_key(PREFIX, 7), b"frame")
     await epoch.tell(0, [_framed(7)])
-    assert await epoch.outlets.flush(10)
+    assert await epoch.outlets.flush(60)
     (post,) = receiver.at("/shots")
     assert (post.form["photo"], post.form["frame"]) == (b"shot", b"frame")
     await becomes(lambda: stored_frames(store, PREFIX) == {}, "nobody waits for it any more")
@@ -94,6 +94,6 @@ async def test_a_shot_without_its_frame_is_posted_and_counted_once(
     store.replace(shot_key(PREFIX, 8), b"shot")
     store.replace(frame_key(PREFIX, 8), b"of another epoch's track 8")
     await epoch.tell(0, [_framed(7), letter(8, SHOT, track_id=8)])
-    assert await epoch.outlets.flush(10)
+    assert await epoch.outlets.flush(60)
     assert [set(post.form) for post in receiver.taken] == [{"photo", "meta"}] * 2
     assert (_router(epoch).posted, _router(epoch).without_frame) == (2, 2)

@@ -42,7 +42,7 @@ async def test_what_is_sealed_is_told_and_forgotten(
     here = await TellingEpoch.begun(threads, ways, _webhook(receiver))
     for frame in range(3):
         await here.tell(frame, [letter(2 * frame), letter(2 * frame + 1)])
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     assert _tracks(receiver) == list(range(6))
     assert [post.headers["Idempotency-Key"] for post in receiver.posts] == [
         f"job-1/1/main/{number}/trackBegin" for number in range(6)
@@ -67,7 +67,7 @@ async def test_who_is_killed_before_it_has_told_is_followed_by_one_that_tells(
     receiver.usual = 200
     second = await TellingEpoch.begun(threads, ways, _webhook(receiver), 2)
     await second.tell(1, [letter(3)])
-    assert await second.outlets.flush(10)
+    assert await second.outlets.flush(60)
     assert list(dict.fromkeys(_tracks(receiver))) == [1, 2, 3]
     assert second.outlets.told()["outputs"] is OutputHealth.DELIVERED
     await second.outlets.close()
@@ -84,7 +84,7 @@ async def test_what_comes_twice_comes_under_the_same_key(
     await first.kill()
     receiver.usual = 200
     second = await TellingEpoch.begun(threads, ways, _webhook(receiver), 2)
-    assert await second.outlets.flush(10)
+    assert await second.outlets.flush(60)
     keys = [post.headers["Idempotency-Key"] for post in receiver.taken]
     assert {key.split("/")[3] for key in keys} == {"1", "2", "3"}
     assert len(receiver.taken) <= 5
@@ -103,7 +103,7 @@ async def test_what_was_never_sealed_is_not_told(
     await first.kill()
     second = await TellingEpoch.begun(threads, ways, _webhook(receiver), 2)
     await second.tell(1, [letter(3)])
-    assert await second.outlets.flush(10)
+    assert await second.outlets.flush(60)
     assert set(_tracks(receiver)) == {1, 3}
     assert store.read(batch_key(PREFIX, end)) is None
     await second.outlets.close()
@@ -123,7 +123,7 @@ async def test_the_rest_of_a_run_that_is_over_is_told(threads: StoreThreads, way
     second = JobOutlets(ways)
     second.use(_webhook(receiver))
     second.serve(rest)
-    assert await second.flush(10)
+    assert await second.flush(60)
     assert set(_tracks(receiver)) == {1}
     await second.close()
 
@@ -167,7 +167,7 @@ async def test_each_receiver_goes_at_its_own_pace(
     await becomes(lambda: _tracks(receiver, "/new") == [5], "it is told what comes")
     # Without the one that hangs nobody waits for anything.
     here.outlets.use(JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/a"))]))
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     await here.outlets.close()
 
 
@@ -209,7 +209,7 @@ async def test_who_takes_another_place_in_the_list_loses_nothing(
     stays = WebhookTarget(url=receiver.url("/a"))
     here = await TellingEpoch.begun(threads, ways, JobOutputs(webhooks=[WebhookTarget(url=receiver.url("/b")), stays]))
     await here.tell(0, [letter(0)])
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     receiver.usual = 503
     await here.tell(1, [letter(1)])
     here.outlets.use(JobOutputs(webhooks=[stays]))
@@ -233,7 +233,7 @@ async def test_what_nobody_takes_is_given_up_and_counted(
     outlet = here.outlets.receivers["webhook-0"].outlet
     await becomes(lambda: outlet.lost[cause] == 3, "what is above the limit is given up")
     receiver.usual = 200
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     assert _tracks(receiver) == [3, 4]
     assert outlet.lost == {cause: 3}
     await here.outlets.close()
@@ -259,7 +259,7 @@ async def test_a_picture_is_stored_before_the_letter_about_it(
     threads.store.replace(shot_key(PREFIX, 7), b"jpeg")
     settled.set()
     await telling
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     assert [post.form["photo"] for post in receiver.taken] == [b"jpeg"]
     await here.outlets.close()
 
@@ -275,7 +275,7 @@ async def test_an_archive_that_is_away_loses_nothing(
     await becomes(lambda: len(receiver.taken) == 1, "what is at hand is told")
     assert not await here.outlets.flush(0.1), "it cannot be noted"
     store.fault = lambda method, key, late: None
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     assert store.listing(batches_folder(PREFIX)) == []
     await here.outlets.close()
 
@@ -287,7 +287,7 @@ async def test_what_is_told_now_and_then_goes_to_whom_it_is_for(
     here = await TellingEpoch.begun(threads, ways, JobOutputs(webhooks=[often, WebhookTarget(url=receiver.url("/a"))]))
     to = here.outlets.receivers["webhook-0"].cursor
     await here.tell(0, [letter(1, ONGOING, to=to), letter(2)])
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     assert (_tracks(receiver, "/often"), _tracks(receiver)) == ([1], [2])
     await here.outlets.close()
 
@@ -295,7 +295,7 @@ async def test_what_is_told_now_and_then_goes_to_whom_it_is_for(
 async def test_a_router_may_want_events_alone(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> None:
     here = await TellingEpoch.begun(threads, ways, JobOutputs(router=RouterTarget(events_url=receiver.url("/a"))))
     await here.tell(0, [letter(1), letter(1, SHOT, track_id=1)])
-    assert await here.outlets.flush(10)
+    assert await here.outlets.flush(60)
     assert [post.json["event"] for post in receiver.posts] == ["trackBegin"]
     assert (here.outlets.posted, here.outlets.not_posted) == (None, None)
     await here.outlets.close()
