@@ -1,25 +1,22 @@
 """Receivers are told what workers that are no more have left, by a worker that never had the job."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
-from tests.support.archives import PREFIX, chunk, mark, threads_over
+from tests.support.archives import PREFIX, chunk, mark
 from tests.support.letters import TellingEpoch, letter
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.worker_client import file_job
 from videofleet_api.codes import OutputHealth
 from videofleet_api.finalize import Finalize, Notes, Untold
-from videofleet_api.outputs import OutputPolicy
 from videofleet_api.targets import JobOutputs, WebhookTarget
 from videofleet_archive.closing import Closing, close_log
 from videofleet_archive.extent import batches_folder
 from videofleet_archive.notes import note_untold, read_notes
-from videofleet_archive.store import ObjectArchive, Store
+from videofleet_archive.store import Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.logs import Secrets
-from videofleet_worker.outputs import courier
 from videofleet_worker.outputs.documents import track_document
 from videofleet_worker.outputs.shots import Moment
 from videofleet_worker.outputs.tracks import OpenTrack
@@ -27,40 +24,12 @@ from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.untold import UntoldRuns
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 FLEET = "fleet-1"
 UNTOLD = Untold(namespace="default", uid="job-1", run=1, epoch=1, worker="gone")
 CANCELLED = Closing("job-1", 1, 1, "closer", "cancelled")
 TRACK = OpenTrack(7, "person", 0.9, Moment(0, 0.0, 1000.0), Moment(3, 0.3, 1000.3))
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as running:
-        yield running
-
-
-@pytest.fixture
-def store() -> Store:
-    return ObjectArchive.in_memory()
-
-
-@pytest.fixture
-async def threads(store: Store) -> AsyncIterator[StoreThreads]:
-    async with threads_over(store) as running:
-        yield running
-
-
-@pytest.fixture
-async def ways() -> AsyncIterator[WaysOut]:
-    ways = WaysOut(OutputPolicy(allowed_cidrs=["127.0.0.0/8"]))
-    yield ways
-    await ways.close()
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videofleet_worker.outputs.outlet.RETRY_SECONDS", (0.01,))
-    monkeypatch.setattr(courier, "_RETRY_SECONDS", 0.01)
 
 
 def to(receiver: Receiver) -> JobOutputs:
@@ -86,8 +55,7 @@ async def killed(threads: StoreThreads, ways: WaysOut, receiver: Receiver) -> No
     """An epoch that dies with two letters that nobody has, and a track whose end nobody saw."""
     note_untold(threads.store, FLEET, UNTOLD)
     receiver.usual = 503
-    here = TellingEpoch(threads, ways, to(receiver))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, to(receiver))
     assert here.writer is not None
     await here.tell(0, [letter(1), letter(7)])
     ends = ({"track": track_document(TRACK)},)
@@ -159,8 +127,7 @@ async def test_who_tells_them_already_is_let_finish(
     threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
 ) -> None:
     note_untold(store, FLEET, UNTOLD)
-    here = TellingEpoch(threads, ways, to(receiver))
-    await here.own(1)
+    here = await TellingEpoch.begun(threads, ways, to(receiver))
     receiver.usual = 503
     await here.tell(0, [letter(1), letter(2)])
     leftovers = Leftovers(Secrets())
