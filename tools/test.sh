@@ -60,7 +60,8 @@ run_suite() {
 # Tests of the cluster wait most of the time: meanwhile the images that the end-to-end tests need are built. Whatever
 # becomes of that, they see to their images themselves.
 build_images() {
-    local build='from examples.demo import deploy; deploy.build_images(); deploy.build_gateway()'
+    local build='from examples.demo import deploy; from tests.support.s3 import server; '
+    build+='deploy.build_images(); deploy.build_gateway(); server.build()'
     nice "$python" -c "$build" >"$folder/images" 2>&1
 }
 

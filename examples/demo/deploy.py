@@ -30,18 +30,19 @@ class Images:
 def build_images() -> Images:
     """Build what has changed and make it known to the cluster."""
     return Images(
-        operator=_image("localhost/videofleet-operator", "operator/Dockerfile", "."),
-        worker=_image("localhost/videofleet-worker", "worker/Dockerfile", "."),
-        cameras=_image("localhost/videofleet-cameras", "examples/camera-simulator/Dockerfile", "examples"),
+        operator=build_image("localhost/videofleet-operator", "operator/Dockerfile", "."),
+        worker=build_image("localhost/videofleet-worker", "worker/Dockerfile", "."),
+        cameras=build_image("localhost/videofleet-cameras", "examples/camera-simulator/Dockerfile", "examples"),
     )
 
 
 def build_gateway() -> str:
     """The gateway's image, likewise."""
-    return _image("localhost/videofleet-gateway", "gateway/Dockerfile", ".")
+    return build_image("localhost/videofleet-gateway", "gateway/Dockerfile", ".")
 
 
-def _image(name: str, dockerfile: str, context: str) -> str:
+def build_image(name: str, dockerfile: str, context: str) -> str:
+    """One image, by its full name; paths are from the repository's root."""
     built = tools.localcluster("build-image", name, "--file", dockerfile, "--context", context).splitlines()[-1]
     tools.localcluster("load-image", built)
     say(f"    {built}")

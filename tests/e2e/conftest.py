@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from examples.demo import deploy, tools
 from tests.support.kubectl import JOBS, Moves, eventually, watching
 
 NAMESPACE = "videofleet-e2e"
-RELEASE = "videofleet-e2e"
+"""Of the deployment that nearly all tests share, and of the cameras."""
 CAMERAS = f"cameras.{NAMESPACE}.svc.cluster.local"
 # However few streams this machine is found to hold while it is busy with tests: none of them waits for room.
 POOL = {"minWorkers": 1, "maxWorkers": 1, "capacityPerWorker": 12, "capacityHints": "ignore"}
@@ -26,6 +27,11 @@ class Deployment:
 
     namespace: str
     images: deploy.Images
+
+    @property
+    def release(self) -> str:
+        """Helm's name of it."""
+        return self.namespace
 
     def rtsp(self, path: str) -> str:
         """Address of a simulated camera."""
@@ -42,7 +48,7 @@ class Deployment:
 
     def control(self, body: bytes | None = None) -> int | None:
         """HTTP status of a POST to (without a body: a GET from) the simulator's control; None: nobody answers."""
-        service = tools.get("service", "cameras", self.namespace)
+        service = tools.get("service", "cameras", NAMESPACE)
         assert service is not None
         url = f"http://{service['spec']['clusterIP']}:8090/faults"
         request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
@@ -65,36 +71,58 @@ class Deployment:
 
 
 @pytest.fixture(scope="session")
-def deployment() -> Iterator[Deployment]:
+def images() -> deploy.Images:
+    """Built, where they are not."""
+    return deploy.build_images()
+
+
+@pytest.fixture(scope="session")
+def deployment(images: deploy.Images) -> Iterator[Deployment]:
     """The chart, installed; taken away at the end."""
-    images = deploy.build_images()
-    # What a run that was cut off has left would take part in this one.
-    _remove()
-    deploy.namespace(NAMESPACE)
-    deploy.archive_volume(NAMESPACE)
-    deploy.gateway_volume(NAMESPACE)
-    gateway = {**deploy.gateway_values(deploy.build_gateway()), "drainSeconds": 2}
-    values = deploy.chart_values(NAMESPACE, images, POOL, gateway=gateway)
-    deploy.install_chart(RELEASE, NAMESPACE, values)
-    deploy.start_cameras(NAMESPACE, images)
     deployed = Deployment(NAMESPACE, images)
-    eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
-    eventually(lambda: deployed.control() is not None, 120, "the cameras' control answers through its Service")
-    yield deployed
-    _remove()
+    with emptied(deployed):
+        install(deployed)
+        deploy.start_cameras(NAMESPACE, images)
+        eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
+        eventually(lambda: deployed.control() is not None, 120, "the cameras' control answers through its Service")
+        yield deployed
 
 
-def _remove() -> None:
-    """Take everything away."""
-    # Where pods are left the namespace's end is looked for again only after half of their time to end, a minute or so.
-    for kinds in (JOBS, "workerpools.videofleet.io", "deployments"):
-        tools.run("kubectl", "delete", kinds, "--all", "-n", NAMESPACE, "--wait=true", "--timeout=60s")
-    tools.run("kubectl", "wait", "--for=delete", "pods", "--all", "-n", NAMESPACE, "--timeout=60s")
-    tools.must("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true", timeout=240)
-    volumes = [f"{NAMESPACE}-archive", f"{NAMESPACE}-gateway"]
-    tools.must("kubectl", "delete", "persistentvolumes", *volumes, "--ignore-not-found")
+@contextmanager
+def emptied(deployment: Deployment) -> Iterator[None]:
+    """Its namespace, with volumes for an archive and a gateway and nothing else; all is taken away at the end."""
+    # What a run that was cut off has left would take part in this one.
+    _remove(deployment, wait=True)
+    deploy.namespace(deployment.namespace)
+    deploy.archive_volume(deployment.namespace)
+    deploy.gateway_volume(deployment.namespace)
+    yield
+    _remove(deployment, wait=False)
+
+
+def install(deployment: Deployment, **further: deploy.Json) -> None:
+    """The chart; `further`: parts of its values, beside the usual ones. Workers need not be ready yet."""
+    gateway = {**deploy.gateway_values(deploy.build_gateway()), "drainSeconds": 2}
+    values = deploy.chart_values(deployment.namespace, deployment.images, POOL, gateway=gateway)
+    more = {part: {**values[part], **given} for part, given in further.items()}
+    deploy.install_chart(deployment.release, deployment.namespace, {**values, **more})
+
+
+def _remove(deployment: Deployment, *, wait: bool) -> None:
+    """Take everything away. `wait`: until nothing of it is left."""
+    namespace, waiting = deployment.namespace, f"--wait={str(wait).lower()}"
+    # These go while there is an operator to see to it.
+    for kinds in (JOBS, "workerpools.videofleet.io"):
+        tools.run("kubectl", "delete", kinds, "--all", "-n", namespace, "--wait=true", "--timeout=60s")
+    if wait:
+        # Where pods are left the namespace's end is looked for again only after half of their time to end.
+        tools.run("kubectl", "delete", "deployments", "--all", "-n", namespace, "--wait=true", "--timeout=60s")
+        tools.run("kubectl", "wait", "--for=delete", "pods", "--all", "-n", namespace, "--timeout=60s")
+    tools.must("kubectl", "delete", "namespace", namespace, "--ignore-not-found", waiting, timeout=240)
+    volumes = [f"{namespace}-archive", f"{namespace}-gateway"]
+    tools.must("kubectl", "delete", "persistentvolumes", *volumes, "--ignore-not-found", waiting)
     # What the chart makes outside of its namespace.
-    selector = f"app.kubernetes.io/instance={RELEASE}"
+    selector = f"app.kubernetes.io/instance={deployment.release}"
     tools.must(
         "kubectl", "delete", "clusterroles,clusterrolebindings,flowschemas", "-l", selector, "--ignore-not-found"
     )
@@ -105,6 +133,14 @@ def ready_workers(deployed: Deployment) -> int:
     """Workers that answer the operator, as the pool's status tells."""
     pool = tools.get("workerpools.videofleet.io", "default", deployed.namespace)
     return int(((pool or {}).get("status") or {}).get("workers", {}).get("ready", 0))
+
+
+def kill_pods(deployment: Deployment, selector: str) -> None:
+    """At once, without a word to them."""
+    tools.must(
+        "kubectl", "-n", deployment.namespace, "delete", "pods", "-l", selector, "--grace-period=0", "--force",
+        "--wait=false",
+    )  # fmt: skip
 
 
 @pytest.fixture

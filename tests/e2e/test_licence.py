@@ -5,7 +5,7 @@ import json
 import pytest
 
 from examples.demo import tools
-from tests.e2e.conftest import RELEASE, Deployment
+from tests.e2e.conftest import Deployment
 from tests.support.kubectl import JOBS, applied, await_phase, conditions, eventually, job_manifest
 from tests.support.licences import Signer
 
@@ -18,7 +18,7 @@ def signer(deployment: Deployment) -> Signer:
     signer = Signer.new()
     keys = {"licence": {"publicKeys": {"tests.pem": signer.public_pem}}}
     chart = str(tools.ROOT / "charts/videofleet")
-    arguments = [RELEASE, chart, "-n", deployment.namespace, "--reuse-values", "-f", "-", "--wait"]
+    arguments = [deployment.release, chart, "-n", deployment.namespace, "--reuse-values", "-f", "-", "--wait"]
     tools.must("helm", "upgrade", *arguments, stdin=json.dumps(keys), timeout=180)
     return signer
 

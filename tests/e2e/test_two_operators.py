@@ -1,7 +1,7 @@
 """What the chart makes for availability, on the real node: a second operator, budgets, and pods for one job each."""
 
 from examples.demo import tools
-from tests.e2e.conftest import RELEASE, Deployment
+from tests.e2e.conftest import Deployment
 from tests.support.kubectl import Json, Moves, applied, await_phase, eventually, job_manifest, status
 
 OPERATORS = "app.kubernetes.io/component=operator"
@@ -34,7 +34,7 @@ def test_a_leader_that_is_lost_is_followed_and_no_stream_notices(deployment: Dep
 
 def test_evictions_are_bounded(deployment: Deployment) -> None:
     budgets = {budget["metadata"]["name"]: budget for budget in tools.get_all("pdb", deployment.namespace)}
-    assert budgets.keys() == {"default-workers", f"{RELEASE}-operator"}
+    assert budgets.keys() == {"default-workers", f"{deployment.release}-operator"}
     assert budgets["default-workers"]["spec"]["selector"]["matchLabels"] == {"videofleet.io/pool": "default"}
 
 
