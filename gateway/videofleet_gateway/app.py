@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -29,6 +30,7 @@ from videofleet_gateway.results.feeds import Attend
 from videofleet_gateway.serving import plain
 from videofleet_gateway.serving.connections import Connections
 from videofleet_gateway.serving.door import Crowd
+from videofleet_gateway.serving.later import Later
 from videofleet_gateway.serving.paths import Branch
 from videofleet_gateway.serving.servers import Listener, run_all
 from videofleet_gateway.store.database import Database
@@ -65,6 +67,8 @@ class Gateway:
     crowd: Crowd
     connections: Connections
     ports: dict[str, Listener] = field(default_factory=dict)
+    page: asyncio.Task[None] | None = None
+    """Makes the page and keeps it. That it ends is a failure."""
     draining: bool = False
 
     async def ready(self) -> str | None:
@@ -83,7 +87,8 @@ class Gateway:
         """Answer requests until told to stop; then, once nobody is sent here any more, end open streams."""
         serving = asyncio.create_task(run_all(list(self.ports.values())))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        page = set() if self.page is None else {self.page}
+        await asyncio.wait({serving, stopping} | page, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done() and not serving.done():
             self.draining = True
             await asyncio.sleep(self.context.config.drain_seconds)
@@ -125,16 +130,18 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
         cache.on_deleted.append(lambda job: archive.job_deleted(job.namespace, job.uid))
         await stack.enter_async_context(_running(keep_up(context)))
         gateway = Gateway(context, database, Crowd(settings.max_requests), Connections(settings.max_connections))
-        page = await stack.enter_async_context(_page(context, gateway.crowd)) if settings.ui else None
+        page = Later(lambda: _page(context, gateway.crowd), cache.wait_synced) if settings.ui else None
+        if page is not None:
+            gateway.page = await stack.enter_async_context(_running(page.run()))
         _listen(gateway, page)
         yield gateway
 
 
-def _page(context: Context, crowd: Crowd) -> AbstractAsyncContextManager[ASGIApp]:
-    # Who does not serve the page has no use for what it is made of, the largest part of this process.
-    from videofleet_gateway import web
-
-    return web.running(context, crowd)
+async def _page(context: Context, crowd: Crowd) -> AbstractAsyncContextManager[ASGIApp]:
+    """The page, whose parts are the largest of this process: they hold up nobody else, and are not there without it."""
+    web = await asyncio.to_thread(importlib.import_module, "videofleet_gateway.web")
+    running: AbstractAsyncContextManager[ASGIApp] = web.running(context, crowd)
+    return running
 
 
 def _listen(gateway: Gateway, page: ASGIApp | None) -> None:
@@ -168,12 +175,12 @@ def _archive(settings: Config, attend: Attend | None) -> Archive:
 
 
 @asynccontextmanager
-async def _running(work: object) -> AsyncGenerator[None, None]:
+async def _running(work: object) -> AsyncGenerator[asyncio.Task[None], None]:
     """Work that goes on beside everything else; it ends only when cancelled."""
     assert asyncio.iscoroutine(work)
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -20,6 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from videofleet_gateway.errors import Failure, GatewayError
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+NEWEST: Final = "0002"
+"""The last of the migrations."""
 _READING: Final = "videofleet_reading"
 _log: Final = logging.getLogger(__name__)
 _FAILURES: Final = (SQLAlchemyError, PostgresError, InterfaceError, OSError)

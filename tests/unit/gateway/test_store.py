@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from tests.support.postgres import postgres
 from tests.support.programs import free_port
 from videofleet_gateway.errors import Failure, GatewayError
+from videofleet_gateway.store import database
 from videofleet_gateway.store.database import Database, DatabaseError, upgrade
 from videofleet_gateway.store.keys import Keys, Project, digest_of
 from videofleet_gateway.store.tables import Base
@@ -57,6 +59,20 @@ async def test_migrations_make_what_the_code_expects(replicas: list[Database]) -
     await replicas[0].migrate()
     async with replicas[1].begin() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_tables_of_an_earlier_version_are_brought_to_this_one(replicas: list[Database]) -> None:
+    one, another = replicas
+    async with one.begin() as connection:
+        for change in ("ALTER TABLE api_keys DROP COLUMN read_only", "UPDATE alembic_version SET version_num = '0001'"):
+            await connection.execute(text(change))
+    await asyncio.gather(one.migrate(), another.migrate())
+    await Keys(another).create("team", "namespace", "key", read_only=True)
+    assert await Keys(one).project_of("key") == Project("team", "namespace", may_write=False)
+
+
+def test_the_newest_version_is_the_last_of_the_migrations() -> None:
+    assert ScriptDirectory(str(Path(database.__file__).parent / "migrations")).get_current_head() == database.NEWEST
 
 
 async def test_a_replica_that_begins_while_another_makes_the_file_waits_for_it(tmp_path: Path) -> None:
