@@ -5,21 +5,16 @@ import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.util import CommandError
 from asyncpg.exceptions import InterfaceError, PostgresError
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from videofleet_gateway.errors import Failure, GatewayError
 
-_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 NEWEST: Final = "0002"
 """The last of the migrations."""
 _READING: Final = "videofleet_reading"
@@ -60,8 +55,9 @@ class Database:
         try:
             async with self._engine.begin() as connection:
                 await one_at_a_time(connection, "videofleet migrations")
-                await connection.run_sync(upgrade)
-        except (*_FAILURES, CommandError) as error:
+                if await connection.run_sync(_revision) != NEWEST:
+                    await connection.run_sync(_upgrade)
+        except _FAILURES as error:
             said = str(error).partition("\n")[0]
             raise DatabaseError(f"the database cannot be used: {said or type(error).__name__}") from error
 
@@ -119,9 +115,17 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring the tables to a revision, the latest without one. Raises CommandError: the tables have one unknown here."""
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+def _revision(connection: Connection) -> str | None:
+    """Of the tables; None: there are none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
+
+
+def _upgrade(connection: Connection) -> None:
+    from videofleet_gateway.store import upgrading
+
+    try:
+        upgrading.upgrade(connection)
+    except upgrading.UnknownRevisionError as error:
+        raise DatabaseError(f"the database cannot be used: {error}") from error

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +18,10 @@ from tests.support.postgres import postgres
 from tests.support.programs import free_port
 from videofleet_gateway.errors import Failure, GatewayError
 from videofleet_gateway.store import database
-from videofleet_gateway.store.database import Database, DatabaseError, upgrade
+from videofleet_gateway.store.database import Database, DatabaseError
 from videofleet_gateway.store.keys import Keys, Project, digest_of
 from videofleet_gateway.store.tables import Base
+from videofleet_gateway.store.upgrading import upgrade
 from videofleet_gateway.store.windows import Windows
 
 
@@ -73,6 +76,22 @@ async def test_tables_of_an_earlier_version_are_brought_to_this_one(replicas: li
 
 def test_the_newest_version_is_the_last_of_the_migrations() -> None:
     assert ScriptDirectory(str(Path(database.__file__).parent / "migrations")).get_current_head() == database.NEWEST
+
+
+def test_a_gateway_whose_tables_are_as_they_should_be_starts_without_alembic(tmp_path: Path) -> None:
+    start = f"""
+import asyncio, sys
+from videofleet_gateway import app
+from videofleet_gateway.store.database import Database
+database = Database("sqlite+aiosqlite:///{tmp_path / "gateway.db"}")
+async def begin():
+    await database.migrate()
+    await database.close()
+asyncio.run(begin())
+print("alembic" in sys.modules)
+"""
+    told = [subprocess.run([sys.executable, "-c", start], capture_output=True, check=True).stdout for _ in range(2)]
+    assert told == [b"True\n", b"False\n"]
 
 
 async def test_a_replica_that_begins_while_another_makes_the_file_waits_for_it(tmp_path: Path) -> None:
