@@ -20,6 +20,7 @@ from videofleet_worker.config import Settings
 from videofleet_worker.inference import start_inference
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.jobs.reports import JobReporter
+from videofleet_worker.logs import Secrets
 from videofleet_worker.memory import container_memory, decoder_memory
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
@@ -116,7 +117,7 @@ class Session:
                     media=self._video.roots,
                     attended=lambda: True,
                     ways=ways,
-                    leftovers=Leftovers(),
+                    leftovers=Leftovers(Secrets()),
                     station=inference.station,
                     onlooker=onlooker,
                 ),
