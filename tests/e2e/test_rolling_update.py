@@ -11,11 +11,12 @@ from tests.support.kubectl import Moves, applied, await_phase, eventually, job_m
 from videofleet_archive import log
 
 CAMERAS = ("cam1", "cam2", "cam3", "cam4")
-SAMPLING = {"mode": "fps", "value": 2}
+SAMPLING = {"mode": "fps", "value": 1}
 """So few frames that two processors analyse them twice over while each stream runs on two workers."""
-LARGEST_GAP = 1.0 + 0.5 / 10
-"""Seconds between two results that follow each other: one, and half of what lies between two frames of the camera."""
-AFTERWARDS = 10
+LARGEST_GAP = 2.0 + 0.5 / 10
+"""Seconds between two results that follow each other: one is missing, and half of what lies between two frames of the
+camera."""
+AFTERWARDS = 6
 """Results of the new epoch that each stream must have before it is judged."""
 
 

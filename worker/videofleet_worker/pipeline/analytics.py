@@ -187,11 +187,13 @@ class AnalyticsRun:
         if last is not None:
             await self._append(self._owned, info, last)
         usage = Usage(processed_frames=self.processed, processing_time_ms=info.elapsed_ms)
-        letters = await self._end_outputs(self._owned)
+        letters = await self._end_tracks(self._owned)
         mark = self._mark(self._owned, info)
         model = None if self.processed else self.plan.worded.model
         terminal = terminal_chunk(self._run_id, info, reason, usage, model)
         await self._owned.writer.finish(terminal, mark, error, written(letters))
+        # If the archive was away it is there again by now; the summary says which tracks have a picture.
+        await self.shots.finish()
         await self.summarise()
         await self.pictures.finish()
 
@@ -211,7 +213,8 @@ class AnalyticsRun:
             await self.log.view.close()
         else:
             await self._tell_where(self._owned)
-            await self._owned.writer.close(written(await self._end_outputs(self._owned)))
+            await self._owned.writer.close(written(await self._end_tracks(self._owned)))
+            await self.shots.finish()
         await self.pictures.finish()
 
     async def abandon(self) -> None:
@@ -272,12 +275,12 @@ class AnalyticsRun:
         await self._append(owned, told.info, owned.teller.document(), words.model if self.processed == 1 else None)
         writer.note(written(letters))
 
-    async def _end_outputs(self, owned: _Owned) -> list[Letter]:
-        """Store the pictures, and end the tracks; what receivers are told of that."""
+    async def _end_tracks(self, owned: _Owned) -> list[Letter]:
+        """End the tracks, with their pictures; what receivers are told of that."""
         if self.telling.outlets.receivers:
             # One that was overtaken has no say in whose pictures lie there.
             await owned.writer.flush()
-        await self.shots.finish()
+        await self.shots.end()
         return self.telling.end()
 
     def _mark(self, owned: _Owned, info: StreamInfo) -> Mark:

@@ -136,16 +136,19 @@ class Shots:
         while not self._gave_up and any(shot.track_id in tracks for shot in self._waiting):
             await self._went_on.wait()
 
-    async def finish(self) -> None:
-        """Store what there is."""
+    async def end(self) -> None:
+        """All tracks have ended: store what there is. What the archive does not take now is tried again beside."""
         if self._cutting is not None:
             await asyncio.wait([self._cutting])
         for shot in self._best.end():
             self._end(shot)
-        if self._storing is not None:
-            self._storing.cancel()
-            await asyncio.wait([self._storing])
-        if not await self._store_waiting():
+        if not await self._store_now():
+            self._begin_storing()
+
+    async def finish(self) -> None:
+        """Store what there is; what the archive does not take now is lost."""
+        await self.end()
+        if not await self._store_now():
             self.lost += len(self._waiting)
             self._give_up()
             _LOGGER.warning("the archive did not take %d best shots", len(self._waiting))
@@ -197,7 +200,17 @@ class Shots:
             self._go_on()
         self._waiting.append(shot)
         if self._storing is None or self._storing.done():
-            self._storing = asyncio.create_task(self._keep_storing(), name=f"store shots {self._prefix}")
+            self._begin_storing()
+
+    def _begin_storing(self) -> None:
+        self._storing = asyncio.create_task(self._keep_storing(), name=f"store shots {self._prefix}")
+
+    async def _store_now(self) -> bool:
+        """Whether everything that waits could be stored; nothing goes on beside."""
+        if self._storing is not None:
+            self._storing.cancel()
+            await asyncio.wait([self._storing])
+        return await self._store_waiting()
 
     async def _keep_storing(self) -> None:
         while True:

@@ -281,7 +281,7 @@ async def slowly(camera: int, bytes_a_second: int) -> AsyncIterator[int]:
 async def test_a_camera_that_is_slower_than_its_pictures_goes_on_and_its_neighbour_does_not_notice(
     make_source: MakeSource, cameras: CameraSimulator, events: list[SourceEvent]
 ) -> None:
-    async with slowly(cameras.port("rtsp"), 12_000) as port:
+    async with slowly(cameras.port("rtsp"), 30_000) as port:
         slow = make_source(f"rtsp://127.0.0.1:{port}/cam1", transport="tcp")
         beside = make_source(cameras.rtsp("/cam2"))
         enough = asyncio.Event()

@@ -119,6 +119,16 @@ async def test_a_store_that_is_away_gets_them_later(stage: _Stage, store: Faulty
     assert (stored_shots(store, "p"), stage.shots.lost) == ([1], 0)
 
 
+async def test_what_a_store_does_not_take_as_tracks_end_it_gets_later(stage: _Stage, store: FaultyStore) -> None:
+    away = Away()
+    store.fault = away
+    await stage.frame(0.0, 50, {1: 20, 2: 20})
+    await stage.shots.end()
+    away.back()
+    await stage.shots.finish()
+    assert (stored_shots(store, "p"), stage.shots.lost) == ([1, 2], 0)
+
+
 async def test_what_a_store_does_not_take_at_the_end_is_counted(stage: _Stage, store: FaultyStore) -> None:
     store.fault = Away()
     await stage.frame(0.0, 50, {1: 20, 2: 20})

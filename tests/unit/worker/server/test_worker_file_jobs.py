@@ -253,7 +253,7 @@ async def test_a_job_that_is_taken_away_for_good_ends_behind_its_last_result(
     told = await client.until_told(uid, lambda report: report.progress.processed_frames >= 3)
     notes = (await client.get(f"/v1/notes?fleet={uid}")).body
     job = {"namespace": "default", "uid": uid}
-    assert notes == {"runs": [job | {"run": 1}], "deleted": [job]}
+    assert notes == {"runs": [job | {"run": 1}], "deleted": [job], "untold": []}
 
     ended = Finalize(key="1", uid=uid, namespace="default", ends=[RunEnd(run=1, reason="cancelled")])
     await client.assign(finalize=[ended], fleet=uid)

