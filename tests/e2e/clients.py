@@ -85,9 +85,10 @@ class Subscriber:
         # One client for all attempts: each makes a TLS context, and fifty that try again would take the processors from
         # the gateway that they wait for.
         with httpx.Client(headers={"Authorization": f"Bearer {self.key}"}, timeout=10) as client:
+            self._connect(client)
             while not self.done and time.monotonic() < deadline:
+                time.sleep(0.5)
                 self._connect(client)
-                time.sleep(0 if self.done else 0.5)
 
     @property
     def done(self) -> bool:
