@@ -1,7 +1,8 @@
 """Which addresses may be reached: what a policy means. Pure; for workers, which hold it against what they connect to,
 and for the gateway, which looks at what an address says by itself."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -15,6 +16,21 @@ _CLOSED: Final = (
     # Groups and everybody.
     *("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"),
 )
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+_LOCALHOST: Final = ".localhost"
+"""RFC 6761, 6.3: wherever such a name is resolved, it is the machine itself."""
+_METADATA: Final = ("169.254.169.254",)
+_STANDS_FOR: Final = {
+    # As the hosts file of a pod or a distribution has them.
+    **dict.fromkeys(("localhost.localdomain", "ip6-localhost", "ip6-loopback"), _LOOPBACK),
+    # Google's, Azure's, Amazon's; those of one word are found through the search list of a machine there.
+    **dict.fromkeys(("metadata.google.internal", "metadata.goog", "metadata", "metadata.azure.internal"), _METADATA),
+    **dict.fromkeys(("instance-data", "instance-data.ec2.internal"), _METADATA),
+    "metadata.tencentyun.com": ("169.254.0.23",),
+}
+"""Names that lead to the same place wherever they lead anywhere."""
+_API_SERVER: Final = re.compile(r"kubernetes\.default(\.svc(\..+)?)?")
+"""The Service of the API server, whatever the cluster's domain."""
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 """IPv4 addresses as NAT64 writes them (RFC 6052)."""
 _TO_FOUR: Final = IPv6Network("2002::/16")
@@ -29,7 +45,8 @@ class AddressPolicy:
         self.name = name
         self._allowed = [ip_network(each, strict=False) for each in allowed]
         self._denied = [ip_network(each, strict=False) for each in denied]
-        self._closed = [ip_network(each) for each in (*_CLOSED, *own)]
+        self._own = tuple(own)
+        self._closed = [ip_network(each) for each in (*_CLOSED, *self._own)]
 
     def group_refusal(self, address: str) -> str | None:
         """Why a group must not be joined, or this machine not be listened on; None: it may.
@@ -42,6 +59,12 @@ class AddressPolicy:
         if self._allowed and not any(number in network for network in self._allowed):
             return f"{self.name} does not allow it"
         return None
+
+    def host_refusal(self, host: str) -> str | None:
+        """Why a host must not be reached, as far as it says so before a resolver is asked: a numeric address, or a
+        name that stands for closed ones. None: it may, or only the resolver knows."""
+        refusals = [self.refusal(address) for address in self._stands_for(host)]
+        return refusals[0] if refusals and None not in refusals else None
 
     def refusal(self, address: str) -> str | None:
         """Why a numeric address must not be reached; None: it may.
@@ -62,6 +85,15 @@ class AddressPolicy:
         if self._allowed and not named:
             return f"{self.name} does not allow it"
         return None
+
+    def _stands_for(self, host: str) -> Sequence[str]:
+        """The addresses that a host is known to have."""
+        if is_numeric(host):
+            return (host,)
+        name = host.lower().rstrip(".")
+        if f".{name}".endswith(_LOCALHOST):
+            return _LOOPBACK
+        return self._own if _API_SERVER.fullmatch(name) else _STANDS_FOR.get(name, ())
 
 
 def cluster_addresses(environ: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
+from videofleet_api.reach import cluster_addresses
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.location import Location
 from videofleet_gateway.attending import Attendance
@@ -121,7 +123,7 @@ async def opened(settings: Config, credentials: Credentials) -> AsyncGenerator[G
             workers=workers,
             fleet=Fleet(session, pools),
             pools=pools,
-            urls=UrlPolicy(settings.source_policy, settings.output_policy),
+            urls=UrlPolicy(settings.source_policy, settings.output_policy, cluster_addresses(os.environ)),
             keys=Keys(database),
             windows=Windows(database, time.time),
             archive=archive,

@@ -1,14 +1,14 @@
 """Addresses that clients post: where they may lead, and what of them must not stand in a spec. Pure.
 
-What an address says by itself is refused here, early and in words; names are resolved, checked and pinned by the
-worker that connects.
+What an address says by itself is refused here, early and in words: numbers, and names that stand for closed addresses
+wherever they lead anywhere. Other names are resolved, checked and pinned by the worker that connects.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.reach import AddressPolicy, is_disguised, is_numeric
@@ -21,8 +21,7 @@ _POSTED_SCHEMES: Final = ("http", "https")
 _LOCAL_SCHEMES: Final = ("file", "test")
 """Of addresses that lead to no host."""
 _GROUP_SCHEME: Final = "udp"
-_LOCALHOST: Final = ".localhost"
-_LOOPBACK: Final = "127.0.0.1"
+_BUCKET_SCHEME: Final = "s3"
 _SPACE: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _IN_AUTHORITY: Final = re.compile(r"([^/?#]*)@([^/?#@]*.*)", re.DOTALL)
 _PASSWORD_WITH_SLASH: Final = re.compile(r"([^/?#:\[]*:.*)@([^@]*)", re.DOTALL)
@@ -53,21 +52,43 @@ class Address:
 class UrlPolicy:
     """Where sources may be and where results may go, as far as an address says it by itself."""
 
-    def __init__(self, sources: SourcePolicy | None = None, outputs: OutputPolicy | None = None) -> None:
+    def __init__(
+        self,
+        sources: SourcePolicy | None = None,
+        outputs: OutputPolicy | None = None,
+        own: Sequence[str] = (),
+    ) -> None:
+        """`own`: see AddressPolicy."""
         sources, outputs = sources or SourcePolicy(), outputs or OutputPolicy()
         self._source_schemes = tuple(sources.schemes) or SCHEMES
         self._output_schemes = tuple(outputs.schemes) or _POSTED_SCHEMES
-        self._sources = AddressPolicy("the source policy", sources.allowed_cidrs, sources.denied_cidrs)
-        self._outputs = AddressPolicy("the output policy", outputs.allowed_cidrs, outputs.denied_cidrs)
+        self._sources = AddressPolicy("the source policy", sources.allowed_cidrs, sources.denied_cidrs, own)
+        self._outputs = AddressPolicy("the output policy", outputs.allowed_cidrs, outputs.denied_cidrs, own)
 
     def source(self, url: str) -> Address:
         """The parts of a source's address. Raises UrlError."""
         scheme = _scheme(url, self._source_schemes)
         bare, credentials = split_credentials(url)
         parts = _parts(bare)
-        if scheme not in _LOCAL_SCHEMES:
+        if scheme == _BUCKET_SCHEME:
+            self._check_store(parts)
+        elif scheme not in _LOCAL_SCHEMES:
             _check_host(parts, self._sources, group=scheme == _GROUP_SCHEME)
         return Address(bare, credentials, holds_secret_values(bare) or len(bare) > MAX_URL)
+
+    def _check_store(self, parts: SplitResult) -> None:
+        """Of an object in a bucket: the bucket is no host, the store that has it is. Raises UrlError."""
+        if not parts.netloc:
+            raise UrlError("the address has no bucket: write it as s3://BUCKET/KEY")
+        endpoints = [value for key, value in parse_qsl(parts.query, keep_blank_values=True) if key == "endpoint"]
+        for endpoint in endpoints:
+            try:
+                _scheme(endpoint, _POSTED_SCHEMES)
+                if split_credentials(endpoint)[1] is not None:
+                    raise UrlError("it must not hold a user or a password")
+                _check_host(_parts(endpoint), self._sources)
+            except UrlError as error:
+                raise UrlError(f"endpoint: {error}") from None
 
     def output(self, url: str) -> None:
         """Look at where results are to be posted. Raises UrlError."""
@@ -129,9 +150,6 @@ def _check_host(parts: SplitResult, policy: AddressPolicy, *, group: bool = Fals
         raise UrlError("the address has no host")
     if is_disguised(host):
         raise UrlError(f"{host} is no address and no name: an IPv4 address is written as four numbers")
-    # RFC 6761, 6.3: wherever it is resolved, it is the machine itself.
-    address = _LOOPBACK if f".{host.rstrip('.')}".endswith(_LOCALHOST) else host
-    if is_numeric(address):
-        refusal = policy.group_refusal(address) if group else policy.refusal(address)
-        if refusal is not None:
-            raise UrlError(f"{host} must not be reached: {refusal}")
+    refusal = policy.group_refusal(host) if group and is_numeric(host) else policy.host_refusal(host)
+    if refusal is not None:
+        raise UrlError(f"{host} must not be reached: {refusal}")

@@ -100,7 +100,10 @@ async def test_a_picture_at_an_address_goes_through_the_one_policy(seeing: Serve
     url = web.url("/scene.jpg").replace("://", "://reader:0pen@")
     body = (await post(client, "ocr", image=url)).json()
     assert set(LINES) <= {block["text"] for block in body["blocks"]}
-    for address in ("ftp://example.com/a.jpg", "file:///etc/passwd", "http://169.254.169.254/a.jpg", "http://0x7f.1/a"):
+    for address in (
+        *("ftp://example.com/a.jpg", "file:///etc/passwd", "http://169.254.169.254/a.jpg", "http://0x7f.1/a"),
+        "http://metadata.google.internal/a.jpg",
+    ):
         assert await refusal(client, "detect", image=address) == (400, "invalid_request", "image"), address
     # Of no other kind, and no larger, than one that comes along.
     for path, why in (("/scene.bmp", "a BMP picture"), ("/scene.tiff", "a TIFF picture"), ("/page.html", "no picture")):

@@ -140,6 +140,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a file of the machine": (request({"url": "file:///etc/passwd"}), "input.0.url"),
     "the metadata of a cloud": (request({"url": "http://169.254.169.254/latest"}), "input.0.url"),
     "this machine by its name": (request({"url": "http://localhost:8080/a.mp4"}), "input.0.url"),
+    "the metadata of a cloud by its name": (request({"url": "http://metadata.google.internal/a"}), "input.0.url"),
+    "a store that is none": (request({"url": "s3://b/k?endpoint=http://169.254.169.254"}), "input.0.url"),
     "this machine": (request({"url": "http://127.0.0.1:8080/a.mp4"}), "input.0.url"),
 }
 

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterable
 
 from videofleet_api.outputs import OUTPUT_SCHEMES, OutputPolicy
-from videofleet_api.reach import AddressPolicy, is_disguised, is_numeric
+from videofleet_api.reach import AddressPolicy, is_disguised
 
 
 class ForbiddenError(Exception):
@@ -27,8 +27,8 @@ class OutputReach:
             raise ForbiddenError(f"the pool's outputPolicy allows {', '.join(self._schemes)}, but not {scheme}")
         if is_disguised(host):
             raise ForbiddenError(f"{host} cannot be checked against the pool's outputPolicy: write it as four numbers")
-        # Of numeric addresses no resolver is asked.
-        if is_numeric(host) and (refusal := self._policy.refusal(host)) is not None:
+        # Of numeric addresses no resolver is asked, and of some names it need not be.
+        if (refusal := self._policy.host_refusal(host)) is not None:
             raise ForbiddenError(f"{host} must not be reached: {refusal}")
 
     async def addresses(

@@ -82,6 +82,8 @@ class Dialer:
             raise SourceError(ErrorCode.NETWORK, f"port {port} cannot be listened on: {reason}") from None
 
     async def _addresses(self, host: str, port: int) -> Sequence[str]:
+        if (refusal := self.reach.host_refusal(host)) is not None:
+            raise _forbidden(host, refusal)
         try:
             found = await self._resolve(host, port)
         except OSError:
@@ -95,9 +97,12 @@ class Dialer:
         if open_ones:
             return open_ones[:_MOST_ADDRESSES]
         for address, refusal in refusals.items():
-            where = host if host == address else f"{host} ({address})"
-            raise SourceError(ErrorCode.FORBIDDEN, f"{where} must not be reached: {refusal}")
+            raise _forbidden(host if host == address else f"{host} ({address})", refusal)
         raise SourceError(ErrorCode.NETWORK, f"the name {host!r} has no address")
+
+
+def _forbidden(where: str, refusal: str | None) -> SourceError:
+    return SourceError(ErrorCode.FORBIDDEN, f"{where} must not be reached: {refusal}")
 
 
 async def _first(addresses: Sequence[str], port: int) -> tuple[socket.socket, str]:

@@ -48,6 +48,33 @@ async def test_a_parameter_that_is_wrong_is_named(
     assert api.jobs() == []
 
 
+@pytest.mark.acceptance("F75", "X6", "A46")
+@pytest.mark.parametrize("param", ["stream_url", "router_url", "router_events_url"])
+@pytest.mark.parametrize("host", ["localhost:8080", "metadata.google.internal", "u:p@instance-data"])
+async def test_names_of_the_machine_and_of_metadata_are_refused_in_every_address(
+    client: httpx.AsyncClient, api: JobApi, param: str, host: str
+) -> None:
+    document = await made(client)
+    for answer in (
+        await client.post("/job/cam-2", json={"stream_url": URL, param: f"http://{host}/x"}),
+        await client.patch("/job/cam-1", json={param: f"http://{host}/x"}),
+    ):
+        assert (*wrong(answer), answer.json()["param"]) == (400, "BAD_PARAM", param)
+        assert answer.json()["value"] == f"http://{host.removeprefix('u:p@')}/x"
+    assert (await client.get("/jobs")).json() == [document]
+
+
+@pytest.mark.acceptance("A46")
+async def test_the_api_server_is_nobodys_router(api: JobApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    async with served_over(api, tmp_path) as one:
+        client = one.client(port="f_port")
+        for host in ("10.96.0.1", "kubernetes.default.svc"):
+            answer = await client.post("/job/cam-1", json={"stream_url": URL, "router_url": f"https://{host}/api"})
+            assert (*wrong(answer), answer.json()["param"]) == (400, "BAD_PARAM", "router_url")
+        await made(client, router_url="http://facerouter.ntech.svc.cluster.local:8080/")
+
+
 @pytest.mark.acceptance("F75")
 async def test_what_the_api_server_refuses_is_a_parameter_too(client: httpx.AsyncClient, api: JobApi) -> None:
     causes = [{"field": "spec.labels", "message": "Too many"}]

@@ -70,6 +70,21 @@ def test_other_addresses_are_none(url: str) -> None:
         ("http://127.0.0.1/a", "address of the machine or the cluster"),
         ("http://localhost:8080/a", "localhost must not be reached"),
         ("rtsp://cam.LOCALHOST./1", "address of the machine or the cluster"),
+        ("http://ip6-localhost/a", "address of the machine or the cluster"),
+        ("http://metadata.google.internal/computeMetadata/v1/", "metadata.google.internal must not be reached"),
+        ("http://METADATA.google.internal./", "address of the machine or the cluster"),
+        ("http://metadata/", "address of the machine or the cluster"),
+        ("http://u:p@instance-data:80/latest", "instance-data must not be reached"),
+        ("https://kubernetes.default.svc/api", "address of the machine or the cluster"),
+        ("https://kubernetes.default:443/api", "address of the machine or the cluster"),
+        ("https://kubernetes.default.svc.cluster.example./api", "address of the machine or the cluster"),
+        ("https://10.96.0.1/api", "address of the machine or the cluster"),
+        ("udp://localhost:5000", "address of the machine or the cluster"),
+        ("s3:///key", "no bucket"),
+        ("s3://bucket/key?endpoint=http://169.254.169.254", "endpoint: 169.254.169.254 must not be reached"),
+        ("s3://bucket/key?region=eu&endpoint=http%3A%2F%2Fmetadata.google.internal", "endpoint: metadata.google"),
+        ("s3://bucket/key?endpoint=ftp://files.example", "endpoint: the address must begin with"),
+        ("s3://bucket/key?endpoint=https://u:p@files.example", "endpoint: it must not hold a user"),
         ("http://127.1/a", "four numbers"),
         ("http://0x7f000001/a", "four numbers"),
         ("http://2130706433/a", "four numbers"),
@@ -85,7 +100,44 @@ def test_other_addresses_are_none(url: str) -> None:
 )
 def test_what_an_address_says_by_itself_is_refused_early(url: str, why: str) -> None:
     with pytest.raises(UrlError, match=why):
-        UrlPolicy().source(url)
+        UrlPolicy(own=["10.96.0.1"]).source(url)
+
+
+@pytest.mark.acceptance("A46")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://cameras.sites.svc.cluster.local:8554/1",
+        "http://facerouter.ntech.svc:8080/clip.mp4",
+        "rtsp://camera-17.local/1",
+        "rtsp://nvr.berlin.internal/1",
+        "http://metadata.example.com/clip.mp4",
+        "http://mylocalhost/clip.mp4",
+        "https://kubernetes.defaults.example/clip.mp4",
+        "s3://metadata/key?endpoint=https://minio.storage.svc:9000",
+        "s3://localhost/key",
+    ],
+)
+def test_names_that_only_a_resolver_knows_are_left_to_the_worker(url: str) -> None:
+    assert UrlPolicy(own=["10.96.0.1"]).source(url).url == url
+
+
+@pytest.mark.acceptance("A46")
+@pytest.mark.parametrize(
+    ("url", "opened_by"),
+    [
+        ("http://localhost/a", "127.0.0.0/8"),
+        ("http://localhost/a", "::1/128"),
+        ("http://metadata.google.internal/a", "169.254.169.254/32"),
+        ("https://kubernetes.default.svc/a", "10.96.0.1/32"),
+    ],
+)
+def test_a_range_opens_the_names_that_stand_for_it(url: str, opened_by: str) -> None:
+    policy = UrlPolicy(SourcePolicy(allowed_cidrs=[opened_by]), OutputPolicy(allowed_cidrs=[opened_by]), ["10.96.0.1"])
+    policy.source(url)
+    policy.output(url)
+    with pytest.raises(UrlError):
+        UrlPolicy(own=["10.96.0.1"]).output(url)
 
 
 @pytest.mark.acceptance("A46")

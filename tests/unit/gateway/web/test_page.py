@@ -168,6 +168,7 @@ async def test_a_file_that_is_too_large_and_two_videos_at_once_are_refused(stage
     [
         ("Address of the video", "ftp://example.com/a", "the address must begin with http:// or https://"),
         ("Address of the video", "https://169.254.169.254/a", "must not be reached"),
+        ("Address of the video", "https://metadata.google.internal/a", "must not be reached"),
         ("Frames a second", "often", "Input should be a valid number"),
         ("Frames that are analysed at most", "0", "greater than or equal to 1"),
     ],

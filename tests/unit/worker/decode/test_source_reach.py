@@ -79,6 +79,14 @@ def test_the_api_server_is_closed() -> None:
     assert cluster_addresses({"KUBERNETES_SERVICE_HOST": "kubernetes"}) == cluster_addresses({}) == []
 
 
+@pytest.mark.parametrize("host", ["localhost", "metadata.google.internal", "Kubernetes.Default.svc."])
+async def test_of_names_that_stand_for_closed_addresses_no_resolver_is_asked(host: str) -> None:
+    names = Names(["198.51.100.7"])
+    with pytest.raises(SourceError, match="must not be reached: it is an address of the machine") as refused:
+        await Dialer(Reach(SourcePolicy(), ["10.96.0.1"]), names).connect("http", host, 80, 5.0)
+    assert (refused.value.code, names.asked) == (ErrorCode.FORBIDDEN, 0)
+
+
 class Names:
     """A resolver whose answers are given, one after the other; the last one again and again."""
 

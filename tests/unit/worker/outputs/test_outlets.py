@@ -158,6 +158,7 @@ async def test_somebody_who_comes_back_gets_what_waited(poster: Poster) -> None:
         pytest.param(OutputPolicy(), "0x7f000001", id="loopback as one number"),
         pytest.param(OutputPolicy(), "[::ffff:127.0.0.1]", id="loopback in IPv6"),
         pytest.param(OutputPolicy(), "169.254.169.254", id="metadata"),
+        pytest.param(OutputPolicy(), "metadata.google.internal", id="metadata by name"),
         pytest.param(OutputPolicy(allowed_cidrs=["0.0.0.0/0"]), "127.0.0.1", id="everything does not mean loopback"),
         pytest.param(OutputPolicy(allowed_cidrs=["10.0.0.0/8"]), "192.0.2.1", id="not among those allowed"),
         pytest.param(
