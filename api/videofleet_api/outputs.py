@@ -168,9 +168,15 @@ class _Told(Document):
 class Webhook(_Told):
     """Who is told of events, with a signature."""
 
-    model_config = rules(*_address("url"))
+    model_config = rules(
+        *_address("url"),
+        ("has(self.url) != has(self.urlSecretRef)", "give exactly one of url and urlSecretRef"),
+    )
 
-    url: str = Field(max_length=MAX_URL, description="Events are posted here one by one, as JSON.")
+    url: str | None = Field(None, max_length=MAX_URL, description="Events are posted here one by one, as JSON.")
+    url_secret_ref: SecretKeyRef | None = Field(
+        None, description="Key of a Secret that holds url instead: an address with a user, a password or a token in it."
+    )
     secret_ref: SecretKeyRef | None = Field(
         None,
         description="Key of a Secret that posts are signed with: Videofleet-Signature is t=TIME,v1=HEX, the "

@@ -6,9 +6,10 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 _MARK: Final = "***"
 _URL_IN_TEXT: Final = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
-_SECRET_KEYS: Final = re.compile(
+SECRET_KEYS: Final = re.compile(
     r"(pass|pwd|passwd|password|secret|token|key|sig|signature|credential|auth|user|username|login)", re.IGNORECASE
 )
+"""Of a query. The chart's warnings have the same."""
 
 
 def redact_url(url: str) -> str:
@@ -25,7 +26,7 @@ def redact_url(url: str) -> str:
 def holds_secret_values(url: str) -> bool:
     """Whether its query has keys that look like credentials: passwords, tokens, signatures."""
     query = url.partition("?")[2].partition("#")[0]
-    return any(value and _SECRET_KEYS.search(key) for key, value in parse_qsl(query, keep_blank_values=True))
+    return any(value and SECRET_KEYS.search(key) for key, value in parse_qsl(query, keep_blank_values=True))
 
 
 def redact_text(text: str, *secrets: str | None) -> str:
@@ -53,7 +54,7 @@ def _redact_query(url: str) -> str:
     if not parts.query:
         return url
     pairs = [
-        (key, _MARK if _SECRET_KEYS.search(key) else value)
+        (key, _MARK if SECRET_KEYS.search(key) else value)
         for key, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     return urlunsplit(parts._replace(query=urlencode(pairs, safe="*/:,")))

@@ -20,7 +20,7 @@ class RouterTarget(Document):
 class WebhookTarget(Document):
     """One of outputs.webhooks with the secret that its posts are signed with."""
 
-    url: str
+    url: str = Field(repr=False)
     secret: str | None = Field(None, repr=False)
     interval: float | None = None
     include_best_shots: bool = False

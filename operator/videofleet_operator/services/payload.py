@@ -48,7 +48,7 @@ def secret_names(spec: VideoJobSpec) -> frozenset[str]:
         spec.source.credentials_secret_ref,
         *((router.headers_secret_ref, router.url_secret_ref, router.events_url_secret_ref) if router else ()),
         spec.outputs.mqtt.credentials_secret_ref if spec.outputs.mqtt else None,
-        *(webhook.secret_ref for webhook in spec.outputs.webhooks),
+        *(ref for webhook in spec.outputs.webhooks for ref in (webhook.secret_ref, webhook.url_secret_ref)),
     )
     return frozenset(ref.name for ref in refs if ref is not None)
 
@@ -190,9 +190,7 @@ def _outputs(spec: VideoJobSpec, read_secret: ReadSecret) -> JobOutputs:
     if outputs.router is None and not outputs.webhooks and outputs.mqtt is None:
         # Labels that nobody is told are no settings.
         return JobOutputs()
-    webhooks = [
-        _webhook(one, f"outputs.webhooks[{at}].secretRef", read_secret) for at, one in enumerate(outputs.webhooks)
-    ]
+    webhooks = [_webhook(one, f"outputs.webhooks[{at}]", read_secret) for at, one in enumerate(outputs.webhooks)]
     router = _router(outputs.router, read_secret) if outputs.router is not None else None
     mqtt = _mqtt(outputs.mqtt, read_secret) if outputs.mqtt is not None else None
     return JobOutputs(router=router, webhooks=webhooks, mqtt=mqtt, labels=spec.labels)
@@ -239,9 +237,12 @@ def _headers(secret: str, read_secret: ReadSecret) -> dict[str, str]:
 
 def _webhook(webhook: Webhook, field: str, read_secret: ReadSecret) -> WebhookTarget:
     ref = webhook.secret_ref
+    url = _posted_to(webhook.url, webhook.url_secret_ref, f"{field}.urlSecretRef", read_secret)
+    if url is None:
+        raise MissingError(Why(Reason.INVALID_SPEC, f"spec.{field} has neither url nor urlSecretRef: give one of them"))
     return WebhookTarget(
-        url=webhook.url,
-        secret=_value(read_secret, ref, field) if ref is not None else None,
+        url=url,
+        secret=_value(read_secret, ref, f"{field}.secretRef") if ref is not None else None,
         interval=webhook.interval,
         include_best_shots=webhook.include_best_shots,
         events=webhook.events,

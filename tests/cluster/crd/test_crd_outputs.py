@@ -36,6 +36,21 @@ JOBS: dict[str, tuple[Json, tuple[str, str]]] = {
             "url must not hold a user or a password: put what the receiver wants to see into a Secret",
         ),
     ),
+    "a webhook with a password": (
+        job(outputs={"webhooks": [{"url": "https://me:pass@hook/"}]}),
+        (
+            "spec.outputs.webhooks[0]",
+            "url must not hold a user or a password: put what the receiver wants to see into a Secret",
+        ),
+    ),
+    "a webhook's address here and in a Secret": (
+        job(outputs={"webhooks": [{"url": "https://hook/", "urlSecretRef": {"name": "a", "key": "b"}}]}),
+        ("spec.outputs.webhooks[0]", "give exactly one of url and urlSecretRef"),
+    ),
+    "a webhook to nobody": (
+        job(outputs={"webhooks": [{"events": ["trackEnd"]}]}),
+        ("spec.outputs.webhooks[0]", "give exactly one of url and urlSecretRef"),
+    ),
     "a webhook with a space": (
         job(outputs={"webhooks": [{"url": "https://hook/a b"}]}),
         ("spec.outputs.webhooks[0]", "url must not hold spaces or line breaks: a space is written %20"),
@@ -170,6 +185,7 @@ GOOD: dict[str, Json] = {
     "a webhook": {
         "webhooks": [{"url": "https://hooks.example", "secretRef": {"name": "a", "key": "b"}, "interval": 1}]
     },
+    "a webhook in a Secret": {"webhooks": [{"urlSecretRef": {"name": "a", "key": "b"}}]},
     "an address with an @ in its path": {"webhooks": [{"url": "https://hooks.example/@me"}]},
     "a broker": {"mqtt": {"host": "broker.example", "tls": True, "verifyTls": False, "topic": "a b/{name}/{event}"}},
     "a broker at an address": {"mqtt": {"host": "2001:db8::1", "port": 1884, "qos": 0}},

@@ -129,9 +129,32 @@ def test_addresses_of_a_router_may_stand_in_a_secret() -> None:
     assert "s3cret" not in repr(built)
 
 
+AT_HOOK = {"outputs": {"webhooks": [{"urlSecretRef": {"name": "chat", "key": "url"}}]}}
+
+
+def test_the_address_of_a_webhook_may_stand_in_a_secret() -> None:
+    assert payload.secret_names(spec(**AT_HOOK)) == {"chat"}
+    built = build({"chat": encoded(url="https://chat.example/hooks/T0/s3cret\n")}, **AT_HOOK)
+    assert [webhook.url for webhook in built.outputs.webhooks] == ["https://chat.example/hooks/T0/s3cret"]
+    assert "s3cret" not in repr(built)
+
+
+def test_a_webhook_without_an_address_is_no_spec() -> None:
+    with pytest.raises(payload.MissingError, match=r"webhooks\[0\] has neither url nor urlSecretRef") as caught:
+        build({}, outputs={"webhooks": [{"events": ["trackEnd"]}]})
+    assert caught.value.why.reason is Reason.INVALID_SPEC
+
+
 @pytest.mark.parametrize(
     ("secrets", "fields", "sentence"),
     [
+        ({}, AT_HOOK, "Secret chat (spec.outputs.webhooks[0].urlSecretRef) is not in this namespace or not readable"),
+        ({"chat": {}}, AT_HOOK, "Secret chat (spec.outputs.webhooks[0].urlSecretRef) has no key url: add it"),
+        (
+            {"chat": encoded(url="chat.example")},
+            AT_HOOK,
+            "Secret chat (spec.outputs.webhooks[0].urlSecretRef): the value of key url is no address: write it as",
+        ),
         ({}, at_router("url"), "Secret router (spec.outputs.router.urlSecretRef) is not in this namespace"),
         (ADDRESSES, at_router("none"), "Secret router (spec.outputs.router.urlSecretRef) has no key none: add it"),
         (
