@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from videofleet_gateway.errors import Failure, GatewayError
 
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """The last of the migrations."""
 _READING: Final = "videofleet_reading"
 _log: Final = logging.getLogger(__name__)

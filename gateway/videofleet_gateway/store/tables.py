@@ -2,7 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, DateTime, Float, ForeignKey, Index, LargeBinary, MetaData, String, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    false,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -48,7 +60,8 @@ class RequestRow(Base):
     __tablename__ = "counted_requests"
     __table_args__ = (Index("ix_counted_requests_subject_at", "subject", "at"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    # SQLite counts by itself only what it calls INTEGER, which has 64 bits.
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     subject: Mapped[str] = mapped_column(String(128))
     at: Mapped[float] = mapped_column(Float(53))
 

@@ -149,6 +149,23 @@ async def test_replicas_agree_on_a_secret(replicas: list[Database]) -> None:
     assert await Keys(replicas[0]).shared_secret("another") != await Keys(replicas[0]).shared_secret("signing")
 
 
+async def test_requests_are_counted_beyond_two_to_the_31(address: str) -> None:
+    old = Database(address)
+    async with old.begin() as connection:
+        await connection.run_sync(upgrade, "0002")
+        row = "INSERT INTO counted_requests (id, subject, at) VALUES (2147483647, 'v/project', 1000)"
+        await connection.execute(text(row))
+        if connection.dialect.name == "postgresql":
+            await connection.execute(text("SELECT setval('counted_requests_id_seq', 2147483647)"))
+    await old.migrate()
+    windows = Windows(old, lambda: 1001.0)
+    assert [await windows.admit("v/project", 3) for _ in range(3)] == [None, None, 59.0]
+    async with old.begin() as connection:
+        numbers = await connection.execute(text("SELECT id FROM counted_requests ORDER BY id"))
+        assert list(numbers.scalars()) == [2**31 - 1, 2**31, 2**31 + 1]
+    await old.close()
+
+
 async def test_keys_of_an_older_version_stay_good(address: str) -> None:
     old = Database(address)
     async with old.begin() as connection:
