@@ -10,8 +10,8 @@ Float = TypeVar("Float", bound=np.floating[Any])
 # What is divided by instead of 0: the least number of single precision.
 _NO_AREA: Final = float(np.finfo(np.float32).tiny)
 
-# Up to so many pairs each one's overlap is worked out; measured.
-_FEW_PAIRS: Final = 4096
+# Of the edges of a box, the one across from each.
+_OPPOSITE: Final = np.array([2, 3, 0, 1])
 
 
 def iou_matrix(first: npt.NDArray[Float], second: npt.NDArray[Float]) -> npt.NDArray[Float]:
@@ -51,20 +51,10 @@ def edges_overlapping(
     first: npt.NDArray[Float], second: npt.NDArray[Float], least: float
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[Float]]:
     """The same of boxes given by their edges, [4, n] and [4, m]."""
-    if first.shape[1] * second.shape[1] <= _FEW_PAIRS:
-        matrix = _overlaps(first, second)
-        rows, columns = (matrix >= least).nonzero()
-        return rows, columns, matrix[rows, columns]
-    # Of many boxes few touch each other, and to see which takes no arithmetic.
-    left, top = -first[:2, :, None]
-    right, bottom = first[2:, :, None]
-    other_left, other_top = -second[:2]
-    other_right, other_bottom = second[2:]
-    touching = left < other_right
-    touching &= right > other_left
-    touching &= top < other_bottom
-    touching &= bottom > other_top
-    rows, columns = np.divmod(np.flatnonzero(touching), second.shape[1])
+    # Of all pairs few touch each other, and to see which takes no arithmetic.
+    beyond = first[:, :, None] > -second[_OPPOSITE][:, None]
+    touching = np.logical_and.reduce(beyond, axis=0)
+    rows, columns = np.divmod(touching.ravel().nonzero()[0], second.shape[1])
     overlap = _paired_iou(first.take(rows, axis=1), second.take(columns, axis=1))
     enough = overlap >= least
     return rows[enough], columns[enough], overlap[enough]
@@ -88,8 +78,11 @@ def _overlaps(first: npt.NDArray[Float], second: npt.NDArray[Float]) -> npt.NDAr
 
 
 def _paired_iou(first: npt.NDArray[Float], second: npt.NDArray[Float]) -> npt.NDArray[Float]:
-    """Intersection over union of each box with the one of the same place, [n]; all of them touch."""
-    shared = _areas(np.minimum(first, second))
+    """Intersection over union of each box with the one of the same place, [n]."""
+    inner = np.minimum(first, second)
+    length = inner[2:] + inner[:2]
+    np.maximum(length, 0, out=length)
+    shared: npt.NDArray[Float] = length[0] * length[1]
     shared /= np.maximum(_areas(first) + _areas(second) - shared, _NO_AREA)
     return shared
 

@@ -24,6 +24,13 @@ def test_few_or_many_the_same_pairs_are_found(first: int, second: int, least: fl
     np.testing.assert_allclose(overlaps, every[rows, columns], rtol=1e-12)
 
 
+def test_a_box_turned_inside_out_overlaps_nothing() -> None:
+    """As a filter may believe of something that shrinks out of sight."""
+    box = np.array([[0.0, 0, 10, 10]])
+    inside_out = np.array([[6.0, 6, 4, 4], [6, 2, 4, 8]])
+    assert [len(found) for found in overlapping(box, inside_out, 1e-6)] == [0, 0, 0]
+
+
 def test_boxes_that_only_touch_or_are_empty_do_not_overlap() -> None:
     boxes = np.array([[0.0, 0, 10, 10], [10, 0, 20, 10], [5, 5, 5, 5]])
     np.testing.assert_array_equal(iou_matrix(boxes, boxes), np.diag([1.0, 1.0, 0.0]))

@@ -1,6 +1,5 @@
 """Which track gets which detection."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import lap
@@ -16,21 +15,22 @@ def assign(pairs: Sequence[Pair], least: float) -> dict[int, int]:
     Only `pairs` are possible, none of them less similar than `least`. Leaving a row and a column alone counts as a pair
     of similarity `least`, as in ByteTrack.
     """
-    best = {row: column for row, column, _ in pairs}
-    if len(best) == len(pairs) == len(set(best.values())):
-        return best  # all stand alone
-    in_row = Counter([row for row, _, _ in pairs])
-    in_column = Counter([column for _, column, _ in pairs])
-    found: dict[int, int] = {}
-    contested: list[Pair] = []
-    for pair in pairs:
-        row, column, _ = pair
-        if in_row[row] == 1 == in_column[column]:
-            found[row] = column
-        else:
-            contested.append(pair)
+    column_of: dict[int, int] = {}
+    row_of: dict[int, int] = {}
+    shared_rows: set[int] = set()
+    shared_columns: set[int] = set()
+    for row, column, _ in pairs:
+        if column_of.setdefault(row, column) != column:
+            shared_rows.add(row)
+        if row_of.setdefault(column, row) != row:
+            shared_columns.add(column)
+    if not (shared_rows or shared_columns):
+        return column_of  # all stand alone
+    contested = [pair for pair in pairs if pair[0] in shared_rows or pair[1] in shared_columns]
+    for row, _, _ in contested:
+        column_of.pop(row, None)
     certain, open_ = _settled(sorted(contested, key=_rank), least)
-    found |= certain
+    found = column_of | certain
     return found | _solve(open_, least) if open_ else found
 
 

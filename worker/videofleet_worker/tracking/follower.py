@@ -90,7 +90,7 @@ class Follower(ABC):
         # 4. Learn where the tracks are; drop those not seen twice, and a lost one that has become another's double.
         ids = self._settle(frame, found, pairs if margin == 0 else self._possible_pairs(frame, 0.0))
         # 5. Begin tracks with confident detections that nobody has.
-        self._begin(frame, found, ids, at_once=passed is None)
+        self._begin(frame, ids, at_once=passed is None)
         return frame.as_given(ids)
 
     @abstractmethod
@@ -145,16 +145,16 @@ class Follower(ABC):
         """Take over what each track was found as; the ids of the frame's detections."""
         tracks = self._tracks
         ids, known = [NOT_TRACKED] * len(frame.scores), tracks.ids
-        rows = sorted(found)
-        if rows:
-            tracks.match(rows, frame, [found[row] for row in rows], self._now)
+        missed = [row for row in range(len(tracks)) if row not in found]
+        if found:
+            tracks.match(frame, found, missed, self._now)
         if self._settings.looks is not None and frame.looks:
             tracks.remember(frame, found, self._settings.looks.memory)
-        for row in rows:
+        # Ids are given to the oldest first.
+        for row in sorted(found):
             if known[row] == NOT_TRACKED:
                 known[row] = self._number()
             ids[found[row]] = known[row]
-        missed = [row for row in range(len(tracks)) if row not in found]
         if missed:
             gone = {row for row in missed if tracks.states[row] == NEW}
             tracks.lose(missed)
@@ -178,10 +178,10 @@ class Follower(ABC):
             if column in owners
         }
 
-    def _begin(self, frame: Frame, found: dict[int, int], ids: list[int], *, at_once: bool) -> None:
+    def _begin(self, frame: Frame, ids: list[int], *, at_once: bool) -> None:
         """Begin a track with each free detection that is good enough; with an id where `at_once`, written to `ids`."""
-        least, taken = self._settings.new_track_score, set(found.values())
-        columns = [column for column, score in enumerate(frame.scores) if score >= least and column not in taken]
+        least, scores = self._settings.new_track_score, frame.scores
+        columns = [column for column, one in enumerate(ids) if one == NOT_TRACKED and scores[column] >= least]
         if not columns:
             return
         tracks, first = self._tracks, len(self._tracks)
@@ -198,5 +198,7 @@ class Follower(ABC):
 
 def free(pairs: Sequence[Pair], found: dict[int, int]) -> list[Pair]:
     """The pairs of which neither side has a partner yet."""
+    if not pairs:
+        return []
     taken = set(found.values())
     return [pair for pair in pairs if pair[0] not in found and pair[1] not in taken]

@@ -13,7 +13,7 @@ As in the authors' code, low scores may keep alive what was seen in the last fra
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,17 +66,17 @@ class Observed(Tracks):
         self.boxes = np.concatenate((self.boxes, frame.boxes[places]))
         self.path += [[(x, y)] for x, y in frame.measured[places, :2].tolist()]
 
-    def match(self, rows: Sequence[int], frame: Frame, columns: Sequence[int], now: float) -> None:
-        """These rows, in their order, were found as these detections; those after a gap learn the way over it."""
-        again = [(row, column) for row, column in zip(rows, columns, strict=True) if self.states[row] == LOST]
+    def match(self, frame: Frame, found: Mapping[int, int], missed: Sequence[int], now: float) -> None:
+        """See Tracks; rows after a gap learn the way over it."""
+        again = [(row, column) for row, column in found.items() if self.states[row] == LOST]
         ways = [(row, self._after_gap(row, frame.measured[column], now)) for row, column in again]
-        super().match(rows, frame, columns, now)
+        super().match(frame, found, missed, now)
         for row, learnt in ways:
             self.filters[row] = learnt
-        places, found = list(rows), list(columns)
-        self.anchors[places] = self.filters[places]
-        self.measured[places], self.boxes[places] = frame.measured[found], frame.boxes[found]
-        for row, (x, y) in zip(rows, frame.measured[found, :2].tolist(), strict=True):
+        rows, columns = list(found), list(found.values())
+        self.anchors[rows] = self.filters[rows]
+        self.measured[rows], self.boxes[rows] = frame.measured[columns], frame.boxes[columns]
+        for row, (x, y) in zip(rows, frame.measured[columns, :2].tolist(), strict=True):
             self.path[row] = [*self.path[row][-_SPAN:], (x, y)]
 
     def _after_gap(self, row: int, measured: FloatArray, now: float) -> FloatArray:

@@ -64,16 +64,13 @@ class Tracks:
         self.begun_at += [now] * count
         self.looks += [frame.looks[column] for column in columns] if frame.looks else [None] * count
 
-    def match(self, rows: Sequence[int], frame: Frame, columns: Sequence[int], now: float) -> None:
-        """These rows, in their order, were found as these detections."""
+    def match(self, frame: Frame, found: Mapping[int, int], missed: Sequence[int], now: float) -> None:
+        """These rows, each found as a detection of the frame, learn from it; `missed` are all others."""
         # Those that were not found are shown the first detection, and learn nothing from it.
-        column_of = [0] * len(self)
-        for row, column in zip(rows, columns, strict=True):
-            column_of[row] = column
-        missed = sorted(set(range(len(self))).difference(rows))
-        self.filters = kalman.correct(self.filters, frame.measured.T.take(column_of, axis=1).T, missed)
+        columns = [found.get(row, 0) for row in range(len(self))]
+        self.filters = kalman.correct(self.filters, frame.measured.T.take(columns, axis=1).T, missed)
         states, seen_at = self.states, self.seen_at
-        for row in rows:
+        for row in found:
             states[row] = SEEN
             seen_at[row] = now
 

@@ -45,12 +45,12 @@ def test_the_way_over_a_gap_is_the_filter_that_saw_every_step_of_it() -> None:
     for frame in (1, 2, 3, 4, 5):
         for table in (tracks, steady):
             table.filters = kalman.predict(table.filters, 1)
-        steady.match([0], shown(person(6.0 * frame)), [0], frame * PERIOD)
+        steady.match(shown(person(6.0 * frame)), {0: 0}, [], frame * PERIOD)
         if frame == 1:
-            tracks.match([0], shown(person(6.0)), [0], PERIOD)
+            tracks.match(shown(person(6.0)), {0: 0}, [], PERIOD)
         elif frame < 5:
             tracks.lose([0])
-    tracks.match([0], shown(person(30.0)), [0], 5 * PERIOD)
+    tracks.match(shown(person(30.0)), {0: 0}, [], 5 * PERIOD)
     np.testing.assert_allclose(tracks.filters, steady.filters, rtol=1e-9, atol=1e-9)
 
 
