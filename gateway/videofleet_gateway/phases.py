@@ -69,6 +69,9 @@ class Standing:
     """DISABLED by its schedule and not by a user."""
     begun: bool = False
     """Frames of it have been analysed."""
+    untouched: bool = False
+    """No worker was ever given it. Disabled as well none will be, whether or not the operator has seen it: it tells a
+    worker only what the API server has taken, which takes nothing that it decided about an earlier version."""
     enabled: bool = True
     """What the user wants, which its phase follows a moment later."""
     stalled: bool = False
@@ -84,6 +87,7 @@ class Standing:
             over=bool(status.finished) or _holds(status, "Failed"),
             scheduled_off=status.phase is Phase.DISABLED and status.reason == Reason.SCHEDULE,
             begun=_begun(status),
+            untouched=status.worker is None and not (status.epoch or status.run or status.spent_epoch),
             enabled=spec.enabled,
             stalled=_holds(status, "Stalled"),
         )
@@ -97,8 +101,8 @@ def task_status(job: Standing, finish: FinishReason | None = None, *, open_log: 
     if finish is not None:
         return TASK_OF_FINISH[finish]
     if not job.enabled:
-        stopped = job.phase is Phase.DISABLED and not open_log
-        return TaskStatus.CANCELLED if stopped else TaskStatus.CANCELLING
+        stopped = job.phase is Phase.DISABLED or job.untouched
+        return TaskStatus.CANCELLED if stopped and not open_log else TaskStatus.CANCELLING
     match job.phase:
         case Phase.INPROGRESS | Phase.DISCONNECTED:
             return TaskStatus.RUNNING

@@ -31,7 +31,7 @@ def closing_of(task: Task, owner: str) -> Closing | None:
     error: tuple[str, str] | None = None
     if CANCELLED in job.annotations:
         # The worker is told before the phase says so; until then it is the worker's log.
-        if status.phase is Phase.DISABLED or standing.over:
+        if status.phase is Phase.DISABLED or standing.over or (standing.untouched and not standing.enabled):
             reason = "cancelled"
     elif task.is_own and standing.over and status.phase in _FAILED:
         reason, error = "error", _error(job)

@@ -106,9 +106,17 @@ def test_a_disabled_task_with_open_results_is_being_cancelled(phase: Phase) -> N
     assert task_status(Standing(phase, single_pass=True, enabled=False), open_log=True) is T.CANCELLING
 
 
-def test_a_task_that_was_cancelled_before_it_began_is_cancelled_with_its_phase() -> None:
-    assert task_status(Standing(P.AWAITING, single_pass=True, enabled=False)) is T.CANCELLING
-    assert task_status(Standing(P.DISABLED, single_pass=True, enabled=False)) is T.CANCELLED
+@pytest.mark.acceptance("A20", "V90")
+def test_a_task_that_was_cancelled_before_it_began_is_cancelled_at_once_unless_a_worker_had_it() -> None:
+    def cancelled(phase: Phase, **status: Any) -> TaskStatus | None:
+        told = VideoJobStatus.model_validate({"phase": phase, **status})
+        return task_status(Standing.of(_spec(enabled=False, singlePass=True), told))
+
+    for phase in (P.AWAITING, P.TOO_MANY_CAMERAS, P.MISCONFIGURED):
+        assert cancelled(phase) is T.CANCELLED
+        for given in ({"epoch": 1}, {"run": 1}, {"spentEpoch": 1}, {"worker": {"name": "a", "pool": "n/p", "id": "b"}}):
+            assert cancelled(phase, **given) is T.CANCELLING
+            assert cancelled(P.DISABLED, **given) is T.CANCELLED
 
 
 def _spec(**fields: Any) -> VideoJobSpec:
@@ -121,14 +129,14 @@ def _failed(holds: ConditionStatus) -> Condition:
 
 
 def test_a_job_without_a_status_waits() -> None:
-    assert Standing.of(_spec(), VideoJobStatus()) == Standing(P.AWAITING)
+    assert Standing.of(_spec(), VideoJobStatus()) == Standing(P.AWAITING, untouched=True)
 
 
 def test_attempts_that_are_used_up_are_told_by_the_condition() -> None:
     phase = P.NOT_STARTED
     for holds, over in [(ConditionStatus.TRUE, True), (ConditionStatus.FALSE, False)]:
         status = VideoJobStatus(phase=phase, conditions=[_failed(holds)])
-        assert Standing.of(_spec(), status) == Standing(phase, over=over)
+        assert Standing.of(_spec(), status) == Standing(phase, over=over, untouched=True)
 
 
 def test_a_job_that_no_worker_is_left_for_is_stalled_and_not_over() -> None:
@@ -136,7 +144,7 @@ def test_a_job_that_no_worker_is_left_for_is_stalled_and_not_over() -> None:
         type="Stalled", status=ConditionStatus.TRUE, last_transition_time=TIME, reason="SourceCodec", message=""
     )
     status = VideoJobStatus(phase=P.MISCONFIGURED, conditions=[stalled, _failed(ConditionStatus.FALSE)])
-    assert Standing.of(_spec(), status) == Standing(P.MISCONFIGURED, stalled=True)
+    assert Standing.of(_spec(), status) == Standing(P.MISCONFIGURED, stalled=True, untouched=True)
 
 
 def test_a_schedule_is_no_user() -> None:
