@@ -10,6 +10,7 @@ from typing import Final
 from videofleet_archive.errors import ArchiveCorruptError
 from videofleet_archive.extent import Segment
 from videofleet_archive.merging import DELETE_SECONDS, PART_BYTES, Sizes, drop, due, left_over, merge
+from videofleet_archive.store import Store
 from videofleet_archive.sweeping import write_retention
 from videofleet_archive.tracks import drop_tracks, file_tracks, hour_of
 from videofleet_archive.view import LogView
@@ -67,7 +68,7 @@ class Tending:
         try:
             while segments := due(self._view.extent, now, sizes, finished=False):
                 threads = self._view.threads
-                part = await threads.call(merge, threads.store, self._view.prefix, segments)
+                part = await threads.tend(merge, threads.store, self._view.prefix, segments)
                 self._view.extent.merge(replace(part, modified=now))
                 self._clean_at.append(now + sizes.delete_seconds)
             while self._clean_at and self._clean_at[0] <= now:
@@ -85,7 +86,7 @@ class Tending:
             return
         threads, prefix = self._view.threads, self._view.prefix
         try:
-            self._filed_to = await threads.call(file_tracks, threads.store, prefix)
+            self._filed_to = await threads.tend(file_tracks, threads.store, prefix)
             if keep_seconds is not None:
                 await threads.call(drop_tracks, threads.store, prefix, now - keep_seconds)
         except ArchiveCorruptError as error:
@@ -94,5 +95,8 @@ class Tending:
 
     async def _clean(self, before: float) -> None:
         threads = self._view.threads
-        keys = await threads.call(left_over, threads.store, self._view.prefix, before)
-        await threads.call(threads.store.delete, keys)
+        await threads.tend(_delete_left_over, threads.store, self._view.prefix, before)
+
+
+def _delete_left_over(store: Store, prefix: str, before: float) -> None:
+    store.delete(left_over(store, prefix, before))

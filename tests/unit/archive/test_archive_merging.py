@@ -1,6 +1,11 @@
 """Many small segments become few large parts."""
 
+import asyncio
+import itertools
+import threading
 import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,6 +33,8 @@ from videofleet_archive.merging import MERGE_SECONDS, PART_BYTES, PART_SEGMENTS,
 from videofleet_archive.store import FolderArchive, ObjectArchive, Store
 from videofleet_archive.storing import must_be_end
 from videofleet_archive.tending import Tending, sizes_for
+from videofleet_archive.threads import StoreThreads
+from videofleet_archive.view import LogView
 from videofleet_archive.writer import SealPolicy
 
 NOW = 1_000_000.0
@@ -188,6 +195,49 @@ async def test_a_writer_tends_its_log_while_it_writes() -> None:
         assert (found.start, found.end) == (view.extent.start, view.extent.end), "no segment of a part comes to light"
         await tending.drop(None, 1.0, time.time() + 10)
         assert len(view.extent.segments) == 1
+
+
+async def test_logs_are_merged_one_after_the_other_by_one_thread() -> None:
+    store = FaultyStore(ObjectArchive.in_memory())
+    merging: list[str] = []
+    threads_seen: set[int] = set()
+    prefixes = [f"default/job-{one}/1/main" for one in range(8)]
+    for prefix in prefixes:
+        for offset in range(0, 1200, 100):
+            store.real.create(Segment(offset, 100).key(prefix), b":".ljust(98) + b"\n\n")
+
+    def seen(method: str, key: str, late: bool) -> None:
+        if not late and (method == "read" or "/parts" in key):
+            merging.append(key.partition("/1/main")[0])
+            threads_seen.add(threading.get_ident())
+
+    store.fault = seen
+    with ThreadPoolExecutor(8) as executor, ThreadPoolExecutor(1) as upkeep:
+        threads = StoreThreads(store, executor, upkeep)
+        # By views over another store on the same threads as well: they are what there should be few of.
+        views = [LogView(threads.with_store(store), one, scan(store.real, one), closed=False) for one in prefixes]
+        await asyncio.gather(*(Tending(view).merge(SOON, time.time()) for view in views))
+        used = await asyncio.gather(*(threads.tend(threading.get_ident) for _ in range(4)))
+    assert all(view.extent.segments[0].part for view in views)
+    assert threads_seen == set(used), "none of the many threads"
+    assert len(threads_seen) == 1
+    # One log's segments are read in one go.
+    assert sum(one != other for one, other in itertools.pairwise(merging)) == len(prefixes) - 1
+
+
+def test_a_part_is_in_memory_once(tmp_path: Path) -> None:
+    store, size, count = FolderArchive(tmp_path), 16 * 1024, 256
+    for at in range(count):
+        store.create(Segment(at * size, size).key(PREFIX), b":".ljust(size - 2) + b"\n\n")
+    segments = scan(store, PREFIX).segments
+    tracemalloc.start()
+    try:
+        part = merge(store, PREFIX, segments)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert part.size == size * count
+    assert most < 1.5 * part.size
 
 
 async def test_a_writer_that_was_away_for_long_does_not_believe_a_free_key(tmp_path: Path) -> None:

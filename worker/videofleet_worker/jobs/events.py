@@ -11,7 +11,8 @@ from typing import Final
 from videofleet_api.protocol import HEARTBEAT_SECONDS, Delivered, Finalized, Heartbeat, Inventory, JobEvent, JobReport
 from videofleet_worker.jobs.assignments import Assignments
 
-_KEPT_EVENTS: Final = 4096
+_KEPT_EVENTS: Final = 1024
+"""Who missed more gets an inventory, which is shorter."""
 
 
 class EventHub:
@@ -32,7 +33,8 @@ class EventHub:
         self._finalized = finalized
         self._wall_clock = wall_clock
         self._heartbeat_seconds = heartbeat_seconds
-        self._events: deque[JobEvent | Finalized] = deque(maxlen=kept_events)
+        # As they are sent: the documents would take five times the memory.
+        self._events: deque[bytes] = deque(maxlen=kept_events)
         self._sequence = 0
         self._changed = asyncio.Event()
         self._readers = 0
@@ -64,7 +66,7 @@ class EventHub:
         self._tell(Finalized(sequence=self._sequence, time=self._wall_clock(), key=key, delivered=delivered))
 
     def _tell(self, event: JobEvent | Finalized) -> None:
-        self._events.append(event)
+        self._events.append(_line(event))
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -93,9 +95,9 @@ class EventHub:
                 # A gap, or a reader that knows nothing: everything as it is now.
                 cursor = self._sequence
                 yield _line(self._inventory())
-            for event in self._since(cursor):
-                cursor = event.sequence
-                yield _line(event)
+            missed, cursor = self._since(cursor), self._sequence
+            for line in missed:
+                yield line
             now = time.monotonic()
             if now >= next_beat:
                 next_beat = now + self._heartbeat_seconds
@@ -107,12 +109,12 @@ class EventHub:
             return None
         return after[1] if after[1] <= self._sequence else None
 
-    def _since(self, cursor: int) -> list[JobEvent | Finalized]:
+    def _since(self, cursor: int) -> list[bytes]:
         known = len(self._events) - (self._sequence - cursor)
         return list(itertools.islice(self._events, max(0, known), None))
 
     def _oldest(self) -> int:
-        return self._events[0].sequence if self._events else self._sequence + 1
+        return self._sequence + 1 - len(self._events)
 
     def _inventory(self) -> Inventory:
         now = self._assignments()

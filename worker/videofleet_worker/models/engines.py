@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import onnxruntime as ort
 
 from videofleet_worker.device.device import Device
+from videofleet_worker.memory import give_back
 from videofleet_worker.models.batching import Abreast, InferenceEngine
 from videofleet_worker.models.describing import Classifier, Embedder, Guess, TextReader
 from videofleet_worker.models.detections import DetectionQuery, Detections, FloatArray
@@ -86,6 +87,8 @@ class Engines:
         except Exception as error:
             # ONNX Runtime's exceptions have no base class of their own.
             raise ModelDoesNotRunError(f"model {model.name} does not run: {error}") from error
+        # Reading the file takes as much again as the model keeps.
+        await asyncio.to_thread(give_back)
         self._choices.append(opened.choice)
         runner = _RUNNERS[model.manifest.task](model, opened.session, opened.device)
         self._runners[model.name] = runner

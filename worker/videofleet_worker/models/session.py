@@ -1,5 +1,6 @@
 """Opening an ONNX Runtime session on the provider chosen, or on the next one that starts."""
 
+import functools
 import math
 import re
 from dataclasses import dataclass, replace
@@ -99,9 +100,23 @@ def _open(model: Model, choice: ProviderChoice, limits: SessionLimits) -> ort.In
     options.inter_op_num_threads = 1
     # Threads that spin for work take the processor from the decoders beside them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if choice.name == "cpu":
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
     providers = [(name, provider_options(name, model, limits)) for name in choice.providers]
     # The runtime's own fallback prints to standard output and runs on without saying on what.
     return ort.InferenceSession(str(model.path), options, providers=providers, enable_fallback=0)
+
+
+@functools.cache
+def _share_arena() -> None:
+    """Make one arena for all sessions on the processor.
+
+    What the layers of a model hand to one another lies in an arena, which keeps what it has ever needed. Each session
+    would have its own, also the two of one model, which are never at work at the same time.
+    """
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, None)
 
 
 def _try(session: ort.InferenceSession, model: Model) -> dict[str, tuple[int, ...]]:

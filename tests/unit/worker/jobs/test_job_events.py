@@ -1,10 +1,11 @@
 """The event stream."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from videofleet_api.protocol import EVENT_LINE, Heartbeat, Inventory, JobEvent, JobReport, JobState
+from videofleet_api.protocol import EVENT_LINE, Heartbeat, Inventory, JobEvent, JobProgress, JobReport, JobState
 from videofleet_worker.jobs.assignments import Assignments
 from videofleet_worker.jobs.events import EventHub
 
@@ -115,3 +116,16 @@ async def test_operators_are_counted_apart_from_those_who_only_look() -> None:
     assert (worker.hub.readers, worker.hub.operators) == (1, 1)
     await lines.aclose()
     assert worker.hub.operators == 0
+
+
+def test_what_is_kept_of_thousands_of_events_is_little() -> None:
+    hub = EventHub(lambda: Assignments("me"), list)
+    tracemalloc.start()
+    try:
+        for frame in range(10_000):
+            progress = JobProgress(decoded_frames=frame, processed_frames=frame, source_fps=25.0, last_frame_time=1e9)
+            hub.publish(JobReport(uid="0" * 36, epoch=1, state=JobState.RUNNING, progress=progress))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1024 * 1024
