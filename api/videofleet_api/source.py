@@ -133,8 +133,8 @@ class Source(Document):
     kind: SourceKind = Field(
         SourceKind.AUTO,
         description="live: endless, frames are dropped rather than late. recorded: has an end, every frame counts. "
-        "auto: rtsp, rtmp and udp are live, a file is recorded, HLS is live unless its playlist is closed, test is "
-        "live without frames.",
+        "auto: rtsp, rtmp and udp are live, a file is recorded, moving JPEG over HTTP is live, HLS is live until its "
+        "playlist is closed, test is live without frames.",
     )
     rotation: Rotation = Field(
         Rotation.AUTO, description="Degrees by which pictures are turned clockwise; auto: as the container says."

@@ -3,7 +3,6 @@
 import av.error
 
 from videofleet_api.codes import ErrorCode
-from videofleet_worker.decode.datagrams import DatagramStream
 from videofleet_worker.decode.failures import read_failure
 from videofleet_worker.decode.opening import OpenSource
 from videofleet_worker.decode.packets import VideoPacket
@@ -33,24 +32,45 @@ class SourceEnd:
         self._truncation.passed(packets)
 
     def failure(self, error: av.error.FFmpegError, index: int) -> SourceError:
-        """What to say of a read that failed; `index` is the number of the frame that was to come."""
-        return read_failure(error, self._truncation.position(index))
+        """What to say of a read that failed; `index` is the number of the frame that was to come.
+
+        What is cut off looks damaged to FFmpeg.
+        """
+        lost = self._lost(index)
+        if lost is None and self._has_stopped:
+            lost = _camera_ended()
+        return lost or read_failure(error, self._truncation.position(index))
 
     def check(self, index: int, *, seen_any: bool) -> None:
         """Raises SourceError where the source ended as it should not; `index` is the number of frames that came."""
-        if self._source.reader is not None:
-            self._check_reader(self._source.reader, index)
+        lost = self._lost(index)
+        if lost is not None:
+            raise lost
         if self._source.info.live:
-            raise SourceError(ErrorCode.NETWORK, "the camera ended the stream")
+            if self._source.is_over:
+                return
+            raise _camera_ended()
         if not seen_any:
             raise nothing_decoded(self.packets)
         self._truncation.check(index)
 
-    def _check_reader(self, reader: WebInput | DatagramStream, index: int) -> None:
+    @property
+    def _has_stopped(self) -> bool:
+        """Whether a live source's connection was closed, in the middle of a picture or not."""
+        reader = self._source.reader
+        return self._source.info.live and isinstance(reader, WebInput) and reader.ended
+
+    def _lost(self, index: int) -> SourceError | None:
         """A live source goes on after what was lost; of a recorded one nothing may be missing."""
+        reader = self._source.reader
+        if reader is None:
+            return None
         failure = reader.last if self._source.info.live else reader.first
-        if failure is not None:
-            raise SourceError(failure.code, f"{failure.message} {self._truncation.position(index)}")
+        return failure and SourceError(failure.code, f"{failure.message} {self._truncation.position(index)}")
+
+
+def _camera_ended() -> SourceError:
+    return SourceError(ErrorCode.NETWORK, "the camera ended the stream")
 
 
 def nothing_decoded(packets: int) -> SourceError:

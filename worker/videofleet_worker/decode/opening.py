@@ -33,7 +33,7 @@ _USUAL_BUFFER = 32_768
 class OpenSource:
     """An open source. `pulled`: it comes as fast as it is read, so a live one has to be paced.
 
-    `reader`: what FFmpeg reads it by, where that knows more than FFmpeg of what goes wrong.
+    `reader`: what FFmpeg reads it by, where that knows more than FFmpeg of what goes wrong. `endless`: its job says so.
     """
 
     container: av.container.InputContainer
@@ -41,11 +41,17 @@ class OpenSource:
     info: Opened
     pulled: bool
     reader: WebInput | DatagramStream | None = None
+    endless: bool = False
 
     @property
     def seekable(self) -> bool:
         """Whether any place can be read."""
         return self.reader.seekable if isinstance(self.reader, WebInput) else self.reader is None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a broadcast has said that nothing follows."""
+        return not self.endless and isinstance(self.reader, WebInput) and self.reader.closed
 
 
 def open_source(request: OpenRequest, network: Network) -> OpenSource:
@@ -55,7 +61,9 @@ def open_source(request: OpenRequest, network: Network) -> OpenSource:
         stream = _video_stream(container)
         _set_up_decoder(stream)
         described = _describe(request, container, stream)
-        return OpenSource(container, stream, described, _is_pulled(request, container), reader)
+        return OpenSource(
+            container, stream, described, _is_pulled(request, container), reader, endless=request.kind == "live"
+        )
     except SourceError:
         container.close()
         raise
@@ -72,8 +80,19 @@ def _open_container(
     if scheme == "udp":
         datagrams = network.datagrams(request)
         return _open(datagrams, request, lambda error, logs: datagrams.last), datagrams
+    return _open_web(request, network)
+
+
+def _open_web(request: OpenRequest, network: Network) -> tuple[av.container.InputContainer, WebInput]:
+    """FFmpeg knows playlists by how their addresses end; others are opened anew, as what they are."""
     web = network.web(request)
-    return _open(request.url, request, lambda error, logs: web.first, io_open=web.open), web
+    try:
+        return _open(request.url, request, lambda error, logs: web.first, io_open=web.open), web
+    except SourceError:
+        if not web.is_playlist_alone:
+            raise
+    again = network.web(request)
+    return _open(request.url, request, lambda error, logs: again.first, io_open=again.open, kind="hls"), again
 
 
 def _open_file(request: OpenRequest, descriptor: int) -> av.container.InputContainer:
@@ -107,8 +126,9 @@ def _open(
     why: Callable[[av.error.FFmpegError, Sequence[LogLine]], SourceError | None],
     io_open: Callable[..., object] | None = None,
     more: Mapping[str, str] = MappingProxyType({}),
+    kind: str | None = None,
 ) -> av.container.InputContainer:
-    """`why` may know better than FFmpeg what went wrong."""
+    """`why` may know better than FFmpeg what went wrong. `kind`: of container; without it FFmpeg finds out."""
     logs: list[LogLine] = []
     try:
         with _captured(logs):
@@ -116,6 +136,7 @@ def _open(
             return av.open(
                 target,
                 "r",
+                kind,
                 options=options,
                 io_open=io_open,
                 buffer_size=_buffer_size(request),
@@ -206,8 +227,8 @@ def _is_live(request: OpenRequest, container: av.container.InputContainer) -> bo
         return request.kind == "live"
     if scheme_of(request.url) in LIVE_SCHEMES:
         return True
-    # FFmpeg gives a playlist a duration only when it has an ENDLIST.
-    return container.format.name == "hls" and container.duration is None
+    # FFmpeg gives a playlist a duration only when it has an ENDLIST. JPEGs that replace each other are a camera's.
+    return container.format.name == "mpjpeg" or (container.format.name == "hls" and container.duration is None)
 
 
 def _is_pulled(request: OpenRequest, container: av.container.InputContainer) -> bool:

@@ -41,7 +41,14 @@ _FORMATS = {
 _LIVE_PROBE_MICROSECONDS = 200_000
 _UDP_BUFFER_BYTES = 2 * 1024 * 1024
 # FFmpeg's own client for playlists keeps connections that are not there when bytes come by io_open, and aborts.
-_PLAYLISTS = {"http_persistent": "0", "http_multiple": "0"}
+# What a playlist names is told by its content, as anywhere: servers give segments any names.
+_PLAYLISTS = {
+    "http_persistent": "0",
+    "http_multiple": "0",
+    "extension_picky": "0",
+    "allowed_extensions": "ALL",
+    "allowed_segment_extensions": "ALL",
+}
 
 
 def scheme_of(url: str) -> str:

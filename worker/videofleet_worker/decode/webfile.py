@@ -32,6 +32,8 @@ class WebFile:
         self._size: int | None = None if self._end is None else self._end - self._start
         self._ranged = False
         self._reply: Reply | None = None
+        self.url = url
+        """Where it was found last, after redirects."""
         self._begin()
 
     def read(self, size: int) -> bytes:
@@ -70,6 +72,13 @@ class WebFile:
     def seekable(self) -> bool:
         """Whether the server serves parts of a file whose size it has told."""
         return self._ranged and self._size is not None
+
+    def begins_with(self, start: bytes) -> bool:
+        """Whether its first bytes are these, before anything was read."""
+        try:
+            return self._reply is not None and self._reply.response.peek(len(start)).startswith(start)
+        except (http.client.HTTPException, OSError):
+            return False
 
     def close(self) -> None:
         """Done with; the connection serves others where it can."""
@@ -122,7 +131,7 @@ class WebFile:
             raise SourceError(ErrorCode.NETWORK, "the server does not go on where it was asked to")
         if self._end is None:
             self._size = whole
-        self._reply, self._reached = reply, self._position
+        self._reply, self._reached, self.url = reply, self._position, reply.url
 
     def _stop(self) -> None:
         if self._reply is not None:

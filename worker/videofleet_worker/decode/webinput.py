@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.aes import decrypted
+from videofleet_worker.decode.playlist import MARK, is_closed, placed
 from videofleet_worker.decode.web import WebClient
 from videofleet_worker.decode.webfile import WebFile
 from videofleet_worker.sources.errors import SourceError
@@ -14,6 +15,7 @@ _MOST_MISSING = 3
 # How FFmpeg names a segment that it has the key of.
 _ENCRYPTED = "crypto+"
 _LARGEST = 64 * 2**20
+_LARGEST_PLAYLIST = 16 * 2**20
 _CHUNK = 2**20
 
 
@@ -21,16 +23,29 @@ class WebInput:
     """FFmpeg's way to the web.
 
     An exception out of its callbacks would end FFmpeg where it could go on: it sees an end instead, and what was wrong
-    is kept here. `first`: what failed first. `last`: what failed last, None once something was read again.
+    is kept here. `first`: what failed first. `last`: what failed last, None once something was read again. `closed`:
+    nothing will be added to the playlist that was read last.
     """
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
-        self._is_open = False
+        self._opened = 0
         self._missing = 0
         self._main: WebStream | None = None
         self.first: SourceError | None = None
         self.last: SourceError | None = None
+        self.closed = False
+        self._playlists = 0
+
+    @property
+    def is_playlist_alone(self) -> bool:
+        """Whether a playlist was opened, and nothing that it names: FFmpeg did not take it for one."""
+        return self._opened == self._playlists == 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether what was opened first, and is no playlist, was read to its end."""
+        return self._main is not None and not self._playlists and self._main.ended
 
     @property
     def seekable(self) -> bool:
@@ -42,12 +57,12 @@ class WebInput:
 
         A segment that cannot be had is empty, so that FFmpeg goes on with the next one, unless there are many.
         """
-        begins, self._is_open = not self._is_open, True
+        begins, self._opened = not self._opened, self._opened + 1
         try:
             if url.startswith(_ENCRYPTED):
                 opened: WebStream | io.BytesIO = io.BytesIO(self._plain(url.removeprefix(_ENCRYPTED), options))
             else:
-                opened = WebStream(WebFile(self._client, url, _part(options)), self._note)
+                opened = WebStream(self._file(url, options), self._note)
                 self._main = self._main or opened
         except SourceError as error:
             self._note(error)
@@ -59,17 +74,21 @@ class WebInput:
         self.last = None
         return opened
 
+    def _file(self, url: str, options: Mapping[str, str]) -> "WebFile | io.BytesIO":
+        """A playlist as a whole, anything else as it is read."""
+        file = WebFile(self._client, url, _part(options))
+        if not file.begins_with(MARK):
+            return file
+        text = _whole(file, _LARGEST_PLAYLIST, "a playlist")
+        self._playlists, self.closed = self._playlists + 1, is_closed(text)
+        return io.BytesIO(text if file.url == url else placed(text, file.url))
+
     def _plain(self, url: str, options: Mapping[str, str]) -> bytes:
         """A segment that is encrypted, as a whole."""
-        file, data = WebFile(self._client, url, _part(options)), bytearray()
-        while piece := file.read(_CHUNK):
-            data += piece
-            if len(data) > _LARGEST:
-                raise SourceError(ErrorCode.UNSUPPORTED, f"an encrypted segment is larger than {_LARGEST // 2**20} MiB")
-        file.close()
+        data = _whole(WebFile(self._client, url, _part(options)), _LARGEST, "an encrypted segment")
         try:
             key, start = (bytes.fromhex(options.get(name, "")) for name in ("key", "iv"))
-            return decrypted(bytes(data), key, start)
+            return decrypted(data, key, start)
         except ValueError as error:
             raise SourceError(ErrorCode.UNSUPPORTED, f"a segment cannot be decrypted: {error}") from None
 
@@ -81,17 +100,21 @@ class WebInput:
 class WebStream:
     """A file that ends where it cannot be read any more; without a file it is empty."""
 
-    def __init__(self, file: WebFile | None, note: Callable[[SourceError], None]) -> None:
+    def __init__(self, file: WebFile | io.BytesIO | None, note: Callable[[SourceError], None]) -> None:
         self._file = file
         self._note = note
+        self.ended = False
+        """Whether it was read to its end."""
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes."""
         try:
-            return self._file.read(size) if self._file is not None else b""
+            data = self._file.read(size) if self._file is not None else b""
         except SourceError as error:
             self._fail(error)
             return b""
+        self.ended = not data
+        return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """The new position; below 0 where that cannot be had."""
@@ -118,6 +141,17 @@ class WebStream:
         self._note(error)
         self.close()
         self._file = None
+
+
+def _whole(file: WebFile, most: int, what: str) -> bytes:
+    """Raises SourceError, also where it is larger than so many bytes."""
+    data = bytearray()
+    while piece := file.read(_CHUNK):
+        data += piece
+        if len(data) > most:
+            raise SourceError(ErrorCode.UNSUPPORTED, f"{what} is larger than {most // 2**20} MiB")
+    file.close()
+    return bytes(data)
 
 
 def _part(options: Mapping[str, str]) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.sources.events import Reconnecting, SourceEvent
 
 
 @pytest.fixture
@@ -248,3 +249,22 @@ async def test_live_hls_is_paced_and_loses_nothing(make_source: MakeSource, web:
     # Twelve frames of a tenth of a second, however fast the segment came.
     assert (outcome.error, outcome.indexes) == (None, list(range(12)))
     assert arrivals[-1] - arrivals[0] == pytest.approx(1.1, abs=0.1)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0], ids=["in the middle of a picture", "between two"])
+async def test_a_camera_of_moving_jpeg_is_live_and_comes_back(
+    make_source: MakeSource, web: WebServer, tmp_path: Path, events: list[SourceEvent], share: float
+) -> None:
+    spec = ClipSpec(codec="mjpeg", container="mpjpeg", pixels="yuvj420p")
+    body = make_clip(tmp_path / "clip.mpjpeg", spec).read_bytes()
+    # Its connection is closed without a word: nothing was said of how long the answer is.
+    web.pages["/camera.cgi"] = Page(body[: int(len(body) * share)], sized=False)
+    source = make_source(web.url("/camera.cgi"))
+
+    outcome = await read(source, enough=40)
+
+    assert (outcome.error, len(outcome.indexes)) == (None, 40)
+    assert source.info is not None
+    assert (source.info.live, source.info.codec) == (True, "mjpeg")
+    lost = [event.error for event in events if isinstance(event, Reconnecting)]
+    assert {(error.code, error.message) for error in lost} == {(ErrorCode.NETWORK, "the camera ended the stream")}

@@ -26,7 +26,7 @@ class Page:
     of the body. hang_after: send no more after so many bytes, and keep the connection. give_up_after: close each
     connection after so many bytes that it sent. moved: send the client there. digest: ask for the login by Digest.
     expires: each nonce of Digest is good for one answer. later: what requests for a later part are refused with, in
-    turn; then they are served.
+    turn; then they are served. sized: say how long it is, and serve parts of it.
     """
 
     body: bytes = b""
@@ -39,6 +39,7 @@ class Page:
     digest: bool = False
     expires: bool = False
     later: list[int] = field(default_factory=list)
+    sized: bool = True
     nonces: int = 0
     """How many have expired."""
 
@@ -148,6 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, page: Page, stopping: threading.Event) -> None:
         size = len(page.body)
+        if not page.sized:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(page.body)
+            self.close_connection = True
+            return
         start = self._first_byte()
         self.send_response(206 if start else 200)
         self.send_header("Accept-Ranges", "bytes")

@@ -1,0 +1,132 @@
+"""Playlists as servers have them: of any name, moved elsewhere, with several qualities, and broadcasts that end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.unit.worker.decode.clips import ClipSpec, make_clip
+from tests.unit.worker.decode.conftest import MakeSource
+from tests.unit.worker.decode.reading import read
+from tests.unit.worker.decode.webserver import Page, WebServer
+from videofleet_api.codes import ErrorCode
+from videofleet_worker.sources.events import Opened, SourceEvent
+from videofleet_worker.sources.reconnect import ReconnectPolicy
+
+
+@pytest.fixture(scope="session")
+def segment(clips: Path) -> bytes:
+    """30 frames, three seconds, as a piece of an HLS stream."""
+    return make_clip(clips / "piece.ts", ClipSpec(container="mpegts")).read_bytes()
+
+
+def playlist(names: Sequence[str], *, closed: bool = True) -> Page:
+    """Of pieces of three seconds."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:3", "#EXT-X-MEDIA-SEQUENCE:0"]
+    for name in names:
+        lines += ["#EXT-X-DISCONTINUITY", "#EXTINF:3.0,", name]
+    lines += ["#EXT-X-ENDLIST"] if closed else []
+    return Page("\n".join([*lines, ""]).encode())
+
+
+@pytest.mark.parametrize(
+    "name", ["piece.ts", "piece.ts?token=a1b2", "piece", "piece.php?id=1", "piece.jpg", "chunk.html"]
+)
+async def test_pieces_of_any_name(make_source: MakeSource, web: WebServer, segment: bytes, name: str) -> None:
+    web.pages |= {f"/named/{name}": Page(segment), "/named/list.m3u8": playlist([name])}
+
+    outcome = await read(make_source(web.url("/named/list.m3u8")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+
+
+@pytest.mark.parametrize("name", ["watch", "watch?camera=7", "watch.php"])
+async def test_a_playlist_of_any_name(make_source: MakeSource, web: WebServer, segment: bytes, name: str) -> None:
+    web.pages |= {"/any/0.ts": Page(segment), f"/any/{name}": playlist(["0.ts"])}
+
+    outcome = await read(make_source(web.url(f"/any/{name}")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+
+
+async def test_a_piece_that_is_not_there(make_source: MakeSource, web: WebServer) -> None:
+    web.pages["/gone/watch"] = playlist(["nowhere.ts"])
+    web.asked.clear()
+
+    outcome = await read(make_source(web.url("/gone/watch")))
+
+    assert outcome.failure.code is ErrorCode.NOT_FOUND
+
+
+async def test_names_in_a_playlist_that_has_moved_are_of_where_it_is_now(
+    make_source: MakeSource, web: WebServer, segment: bytes
+) -> None:
+    web.pages |= {
+        "/before/list.m3u8": Page(moved=web.url("/now/deep/list.m3u8")),
+        "/now/deep/list.m3u8": playlist(["0.ts", "../1.ts"]),
+        "/now/deep/0.ts": Page(segment),
+        "/now/1.ts": Page(segment),
+    }
+
+    outcome = await read(make_source(web.url("/before/list.m3u8")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(60)))
+
+
+async def test_of_several_qualities_the_best_is_taken(make_source: MakeSource, web: WebServer, tmp_path: Path) -> None:
+    qualities = {"low": (64, 48), "high": (128, 96)}
+    lines = ["#EXTM3U"]
+    for name, (width, height) in qualities.items():
+        piece = make_clip(tmp_path / f"{name}.ts", ClipSpec(container="mpegts", width=width, height=height))
+        web.pages |= {f"/{name}/{number}.ts": Page(piece.read_bytes()) for number in (0, 1)}
+        web.pages[f"/{name}/list.m3u8"] = playlist(["0.ts", "1.ts"])
+        lines += [f"#EXT-X-STREAM-INF:BANDWIDTH={width * 1000},RESOLUTION={width}x{height}", f"{name}/list.m3u8"]
+    web.pages["/all.m3u8"] = Page("\n".join([*lines, ""]).encode())
+    web.asked.clear()
+
+    outcome = await read(make_source(web.url("/all.m3u8")))
+
+    assert (outcome.error, outcome.indexes, set(outcome.sizes)) == (None, list(range(60)), {(128, 96)})
+    assert "/low/1.ts" not in [path for path, _ in web.asked], "nothing is fetched that nobody looks at"
+
+
+async def test_parts_of_one_file(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
+    size, lines = len(segment), ["#EXTM3U", "#EXT-X-VERSION:4", "#EXT-X-TARGETDURATION:3"]
+    for start in (0, size):
+        lines += ["#EXT-X-DISCONTINUITY", "#EXTINF:3.0,", f"#EXT-X-BYTERANGE:{size}@{start}", "all.ts"]
+    web.pages["/parts/all.ts"] = Page(segment + segment)
+    web.pages["/parts/list.m3u8"] = Page("\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode())
+
+    outcome = await read(make_source(web.url("/parts/list.m3u8")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(60)))
+
+
+async def test_a_broadcast_ends_when_its_playlist_is_closed(
+    make_source: MakeSource, web: WebServer, segment: bytes, events: list[SourceEvent]
+) -> None:
+    """It is not taken for a lost camera, whose recording would then be gone through a second time."""
+    web.pages |= {f"/cast/{number}.ts": Page(segment) for number in range(3)}
+    web.pages["/cast/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
+    source = make_source(web.url("/cast/list.m3u8"), reconnect=ReconnectPolicy(window=5.0))
+
+    def close(frame: object) -> None:
+        web.pages["/cast/list.m3u8"] = playlist(["0.ts", "1.ts", "2.ts"])
+
+    outcome = await read(source, close)
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(90)))
+    (opened,) = events
+    assert isinstance(opened, Opened)
+    assert opened.info.live
+
+
+async def test_a_broadcast_that_is_said_to_be_endless_is_looked_for_again(
+    make_source: MakeSource, web: WebServer, segment: bytes
+) -> None:
+    web.pages |= {"/again/0.ts": Page(segment), "/again/list.m3u8": playlist(["0.ts"])}
+    source = make_source(web.url("/again/list.m3u8"), kind="live", reconnect=ReconnectPolicy(window=0.1))
+
+    outcome = await read(source)
+
+    assert (outcome.failure.code, outcome.indexes) == (ErrorCode.NETWORK, list(range(30)))
