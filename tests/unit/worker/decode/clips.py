@@ -42,7 +42,7 @@ def make_clip(path: Path, spec: ClipSpec = ClipSpec()) -> Path:
     # faststart reads the file again, so it cannot be made in memory.
     options = {"movflags": "faststart"} if spec.container == "mp4" else {}
     with av.open(str(path), "w", format=spec.container, options=options) as output:
-        stream = _add_stream(output, spec)
+        stream = encoded_by(output, spec)
         for index in range(spec.frames):
             output.mux(stream.encode(picture(index, spec)))
         output.mux(stream.encode(None))
@@ -91,7 +91,8 @@ def picture(index: int, spec: ClipSpec) -> av.VideoFrame:
     return frame
 
 
-def _add_stream(output: av.container.OutputContainer, spec: ClipSpec) -> VideoStream:
+def encoded_by(output: av.container.OutputContainer, spec: ClipSpec) -> VideoStream:
+    """A clip's stream in a container, which encodes its pictures."""
     stream = output.add_stream(spec.codec, rate=spec.fps)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height, stream.pix_fmt = spec.width, spec.height, spec.pixels
@@ -101,4 +102,10 @@ def _add_stream(output: av.container.OutputContainer, spec: ClipSpec) -> VideoSt
         stream.options = {"preset": "ultrafast", "bf": "0", "sc_threshold": "0", "crf": "10"}
     elif spec.codec == "mpeg4":
         stream.options = {"qmin": "1", "qmax": "1"}
+    elif spec.codec == "mjpeg":
+        # As RTP takes it (RFC 2435): several threads would set marks for a new start between rows.
+        stream.codec_context.thread_count = 1
+        stream.options = {"huffman": "default", "force_duplicated_matrix": "1", "qmin": "1", "qmax": "1"}
+    elif spec.codec == "libx265":
+        stream.options = {"x265-params": "log-level=none:bframes=0", "preset": "ultrafast"}
     return stream

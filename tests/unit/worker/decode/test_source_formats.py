@@ -253,7 +253,7 @@ async def test_a_link_out_of_the_folder(
 
 
 @contextmanager
-def _sent(path: Path, port: int) -> Iterator[None]:
+def sent(path: Path, port: int) -> Iterator[None]:
     """The transport stream of a file sent to a port, again and again, as datagrams of seven packets."""
     pieces = in_pieces(path.read_bytes())
 
@@ -270,7 +270,7 @@ async def test_a_transport_stream_that_is_sent_here(
     make_source: MakeSource, tmp_path: Path, events: list[SourceEvent]
 ) -> None:
     path, port = make_clip(tmp_path / "clip.ts", ClipSpec(container="mpegts", fps=25)), free_port(socket.SOCK_DGRAM)
-    with _sent(path, port):
+    with sent(path, port):
         outcome = await read(make_source(f"udp://0.0.0.0:{port}", dialer=Dialer()), enough=10)
 
     assert outcome.error is None
