@@ -235,6 +235,8 @@ class Delivered(Document):
 
     health: OutputHealth
     message: Message
+    objects_not_posted: Count | None = None
+    """Best shots that its router has not taken, and those that it does not have yet; None without a router."""
 
 
 class Inventory(Document):

@@ -81,7 +81,7 @@ def to_status(job: Job, record: Record, shown: Shown, previous: object, now: Sec
         completion_time=_time(record.completed),
         finished=record.finished or None,
         progress=_progress(record, shown.progress, before),
-        statistics=_statistics(record, shown.progress, before),
+        statistics=_statistics(record, shown.progress, shown.outputs, before),
         last_error=_last_error(record),
         analytics=_analytics(job, record),
         conditions=conditions(
@@ -139,12 +139,14 @@ def _done(progress: Progress | None) -> Progress | None:
     return None if progress is None else progress.model_copy(update={"percent": f"{_FULL} %"})
 
 
-def _statistics(record: Record, current: Counters | None, before: VideoJobStatus) -> Statistics | None:
+def _statistics(
+    record: Record, current: Counters | None, outputs: Counters | None, before: VideoJobStatus
+) -> Statistics | None:
     if current is None:
         kept = before.statistics if before.run == record.run else None
         if kept is None:
             return Statistics(restarts=record.restarts) if record.restarts else None
-        return kept.model_copy(update={"restarts": record.restarts})
+        return kept.model_copy(update={"restarts": record.restarts} | _posted(kept, outputs))
     return Statistics(
         source_fps=_rounded(current.source_fps),
         processed_fps=_rounded(current.processed_fps),
@@ -155,6 +157,18 @@ def _statistics(record: Record, current: Counters | None, before: VideoJobStatus
         objects_not_posted=current.objects_not_posted,
         restarts=record.restarts,
     )
+
+
+def _posted(kept: Statistics, outputs: Counters | None) -> dict[str, int]:
+    """Best shots of a job that is over: what its router does not lack any more it has taken."""
+    lacking = None if outputs is None else outputs.objects_not_posted
+    if lacking is None or kept.objects_posted is None or kept.objects_not_posted is None:
+        return {}
+    lacking = min(lacking, kept.objects_not_posted)
+    return {
+        "objects_posted": kept.objects_posted + kept.objects_not_posted - lacking,
+        "objects_not_posted": lacking,
+    }
 
 
 def _rounded(rate: float | None) -> float | None:

@@ -28,7 +28,7 @@ from videofleet_operator.domain.finalizing import (
     teller,
 )
 from videofleet_operator.domain.health import condition_in
-from videofleet_operator.domain.model import Snapshot
+from videofleet_operator.domain.model import Job, Snapshot
 from videofleet_operator.domain.outputs import CONDITION
 from videofleet_operator.services.fleet import Given
 from videofleet_operator.services.gather import KnownJob
@@ -98,7 +98,7 @@ class Finalizer:
         for uid in (*gone(before, known), *changed):
             if uid not in known or known[uid].job.record.phase in ASSIGNED:
                 self._delivered.pop(uid, None)
-            elif before[uid].job.record.phase in ASSIGNED and _lacks(known[uid]):
+            elif _ended_or_has_other_receivers(before[uid].job, known[uid].job) and _lacks(known[uid]):
                 # Somebody tells them already; once it has, its status is to say so.
                 self._early |= set(archives)
             old, new = before[uid].job, known[uid].job if uid in known else None
@@ -224,6 +224,10 @@ def _with_outputs(wanted: Finalize, known: KnownJob) -> Finalize | None:
         return None
     key = f"{wanted.key}/{known.job.settings}"
     return wanted.model_copy(update={"key": key, "outputs": payload.outputs})
+
+
+def _ended_or_has_other_receivers(old: Job, new: Job) -> bool:
+    return old.record.phase in ASSIGNED or old.settings != new.settings
 
 
 def _lacks(known: KnownJob) -> bool:

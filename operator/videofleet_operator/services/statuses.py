@@ -95,7 +95,11 @@ class StatusWriter:
         """Write how the receivers are of a job that no worker has. False: another write is under way."""
         if known.job.uid in self._assumed:
             return False
-        told = Counters(outputs=delivered.health, outputs_message=delivered.message)
+        told = Counters(
+            outputs=delivered.health,
+            outputs_message=delivered.message,
+            objects_not_posted=delivered.objects_not_posted,
+        )
         self._refresh(known, replace(_shown(known, None), outputs=told), now)
         return True
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +66,14 @@ class Leftovers:
     def of(self, uid: str, runs: Collection[int]) -> list[Leftover]:
         """What is being delivered here of these runs of a job."""
         return [one for one in self._tasks if one.entry.uid == uid and one.entry.run in runs]
+
+    async def stop(self, leftovers: Iterable[Leftover]) -> None:
+        """Deliver these no more, and note how far everybody is."""
+        tasks = [self._tasks[one] for one in leftovers if one in self._tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def over(self, leftovers: Collection[Leftover], seconds: float) -> bool:
         """Wait, for at most so long, until these are over; whether they are."""

@@ -110,7 +110,7 @@ class JobOutlets:
             return None
         worst = max(outlets, key=lambda one: SEVERITY.index(one.health))
         message = f"{worst.name}: {worst.trouble[1]}" if worst.trouble else "receivers take what they are sent"
-        return Delivered(health=worst.health, message=message)
+        return Delivered(health=worst.health, message=message, objects_not_posted=self.not_posted)
 
     def told(self) -> dict[str, Any]:
         """What the job's progress says of its receivers."""

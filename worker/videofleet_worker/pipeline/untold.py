@@ -47,8 +47,10 @@ class UntoldRuns:
         """Whether everybody has everything, and how they are."""
         deadline = time.monotonic() + self.seconds
         runs = sorted({each.run for each in wanted.untold})
-        # Who has ended a run here tells its receivers still.
+        # Who has ended a run here tells its receivers still, unless the job has others by now.
         here = self.leftovers.of(wanted.uid, runs)
+        await self.leftovers.stop([one for one in here if one.outlets.wanted != wanted.outputs])
+        here = [one for one in here if one.outlets.wanted == wanted.outputs]
         if not await self.leftovers.over(here, self.seconds):
             return False, _worst(one.outlets for one in here)
         outlets = JobOutlets(self.ways)
@@ -81,5 +83,8 @@ def _entry(wanted: Finalize, run: int) -> Entry:
 
 
 def _worst(outlets: Iterable[JobOutlets]) -> Delivered:
-    """How the receivers are of outlets that have some, at the worst."""
-    return max((each.health or _WELL for each in outlets), key=lambda each: SEVERITY.index(each.health))
+    """How the receivers are of outlets that have some, at the worst; and what all of them lack."""
+    found = [each.health or _WELL for each in outlets]
+    worst = max(found, key=lambda each: SEVERITY.index(each.health))
+    lacking = [each.objects_not_posted for each in found if each.objects_not_posted is not None]
+    return worst.model_copy(update={"objects_not_posted": sum(lacking) if lacking else None})

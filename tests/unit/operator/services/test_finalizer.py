@@ -254,6 +254,23 @@ async def test_receivers_that_are_waited_for_keep_no_log_from_its_end() -> None:
     await leader.finalizer.close()
 
 
+@pytest.mark.parametrize(("settings", "looks"), [("s2", 2), ("s1", 1)])
+async def test_other_receivers_of_a_job_that_is_over_and_lacks_something_are_asked_for_at_once(
+    settings: str, looks: int
+) -> None:
+    leader = Leader()
+    status = pack({"conditions": [{"type": "OutputsDelivered", "status": "False"}]})
+    for digest in ("s1", settings):
+        ended = done_with(told_to("http://a"), digest)
+        leader.jobs["camera"] = replace(ended, source=replace(ended.source, packed_status=status))
+        leader.turn()
+        await leader.looked(1)
+    leader.now += 5
+    leader.turn()
+    await leader.looked(looks)
+    await leader.finalizer.close()
+
+
 @pytest.mark.parametrize(("holds", "looks"), [("False", 2), ("True", 1)])
 async def test_who_ends_a_job_that_lacks_something_is_asked_at_once(holds: str, looks: int) -> None:
     leader = Leader()

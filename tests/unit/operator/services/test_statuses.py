@@ -291,6 +291,28 @@ async def test_jobs_that_are_gone_are_forgotten(made: Made) -> None:
     made.api.stalled = False
 
 
+@pytest.mark.acceptance("F23", "F24")
+async def test_best_shots_that_a_router_takes_after_the_end_are_posted(made: Made) -> None:
+    counted = Counters(processed_frames=9, objects_posted=3, objects_not_posted=5)
+    told = Report(made.known.job.uid, 1, JobState.RUNNING, progress=counted)
+    made.writer.write(made.known, made.record(Phase.INPROGRESS), told, NOW)
+    await eventually(lambda: not made.writer.assumed)
+    made.writer.write(made.known, made.record(Phase.COMPLETED), None, NOW)
+    await eventually(lambda: not made.writer.assumed)
+
+    async def posted(lacking: int | None) -> tuple[int, int]:
+        told = Delivered(health=OutputHealth.WAITING, message="away", objects_not_posted=lacking)
+        assert made.writer.refresh_outputs(made.known, told, NOW)
+        await made.queue.idle()
+        counted = made.known.source.status["statistics"]
+        return counted["objectsPosted"], counted["objectsNotPosted"]
+
+    assert await posted(None) == (3, 5), "a worker of another version"
+    assert await posted(9) == (3, 5)
+    assert await posted(2) == await posted(2) == (6, 2)
+    assert await posted(0) == (8, 0)
+
+
 async def test_how_receivers_are_of_a_job_that_no_worker_has_is_written_once(made: Made) -> None:
     uid, said = made.known.job.uid, Delivered(health=OutputHealth.WAITING, message="webhook-0: it answered 503")
 

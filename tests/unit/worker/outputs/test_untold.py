@@ -1,23 +1,27 @@
 """Receivers are told what workers that are no more have left, by a worker that never had the job."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
-from tests.support.archives import PREFIX, chunk, mark
+from tests.support.archives import PREFIX, becomes, chunk, mark
 from tests.support.letters import TellingEpoch, letter
 from tests.support.receiver import Receiver
 from tests.support.worker_client import file_job
 from videofleet_api.codes import OutputHealth
 from videofleet_api.finalize import Finalize, Notes, Untold
-from videofleet_api.targets import JobOutputs, WebhookTarget
+from videofleet_api.targets import JobOutputs, RouterTarget, WebhookTarget
 from videofleet_archive.closing import Closing, close_log
 from videofleet_archive.extent import batches_folder
 from videofleet_archive.notes import note_untold, read_notes
+from videofleet_archive.shots import shot_key
 from videofleet_archive.store import Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.logs import Secrets
 from videofleet_worker.outputs.documents import track_document
+from videofleet_worker.outputs.letters import SHOT
+from videofleet_worker.outputs.posts import SIGNATURE
 from videofleet_worker.outputs.shots import Moment
 from videofleet_worker.outputs.tracks import OpenTrack
 from videofleet_worker.outputs.ways import WaysOut
@@ -151,3 +155,51 @@ async def test_who_tells_them_already_is_let_finish(
     assert taken(receiver) == ["1/trackBegin", "2/trackBegin"]
     assert receiver.statuses == [500], "nothing was sent again"
     assert read_notes(store, FLEET) == Notes()
+
+
+@pytest.mark.parametrize("path", ["/a", "/b"], ids=["the same with a key", "another one"])
+async def test_who_tells_them_already_makes_room_for_the_receivers_that_the_job_has_now(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver, path: str
+) -> None:
+    note_untold(store, FLEET, UNTOLD)
+    here = await TellingEpoch.begun(threads, ways, to(receiver))
+    receiver.usual = 503
+    await here.tell(0, [letter(1), letter(2)])
+    leftovers = Leftovers(Secrets())
+
+    async def told() -> None:
+        raise AssertionError("the former ones have it all")
+
+    await leftovers.leave(file_job("rtsp://camera/1", "job-1"), here.outlets, told)
+    (former,) = leftovers
+    edited = JobOutputs(webhooks=[WebhookTarget(url=receiver.url(path), secret="s3cret")])
+    telling = asyncio.create_task(teller(threads, ways, leftovers=leftovers).tell(FLEET, rest(edited)))
+    await becomes(lambda: former not in list(leftovers), "the former ones are told no more")
+    receiver.usual = 200
+    delivered = await telling
+    assert delivered is not None
+    assert delivered.health is OutputHealth.DELIVERED
+    assert not list(leftovers)
+    assert taken(receiver) == ["1/trackBegin", "2/trackBegin"]
+    assert {post.path for post in receiver.taken if SIGNATURE in post.headers} == {path}
+    assert read_notes(store, FLEET) == Notes()
+
+
+async def test_what_a_router_lacks_is_told_with_how_it_is(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
+) -> None:
+    note_untold(store, FLEET, UNTOLD)
+    router = JobOutputs(router=RouterTarget(url=receiver.url("/shots")))
+    here = await TellingEpoch.begun(threads, ways, router)
+    receiver.usual = 503
+    for number in (1, 2):
+        store.replace(shot_key(PREFIX, number), b"a picture")
+    await here.tell(0, [letter(number, SHOT, track_id=number) for number in (1, 2)])
+    await here.kill()
+    delivered = await teller(threads, ways, 0.1).tell(FLEET, rest(router))
+    assert delivered is not None
+    assert (delivered.health, delivered.objects_not_posted) == (OutputHealth.WAITING, 2)
+    receiver.usual = 400
+    delivered = await teller(threads, ways).tell(FLEET, rest(router))
+    assert delivered is not None
+    assert (delivered.health, delivered.objects_not_posted) == (OutputHealth.GIVEN_UP, 2)
