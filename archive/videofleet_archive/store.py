@@ -83,6 +83,9 @@ class Archive(Store, Protocol):
     probe_seconds: float
     """How often it is looked at."""
 
+    logs_a_thread: int
+    """Of how many logs one thread can look after the upkeep, while somebody reads along with all of them."""
+
     def probe(self) -> None:
         """Raise ArchiveError unless it can be written, UnsuitableArchiveError unless it refuses a second creation of
         one key."""
@@ -96,6 +99,7 @@ class ObjectArchive:
 
     seals: SealTimes = SealTimes(recorded=0.5, attended=0.2, unattended=1.0, segment_bytes=256 * 1024)
     probe_seconds: float = 10.0
+    logs_a_thread: int = 64
 
     def __init__(self, store: LocalStore | MemoryStore | S3Store) -> None:
         self._store = store

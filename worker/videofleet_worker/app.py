@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import secrets as randomness
 import signal
@@ -51,9 +52,6 @@ _LOGGER: Final = logging.getLogger(__name__)
 _ARCHIVE_THREADS: Final = 8
 _ARCHIVE_THREADS_A_STREAM: Final = 4
 _MOST_ARCHIVE_THREADS: Final = 256
-# Merging may wait. A stream gives something to merge in a thousand seconds, which takes a folder a tenth of a second
-# and a bucket some twenty.
-_STREAMS_AN_UPKEEP_THREAD: Final = 32
 _PICTURE_THREADS: Final = 2
 # How often a worker looks whether it is its turn.
 _SWEEP_SECONDS: Final = 600.0
@@ -187,7 +185,7 @@ def _supervisor(
     instance = randomness.token_hex(8)
     waiting = min(_ARCHIVE_THREADS + _ARCHIVE_THREADS_A_STREAM * settings.capacity, _MOST_ARCHIVE_THREADS)
     store_threads = stack.enter_context(ThreadPoolExecutor(waiting, "archive"))
-    tending = 1 + (settings.capacity - 1) // _STREAMS_AN_UPKEEP_THREAD
+    tending = math.ceil(settings.capacity / archive.logs_a_thread)
     upkeep_threads = stack.enter_context(ThreadPoolExecutor(tending, "upkeep"))
     picture_threads = stack.enter_context(ThreadPoolExecutor(_PICTURE_THREADS, "pictures"))
     leftovers = Leftovers(secrets)
