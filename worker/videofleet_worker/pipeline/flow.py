@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from videofleet_api.codes import DropCause
@@ -19,18 +19,16 @@ async def every_frame(
     """Each frame with its answer, in order, `window` frames at work at a time, so that decoding and inference overlap;
     they take their turns one by one with those of other streams.
 
-    The receiver releases the frames. When the source fails, what it delivered before still comes, then the error.
+    The receiver releases the frames. When the source fails, what it delivered before still comes, then the error. An
+    answer that is there is told although the next frame is not: its decoder may wait for this one to be given back.
     """
     pending: deque[tuple[Frame, asyncio.Task[T]]] = deque()
-    failure: Exception | None = None
+    ahead = _Ahead(frames)
     try:
-        while failure is None or pending:
-            while failure is None and len(pending) < window:
-                try:
-                    frame = await anext(frames)
-                except Exception as error:  # noqa: BLE001 - raised again below, after the frames before it
-                    failure = error
-                else:
+        while not ahead.over or pending:
+            while len(pending) < window and await ahead.comes_before([task for _, task in pending]):
+                frame = await ahead.take()
+                if frame is not None:
                     pending.append((frame, asyncio.create_task(_ask(infer, frame, turns))))
             if pending:
                 frame, task = pending[0]
@@ -38,9 +36,10 @@ async def every_frame(
                 pending.popleft()
                 yield frame, answer
     finally:
+        await ahead.close()
         await _discard(pending)
-    if failure is not None and not isinstance(failure, StopAsyncIteration):
-        raise failure
+    if ahead.failure is not None:
+        raise ahead.failure
 
 
 async def newest_frame(
@@ -71,6 +70,50 @@ async def newest_frame(
         feeder.cancel()
         await asyncio.wait([feeder])
         latest.close()
+
+
+class _Ahead:
+    """The frame that is waited for, while those before it are at work. over: there is none any more."""
+
+    def __init__(self, frames: AsyncIterator[Frame]) -> None:
+        self.over = False
+        self.failure: Exception | None = None
+        self._frames = frames
+        self._coming: asyncio.Task[Frame | None] | None = None
+
+    async def comes_before(self, answers: Sequence[asyncio.Task[T]]) -> bool:
+        """Whether it has come when the first of the answers is there."""
+        if self.over:
+            return False
+        self._coming = self._coming or asyncio.create_task(self._next())
+        await asyncio.wait((self._coming, *answers[:1]), return_when=asyncio.FIRST_COMPLETED)
+        return self._coming.done()
+
+    async def take(self) -> Frame | None:
+        """It, once it has come; None when the source is over, or has failed."""
+        assert self._coming is not None, "comes_before() said that it has"
+        coming, self._coming = self._coming, None
+        try:
+            frame = await coming
+        except Exception as error:  # noqa: BLE001 - raised again after the frames before it
+            frame, self.failure = None, error
+        self.over = frame is None
+        return frame
+
+    async def close(self) -> None:
+        """Nobody wants it any more."""
+        if self._coming is None:
+            return
+        self._coming.cancel()
+        await asyncio.wait([self._coming])
+        if self._coming.cancelled() or self._coming.exception() is not None:
+            return
+        frame = self._coming.result()
+        if frame is not None:
+            frame.release()
+
+    async def _next(self) -> Frame | None:
+        return await anext(self._frames, None)
 
 
 async def _ask(infer: Infer[T], frame: Frame, turns: Turns) -> T:

@@ -90,6 +90,32 @@ async def test_several_are_asked_at_a_time() -> None:
     assert most == 3
 
 
+async def test_a_frame_is_told_although_the_next_one_waits_for_it_to_be_given_back() -> None:
+    frames = _Frames(6)
+
+    async def one_at_a_time() -> AsyncGenerator[Frame, None]:
+        async for frame in frames():
+            yield frame
+            while frames.held:  # noqa: ASYNC110 - a decoder without another slot
+                await asyncio.sleep(0)
+
+    found: list[int] = []
+    async with asyncio.timeout(10):
+        await _consume(every_frame(one_at_a_time(), _answer, _turns(), 3), found)
+    assert found == list(range(6))
+    assert frames.most_held == 1
+
+
+async def test_who_stops_while_the_next_frame_is_waited_for_leaves_none_behind() -> None:
+    frames, never = _Frames(3), asyncio.Event()
+    frames.gate = lambda index: never if index == 1 else None
+    async with asyncio.timeout(10):
+        async with aclosing(every_frame(frames(), _answer, _turns(), 3)) as answered:
+            frame, _ = await anext(answered)
+            frame.release()
+    assert frames.held == set()
+
+
 async def test_what_came_before_a_failure_is_told_before_it() -> None:
     frames = _Frames(4)
     frames.failure = RuntimeError("the camera has gone")
