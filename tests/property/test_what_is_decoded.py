@@ -88,3 +88,12 @@ def test_the_frames_are_those_that_would_be_taken_of_all(
         expected = taken(everything)
     with opened(coded[coding], open_request(**wanted)) as sparse:
         assert taken(sparse) == expected
+
+
+@pytest.mark.parametrize("coding", sorted(name for name, coding in CODINGS.items() if coding.times > 1))
+def test_each_frame_of_a_recording_of_several_parts_has_its_number(coded: dict[str, Path], coding: str) -> None:
+    parts, frames = CODINGS[coding].times, CODINGS[coding].frames
+    with opened(coded[coding], open_request(sampling_decode="all")) as everything:
+        found = taken(everything)
+    assert [index for index, _, _ in found] == list(range(parts * frames))
+    assert [content for *_, content in found] == parts * [content for *_, content in found[:frames]]

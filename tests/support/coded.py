@@ -16,6 +16,8 @@ class Coding:
     """How a clip is coded. gaps: milliseconds between frames, again and again.
 
     begins: milliseconds before or after 0 at which the first frame is shown.
+
+    times: how often the whole of it comes, with the same timestamps each time, as in a recording of several parts.
     """
 
     container: str = "mp4"
@@ -28,6 +30,7 @@ class Coding:
     muxing: Mapping[str, str] = field(default_factory=dict)
     width: int = 64
     height: int = 48
+    times: int = 1
 
 
 _X264 = {"preset": "veryfast", "crf": "30", "sc_threshold": "0"}
@@ -48,6 +51,8 @@ CODINGS: Mapping[str, Coding] = {
     "fragments": Coding(options=B_FRAMES, muxing={"movflags": "frag_keyframe+empty_moov"}),
     "transport stream": Coding("mpegts", options=B_FRAMES),
     "transport stream, no B-frames": Coding("mpegts", options=NO_B_FRAMES, keyframe_every=40),
+    "parts of a transport stream": Coding("mpegts", options=NO_B_FRAMES, frames=80, times=3),
+    "parts of a transport stream, B-frames": Coding("mpegts", options=B_FRAMES, frames=80, times=3),
     "flash video": Coding("flv", options=B_FRAMES),
     "keyframes only": Coding("matroska", "mjpeg", frames=90),
     "MPEG-2": Coding("mpegts", "mpeg2video", options={"bf": "2"}, keyframe_every=15),
@@ -81,6 +86,7 @@ def make(path: Path, coding: Coding) -> Path:
         for packet in stream.encode(None):
             _shift(packet, coding.begins)
             output.mux(packet)
+    path.write_bytes(path.read_bytes() * coding.times)
     return path
 
 

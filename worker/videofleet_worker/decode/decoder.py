@@ -82,6 +82,7 @@ class Decoder:
         self._stream = stream
         self._choice = choice
         self._begun = False
+        self._last_dts: int | None = None
 
     @property
     def next_index(self) -> int:
@@ -94,22 +95,40 @@ class Decoder:
 
     def decode(self, packet: VideoPacket | None, arrival: float) -> Iterator[Decoded]:
         """See FrameDecoder."""
+        if packet is not None and self.begins_anew(packet):
+            yield from self.finish(arrival)
         for frame in self.frames(packet):
             yield from self.number(frame, arrival)
         if packet is None:
             self.counts.errors += self.numbers.ended()
 
+    def begins_anew(self, packet: VideoPacket) -> bool:
+        """Whether timestamps start over with this keyframe: what is still inside would be taken for what follows."""
+        if not packet.is_keyframe or packet.dts is None or self._last_dts is None:
+            return False
+        return packet.dts < self._last_dts
+
     def finish(self, arrival: float) -> Iterator[Decoded]:
         """The frames still inside; the decoder begins anew with what follows, which is a keyframe."""
-        for frame in decoded_frames(self._stream, None):
+        for frame in self.drain():
             yield from self.number(frame, arrival)
+        self.forget()
+
+    def drain(self) -> list[VideoFrame]:
+        """The frames still inside."""
+        return decoded_frames(self._stream, None)
+
+    def forget(self) -> None:
+        """Begin anew; what has not come out by now is lost."""
         self._stream.codec_context.flush_buffers()
         lost = self.numbers.ended()
         self.counts.errors += lost if self._begun else 0
+        self._last_dts = None
 
     def frames(self, packet: VideoPacket | None) -> list[VideoFrame]:
         """The frames that a packet completes."""
         if packet is not None:
+            self._last_dts = packet.dts
             stamp = packet.dts if packet.pts is None else packet.pts
             self.counts.errors += self.numbers.received(raw_seconds(stamp, self._stream))
         return decoded_frames(self._stream, packet)

@@ -268,7 +268,10 @@ class SparseDecoder:
         if clean or self._choice.keyframes_only:
             for coded in self._order.rest():
                 yield from self._turn(coded)
+            self.counts.passed += self._chain.unfed
             yield from self._finish(None)
+            # Each of its frames has had its turn: none is to come out of what decodes all.
+            self._chain.clear()
             self._judged = _BEFORE_ALL
         self._probation, index = None, self._order.next_index
         if self._choice.keyframes_only:
@@ -287,9 +290,17 @@ class SparseDecoder:
         if isinstance(plain, KeyframeDecoder):
             yield from plain.decode(packet, arrival)
         elif plain is not None:
+            if packet is not None and (plain.begins_anew(packet) or self._is_before_judged(packet)):
+                yield from self._take_plainly(plain, plain.drain(), arrival)
+                plain.forget()
+                self._judged = _BEFORE_ALL
             yield from self._take_plainly(plain, plain.frames(packet), arrival)
             if packet is None:
                 self.counts.errors += plain.numbers.ended()
+
+    def _is_before_judged(self, packet: VideoPacket) -> bool:
+        """Whether a keyframe is to be shown before what has had its turn, which it cannot be but on a new time axis."""
+        return packet.is_keyframe and packet.pts is not None and packet.pts <= self._judged
 
     def _take_plainly(self, plain: Decoder, frames: Sequence[VideoFrame], arrival: float) -> Iterator[Decoded]:
         """Of some the turn has come before everything was decoded."""
