@@ -109,7 +109,7 @@ async def test_a_picture_at_an_address_goes_through_the_one_policy(seeing: Serve
     for path, why in (("/scene.bmp", "a BMP picture"), ("/scene.tiff", "a TIFF picture"), ("/page.html", "no picture")):
         message = await told(client, image=web.url(path).replace("://", "://reader:0pen@"))
         assert f"{path}: it is {why}" in message
-        assert message.endswith("JPEG, PNG and WebP can be read")
+        assert message.endswith("JPEG, PNG and WebP of up to 8192x8192 can be read")
         assert "0pen" not in message
     for size, read in ((LARGEST_PICTURE, True), (LARGEST_PICTURE + 1, False)):
         web.pages["/large.jpg"] = Page(scene("JPEG").ljust(size, b"\0"))

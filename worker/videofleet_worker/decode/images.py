@@ -130,4 +130,6 @@ def _decoded(content: bytes, kinds: Sequence[PictureKind]) -> VideoFrame:
                     return frame
     except av.error.FFmpegError:
         pass
-    raise SourceError(ErrorCode.UNSUPPORTED, f"it is {seen_as(content)}: {told(kinds)} can be read")
+    raise SourceError(
+        ErrorCode.UNSUPPORTED, f"it is {seen_as(content)}: {told(kinds)} of up to {MAX_SIDE}x{MAX_SIDE} can be read"
+    )

@@ -7,7 +7,10 @@ PictureKind = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF"]
 ALL_KINDS: Final[tuple[PictureKind, ...]] = get_args(PictureKind)
 WEB_KINDS: Final[tuple[PictureKind, ...]] = ("JPEG", "PNG", "WebP")
 LARGEST_BYTES: Final = 64 * 2**20
-_BEGINNINGS: Final = {b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"GIF8": "GIF"}
+_BEGINNINGS: Final = {
+    **{b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"GIF8": "GIF"},
+    b"RIFF": "WebP",
+}
 
 
 def told(kinds: Sequence[str]) -> str:
@@ -19,4 +22,4 @@ def seen_as(content: bytes) -> str:
     """What it is that is not taken, as far as its first bytes tell."""
     known = (name for beginning, name in _BEGINNINGS.items() if content.startswith(beginning))
     name = next(known, None)
-    return "no picture" if name is None else f"a {name} picture, or what is left of one"
+    return "no picture" if name is None else f"a {name} picture that is damaged, too large, or of no kind that is taken"

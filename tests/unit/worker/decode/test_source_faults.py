@@ -1,21 +1,25 @@
 """What sources do wrong: each fault by its name, with the code that it ends with, or with how the stream goes on."""
 
-import io
-import itertools
-import random
-import socket
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import av
 import pytest
-from PIL import Image
 
-from tests.support.datagrams import in_pieces, sending
 from tests.unit.worker.decode.clips import ClipSpec, index_of, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
+from tests.unit.worker.decode.faulty import (
+    ENDLESS_PLAYLIST,
+    answering,
+    endless,
+    flipped,
+    free_datagram_port,
+    huge_picture,
+    joined_late,
+    sent_badly,
+    shifted,
+    shortly_before_the_wrap,
+    without_timestamps,
+)
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer
 from videofleet_api.codes import ErrorCode
@@ -27,26 +31,12 @@ TS = ClipSpec(container="mpegts")
 HEVC = ClipSpec(container="matroska", codec="libx265", width=128, height=96)
 
 
-def shifted(clip: Path, seconds: float) -> bytes:
-    """The clip as a transport stream whose timestamps begin later by so many seconds."""
-    path = clip.with_suffix(f".{seconds}.ts")
-    options = {"output_ts_offset": str(seconds)}
-    with av.open(str(path), "w", format="mpegts", options=options) as late, av.open(str(clip)) as early:
-        stream = late.add_stream_from_template(early.streams.video[0])
-        for packet in early.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                late.mux(packet)
-    return path.read_bytes()
-
-
 @pytest.mark.parametrize(
     "offsets",
     [
         pytest.param((0, 36_000), id="jump ahead"),
         pytest.param((36_000, 0), id="run backwards"),
-        # 33 bits of 90 kHz are over in the middle of the clip.
-        pytest.param((2**33 / 90_000 - 3,), id="wrap"),
+        pytest.param((shortly_before_the_wrap(3),), id="wrap"),
     ],
 )
 async def test_timestamps_that(make_source: MakeSource, tmp_path: Path, offsets: Sequence[float]) -> None:
@@ -61,12 +51,7 @@ async def test_timestamps_that(make_source: MakeSource, tmp_path: Path, offsets:
 
 async def test_timestamps_that_are_missing(make_source: MakeSource, tmp_path: Path) -> None:
     path = tmp_path / "bare.h264"
-    with av.open(str(path), "w", format="h264") as bare, av.open(str(make_clip(tmp_path / "clip.ts", TS))) as clip:
-        stream = bare.add_stream_from_template(clip.streams.video[0])
-        for packet in clip.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                bare.mux(packet)
+    path.write_bytes(without_timestamps(make_clip(tmp_path / "clip.ts", TS)))
 
     outcome = await read(make_source(path))
 
@@ -77,11 +62,7 @@ async def test_timestamps_that_are_missing(make_source: MakeSource, tmp_path: Pa
 async def test_hevc_that_is_joined_in_the_middle_of_a_group(make_source: MakeSource, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.ts", ClipSpec(container="mpegts", codec="libx265", width=128, height=96))
     path = tmp_path / "joined.ts"
-    with av.open(str(path), "w", format="mpegts") as late, av.open(str(clip)) as early:
-        stream = late.add_stream_from_template(early.streams.video[0])
-        for packet in [packet for packet in early.demux(video=0) if packet.size][5:]:
-            packet.stream = stream
-            late.mux(packet)
+    path.write_bytes(joined_late(clip, 5))
 
     outcome = await read(make_source(path))
 
@@ -95,11 +76,8 @@ async def test_hevc_that_is_joined_in_the_middle_of_a_group(make_source: MakeSou
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("spec", [ClipSpec(), TS, HEVC], ids=["mp4", "mpegts", "hevc"])
 async def test_flipped_bits(make_source: MakeSource, tmp_path: Path, spec: ClipSpec, seed: int) -> None:
-    path, source_of_bits = make_clip(tmp_path / "clip", spec), random.Random(seed)
-    content = bytearray(path.read_bytes())
-    for _ in range(40):
-        content[source_of_bits.randrange(len(content))] ^= 1 << source_of_bits.randrange(8)
-    path.write_bytes(content)
+    path = make_clip(tmp_path / "clip", spec)
+    path.write_bytes(flipped(path.read_bytes(), seed))
 
     outcome = await read(make_source(path))
 
@@ -108,18 +86,18 @@ async def test_flipped_bits(make_source: MakeSource, tmp_path: Path, spec: ClipS
 
 
 async def test_a_picture_of_16384x16384(make_source: MakeSource, web: WebServer) -> None:
-    buffer = io.BytesIO()
-    Image.new("1", (16_384, 16_384)).save(buffer, "PNG")
-    web.pages["/huge.png"] = Page(buffer.getvalue())
+    web.pages["/huge.png"] = Page(huge_picture())
 
     outcome = await read(make_source(web.url("/huge.png"), images=(web.url("/huge.png"),)))
 
     assert outcome.failure.code is ErrorCode.UNSUPPORTED
+    assert "a PNG picture that is damaged, too large" in outcome.failure.message
+    assert "of up to 8192x8192 can be read" in outcome.failure.message
     assert outcome.indexes == []
 
 
 async def test_a_playlist_without_an_end(make_source: MakeSource) -> None:
-    with endless(b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n", b"#EXTINF:3.0,\nx.ts\n" * 1000) as port:
+    with endless(*ENDLESS_PLAYLIST) as port:
         url = f"http://127.0.0.1:{port}/list.m3u8"
         source = make_source(url, connect_timeout=2.0, memory=DecoderMemory(own=192 * 2**20))
         outcome = await read(source)
@@ -129,52 +107,10 @@ async def test_a_playlist_without_an_end(make_source: MakeSource) -> None:
     assert outcome.indexes == []
 
 
-@contextmanager
-def endless(head: bytes, rest: bytes) -> Iterator[int]:
-    """Answers a request with a body that goes on until the other side has had enough; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                try:
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + head)
-                    while True:
-                        connection.sendall(rest)
-                except OSError:
-                    return
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1]
-
-
-@contextmanager
-def sent_badly(content: bytes, port: int) -> Iterator[None]:
-    """A transport stream as datagrams, again and again: of each ten one is lost, and two change places."""
-    pieces, turns = in_pieces(content), itertools.count(step=7)
-
-    def send(sender: socket.socket, over: threading.Event) -> None:
-        for at in range(0, len(pieces), 10):
-            ten = pieces[at : at + 10]
-            if len(ten) == 10:
-                lost = next(turns) % 10
-                ten[3], ten[4] = ten[4], ten[3]
-                del ten[lost]
-            for piece in ten:
-                sender.sendto(piece, ("127.0.0.1", port))
-                over.wait(0.002)
-
-    with sending(send):
-        yield
-
-
 async def test_packets_that_are_lost_and_change_places(make_source: MakeSource, tmp_path: Path) -> None:
     spec = ClipSpec(container="mpegts", fps=25, width=320, height=240, gop=5)
     content = make_clip(tmp_path / "clip.ts", spec).read_bytes()
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_datagram_port()
     with sent_badly(content, port):
         source = make_source(f"udp://0.0.0.0:{port}", dialer=Dialer())
         outcome = await read(source, enough=20)
@@ -192,16 +128,8 @@ async def test_packets_that_are_lost_and_change_places(make_source: MakeSource, 
     ],
 )
 async def test_a_camera_at_its_limit_of_connections(make_source: MakeSource, answer: str, said: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(f"RTSP/1.0 {answer}\r\nCSeq: 1\r\n\r\n".encode())
-
-        threading.Thread(target=serve, daemon=True).start()
-        outcome = await read(make_source(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/1"))
+    with answering(answer) as (port, _):
+        outcome = await read(make_source(f"rtsp://127.0.0.1:{port}/1"))
 
     assert outcome.failure.code is ErrorCode.NETWORK
     assert said in outcome.failure.message

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.decode.conftest import LOOPBACK, MakeSource
+from tests.unit.worker.decode.faulty import answering
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
 from videofleet_api.codes import ErrorCode
@@ -218,25 +219,8 @@ async def test_text_is_no_video(make_source: MakeSource, web: WebServer, name: s
     assert (outcome.failure.code, outcome.indexes) == (ErrorCode.UNSUPPORTED, [])
 
 
-@contextmanager
-def rtsp_server(*answers: str, host: str = ALLOWED) -> Iterator[tuple[int, list[str]]]:
-    """Gives each connection one answer and closes it; its port, and the first lines that it was sent."""
-    heard: list[str] = []
-    with socket.create_server((host, 0)) as listener:
-
-        def serve() -> None:
-            for answer in answers:
-                connection, _ = listener.accept()
-                with connection:
-                    heard.append(connection.recv(4096).decode())
-                    connection.sendall(f"RTSP/1.0 {answer}\r\nCSeq: 1\r\n\r\n".encode())
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1], heard
-
-
 async def test_a_camera_that_redirects_to_a_forbidden_address(make_source: MakeSource) -> None:
-    with nobody_comes() as port, rtsp_server(f"302 Found\r\nLocation: rtsp://{FORBIDDEN}:{port}/x") as (camera, _):
+    with nobody_comes() as port, answering(f"302 Found\r\nLocation: rtsp://{FORBIDDEN}:{port}/x") as (camera, _):
         outcome = await read(make_source(f"rtsp://{ALLOWED}:{camera}/1", dialer=Dialer(ONE_HOST)))
 
     assert outcome.failure.code is ErrorCode.FORBIDDEN
@@ -244,14 +228,14 @@ async def test_a_camera_that_redirects_to_a_forbidden_address(make_source: MakeS
 
 
 async def test_a_camera_that_redirects_to_the_metadata_service(make_source: MakeSource) -> None:
-    with rtsp_server("302 Found\r\nLocation: rtsp://169.254.169.254/latest") as (camera, _):
+    with answering("302 Found\r\nLocation: rtsp://169.254.169.254/latest") as (camera, _):
         outcome = await read(make_source(f"rtsp://{ALLOWED}:{camera}/1"))
 
     assert outcome.failure.code is ErrorCode.FORBIDDEN
 
 
 async def test_a_camera_that_redirects_to_a_file(make_source: MakeSource) -> None:
-    with rtsp_server("302 Found\r\nLocation: file:///etc/passwd") as (camera, _):
+    with answering("302 Found\r\nLocation: file:///etc/passwd") as (camera, _):
         outcome = await read(make_source(f"rtsp://{ALLOWED}:{camera}/1"))
 
     assert outcome.failure.code is ErrorCode.FORBIDDEN
@@ -261,8 +245,8 @@ async def test_a_camera_that_redirects_to_an_allowed_one_gets_its_way_without_cr
     make_source: MakeSource,
 ) -> None:
     with (
-        rtsp_server("404 Not Found") as (other, heard),
-        rtsp_server(f"302 Found\r\nLocation: rtsp://{ALLOWED}:{other}/2") as (camera, _),
+        answering("404 Not Found") as (other, heard),
+        answering(f"302 Found\r\nLocation: rtsp://{ALLOWED}:{other}/2") as (camera, _),
     ):
         outcome = await read(
             make_source(f"rtsp://{ALLOWED}:{camera}/1", username="admin", password="hunter2", dialer=Dialer(ONE_HOST))
@@ -296,7 +280,7 @@ async def test_a_camera_that_redirects_to_itself_for_ever(make_source: MakeSourc
 
 async def test_a_cameras_name_is_resolved_once(make_source: MakeSource) -> None:
     names = Names([ALLOWED], [FORBIDDEN])
-    with rtsp_server("404 Not Found") as (camera, heard), nobody_comes(camera):
+    with answering("404 Not Found") as (camera, heard), nobody_comes(camera):
         outcome = await read(make_source(f"rtsp://camera.test:{camera}/1", dialer=Dialer(ONE_HOST, names)))
 
     assert outcome.failure.code is ErrorCode.NOT_FOUND
