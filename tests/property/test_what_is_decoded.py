@@ -61,6 +61,7 @@ samplings = st.one_of(
         lambda n: {"sampling_mode": "interval", "sampling_value": float(n)}, st.sampled_from([1, 3, 25, 60, 201])
     ),
     st.just({"sampling_mode": "all"}),
+    st.just({"sampling_mode": "keyframe"}),
 )
 parts = st.one_of(
     st.just({}),

@@ -99,6 +99,27 @@ def ssd(random: np.random.Generator) -> tuple[dict[str, Array], Rows]:
     return {"boxes": corners, "scores": scores, "classes": classes}, rows
 
 
+def nanodet(random: np.random.Generator) -> tuple[dict[str, Array], Rows]:
+    corners = np.sort(random.uniform(0, (WIDTH, HEIGHT), (30, 2, 2)), axis=1).reshape(30, 4).astype(np.float32)
+    scores = random.beta(1, 2, (30, 3)).astype(np.float32)
+    rows: Rows = [
+        ((left, top, right, bottom), told)
+        for (left, top, right, bottom), told in zip(corners.tolist(), scores.tolist(), strict=True)
+    ]
+    return {"boxes": corners, "scores": scores}, rows
+
+
+def faceboxes(random: np.random.Generator) -> tuple[dict[str, Array], Rows]:
+    """Of one class, the first label here."""
+    corners = np.sort(random.uniform(0, 1, (30, 2, 2)), axis=1).reshape(30, 4).astype(np.float32)
+    scores = random.beta(1, 1, 30).astype(np.float32)
+    rows: Rows = [
+        ((left * WIDTH, top * HEIGHT, right * WIDTH, bottom * HEIGHT), [score])
+        for (top, left, bottom, right), score in zip(corners.tolist(), scores.tolist(), strict=True)
+    ]
+    return {"boxes": corners, "scores": scores}, rows
+
+
 def end2end(random: np.random.Generator) -> tuple[dict[str, Array], Rows]:
     corners = np.sort(random.uniform(0, (WIDTH, HEIGHT), (30, 2, 2)), axis=1).reshape(30, 4)
     return _objects(random, corners, lambda box: (box[0], box[1], box[2], box[3]))
@@ -127,13 +148,17 @@ def _objects(
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
     ("decoder", "make"),
-    [(one.__name__.replace("_", "-"), one) for one in (yolov8, yolox, rtdetr, ssd, end2end, rtdetr_end2end)],
+    [
+        (one.__name__.replace("_", "-"), one)
+        for one in (nanodet, yolov8, yolox, rtdetr, ssd, faceboxes, end2end, rtdetr_end2end)
+    ],
 )
 def test_the_same_as_a_naive_reading(
     decoder: str, make: Callable[[np.random.Generator], tuple[dict[str, Array], Rows]], seed: int, tmp_path: Path
 ) -> None:
     answers, rows = make(np.random.default_rng(seed))
-    detector = detector_of(tmp_path, decoder, answers)
+    labels = ["face"] if decoder == "faceboxes" else LABELS
+    detector = detector_of(tmp_path, decoder, answers, labels=labels)
     images = np.zeros((2, 3, HEIGHT, WIDTH), np.uint8)
     expected = read_naively(rows)
     assert len(expected) >= 3

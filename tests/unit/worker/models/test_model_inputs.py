@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.graphs import channel_means, describe, input_of
+from tests.support.graphs import always, channel_means, describe, input_of
 from videofleet_worker.models.describing import Classifier, Embedder, TextReader
 from videofleet_worker.models.providers import ProviderFacts, choose
 from videofleet_worker.models.registry import Model, ModelRegistry, load_model
@@ -61,6 +61,29 @@ def test_logits_become_shares_and_probabilities_stay(tmp_path: Path) -> None:
         powers = np.exp(np.array([0.1, 0.9, 0.5]))
         expected = 0.9 if decoder == "classification" else powers[1] / powers.sum()
         assert guess.confidence == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_characters_are_those_of_the_most_likely_path(tmp_path: Path, seed: int) -> None:
+    """Place by place, beside the plainest reading: what is said twice in a row is one, unless none is between."""
+    labels, random = ["a", "b", "c"], np.random.default_rng(seed)
+    likely = random.dirichlet([0.3] * (1 + len(labels)), 12).astype(np.float32)
+    input_ = input_of(8, 6)
+    always(tmp_path, {"characters": likely}, **input_)
+    fields = {"input": input_, "labels": labels}
+    model = load_model(describe(tmp_path, "line", "text", "ctc", {"characters": "characters"}, **fields))
+
+    text, told, before = "", [], 0
+    for place in likely:
+        number = int(place.argmax())
+        if number not in (0, before):
+            text += labels[number - 1]
+            told.append(float(place[number]))
+        before = number
+
+    (guess,) = TextReader(model, session_of(model)).answer(flat(0, 0, 0), [None])
+    assert guess.text == text
+    assert guess.confidence == pytest.approx(sum(told) / len(told) if told else 0.0, rel=1e-5)
 
 
 def test_characters_are_read_once_a_place_and_nothing_is_no_text() -> None:
