@@ -54,8 +54,11 @@ def edges_overlapping(
     # Of all pairs few touch each other, and to see which takes no arithmetic.
     beyond = first[:, :, None] > -second[_OPPOSITE][:, None]
     touching = np.logical_and.reduce(beyond, axis=0)
-    rows, columns = np.divmod(touching.ravel().nonzero()[0], second.shape[1])
-    overlap = _paired_iou(first.take(rows, axis=1), second.take(columns, axis=1))
+    places: npt.NDArray[np.intp] = touching.ravel().nonzero()[0]
+    rows, columns = np.divmod(places, second.shape[1])
+    one: npt.NDArray[Float] = first.take(rows, axis=1)
+    other: npt.NDArray[Float] = second.take(columns, axis=1)
+    overlap = _paired_iou(one, other)
     enough = overlap >= least
     return rows[enough], columns[enough], overlap[enough]
 
