@@ -225,6 +225,8 @@ class Timed(Protocol):
 
 def raw_seconds(pts: int | None, stream: Timed) -> float | None:
     """A timestamp of the stream in seconds."""
-    if pts is None or stream.time_base is None:
+    if pts is None:
         return None
-    return float(pts * stream.time_base)
+    base = stream.time_base
+    # The same float as of their product, without a fraction made for it: it is asked for several times a frame.
+    return None if base is None else pts * base.numerator / base.denominator

@@ -148,7 +148,7 @@ def _blend(picture: Planes, left: int, top: int, mask: Plane, ink: Colour) -> No
 @lru_cache(maxsize=512)
 def _text_mask(text: str, size: int) -> Plane:
     """The text in a frame of its own, sides even; 255 where there is ink. Shared: do not write to it."""
-    font = ImageFont.load_default(size)
+    font = _font(size)
     left, _, right, _ = font.getbbox(text)
     # The height of any letter, so that all labels of one size are equally high.
     _, top, _, bottom = font.getbbox("Ag|")
@@ -158,3 +158,9 @@ def _text_mask(text: str, size: int) -> Plane:
     ImageDraw.Draw(image).text((pad - left, pad // 2 - top), text, fill=255, font=font)
     mask: npt.NDArray[np.uint8] = np.asarray(image)
     return mask
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font for a height of letters. Kept: to make it takes as long as to write a label."""
+    return ImageFont.load_default(size)

@@ -1,6 +1,7 @@
 """Boxes and labels drawn into planes, and the JPEG made of them."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -118,6 +119,17 @@ def test_a_zone_as_large_as_a_picture_of_odd_size() -> None:
     picture = annotate(flat(321, 241), [], full_range=True, outlines=[whole])
     assert {int(picture[0][row, column]) for row, column in [(240, 100), (100, 320), (100, 0)]} == {255}
     assert encode_jpeg(picture)[:2] == b"\xff\xd8"
+
+
+def test_labels_are_the_same_whether_threads_share_the_font_or_not() -> None:
+    """So many that none is remembered when it is drawn the second time."""
+
+    def drawn(track: int) -> bytes:
+        return annotate(flat(160, 40), [Mark((0, 20, 10, 30), "person", 0.5, track)], full_range=True)[0].tobytes()
+
+    with ThreadPoolExecutor(8) as threads:
+        shared = list(threads.map(drawn, range(600)))
+    assert shared == [drawn(track) for track in range(600)]
 
 
 def test_a_picture_smaller_than_a_label() -> None:
