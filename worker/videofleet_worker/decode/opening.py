@@ -87,12 +87,12 @@ def _open_web(request: OpenRequest, network: Network) -> tuple[av.container.Inpu
     """FFmpeg knows playlists by how their addresses end; others are opened anew, as what they are."""
     web = network.web(request)
     try:
-        return _open(request.url, request, lambda error, logs: web.first, io_open=web.open), web
+        return _open(request.url, request, lambda error, logs: web.why, io_open=web.open), web
     except SourceError:
         if not web.is_playlist_alone:
             raise
     again = network.web(request)
-    return _open(request.url, request, lambda error, logs: again.first, io_open=again.open, kind="hls"), again
+    return _open(request.url, request, lambda error, logs: again.why, io_open=again.open, kind="hls"), again
 
 
 def _open_file(request: OpenRequest, descriptor: int) -> av.container.InputContainer:
@@ -176,8 +176,10 @@ def _captured(logs: list[LogLine]) -> Iterator[None]:
 
 def _video_stream(container: av.container.InputContainer) -> VideoStream:
     candidates = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not container.streams:
+        raise SourceError(ErrorCode.EMPTY, "there is nothing in the source, as in a playlist that names nothing yet")
     if not candidates:
-        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        kinds = ", ".join(sorted({s.type for s in container.streams}))
         raise SourceError(ErrorCode.UNSUPPORTED, f"no video in the source, only {kinds}")
     stream = max(candidates, key=lambda s: (s.codec_context is not None, _pixels(s), -s.index))
     if stream.codec_context is None:

@@ -75,8 +75,11 @@ class WebFile:
 
     def begins_with(self, start: bytes) -> bool:
         """Whether its first bytes are these, before anything was read."""
+        # Of nothing there is nothing to come: looking for it would wait.
+        if self._reply is None or self._reply.response.length == 0:
+            return False
         try:
-            return self._reply is not None and self._reply.response.peek(len(start)).startswith(start)
+            return self._reply.response.peek(len(start)).startswith(start)
         except (http.client.HTTPException, OSError):
             return False
 

@@ -43,6 +43,13 @@ class WebInput:
         return self._opened == self._playlists == 1
 
     @property
+    def why(self) -> SourceError | None:
+        """Why it could not be opened, as far as is known here."""
+        if self.first is None and self._main is not None and self._main.ended and not self._main.got_any:
+            return SourceError(ErrorCode.EMPTY, "the source is empty")
+        return self.first
+
+    @property
     def ended(self) -> bool:
         """Whether what was opened first, and is no playlist, was read to its end."""
         return self._main is not None and not self._playlists and self._main.ended
@@ -103,8 +110,8 @@ class WebStream:
     def __init__(self, file: WebFile | io.BytesIO | None, note: Callable[[SourceError], None]) -> None:
         self._file = file
         self._note = note
-        self.ended = False
-        """Whether it was read to its end."""
+        self.ended = self.got_any = False
+        """Whether it was read to its end, and whether there was anything."""
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes."""
@@ -113,7 +120,7 @@ class WebStream:
         except SourceError as error:
             self._fail(error)
             return b""
-        self.ended = not data
+        self.ended, self.got_any = not data, self.got_any or bool(data)
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

@@ -75,6 +75,7 @@ class ObjectFinder:
         self._plan = plan
         self._tracker = None if plan.tracker is None else tracker_of(plan.tracker_name, plan.tracker, next_id=next_id)
         self._highest_before = next_id - 1
+        self._field: tuple[int, int] | None = None
 
     @property
     def highest_id(self) -> int:
@@ -98,7 +99,11 @@ class ObjectFinder:
     def find(self, findings: Findings, width: int, height: int, pts: float) -> list[FoundObject]:
         """The objects of the next frame, what the first step found first, best confidence first."""
         boxes = findings.detections.scaled(width, height)
-        return self._objects(findings, boxes.tolist(), self._track(findings, boxes, pts))
+        if self._field is None:
+            self._field = width, height
+        # Tracks stay where they are when pictures come in another size.
+        places = boxes if self._field == (width, height) else findings.detections.scaled(*self._field)
+        return self._objects(findings, boxes.tolist(), self._track(findings, places, pts))
 
     def _track(self, findings: Findings, boxes: FloatArray, pts: float) -> list[int]:
         """The track of each object, 0 for none."""

@@ -40,3 +40,11 @@ def check_allowed(url: str, reach: Reach) -> None:
     reach.check_scheme(scheme)
     if scheme != "file" and not urlsplit(url).hostname:
         raise SourceError(ErrorCode.UNSUPPORTED, "the address has no host")
+    _check_port(url)
+
+
+def _check_port(url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise SourceError(ErrorCode.UNSUPPORTED, "the port in the address must be a number from 0 to 65535") from None

@@ -211,6 +211,8 @@ async def test_a_missing_file(make_source: MakeSource, tmp_path: Path) -> None:
         ("file:///etc/hostname", ErrorCode.FORBIDDEN),
         ("ftp://camera/clip.mp4", ErrorCode.UNSUPPORTED),
         ("rtsp:///path", ErrorCode.UNSUPPORTED),
+        ("rtsp://camera:99999/path", ErrorCode.UNSUPPORTED),
+        ("https://camera:99999/clip.mp4", ErrorCode.UNSUPPORTED),
     ],
 )
 async def test_addresses_that_are_never_opened(make_source: MakeSource, url: str, code: ErrorCode) -> None:

@@ -58,6 +58,16 @@ async def test_a_piece_that_is_not_there(make_source: MakeSource, web: WebServer
     assert outcome.failure.code is ErrorCode.NOT_FOUND
 
 
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_playlist_that_names_nothing_yet(make_source: MakeSource, web: WebServer, closed: bool) -> None:
+    """To be tried again, and no mistake of who wrote the job."""
+    web.pages["/none/list.m3u8"] = playlist([], closed=closed)
+
+    outcome = await read(make_source(web.url("/none/list.m3u8")))
+
+    assert outcome.failure.code is ErrorCode.EMPTY
+
+
 async def test_names_in_a_playlist_that_has_moved_are_of_where_it_is_now(
     make_source: MakeSource, web: WebServer, segment: bytes
 ) -> None:

@@ -93,8 +93,9 @@ async def test_credentials_are_sent_and_never_shown(make_source: MakeSource, web
         (Page(status=503), ErrorCode.NETWORK),
         (Page(b"<html>log in here</html>" * 100), ErrorCode.UNSUPPORTED),
         (Page(encode_audio()), ErrorCode.UNSUPPORTED),
+        (Page(b""), ErrorCode.EMPTY),
     ],
-    ids=["404", "403", "410", "503", "html", "sound"],
+    ids=["404", "403", "410", "503", "html", "sound", "nothing"],
 )
 async def test_what_cannot_be_opened(
     make_source: MakeSource, web: WebServer, page: Page | None, code: ErrorCode

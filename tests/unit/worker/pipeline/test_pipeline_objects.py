@@ -75,6 +75,23 @@ def test_ids_begin_where_the_epoch_before_ended_and_go_on_through_weak_moments()
     assert finder.highest_id == 42
 
 
+@pytest.mark.parametrize("name", ["bytetrack", "ocsort"])
+def test_ids_go_on_when_pictures_come_in_another_size(name: str) -> None:
+    plan = _plan(track=True, tracker=name)
+    finder = ObjectFinder(plan, next_id=1)
+    told = []
+    for number in range(12):
+        width, height = (1920, 1080) if number < 6 else (640, 480)
+        left = 0.1 + number / 100
+        walking = _detections(
+            (left, 0.2, left + 0.1, 0.8, 0.9, PERSON), (left + 0.3, 0.2, left + 0.4, 0.8, 0.8, PERSON)
+        )
+        found = _find(finder, plan, walking, width, height, number / 10)
+        told.append([one.track_id for one in found])
+        assert found[0].box == pytest.approx((left * width, 0.2 * height, (left + 0.1) * width, 0.8 * height))
+    assert told == [[1, 2]] * 12
+
+
 def test_another_tracker_begins_new_tracks_whose_numbers_were_never_used() -> None:
     usual, other = _plan(track=True), _plan(track=True, tracker="ocsort")
     finder, person = ObjectFinder(usual, 1), _detections((0.1, 0.1, 0.3, 0.7, 0.9, PERSON))
