@@ -38,14 +38,13 @@ class Supervisor:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._parts = self._read_plan()
+        self._parts: list[Part] = []
         recorded = read_json(directory / "state.json").get("parts", {})
-        self._states = {
-            part.name: PartState.from_json(recorded[part.name]) if part.name in recorded else PartState()
-            for part in self._parts
-        }
+        self._states = {name: PartState.from_json(content) for name, content in recorded.items()}
         self._written = ""
         self._code = code_signature()
+        # The plan may have changed since those were started.
+        self.reload()
 
     def _read_plan(self) -> list[Part]:
         return [part_from_json(entry) for entry in read_json(self._directory / "plan.json")["parts"]]

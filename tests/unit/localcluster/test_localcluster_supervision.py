@@ -204,6 +204,19 @@ def test_a_changed_plan_restarts_only_what_changed(running: Running) -> None:
     assert not is_process(top)
 
 
+def test_a_plan_that_changed_without_a_supervisor_is_carried_out_by_the_next(running: Running) -> None:
+    """As where `up` of a newer checkout puts a new supervisor in the place of the running one."""
+    leaf, top = running.pids()
+    running.process.send_signal(signal.SIGUSR1)
+    running.process.wait(30)
+    running.write_plan([Part("top", ("sleep", "2000"), (), Probe("process", ""))])
+    running.process = running.start()
+    wait_until(lambda: running.part("top").get("pid") not in (None, top), "top runs with its new arguments")
+    # Whose parent is gone may stay a zombie, where nobody waits for it.
+    assert [identify(pid) for pid in (leaf, top)] == [None, None]
+    assert not running.part("leaf")
+
+
 def test_a_program_that_is_missing_is_recorded_not_fatal(running: Running) -> None:
     running.write_plan([LEAF, Part("top", ("/no/such/program",), ("leaf",), Probe("process", ""))])
     running.process.send_signal(signal.SIGHUP)
