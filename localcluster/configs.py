@@ -37,33 +37,42 @@ current-context: videofleet
 
 
 def containerd(layout: Layout, snapshotter: str) -> str:
-    """containerd with our own directories; ``restrict_oom_score_adj`` lets it work without CAP_SYS_RESOURCE."""
+    """containerd with our own directories; ``restrict_oom_score_adj`` lets it work without CAP_SYS_RESOURCE.
+
+    The shim is named by its path, since an older containerd of the machine may have put its own on PATH. Plugins of
+    NRI lie in folders of the machine and share one socket, so there are none.
+    """
     return f"""\
-version = 2
+version = 4
 root = "{layout.containerd_root}"
 state = "{layout.containerd_state}"
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
-  "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.internal.v1.tracing", "io.containerd.tracing.processor.v1.otlp"]
-[grpc]
+[plugins."io.containerd.server.v1.grpc"]
   address = "{layout.containerd_socket}"
+[plugins."io.containerd.server.v1.ttrpc"]
+  address = "{layout.containerd_socket}.ttrpc"
 [plugins."io.containerd.internal.v1.opt"]
   path = "{layout.state}/opt"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{at.PAUSE_IMAGE}"
+  stream_server_address = "127.0.0.1"
+[plugins."io.containerd.cri.v1.images"]
+  snapshotter = "{snapshotter}"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "{at.PAUSE_IMAGE}"
+[plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
-  stream_server_address = "127.0.0.1"
-[plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "/usr/lib/cni"
+[plugins."io.containerd.cri.v1.runtime".cni]
+  bin_dirs = ["/usr/lib/cni"]
   conf_dir = "{layout.config}/cni"
   max_conf_num = 1
-[plugins."io.containerd.grpc.v1.cri".containerd]
-  snapshotter = "{snapshotter}"
+[plugins."io.containerd.cri.v1.runtime".containerd]
   default_runtime_name = "runc"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+  runtime_path = "{layout.bin}/containerd-shim-runc-v2"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
   SystemdCgroup = false
 """
 

@@ -1,10 +1,10 @@
-"""Building Kubernetes, CoreDNS, helm and the rest from Go modules, once for each content of their module files."""
+"""Building Kubernetes, containerd, CoreDNS, helm and the rest from Go modules, once for each content of their files."""
 
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Program:
     package: str
     usual_s: int
     ldflags: str = "-s -w"
+    tags: tuple[str, ...] = ()
 
 
 def _kubernetes(name: str, usual_s: int, version: str) -> Program:
@@ -49,6 +50,14 @@ def _kwok(version: str) -> Program:
     return Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", 210, flags)
 
 
+def _containerd(name: str, usual_s: int, version: str) -> Program:
+    package = "github.com/containerd/containerd/v2"
+    # What is left out needs a C compiler, a file system of its own, or somebody to send traces to.
+    tags = ("no_btrfs", "no_devmapper", "no_tracing", "no_zfs")
+    flags = f"-s -w -X {package}/version.Version={version}"
+    return Program(name, "containerd", f"{package}/cmd/{name}", usual_s, flags, tags)
+
+
 def required_version(module: str, dependency: str) -> str:
     """The version of a dependency in one of our go.mod files, with its v."""
     text = (GO_MODULES / module / "go.mod").read_text()
@@ -60,12 +69,17 @@ def required_version(module: str, dependency: str) -> str:
 
 def programs(version: str) -> dict[str, Program]:
     """Every program by name, in the order in which they are built (what takes longest first)."""
+    containerd = required_version("containerd", "github.com/containerd/containerd/v2")
     listed = [
         _kubernetes("kube-apiserver", 590, version),
         _kubernetes("kube-controller-manager", 107, version),
         _kubernetes("kube-scheduler", 42, version),
         _kubernetes("kubelet", 39, version),
         _kubernetes("kube-proxy", 15, version),
+        # Debian 12's containerd is too old to mount an image as a volume.
+        _containerd("containerd", 60, containerd),
+        _containerd("containerd-shim-runc-v2", 3, containerd),
+        _containerd("ctr", 5, containerd),
         Program("coredns", "coredns", ".", 90),
         Program("pause", "pause", ".", 3),
         # The release of etcd that this Kubernetes itself names: Debian's is too old for watching lists.
@@ -85,6 +99,9 @@ CLUSTER_PROGRAMS = (
     "kube-scheduler",
     "kubelet",
     "kube-proxy",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
     "coredns",
     "pause",
     "etcd",
@@ -94,7 +111,8 @@ CLUSTER_PROGRAMS = (
 
 def build_key(program: Program, module_dir: Path) -> str:
     """Digest of everything of ours that decides the program: module files, source, flags."""
-    digest = hashlib.sha256(f"{program.package}\n{program.ldflags}\n".encode())
+    settings = (program.package, program.ldflags, *program.tags)
+    digest = hashlib.sha256("".join(f"{one}\n" for one in settings).encode())
     for path in sorted(module_dir.iterdir()):
         if path.name in ("go.mod", "go.sum") or path.suffix == ".go":
             digest.update(f"{path.name}\n".encode() + path.read_bytes())
@@ -128,7 +146,7 @@ def ensure_built(layout: Layout, names: Sequence[str]) -> None:
 
 
 def _build_all(layout: Layout, wanted: Sequence[Program]) -> None:
-    _check_go()
+    _check_go({program.module for program in wanted})
     layout.bin.mkdir(parents=True, exist_ok=True)
     _check_space(layout.cache)
     minutes = sum(program.usual_s for program in wanted) / 60
@@ -145,6 +163,7 @@ def _build(layout: Layout, program: Program) -> None:
     key = build_key(program, GO_MODULES / program.module)
     # -mod=readonly: go.mod and go.sum in the checkout decide, and are never rewritten by a build.
     argv = ["nice", "go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+    argv += ["-tags", ",".join(program.tags)] if program.tags else []
     argv += ["-ldflags", program.ldflags, "-o", str(half), program.package]
     env = {**os.environ, "CGO_ENABLED": "0"}
     log = layout.build_logs / f"build-{program.name}.log"
@@ -157,13 +176,35 @@ def _build(layout: Layout, program: Program) -> None:
     write_atomically(_stamp(layout, program.name), key + "\n")
 
 
-def _check_go() -> None:
+def needed_go(modules: Iterable[str]) -> str:
+    """The newest Go that one of these modules asks for."""
+    found = (re.search(r"^go (\S+)", (GO_MODULES / name / "go.mod").read_text(), re.MULTILINE) for name in modules)
+    return max((line.group(1) for line in found if line), key=_numbers)
+
+
+def refused_go(version: str, toolchain: str, needed: str) -> str | None:
+    """Why this Go does not do; None where it does, or fetches the one that is needed by itself (from 1.21)."""
+    if _numbers(version) >= _numbers(needed):
+        return None
+    if _numbers(version) < (1, 21):
+        return f"go is {version}: Go {needed} is needed, or 1.21 and newer, which fetch it themselves"
+    if toolchain == "local":
+        return f"go is {version}: Go {needed} is needed; GOTOOLCHAIN=auto lets this one fetch it"
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _check_go(modules: Iterable[str]) -> None:
+    needed = needed_go(modules)
     if shutil.which("go") is None:
-        raise LocalClusterError("Go is not on PATH: install Go 1.26 or newer to build Kubernetes")
-    said = run(["go", "env", "GOVERSION", "GOTOOLCHAIN"]).split()
-    found = re.match(r"go(\d+)\.(\d+)", said[0])
-    if found is None or (int(found.group(1)), int(found.group(2))) < (1, 21):
-        raise LocalClusterError(f"go is {said[0]}: Go 1.26 is needed, or 1.21 and newer, which fetch it themselves")
+        raise LocalClusterError(f"Go is not on PATH: install Go {needed} or newer to build Kubernetes")
+    # Before 1.21 there is no GOTOOLCHAIN, and its line is empty.
+    version, toolchain = run(["go", "env", "GOVERSION", "GOTOOLCHAIN"]).splitlines()
+    if (why := refused_go(version, toolchain, needed)) is not None:
+        raise LocalClusterError(why)
 
 
 def _check_space(directory: Path) -> None:

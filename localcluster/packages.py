@@ -14,7 +14,6 @@ REQUIRED = (
     "buildah",
     "ca-certificates",
     "conntrack",
-    "containerd",
     "containernetworking-plugins",
     "iproute2",
     "iptables",

@@ -67,7 +67,7 @@ def _etcd(layout: Layout) -> Part:
 
 
 def _containerd(layout: Layout) -> Part:
-    argv = ("/usr/bin/containerd", f"--config={layout.config}/containerd.toml", "--log-level=warn")
+    argv = (f"{layout.bin}/containerd", f"--config={layout.config}/containerd.toml", "--log-level=warn")
     return Part("containerd", argv, (), Probe("unix", str(layout.containerd_socket)))
 
 

@@ -125,9 +125,14 @@ def _remove_outside_traces(layout: Layout) -> None:
 
 def _remove_container_traces(bundle: Path) -> None:
     """The shim's socket and runc's record of one container; ``bundle`` is named by the container's id."""
-    address = bundle / "address"
-    if address.exists():
-        Path(address.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
+    remove_shim_socket(bundle)
     shutil.rmtree(RUNC_STATE / bundle.name, ignore_errors=True)
     for directory in CNI_RESULTS:
         (directory / f"cni-loopback-{bundle.name}-lo").unlink(missing_ok=True)
+
+
+def remove_shim_socket(bundle: Path) -> None:
+    """A shim that is killed leaves its socket; the bundle of its container says where that is."""
+    address = str(read_json(bundle / "bootstrap.json").get("address", ""))
+    if address:
+        Path(address.removeprefix("unix://")).unlink(missing_ok=True)

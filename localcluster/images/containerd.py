@@ -15,7 +15,7 @@ class ImageStore:
     """The images of one cluster."""
 
     def __init__(self, layout: Layout, snapshotter: str) -> None:
-        self._ctr = ["ctr", "--address", str(layout.containerd_socket), "--namespace", "k8s.io"]
+        self._ctr = [str(layout.bin / "ctr"), "--address", str(layout.containerd_socket), "--namespace", "k8s.io"]
         self._snapshotter = snapshotter
         self._log = layout.build_logs / "image-import.log"
 
@@ -28,7 +28,7 @@ class ImageStore:
         if self.loaded_id(name) == image_id:
             return False
         with step(f"loading {name} ({archive.stat().st_size / 1e6:.0f} MB)") as current:
-            argv = [*self._ctr, "images", "import", "--snapshotter", self._snapshotter, str(archive)]
+            argv = [*self._ctr, "images", "import", "--local", "--snapshotter", self._snapshotter, str(archive)]
             run_logged(argv, self._log, current)
         run([*self._ctr, "images", "label", name, f"{LABEL}={image_id}"])
         return True

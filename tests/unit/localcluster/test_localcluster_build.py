@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from localcluster.errors import LocalClusterError
-from localcluster.gobuild import CLUSTER_PROGRAMS, Program, build_key, is_built, programs, required_version
+from localcluster.gobuild import (
+    CLUSTER_PROGRAMS,
+    Program,
+    build_key,
+    is_built,
+    needed_go,
+    programs,
+    refused_go,
+    required_version,
+)
 from localcluster.layout import GO_MODULES, Layout
 from localcluster.packages import REQUIRED, missing_packages
 
@@ -42,6 +51,11 @@ def test_flags_are_part_of_the_key(module: Path) -> None:
     assert build_key(PROGRAM, module) != build_key(other, module)
 
 
+def test_build_tags_are_part_of_the_key(module: Path) -> None:
+    other = Program("kubelet", "kubernetes", "k8s.io/kubernetes/cmd/kubelet", 39, tags=("no_tracing",))
+    assert build_key(PROGRAM, module) != build_key(other, module)
+
+
 def test_a_program_counts_as_built_only_with_the_right_key(tmp_path: Path) -> None:
     layout = Layout(tmp_path, tmp_path, "1.36.3")
     pause = programs("1.36.3")["pause"]
@@ -58,6 +72,7 @@ def test_programs_carry_the_release_they_are_built_from() -> None:
     table = programs("1.36.3")
     assert "gitVersion=v1.36.3" in table["kube-apiserver"].ldflags
     assert "k8sVersionMinor=36" in table["helm"].ldflags
+    assert "version.Version=v2." in table["containerd"].ldflags
     assert set(CLUSTER_PROGRAMS) <= set(table)
 
 
@@ -72,6 +87,29 @@ def test_the_staging_modules_have_the_release_of_kubernetes() -> None:
     replaced = [line.split("=>")[1].split() for line in lines if "=>" in line]
     assert len(replaced) == 33
     assert {staged for _, staged in replaced} == {f"v0{version}"}
+
+
+def test_the_newest_go_that_a_module_asks_for_is_needed() -> None:
+    assert needed_go(["pause"]) == "1.21"
+    asked = [line for line in (GO_MODULES / "containerd/go.mod").read_text().splitlines() if line.startswith("go ")]
+    assert [f"go {needed_go(['pause', 'containerd'])}"] == asked
+
+
+@pytest.mark.parametrize(
+    ("version", "toolchain", "refused"),
+    [
+        ("go1.26.6", "local", None),
+        ("go1.27", "local", None),
+        ("go1.26.10", "local", None),
+        ("go1.26.5", "auto", None),
+        ("go1.26.5", "local", "go is go1.26.5: Go 1.26.6 is needed; GOTOOLCHAIN=auto lets this one fetch it"),
+        ("go1.19.8", "", "go is go1.19.8: Go 1.26.6 is needed, or 1.21 and newer, which fetch it themselves"),
+    ],
+)
+def test_a_go_that_cannot_build_it_is_refused_before_anything_is_built(
+    version: str, toolchain: str, refused: str | None
+) -> None:
+    assert refused_go(version, toolchain, "1.26.6") == refused
 
 
 def test_an_unknown_dependency_is_told() -> None:

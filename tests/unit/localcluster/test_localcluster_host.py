@@ -76,6 +76,8 @@ def test_containerd_keeps_to_its_own_directories(tmp_path: Path) -> None:
     assert 'snapshotter = "native"' in text
     assert '"/run/containerd' not in text
     assert "/var/lib/containerd" not in text
+    # A shim of Debian's containerd on PATH would speak another protocol.
+    assert f'runtime_path = "{tmp_path}/cache/kubernetes-1.36.3/bin/containerd-shim-runc-v2"' in text
 
 
 def test_the_kubelet_neither_evicts_for_a_full_disk_nor_removes_images(tmp_path: Path) -> None:

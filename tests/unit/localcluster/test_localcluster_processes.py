@@ -1,5 +1,6 @@
 """Processes are known by number and start time, and only ours are found."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from localcluster.processes import Identity, all_processes, identify, is_alive, parse_stat, send, stop
-from localcluster.teardown import shims
+from localcluster.teardown import remove_shim_socket, shims
 
 
 def stat_line(pid: int, name: str, state: str, start: int) -> str:
@@ -96,3 +97,15 @@ SOCKET = Path("/state/run/containerd.sock")
 def test_a_shim_is_ours_by_the_socket_it_serves(arguments: list[str], ours: bool) -> None:
     found = shims(SOCKET, [(Identity(5, 1), arguments)])
     assert found == ([Identity(5, 1)] if ours else [])
+
+
+@pytest.mark.parametrize("scheme", ["unix://", ""])
+def test_the_socket_of_a_killed_shim_is_removed(tmp_path: Path, scheme: str) -> None:
+    socket, bundle = tmp_path / "socket", tmp_path / "bundle"
+    socket.touch()
+    bundle.mkdir()
+    remove_shim_socket(bundle)
+    assert socket.exists()
+    (bundle / "bootstrap.json").write_text(json.dumps({"version": 3, "address": f"{scheme}{socket}"}))
+    remove_shim_socket(bundle)
+    assert not socket.exists()
