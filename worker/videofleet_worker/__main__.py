@@ -11,7 +11,7 @@ from videofleet_worker.app import run_worker
 from videofleet_worker.config import load_settings
 from videofleet_worker.decode.forkserver import prepare_forkserver
 from videofleet_worker.device.health import DeviceLostError
-from videofleet_worker.logs import Secrets, set_up_logs
+from videofleet_worker.logs import Secrets, leave_word, set_up_logs
 from videofleet_worker.models.engines import ModelDoesNotRunError
 from videofleet_worker.models.manifest import ModelFolderError
 from videofleet_worker.server.tls import TlsFilesError
@@ -31,9 +31,11 @@ def main() -> int:
         asyncio.run(run_worker(settings, secrets))
     except (ConfigError, TlsFilesError, ModelFolderError, ModelDoesNotRunError, ArchiveError) as error:
         _LOGGER.error("cannot start: %s", error)
+        leave_word(secrets.redact(f"cannot start: {error}"))
         return 2
     except DeviceLostError as error:
         _LOGGER.error("ended: %s", error)
+        leave_word(secrets.redact(f"ended: {error}"))
         return 3
     finally:
         forkserver.stop()

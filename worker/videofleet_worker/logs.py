@@ -1,12 +1,16 @@
 """Structured logs: one line of JSON a record, without credentials."""
 
+import contextlib
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
 from videofleet_api.logs import JsonFormatter, send_all
 from videofleet_api.redaction import redact_text
+
+_TERMINATION_LOG = Path("/dev/termination-log")
 
 
 class Secrets:
@@ -52,3 +56,10 @@ def set_up_logs(level: str, secrets: Secrets, stream: TextIO = sys.stdout) -> No
     """Send all logs of this process to the stream."""
     # One line a request would drown everything else.
     send_all(level, stream, JsonFormatter(secrets.redact), ("aiohttp.access",))
+
+
+def leave_word(text: str, path: Path = _TERMINATION_LOG) -> None:
+    """Why the process ends, where Kubernetes reads it for the pod's status; elsewhere there is no such file."""
+    # What cannot be told here is in the log.
+    with contextlib.suppress(OSError), path.open("r+") as file:
+        file.write(text)

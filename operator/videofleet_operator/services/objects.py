@@ -19,6 +19,8 @@ from videofleet_operator.services import packed, specs
 Json = dict[str, Any]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _CONDITIONS = TypeAdapter(list[Condition])
+_TOLD_LENGTH = 600
+"""Characters of why a pod does not run: a sentence with two digests and a path fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,12 +263,28 @@ def _unscheduled(status: Json) -> bool:
 
 
 def _pod_problem(status: Json, containers: list[Json]) -> str:
-    """The cluster's own words on why a pod does not run: not scheduled, image not there, container crashing."""
+    """Why a pod does not run: not scheduled, image not there, container crashing.
+
+    A container that ended with a word of its own is given that, also while it is tried again: the cluster says only
+    how long it waits before the next time.
+    """
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting") or {}
+        last_words = _last_words(container)
         if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return f"{waiting['reason']}: {waiting.get('message', '')}"[:300]
+            return f"{waiting['reason']}: {last_words or waiting.get('message', '')}"[:_TOLD_LENGTH]
+        if last_words and not container.get("ready"):
+            return last_words[:_TOLD_LENGTH]
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return f"{condition.get('reason', '')}: {condition.get('message', '')}"[:300]
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"[:_TOLD_LENGTH]
+    return ""
+
+
+def _last_words(container: Json) -> str:
+    """What the container wrote of why it ended, now or before it was started anew."""
+    for state in (container.get("state") or {}, container.get("lastState") or {}):
+        said: str = (state.get("terminated") or {}).get("message", "")
+        if said:
+            return said
     return ""

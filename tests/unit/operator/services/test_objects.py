@@ -95,6 +95,11 @@ def test_a_fresh_pod_has_no_status() -> None:
     )
 
 
+LAST_WORDS = "cannot start: no model"
+LAST = {"terminated": {"exitCode": 2, "message": LAST_WORDS}}
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
+
+
 @pytest.mark.parametrize(
     ("status", "problem"),
     [
@@ -111,6 +116,12 @@ def test_a_fresh_pod_has_no_status() -> None:
             "Unschedulable: no GPU",
         ),
         ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, ""),
+        ({"containerStatuses": [{"state": BACK_OFF}]}, "CrashLoopBackOff: back-off 10s restarting failed container"),
+        ({"containerStatuses": [{"state": BACK_OFF, "lastState": LAST}]}, "CrashLoopBackOff: cannot start: no model"),
+        ({"containerStatuses": [{"state": LAST}]}, "cannot start: no model"),
+        ({"containerStatuses": [{"state": {"running": {}}, "lastState": LAST, "ready": False}]}, LAST_WORDS),
+        ({"containerStatuses": [{"state": {"running": {}}, "lastState": LAST, "ready": True}]}, ""),
+        ({"containerStatuses": [{"state": {"terminated": {"exitCode": 139}}}]}, ""),
     ],
 )
 def test_why_a_pod_does_not_run(status: dict[str, Any], problem: str) -> None:

@@ -14,7 +14,7 @@ from tests.support.programs import REPOSITORY
 from videofleet_api.environment import ConfigError
 from videofleet_api.logs import JsonFormatter
 from videofleet_worker.config import load_settings
-from videofleet_worker.logs import Secrets
+from videofleet_worker.logs import Secrets, leave_word
 
 
 def test_defaults_need_no_environment() -> None:
@@ -129,3 +129,12 @@ def test_nothing_is_told_about_the_models_to_anybody(tmp_path: Path) -> None:
 def test_credentials_are_forgotten_with_their_job(secrets: Secrets) -> None:
     secrets.forget("a-job")
     assert secrets.redact("someone") == "someone"
+
+
+def test_why_it_ends_is_left_where_kubernetes_reads_it_and_nowhere_else(tmp_path: Path) -> None:
+    there, absent = tmp_path / "termination-log", tmp_path / "absent"
+    there.touch()
+    leave_word("cannot start: no model", there)
+    leave_word("cannot start: no model", absent)
+    assert there.read_text() == "cannot start: no model"
+    assert not absent.exists()
