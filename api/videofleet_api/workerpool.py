@@ -183,7 +183,7 @@ class ModelVolume(Document):
         None,
         min_length=1,
         max_length=1024,
-        description="OCI image or artifact that holds the folder; pulled with the pool's imagePullSecrets.",
+        description="OCI image that holds the folder; pulled with the pool's imagePullSecrets.",
     )
     claim_name: str | None = Field(
         None, min_length=1, max_length=253, description="PersistentVolumeClaim in the pool's namespace; read-only."
