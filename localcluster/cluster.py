@@ -50,7 +50,8 @@ def up(layout: Layout) -> None:
         _remember_origin(layout)
         _write_everything(layout)
         _ensure_running(layout)
-        _await_parts(layout, ["kube-apiserver"], "API server (usually 8 s)")
+        # containerd for the image of pauses: one that was replaced just now may come up after the API server.
+        _await_parts(layout, ["containerd", "kube-apiserver"], "API server (usually 8 s)")
         # CoreDNS is ready only once it may read Services, so its rights come before the wait for it.
         bootstrap.apply_objects(ApiClient(layout.pki))
         _load_pause_image(layout)
