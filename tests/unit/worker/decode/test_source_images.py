@@ -3,12 +3,13 @@
 import io
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import Outcome, read
 from tests.unit.worker.decode.webserver import Page, WebServer
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.frame import Frame
 
 
 def encoded(kind: str, size: tuple[int, int], grey: int) -> bytes:
@@ -40,6 +41,43 @@ async def test_a_frame_each(make_source: MakeSource, album: list[str]) -> None:
     assert (outcome.error, outcome.indexes, outcome.times) == (None, [0, 1, 2, 3], [0, 1, 2, 3])
     assert outcome.sizes == [(64, 48), (64, 48), (33, 47), (128, 96)]
     assert outcome.means == sorted(outcome.means)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "rotation", "size", "dark"),
+    [
+        (1, None, (64, 48), (True, False)),
+        (3, None, (64, 48), (False, True)),
+        (6, None, (48, 64), (True, False)),
+        (8, None, (48, 64), (False, True)),
+        (6, 0, (64, 48), (True, False)),
+        (1, 90, (48, 64), (True, False)),
+    ],
+)
+async def test_pictures_of_telephones_are_turned_upright(
+    make_source: MakeSource,
+    web: WebServer,
+    orientation: int,
+    rotation: int | None,
+    size: tuple[int, int],
+    dark: tuple[bool, bool],
+) -> None:
+    """By what EXIF says, unless the job says something else; `dark`: the first corner, the last one."""
+    picture, said, buffer = Image.new("L", (64, 48), 230), Image.Exif(), io.BytesIO()
+    picture.paste(20, (0, 0, 32, 48))
+    said[ExifTags.Base.Orientation] = orientation
+    picture.save(buffer, "JPEG", exif=said)
+    web.pages["/telephone.jpg"] = Page(buffer.getvalue())
+    corners: list[tuple[bool, bool]] = []
+
+    def look(frame: Frame) -> None:
+        luma = frame.planes[0]
+        corners.append((bool(luma[2, 2] < 128), bool(luma[-3, -3] < 128)))
+
+    address = web.url("/telephone.jpg")
+    outcome = await read(make_source(address, images=(address,), rotation=rotation), look)
+
+    assert (outcome.error, outcome.sizes, corners) == (None, [size], [dark])
 
 
 async def test_it_goes_on_where_it_stopped(make_source: MakeSource, album: list[str]) -> None:

@@ -1,0 +1,30 @@
+"""Broadcasts over HLS on a real worker."""
+
+from pathlib import Path
+
+from tests.support.worker_client import WorkerClient, file_job
+from tests.unit.worker.decode.clips import ClipSpec, make_clip
+from tests.unit.worker.decode.test_source_playlists import playlist
+from tests.unit.worker.decode.webserver import Page, serving
+from tests.unit.worker.server.conftest import chunks_of, frames_of
+from videofleet_api.protocol import TERMINAL, JobState
+
+
+async def test_a_broadcast_that_is_closed_ends_its_run(client: WorkerClient, tmp_path: Path, uid: str) -> None:
+    """Regularly, as a file: what came is told once, and the log has its end."""
+    segment = make_clip(tmp_path / "piece.ts", ClipSpec(container="mpegts")).read_bytes()
+    with serving() as web:
+        web.pages |= {f"/{number}.ts": Page(segment) for number in range(3)}
+        web.pages["/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
+        await client.assign(file_job(web.url("/list.m3u8"), uid, singlePass=False))
+        await client.until(uid, {JobState.RUNNING})
+        web.pages["/list.m3u8"] = playlist(["0.ts", "1.ts", "2.ts"])
+        reports = await client.until(uid, TERMINAL)
+    assert (reports[-1].state, reports[-1].code) == (JobState.ENDED, None)
+    assert JobState.RECONNECTING not in {report.state for report in reports}
+    data = await client.log(uid)
+    told = frames_of(data)
+    assert told == sorted(set(told))
+    assert 60 <= told[-1] < 90
+    assert chunks_of(data)[-1]["finish_reason"] == "stop"
+    assert data.count(b"data: [DONE]") == 1
