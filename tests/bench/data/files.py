@@ -23,8 +23,8 @@ ENOUGH_OF_A_FILE = 0.9
 
 HELD_BACK = (
     "a third is decoding, scaling and copying in the decoder's process, another third the worker's loop, of which the "
-    "tracker is a fifth; the rest are the model's thread, syncing the log twice a second, which weighs more the slower "
-    "the machine is, and the snapshot: the loop does nothing of that"
+    "tracker is a quarter; the rest are the model's thread, syncing the log twice a second, which weighs more the "
+    "slower the machine is, and the snapshot: the loop does nothing of that"
 )
 
 
