@@ -1,6 +1,7 @@
 """What a decoder that has been taken over can do to its machine and its neighbours: nothing. Each attack is a real
 system call of a process that was confined as decoders are."""
 
+import errno
 import json
 import os
 import platform
@@ -115,6 +116,44 @@ def _python(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+_EACH_CALL = """
+import ctypes, errno, json, mmap, os, platform, sys
+from videofleet_worker.decode.confinement import _MACHINES, _NEVER, confine
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl(38, 1, 0, 0, 0)
+calls = _MACHINES[platform.machine()].calls
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+confine(notify=False)
+
+def ends(number):
+    # Arguments that lead nowhere: what is let through fails otherwise, or does nothing.
+    return ctypes.get_errno() if libc.syscall(number, -1, -1, -1, -1, -1, -1) < 0 else 0
+
+told = {name: ends(calls[name]) for name in (*_NEVER, "clone3") if name in calls}
+if platform.machine() == "x86_64":
+    told["fork as of x32"] = ends(0x40000000 | calls["fork"])
+    # mov eax, 2 (fork, as 32-bit programs call it); int 0x80; ret
+    code.write(bytes([0xB8, 2, 0, 0, 0, 0xCD, 0x80, 0xC3]))
+    print(json.dumps(told), flush=True)
+    done = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+    os._exit(0 if done == -errno.EPERM else 7)
+print(json.dumps(told), flush=True)
+"""
+
+
+def test_each_call_that_is_on_the_list_is_refused_however_it_is_made() -> None:
+    done = _python(_EACH_CALL)
+    told = json.loads(done.stdout)
+    assert told.pop("clone3") == errno.ENOSYS, "as on a kernel without it, so that the C library asks for clone"
+    assert {"execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "io_uring_enter"} <= told.keys() or (
+        platform.machine() != "x86_64"
+    )
+    assert {name for name, number in told.items() if number != errno.EPERM} == set()
+    # A kernel that runs no programs of 32 bits kills who calls it so.
+    assert done.returncode in (0, -signal.SIGSEGV), done.stderr
 
 
 @pytest.mark.parametrize("name", ATTACKS)
