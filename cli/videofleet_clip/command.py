@@ -85,7 +85,7 @@ def run(
     source, job = _what(video, file, user, wanted)
     folder = ResultFolder(out or Path(folder_name(source)), force=force)
     workplace = Workplace(folder, job)
-    setting = Setting(workplace.archive, tuple(models or ()), device.value, _cache())
+    setting = Setting(workplace.archive, tuple(models or ()), device.value, _cache(folder.staging))
     shown = Shown(source.name, port if show else None, film)
     try:
         code = _carry_out(Session(job, source, setting), workplace, shown)
@@ -129,8 +129,11 @@ def _carry_out(session: Session, workplace: Workplace, shown: Shown) -> int:
         forkserver.stop()
 
 
-def _cache() -> Path:
-    """Where engines that are built for a GPU are kept."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "videofleet"
-    base.mkdir(parents=True, exist_ok=True)
+def _cache(instead: Path) -> Path:
+    """Where engines that are built for a GPU are kept; `instead` for whom there is no such place."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "videofleet"
+        base.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return instead
     return base

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import sys
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,15 +22,39 @@ VIDEO = REPOSITORY / "examples" / "media" / "vtest-384x288.mp4"
 
 async def begin(*arguments: str | Path, cwd: Path, **further: str) -> asyncio.subprocess.Process:
     """Start `videofleet run`; the test reads what it prints. Keywords: of its environment."""
+    pipe = asyncio.subprocess.PIPE
+    return await _started(arguments, cwd, further, stdout=pipe, stderr=pipe)
+
+
+async def on_terminal(*arguments: str | Path, cwd: Path) -> tuple[int, str]:
+    """Run it on a terminal; its exit code, and all that the terminal was sent."""
+    ours, its = pty.openpty()
+    process = await _started(arguments, cwd, {"TERM": "xterm", "COLUMNS": "120"}, stdout=its, stderr=its)
+    os.close(its)
+    shown = await asyncio.to_thread(_all_of, ours)
+    return await asyncio.wait_for(process.wait(), 900), shown
+
+
+def _all_of(terminal: int) -> str:
+    shown = b""
+    # A terminal that nobody holds any more ends with an error.
+    with contextlib.suppress(OSError), open(terminal, "rb", buffering=0) as file:
+        while data := file.read(4096):
+            shown += data
+    return shown.decode()
+
+
+async def _started(
+    arguments: Sequence[str | Path], cwd: Path, further: Mapping[str, str], **outputs: int
+) -> asyncio.subprocess.Process:
     path = os.pathsep.join(str(REPOSITORY / part) for part in ("api", "archive", "cli", "worker"))
     shown = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "DISPLAY", "WAYLAND_DISPLAY")}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "videofleet_clip", "run", *map(str, arguments)),
         cwd=cwd,
-        env=shown | {"PYTHONPATH": path} | further,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        env=shown | {"PYTHONPATH": path} | dict(further),
+        **outputs,
     )
 
 

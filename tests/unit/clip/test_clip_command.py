@@ -5,13 +5,14 @@ import json
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 
 import aiohttp
 import pytest
 from PIL import Image
 
-from tests.support.clip import VIDEO, begin, frames_in, run, times_in, yellow_at
+from tests.support.clip import VIDEO, begin, frames_in, on_terminal, run, times_in, yellow_at
 from videofleet_api.results import RunResult
 
 FILES = {"results.json", "frames.ndjson", "annotated.mp4", "contact-sheet.jpg", "snapshot.jpg", "shots"}
@@ -106,6 +107,60 @@ async def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:
     frames = frames_in(tmp_path / "out")
     assert len(frames) == results.usage.processed_frames > 0
     assert len(times_in(tmp_path / "out" / "annotated.mp4")) == len(frames) + 1
+
+
+async def test_a_second_ctrl_c_keeps_nothing(tmp_path: Path) -> None:
+    process = await begin("test://pattern?fps=25&objects=3", "--show", "--out", "out", cwd=tmp_path)
+    assert process.stderr is not None
+    address = (await asyncio.wait_for(process.stderr.readline(), 300)).decode().split()[1]
+    async with aiohttp.ClientSession() as session, session.get(f"{address}live.mjpg") as live:
+        assert (await live.content.readline()).startswith(b"--")
+        process.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 300)
+    assert process.returncode == 130
+    assert "interrupted; nothing was kept" in err.decode()
+    assert "Traceback" not in err.decode()
+    assert not os.listdir(tmp_path)
+
+
+async def test_on_a_terminal_a_bar_says_how_far_it_is(tmp_path: Path) -> None:
+    ended, shown = await on_terminal(VIDEO, "--max-frames", "12", "--no-film", "--out", "out", cwd=tmp_path)
+    assert ended == 0, shown
+    assert re.search(r"vtest-384x288 .*(\d+)% *, *(\d+) frames", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)), shown
+    assert "12 frames in" in shown
+
+
+async def test_with_a_display_the_pictures_are_opened_in_a_browser(tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    few = ("test://pattern?fps=25&frames=5&width=64&height=48", "--show", "--no-film", "--out", "out")
+    ended = await run(*few, cwd=tmp_path, DISPLAY=":99", BROWSER=f"{browser} %s")
+    assert ended.code == 0, ended.err
+    (address,) = re.findall(r"pictures: (http\S+) \(in a browser\)", ended.err)
+    assert (tmp_path / "opened").read_text().strip() == address
+
+
+async def test_a_port_that_is_taken_and_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    few = ("test://pattern?fps=25&frames=5&width=64&height=48", "--no-film")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = await run(*few, "--show", "--port", port, cwd=tmp_path)
+    assert (refused.code, os.listdir(tmp_path)) == (1, [])
+    assert f"--port {port}: address already in use: give another one, or 0 for any" in refused.err
+    homeless = await run(*few, "--out", "out", cwd=tmp_path, HOME="/proc/nowhere", XDG_CACHE_HOME="")
+    assert homeless.code == 0, homeless.err
+
+
+async def test_what_is_no_file_to_be_read_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    async with asyncio.timeout(120):
+        refused = await run("pipe.mp4", cwd=tmp_path)
+    assert refused.code == 1
+    assert "Traceback" not in refused.err
+    assert re.search(r"videofleet: [A-Z_]+: .*pipe.mp4", refused.err), refused.err
 
 
 async def test_a_manifest_runs_as_it_is(tmp_path: Path) -> None:
