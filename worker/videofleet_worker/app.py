@@ -88,7 +88,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         ways = WaysOut(settings.output_policy, cluster_addresses(os.environ))
         stack.push_async_callback(ways.close)
         memory = decoder_memory(container_memory(), settings.capacity)
-        supervisor, tools = _supervisor(settings, archive, inference, secrets, ways, memory, stack)
+        supervisor, tools = _supervisor(settings, archive, inference, secrets, ways, memory, health, stack)
         looker = Looker(tools, secrets, lambda: settings.capacity - supervisor.at_work)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity, tools.leftovers)))
         app = api_app(
@@ -180,6 +180,7 @@ def _supervisor(
     secrets: Secrets,
     ways: WaysOut,
     memory: DecoderMemory,
+    health: DeviceHealth,
     stack: AsyncExitStack,
 ) -> tuple[Supervisor, Tools]:
     instance = randomness.token_hex(8)
@@ -206,6 +207,7 @@ def _supervisor(
         ways=ways,
         leftovers=leftovers,
         station=inference.station,
+        ends=lambda: health.reason is not None,
     )
     supervisor = Supervisor(
         instance,

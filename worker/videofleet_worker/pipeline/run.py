@@ -277,6 +277,10 @@ class StreamRun:
 
     async def _fail(self, code: ErrorCode, message: str) -> None:
         """Seal, then tell. Only where nothing will follow is the end written into the results."""
+        if self.job.spec.single_pass and self._tools.ends():
+            # Nobody is told: the one pass is not over. It goes on elsewhere, as those of any worker that ends.
+            _LOGGER.warning("left to another worker: %s", message, extra=self.job.fields)
+            return
         _LOGGER.warning("failed: %s", message, extra=self.job.fields | {"code": code.value})
         counts = self._counts()
         if await self._ownership.settle():

@@ -23,7 +23,8 @@ class Tools:
     """Shared by all streams. `owner` names this process to other writers of a log; `attended` tells whether an
     operator listens; `decoder_memory` is what each decoding child may take; `dialer` is the way out to sources;
     `media` are the folders whose files may be sources; `station` is where streams are decoded whose frames stay on a
-    GPU, if there is one; `onlooker` sees every frame; `leftovers` deliver what runs leave."""
+    GPU, if there is one; `onlooker` sees every frame; `leftovers` deliver what runs leave; `ends` tells whether this
+    process is about to end because its GPU is lost to it."""
 
     registry: ModelRegistry
     engines: Engines
@@ -40,6 +41,7 @@ class Tools:
     leftovers: Leftovers
     station: DecodeStation | None = None
     onlooker: Onlooker | None = None
+    ends: Callable[[], bool] = lambda: False
 
 
 @dataclass
