@@ -131,6 +131,20 @@ async def test_cameras_that_freeze_or_go_black_are_told_of_and_go_on(
     await are(SourceHealth.HEALTHY, SourceHealth.HEALTHY)
 
 
+async def test_a_source_that_delivers_far_fewer_frames_is_told_of_and_goes_on(
+    client: WorkerClient, shared_worker: WorkerProcess, uid: str
+) -> None:
+    entry = file_job("test://pattern?width=64&height=48&fps=10&fail=slow@100", uid, singlePass=False)
+    await client.assign(entry)
+    report = await client.until_told(uid, lambda one: one.health is SourceHealth.LOW_FPS)
+    assert (report.state, report.code) == (JobState.RUNNING, None)
+    assert report.health_message
+    labels = f'name="{entry.name}",namespace="default",reason="LowFps",uid="{entry.uid}"'
+    assert f"videofleet_source_healthy{{{labels}}} 0.0" in shared_worker.plain("/metrics")[1]
+    seen = report.progress.processed_frames
+    await client.until_told(uid, lambda one: one.state is JobState.RUNNING and one.progress.processed_frames > seen)
+
+
 @pytest.mark.parametrize("looks_on", [False, True], ids=["nobody listens", "a reader listens"])
 async def test_while_no_operator_listens_a_lost_camera_is_tried_without_limit(
     client: WorkerClient, shared_worker: WorkerProcess, keys: Keys, simulator: CameraSimulator, uid: str, looks_on: bool
