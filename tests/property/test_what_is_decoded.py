@@ -79,6 +79,15 @@ parts = st.one_of(
 resumes = st.one_of(st.just({}), st.builds(lambda frame: {"resume_after_frame": frame}, st.integers(0, 300)))
 
 
+def test_keyframes_are_those_that_they_are_of_all(coded: dict[str, Path]) -> None:
+    """Of each coding, among them those whose timestamps begin anew between two keyframes."""
+    for path in coded.values():
+        with opened(path, open_request(sampling_mode="keyframe", sampling_decode="all")) as everything:
+            expected = taken(everything)
+        with opened(path, open_request(sampling_mode="keyframe")) as sparse:
+            assert taken(sparse) == expected, path
+
+
 @settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.sampled_from(sorted(CODINGS)), samplings, parts, resumes)
 def test_the_frames_are_those_that_would_be_taken_of_all(

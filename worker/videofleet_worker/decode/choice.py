@@ -106,6 +106,11 @@ class Choice:
         """A frame that was judged and is not wanted takes the place of one that is damaged."""
         self.dropped[DropCause.SAMPLING] -= 1
 
+    def pass_by(self, raw: float | None, arrival: float) -> None:
+        """A frame is left out for not being a keyframe."""
+        self._timeline.pass_by(raw, arrival)
+        self.pass_over(1)
+
     def pass_over(self, frames: int) -> None:
         """Frames before the due one are left out without having been looked at."""
         if self._has_begun and self._passed_resume:

@@ -174,11 +174,11 @@ class KeyframeDecoder:
             return
         index = self.next_index
         self.skip(1)
+        raw = raw_seconds(packet.dts if packet.pts is None else packet.pts, self._stream)
         if not packet.is_keyframe:
             self.counts.passed += 1
-            self._choice.pass_over(1)
+            self._choice.pass_by(raw, arrival)
             return
-        raw = raw_seconds(packet.dts if packet.pts is None else packet.pts, self._stream)
         judged = self._choice.judge(index, raw, arrival, keyframe=True)
         if not judged.wanted:
             self.counts.passed += 1

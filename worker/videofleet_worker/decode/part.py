@@ -14,6 +14,10 @@ class Part:
     end: float | None
     unit: Literal["seconds", "frames"]
 
+    def __post_init__(self) -> None:
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"range must end after its start, got {self.start:g} to {self.end:g} {self.unit}")
+
     def begins_after(self, index: int, pts: float) -> bool:
         """Whether a frame comes before the part."""
         return self._place(index, pts) < self.start

@@ -38,6 +38,14 @@ class Timeline:
         self._last, self._last_arrival = placed, arrival
         return placed
 
+    def pass_by(self, raw: float | None, arrival: float) -> None:
+        """A frame that is not placed, in whatever order: should the axis break, what follows comes after it."""
+        if raw is None or self._offset is None or self._last is None:
+            return
+        step = raw + self._offset - self._last
+        if 0 < step <= self._furthest(arrival - self._last_arrival):
+            self._last, self._last_arrival = self._last + step, arrival
+
     def _next(self, last: float, raw: float | None, elapsed: float) -> float:
         if raw is None or self._offset is None:
             return last + self._period

@@ -72,6 +72,22 @@ async def test_pictures_of_any_kind_are_masked(tmp_path: Path, make_source: Make
     assert len(outcome.indexes) == 5
 
 
+@pytest.mark.parametrize(("rotation", "size"), [(90, (48, 64)), (180, (64, 48)), (270, (48, 64))])
+async def test_a_mask_is_of_the_picture_as_it_is_seen(
+    clip: Path, make_source: MakeSource, rotation: int, size: tuple[int, int]
+) -> None:
+    def check(frame: Frame) -> None:
+        left, _ = brightness(frame)
+        assert left == {BLACK}
+        # The mask's edge may take two columns more, so that no colour reaches over it.
+        assert frame.planes[0][:, size[0] // 2 + 2 :].min() > BLACK or frame.index == 0
+        assert frame.tensor[:, :, :15].max() == 0
+        assert frame.tensor[:, :, 18:].min() > 0 or frame.index == 0
+
+    outcome = await read(make_source(clip, masks=(LEFT,), rotation=rotation), check)
+    assert (outcome.error, set(outcome.sizes), len(outcome.indexes)) == (None, {size}, 30)
+
+
 async def test_masks_change_while_a_source_runs(clip: Path, make_source: MakeSource) -> None:
     source = make_source(clip, slots=2)
     seen: list[tuple[int, bool]] = []

@@ -29,3 +29,19 @@ def test_timeline(live: bool, stamps: Stamps, expected: list[float]) -> None:
     timeline = Timeline(0.1, live=live)
 
     assert [timeline.place(raw, arrival) for raw, arrival in stamps] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_is_passed_by_lies_before_a_break(live: bool) -> None:
+    """As where keyframes alone are placed: of ten frames the first, and then the timestamps begin anew."""
+    timeline = Timeline(0.1, live=live)
+    placed = [timeline.place(50.0, 0.0)]
+    # As they are decoded, not as they are shown.
+    for order in (1, 4, 2, 3, 7, 5, 6, 9, 8):
+        timeline.pass_by(50.0 + order / 10, order / 10)
+    placed.append(timeline.place(0.0, 1.0))
+    timeline.pass_by(None, 1.1)
+    timeline.pass_by(1e9 if live else 90_000.0, 1.2)
+    placed.append(timeline.place(1.0, 2.0))
+
+    assert placed == pytest.approx([0.0, 1.0, 2.0])

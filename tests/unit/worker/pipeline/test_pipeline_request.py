@@ -77,3 +77,9 @@ def test_what_a_source_cannot_be_asked_is_refused() -> None:
     assert refused.value.code is ErrorCode.BAD_PARAMETER
     assert "credentialsSecretRef" in refused.value.message
     assert "secret" not in refused.value.message
+
+
+def test_a_range_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(RefusedError, match="range must end after its start, got 100 to 90 frames") as refused:
+        _request(_spec(range={"start": 100, "end": 90, "unit": "frames"}))
+    assert refused.value.code is ErrorCode.BAD_PARAMETER
