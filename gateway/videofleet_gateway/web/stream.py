@@ -17,18 +17,18 @@ from videofleet_gateway.web.guard import Visitor
 from videofleet_gateway.web.shell import page, while_open
 from videofleet_gateway.web.streams import GRID, PAUSE, Picture
 from videofleet_gateway.web.tables import Badge, Facts, Table
-from videofleet_gateway.web.words import clean, moment, source_of, steps_of
+from videofleet_gateway.web.words import called, clean, moment, source_of, steps_of
 
 _FACTS: Final = (
-    "Reason", "Message", "Since", "Video", "Steps", "Worker", "Failed attempts", "Next attempt", "Last error",
-    "Frames analysed", "Frames a second", "Frames not analysed",
+    "VideoJob", "Reason", "Message", "Since", "Video", "Steps", "Worker", "Failed attempts", "Next attempt",
+    "Last error", "Frames analysed", "Frames a second", "Frames not analysed",
 )  # fmt: skip
 
 
 async def show(request: Request, context: Context, name: str) -> Response:
     """One job of the project."""
     view = _View(context, request, name)
-    return await page(request, f"Stream {name}", GRID, view.build)
+    return await page(request, f"Stream {view.title}", GRID, view.build)
 
 
 def job_of(context: Context, request: Request, name: str) -> Job:
@@ -48,6 +48,7 @@ class _View:
         self._look = 0
         self._live = False
         self._job = job_of(context, request, name)
+        self.title = called(self._job)
 
     async def build(self, client: Client) -> None:
         """Everything below the heading."""
@@ -55,7 +56,7 @@ class _View:
             Node("span", "Phase: ")
             self._phase = Badge()
         self._picture = Picture(self._context, "view")
-        self._watch = Node("img", classes="view", alt=f"Live view of {self._name}", hidden="")
+        self._watch = Node("img", classes="view", alt=f"Live view of {self.title}", hidden="")
         self._switch = Node("button", type="button")
         self._switch.on("click", self._turn, args=[])
         self._facts = Facts(*_FACTS)
@@ -110,6 +111,7 @@ class _View:
 def _facts(job: Job, status: VideoJobStatus) -> tuple[str, ...]:
     error, counts = status.last_error, status.statistics
     return (
+        job.name,
         status.reason or "-",
         clean(status.message),
         moment(status.since),

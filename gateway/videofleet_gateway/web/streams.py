@@ -16,7 +16,7 @@ from videofleet_gateway.web.elements import Node, Rows
 from videofleet_gateway.web.guard import PATH, Visitor
 from videofleet_gateway.web.shell import page, while_open
 from videofleet_gateway.web.tables import Badge
-from videofleet_gateway.web.words import clean
+from videofleet_gateway.web.words import called, clean
 
 GRID: Final = f"{PATH}/streams"
 LENGTH: Final = 48
@@ -42,7 +42,7 @@ class Picture(Node):
         """That of now; `look` counts."""
         shown = self._reachable and job.status.phase is Phase.INPROGRESS
         self.put("hidden", None if shown else "")
-        self.put("alt", f"Picture of {job.name}" if shown else "")
+        self.put("alt", f"Picture of {called(job)}" if shown else "")
         self.put("src", f"{GRID}/{job.name}/snapshot.jpg?{look // _PICTURE_EVERY}" if shown else None)
 
 
@@ -90,7 +90,7 @@ class _Card(Node):
             self._picture = Picture(context, "picture")
             with Node("div"):
                 with Node("h2"):
-                    Node("a", name, href=f"{GRID}/{name}")
+                    self._name = Node("a", href=f"{GRID}/{name}")
                 with Node("p"):
                     self._phase = Badge()
                 self._why = Node("p", classes="hint")
@@ -98,5 +98,6 @@ class _Card(Node):
     def fill(self, job: Job, look: int) -> None:
         """What is known of it now."""
         self._picture.show(job, look)
+        self._name.say(called(job))
         self._phase.show(job.status.phase)
         self._why.say(clean(job.status.message) if job.status.message else "")

@@ -22,6 +22,11 @@ def clean(text: str | None) -> str:
     return redact_text(text or "")[:LONGEST] or "-"
 
 
+def called(job: Job) -> str:
+    """A job by the name that whoever made it knows."""
+    return (job.id_in("f") or job.id_in("v") or job.name)[:LONGEST]
+
+
 def source_of(job: Job) -> str:
     """Where a job's video is, without credentials."""
     if job.spec is None:

@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.support.gateway import KEY, OTHER_KEY, OTHER_NAMESPACE, VIDEOJOBS
+from tests.support.gateway import KEY, NAMESPACE, OTHER_KEY, OTHER_NAMESPACE, VIDEOJOBS
 from tests.unit.gateway.v_world import WorkersLog, until
 from tests.unit.gateway.web.conftest import Stage, sign_in
+from videofleet_gateway.jobs.naming import id_annotation, job_name
 from videofleet_kube.resources import Json
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -316,6 +317,20 @@ async def test_streams_show_their_phases_reasons_and_history(stage: Stage, page:
     await expect(page.get_by_role("main")).to_contain_text("tried again soon")
 
 
+async def test_streams_have_the_names_that_their_makers_know(stage: Stage, page: Page) -> None:
+    identifier = "entrance north/" + "1" * 60
+    name = job_name("f", identifier)
+    camera = {**spec("rtsp://camera.example/1"), "singlePass": False}
+    stage.api.put(VIDEOJOBS, NAMESPACE, name, spec=camera, metadata={"annotations": {id_annotation("f"): identifier}})
+    await page.get_by_role("link", name="Streams").click()
+    card = page.get_by_role("list", name="Streams").get_by_role("listitem")
+    await expect(card.get_by_role("link")).to_have_text(identifier)
+    assert await card.evaluate("card => card.scrollWidth <= card.clientWidth"), "a long one stays within its card"
+    await card.get_by_role("link").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(f"Stream {identifier}")
+    await expect(page.get_by_role("main")).to_contain_text(name)
+
+
 def _misconfigured() -> dict[str, Any]:
     time = "2026-01-01T00:00:00Z"
     why = {"reason": "SOURCE_UNAUTHORIZED", "message": "the camera refuses the password"}
@@ -359,7 +374,7 @@ async def test_all_of_it_goes_by_keyboard_alone(stage: Stage) -> None:
         await _tab_to(page, "Streams")
         await page.keyboard.press("Enter")
         await page.get_by_role("heading", name="Streams").wait_for()
-        await _tab_to(page, job["metadata"]["name"])
+        await _tab_to(page, job["metadata"]["annotations"][id_annotation("v")])
         await page.keyboard.press("Enter")
         await page.get_by_role("heading", name=re.compile("^Stream ")).wait_for()
         await _tab_to(page, "Sign out")
