@@ -45,7 +45,11 @@ def _of_framework(error: Exception) -> GatewayError:
         Failure.NOT_FOUND: "there is nothing at this path",
         Failure.METHOD_NOT_ALLOWED: "this path does not take this method",
     }
-    return GatewayError(failure, what.get(failure, str(error.detail)), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if "GET" in (allowed := headers.get("Allow", "").split(", ")):
+        # The door makes one of the other.
+        headers["Allow"] = ", ".join([*allowed, "HEAD"])
+    return GatewayError(failure, what.get(failure, str(error.detail)), headers=headers)
 
 
 def _of_validation(error: Exception) -> GatewayError:

@@ -1,8 +1,17 @@
 """What becomes a task: a video, how much of it, and the steps; POST /v1/video/process takes it as JSON."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from videofleet_api.source import MAX_URL
 from videofleet_gateway.errors import GatewayError
@@ -12,7 +21,19 @@ MAX_FRAMES: Final = 3000
 """Analysed where the request does not say."""
 DEFAULT_FPS: Final = 1.0
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+
+def _as_given(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    """A whole number stays one: the request is shown again as it was posted."""
+    number = read(value)
+    return value if isinstance(value, int) else number
+
+
+def _as_it_is(number: float) -> Any:
+    # With a type pydantic would make a float of it.
+    return number
+
+
+Number = Annotated[float, Field(allow_inf_nan=False), WrapValidator(_as_given), PlainSerializer(_as_it_is)]
 Name = Annotated[str, Field(min_length=1, max_length=63)]
 
 

@@ -204,6 +204,8 @@ async def test_head_is_wherever_get_is(gateway: Served) -> None:
     answer = await client.head(TASKS)
     assert (answer.status_code, answer.content) == (200, b"")
     assert (await client.head("/v1/video/process")).status_code == 405
+    assert (await client.delete(TASKS)).headers["allow"] == "GET, HEAD"
+    assert (await client.get("/v1/video/process")).headers["allow"] == "POST"
 
 
 @pytest.mark.acceptance("X10")

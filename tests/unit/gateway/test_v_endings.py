@@ -87,7 +87,9 @@ async def test_a_task_is_cancelled_before_it_began(gateway: Served, api: JobApi)
     answer = await client.post(f"{TASKS}/{task}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
     assert job_of(api, task)["spec"]["enabled"] is False
-    assert (await client.get(f"{TASKS}/{task}")).json()["status"] == "cancelled"
+    shown = (await client.get(f"{TASKS}/{task}")).json()
+    assert shown["status"] == "cancelled"
+    assert shown["updated_at"] > shown["created_at"]
     async with asyncio.timeout(20):
         chunks = documents((await client.get(f"{TASKS}/{task}/stream")).content)
     assert [chunk if chunk == "[DONE]" else chunk["finish_reason"] for chunk in chunks] == ["cancelled", "[DONE]"]

@@ -8,7 +8,7 @@ from videofleet_api.videojob import VideoJobSpec
 from videofleet_gateway.jobs.job import read_time, write_time
 from videofleet_gateway.phases import TaskStatus
 from videofleet_gateway.results.archive import LogState
-from videofleet_gateway.tasks.tasks import Task
+from videofleet_gateway.tasks.tasks import CANCELLED, Task
 from videofleet_kube.resources import Json
 
 
@@ -50,7 +50,9 @@ def _stream_url(one: Task) -> str:
 
 def _updated(one: Task) -> datetime:
     status = one.job.status
-    times = [read_time(each) for each in (status.since, status.completion_time) if each]
+    # A task that no worker ever had is over with its cancellation, before the operator has said anything of it.
+    told = (status.since, status.completion_time, one.job.annotations.get(CANCELLED))
+    times = [read_time(each) for each in told if each]
     return max([one.created, *times])
 
 
