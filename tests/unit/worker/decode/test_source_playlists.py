@@ -140,3 +140,18 @@ async def test_a_broadcast_that_is_said_to_be_endless_is_looked_for_again(
     outcome = await read(source)
 
     assert (outcome.failure.code, outcome.indexes) == (ErrorCode.NETWORK, list(range(30)))
+
+
+@pytest.mark.parametrize(
+    "piece", ["http://169.254.169.254/latest/0.ts", "file:///etc/passwd", "//169.254.169.254/0.ts"]
+)
+async def test_by_another_name_or_moved_a_playlist_leads_nowhere_else(
+    make_source: MakeSource, web: WebServer, piece: str
+) -> None:
+    web.pages |= {"/sly/watch": playlist([piece]), "/sly/moved.m3u8": Page(moved=web.url("/sly/list.m3u8"))}
+    web.pages["/sly/list.m3u8"] = playlist([piece])
+
+    for name in ("watch", "moved.m3u8"):
+        outcome = await read(make_source(web.url(f"/sly/{name}")))
+
+        assert (outcome.failure.code, outcome.indexes) == (ErrorCode.FORBIDDEN, [])
