@@ -7,14 +7,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.unit.worker.decode.conftest import LOOPBACK, MakeSource
 from tests.unit.worker.decode.faulty import answering
+from tests.unit.worker.decode.forbidden import ALLOWED, FORBIDDEN, ONE_HOST, nobody_comes
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
 from videofleet_api.codes import ErrorCode
@@ -28,10 +28,6 @@ from videofleet_worker.sources.reach import EVERYWHERE, Reach
 @pytest.fixture
 def content(clip: Path) -> bytes:
     return clip.read_bytes()
-
-
-ALLOWED, FORBIDDEN = "127.0.0.1", "127.0.0.2"
-ONE_HOST = Reach(SourcePolicy(allowed_cidrs=[f"{ALLOWED}/32"]))
 
 
 @pytest.mark.parametrize(
@@ -98,14 +94,6 @@ class Names:
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked += 1
         return self._answers[min(self.asked, len(self._answers)) - 1]
-
-
-@contextmanager
-def nobody_comes(port: int = 0) -> Iterator[int]:
-    """A listener at the forbidden address; fails the test when anybody connected."""
-    with socket.create_server((FORBIDDEN, port)) as listener:
-        yield listener.getsockname()[1]
-        assert select.select([listener], [], [], 0)[0] == [], "somebody connected to the forbidden address"
 
 
 async def test_an_address_is_refused_before_a_packet_leaves() -> None:
@@ -183,103 +171,6 @@ async def test_a_redirect_gets_no_credentials_of_another_server(
 
     assert (outcome.error, len(outcome.indexes)) == (None, 30)
     assert other.asked == [("/clip.mp4", None)]
-
-
-@pytest.mark.parametrize(
-    "segment",
-    [
-        "file:///etc/passwd",
-        "concat:http://127.0.0.1:{web}/a.ts|file:///etc/passwd",
-        "subfile,,start,0,end,64,,:/etc/passwd",
-        "data:video/mp2t;base64,AAAA",
-        "crypto+file:///etc/passwd",
-        "http://127.0.0.2:{port}/a.ts",
-        "rtsp://127.0.0.2:{port}/a.ts",
-        "tcp://127.0.0.2:{port}",
-        "/etc/passwd.ts",
-    ],
-)
-async def test_what_a_playlist_may_not_name(make_source: MakeSource, web: WebServer, segment: str) -> None:
-    with nobody_comes() as port:
-        named = segment.format(port=port, web=web.port)
-        lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:3", "#EXTINF:3.0,", named, "#EXT-X-ENDLIST", ""]
-        web.pages["/evil.m3u8"] = Page("\n".join(lines).encode())
-        outcome = await read(make_source(web.url("/evil.m3u8"), dialer=Dialer(ONE_HOST)))
-
-    assert outcome.indexes == []
-    assert outcome.failure.code in (ErrorCode.FORBIDDEN, ErrorCode.UNSUPPORTED, ErrorCode.NOT_FOUND)
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        pytest.param(
-            ['#EXT-X-KEY:METHOD=AES-128,URI="http://127.0.0.2:{port}/key"', "#EXTINF:3.0,", "a.ts", "#EXT-X-ENDLIST"],
-            id="a key elsewhere",
-        ),
-        pytest.param(
-            ['#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/hostname"', "#EXTINF:3.0,", "a.ts", "#EXT-X-ENDLIST"],
-            id="a key in a file",
-        ),
-        pytest.param(
-            ['#EXT-X-MAP:URI="http://127.0.0.2:{port}/init.mp4"', "#EXTINF:3.0,", "a.ts", "#EXT-X-ENDLIST"],
-            id="a beginning elsewhere",
-        ),
-        pytest.param(
-            ["#EXT-X-STREAM-INF:BANDWIDTH=1", "http://127.0.0.2:{port}/list.m3u8"], id="another playlist elsewhere"
-        ),
-        pytest.param(["#EXT-X-STREAM-INF:BANDWIDTH=1", "file:///etc/passwd"], id="another playlist in a file"),
-        pytest.param(["#EXTINF:3.0,", "moved.ts", "#EXT-X-ENDLIST"], id="a segment that is moved elsewhere"),
-    ],
-)
-async def test_what_a_playlist_names_besides_segments(
-    make_source: MakeSource, web: WebServer, content: bytes, lines: list[str]
-) -> None:
-    web.pages["/a.ts"] = Page(content)
-    with nobody_comes() as port:
-        web.pages["/moved.ts"] = Page(moved=f"http://{FORBIDDEN}:{port}/a.ts")
-        text = "\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:3", *lines, ""]).format(port=port)
-        web.pages["/sly.m3u8"] = Page(text.encode())
-        outcome = await read(make_source(web.url("/sly.m3u8"), dialer=Dialer(ONE_HOST)))
-
-    assert outcome.indexes == []
-    assert outcome.failure.code is ErrorCode.FORBIDDEN
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "concat:/etc/passwd|/etc/hostname",
-        "subfile,,start,0,end,64,,:/etc/passwd",
-        "crypto:/etc/passwd",
-        "data:video/mp2t;base64,AAAA",
-        "tty:/dev/tty",
-        "pipe:0",
-        "fd:0",
-        "unix:/run/some.sock",
-        "tcp://127.0.0.2:80",
-        "ftp://127.0.0.2/a.mp4",
-        "cache:http://127.0.0.2/a.mp4",
-        "async:file:/etc/passwd",
-        "/etc/passwd",
-        "srt://127.0.0.2:9000",
-        "memory://1",
-    ],
-)
-async def test_addresses_of_ffmpegs_own_are_none(make_source: MakeSource, url: str) -> None:
-    for given in ({}, {"images": (url,)}):
-        outcome = await read(make_source(url, dialer=Dialer(ONE_HOST), **given))
-
-        assert (outcome.failure.code, outcome.indexes) == (ErrorCode.UNSUPPORTED, [])
-
-
-@pytest.mark.parametrize("name", ["/tty.txt", "/art.nfo", "/tty.ans", "/list.ffconcat"])
-async def test_text_is_no_video(make_source: MakeSource, web: WebServer, name: str) -> None:
-    web.pages[name] = Page(b"ffconcat version 1.0\nfile /etc/passwd\n" + b"\x1b[31m some lines of text\n" * 500)
-
-    outcome = await read(make_source(web.url(name)))
-
-    assert (outcome.failure.code, outcome.indexes) == (ErrorCode.UNSUPPORTED, [])
 
 
 async def test_a_camera_that_redirects_to_a_forbidden_address(make_source: MakeSource) -> None:
