@@ -9,7 +9,7 @@ WEB_KINDS: Final[tuple[PictureKind, ...]] = ("JPEG", "PNG", "WebP")
 LARGEST_BYTES: Final = 64 * 2**20
 _BEGINNINGS: Final = {
     **{b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"GIF8": "GIF"},
-    b"RIFF": "WebP",
+    b"WEBP": "WebP",
 }
 
 
@@ -20,6 +20,8 @@ def told(kinds: Sequence[str]) -> str:
 
 def seen_as(content: bytes) -> str:
     """What it is that is not taken, as far as its first bytes tell."""
-    known = (name for beginning, name in _BEGINNINGS.items() if content.startswith(beginning))
+    # A RIFF file says after its length what it is: sound and AVI begin like WebP.
+    start = content[8:] if content.startswith(b"RIFF") else content
+    known = (name for beginning, name in _BEGINNINGS.items() if start.startswith(beginning))
     name = next(known, None)
     return "no picture" if name is None else f"a {name} picture that is damaged, too large, or of no kind that is taken"

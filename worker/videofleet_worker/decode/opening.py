@@ -88,8 +88,8 @@ def _open_web(request: OpenRequest, network: Network) -> tuple[av.container.Inpu
     web = network.web(request)
     try:
         return _open(request.url, request, lambda error, logs: web.why, io_open=web.open), web
-    except SourceError:
-        if not web.is_playlist_alone:
+    except SourceError as error:
+        if error.code is not ErrorCode.UNSUPPORTED or not web.is_playlist_alone:
             raise
     again = network.web(request)
     return _open(request.url, request, lambda error, logs: again.why, io_open=again.open, kind="hls"), again

@@ -7,20 +7,21 @@ from urllib.parse import urljoin
 
 MARK: Final = b"#EXTM3U"
 """How every playlist begins."""
-_CLOSED: Final = "#EXT-X-ENDLIST"
+_CLOSED: Final = b"#EXT-X-ENDLIST"
 _NAMED: Final = re.compile(r'(?<=URI=")[^"]*(?=")')
 
 
 def is_closed(text: bytes) -> bool:
     """Whether nothing will be added to it."""
-    return any(line.strip() == _CLOSED.encode() for line in text.splitlines())
+    return any(line.strip() == _CLOSED for line in text.splitlines())
 
 
 def placed(text: bytes, address: str) -> bytes:
     """The playlist with all that it names as whole addresses: names are of where it was found, not of where it was
     asked for."""
-    lines = text.decode(errors="surrogateescape").splitlines()
-    return "\n".join([*(_placed(line.strip(), address) for line in lines), ""]).encode(errors="surrogateescape")
+    # Lines of bytes: in a text there are other ends of lines, which a title may hold.
+    lines = (line.strip().decode(errors="surrogateescape") for line in text.splitlines())
+    return "\n".join([*(_placed(line, address) for line in lines), ""]).encode(errors="surrogateescape")
 
 
 def _placed(line: str, address: str) -> str:

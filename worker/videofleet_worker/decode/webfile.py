@@ -32,6 +32,8 @@ class WebFile:
         self._size: int | None = None if self._end is None else self._end - self._start
         self._ranged = False
         self._reply: Reply | None = None
+        # Looked at already, and what comes next all the same.
+        self._head = b""
         self.url = url
         """Where it was found last, after redirects."""
         self._begin()
@@ -42,14 +44,15 @@ class WebFile:
         for delay in (*_RESUMED_AFTER, None):
             try:
                 data = self._read(size)
-            except (http.client.HTTPException, ConnectionError):
-                data = b""
+                if data or self._at_end:
+                    return data
             except ThrottledError as error:
-                data, said = b"", error
+                said = error
             except TimeoutError:
                 raise SourceError(ErrorCode.STALLED, "no data came any more") from None
-            if data or self._at_end:
-                return data
+            except (http.client.HTTPException, OSError):
+                # Broken, and not at its end, also where the size is not known.
+                pass
             if delay is None or not self._ranged:
                 break
             self._stop()
@@ -74,14 +77,13 @@ class WebFile:
         return self._ranged and self._size is not None
 
     def begins_with(self, start: bytes) -> bool:
-        """Whether its first bytes are these, before anything was read."""
-        # Of nothing there is nothing to come: looking for it would wait.
-        if self._reply is None or self._reply.response.length == 0:
-            return False
-        try:
-            return self._reply.response.peek(len(start)).startswith(start)
-        except (http.client.HTTPException, OSError):
-            return False
+        """Whether its first bytes are these, before anything was read; they are read again."""
+        head = b""
+        while len(head) < len(start) and (piece := self.read(len(start) - len(head))):
+            head += piece
+        self._head = head
+        self._position = self._reached = 0
+        return head == start
 
     def close(self) -> None:
         """Done with; the connection serves others where it can."""
@@ -114,7 +116,10 @@ class WebFile:
         """What comes next in the answer."""
         assert self._reply is not None, "there is one"
         left = size if self._size is None else min(size, self._size - self._reached)
-        data = self._reply.response.read1(left) if left > 0 else b""
+        if self._head:
+            data, self._head = self._head[:left], self._head[left:]
+        else:
+            data = self._reply.response.read1(left) if left > 0 else b""
         self._reached += len(data)
         return data
 
@@ -137,6 +142,7 @@ class WebFile:
         self._reply, self._reached, self.url = reply, self._position, reply.url
 
     def _stop(self) -> None:
+        self._head = b""
         if self._reply is not None:
             self._client.release(self._reply)
             self._reply = None

@@ -90,9 +90,10 @@ async def test_it_goes_on_where_it_stopped(make_source: MakeSource, album: list[
         (None, ErrorCode.NOT_FOUND, "image 2 of 2: the server has nothing"),
         (Page(status=401), ErrorCode.AUTH, "image 2 of 2: the server refuses"),
         (Page(b"no picture" * 100), ErrorCode.UNSUPPORTED, "image 2 of 2: it is no picture"),
+        (Page(b"RIFF\x10\0\0\0AVI LIST" * 100), ErrorCode.UNSUPPORTED, "image 2 of 2: it is no picture"),
         (Page(b""), ErrorCode.EMPTY, "image 2 of 2: it is empty"),
     ],
-    ids=["missing", "locked", "text", "empty"],
+    ids=["missing", "locked", "text", "video", "empty"],
 )
 async def test_one_that_cannot_be_read(
     make_source: MakeSource, album: list[str], web: WebServer, page: Page | None, code: ErrorCode, said: str

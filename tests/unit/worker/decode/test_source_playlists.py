@@ -1,6 +1,7 @@
 """Playlists as servers have them: of any name, moved elsewhere, with several qualities, and broadcasts that end."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
-from tests.unit.worker.decode.webserver import Page, WebServer
+from tests.unit.worker.decode.webserver import Page, WebServer, encrypted
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.sources.events import Opened, SourceEvent
 from videofleet_worker.sources.reconnect import ReconnectPolicy
@@ -56,6 +57,30 @@ async def test_a_piece_that_is_not_there(make_source: MakeSource, web: WebServer
     outcome = await read(make_source(web.url("/gone/watch")))
 
     assert outcome.failure.code is ErrorCode.NOT_FOUND
+    # FFmpeg did not take it for a playlist at first.
+    assert [path for path, _ in web.asked][:3] == ["/gone/watch", "/gone/watch", "/gone/nowhere.ts"]
+
+
+async def test_a_playlist_whose_beginning_comes_in_pieces(
+    make_source: MakeSource, web: WebServer, segment: bytes
+) -> None:
+    web.pages |= {"/slow/0.ts": Page(segment), "/slow/watch": replace(playlist(["0.ts"]), pause_after=3)}
+
+    outcome = await read(make_source(web.url("/slow/watch")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+
+
+async def test_a_piece_whose_server_falls_silent(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
+    """Nothing of a recording may be missing; what is missing is no fault of the decoder."""
+    web.pages |= {"/mute/0.ts": Page(segment), "/mute/1.ts": Page(segment, hang_after=0)}
+    web.pages["/mute/list.m3u8"] = playlist(["0.ts", "1.ts"])
+    source = make_source(web.url("/mute/list.m3u8"), stall_timeout=1.0, connect_timeout=3.0)
+
+    outcome = await read(source)
+
+    assert (outcome.failure.code, outcome.indexes) == (ErrorCode.STALLED, list(range(30)))
+    assert source.counters.decoders_lost.total() == 0
 
 
 @pytest.mark.parametrize("closed", [True, False])
@@ -81,6 +106,35 @@ async def test_names_in_a_playlist_that_has_moved_are_of_where_it_is_now(
     outcome = await read(make_source(web.url("/before/list.m3u8")))
 
     assert (outcome.error, outcome.indexes) == (None, list(range(60)))
+
+
+async def test_a_title_with_an_end_of_line_of_its_own(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
+    """U+2028 ends a line of text, but none of a playlist."""
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:3", "#EXTINF:3.0,Cafe\u2028 live", "0.ts", "#EXT-X-ENDLIST", ""]
+    web.pages |= {
+        "/title.m3u8": Page(moved=web.url("/titled/list.m3u8")),
+        "/titled/list.m3u8": Page("\n".join(lines).encode()),
+        "/titled/0.ts": Page(segment),
+    }
+
+    outcome = await read(make_source(web.url("/title.m3u8")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
+
+
+async def test_the_key_of_a_playlist_that_has_moved(make_source: MakeSource, web: WebServer, segment: bytes) -> None:
+    key = bytes(range(16))
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:3", '#EXT-X-KEY:METHOD=AES-128,URI="key"', "#EXTINF:3.0,", "0.ts"]
+    web.pages |= {
+        "/keyed.m3u8": Page(moved=web.url("/keyed/list.m3u8")),
+        "/keyed/list.m3u8": Page("\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode()),
+        "/keyed/key": Page(key),
+        "/keyed/0.ts": Page(encrypted(segment, key, 0)),
+    }
+
+    outcome = await read(make_source(web.url("/keyed.m3u8")))
+
+    assert (outcome.error, outcome.indexes) == (None, list(range(30)))
 
 
 async def test_of_several_qualities_the_best_is_taken(make_source: MakeSource, web: WebServer, tmp_path: Path) -> None:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import av
 import pytest
-from cryptography.hazmat.primitives import padding
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.unit.simulator.certificates import write_certificate
 from tests.unit.worker.decode.clips import ClipSpec, encode_audio, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
-from tests.unit.worker.decode.webserver import Page, WebServer, serving
+from tests.unit.worker.decode.webserver import Page, WebServer, encrypted, serving
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.sources.events import Reconnecting, SourceEvent
 
@@ -94,8 +92,10 @@ async def test_credentials_are_sent_and_never_shown(make_source: MakeSource, web
         (Page(b"<html>log in here</html>" * 100), ErrorCode.UNSUPPORTED),
         (Page(encode_audio()), ErrorCode.UNSUPPORTED),
         (Page(b""), ErrorCode.EMPTY),
+        (Page(sized=False), ErrorCode.EMPTY),
+        (Page(sized=False, reset=True), ErrorCode.NETWORK),
     ],
-    ids=["404", "403", "410", "503", "html", "sound", "nothing"],
+    ids=["404", "403", "410", "503", "html", "sound", "nothing", "nothing, and not said so", "broken off"],
 )
 async def test_what_cannot_be_opened(
     make_source: MakeSource, web: WebServer, page: Page | None, code: ErrorCode
@@ -225,11 +225,7 @@ async def test_an_encrypted_hls_recording(make_source: MakeSource, web: WebServe
     web.pages["/secret/key"] = Page(key)
     lines += ['#EXT-X-KEY:METHOD=AES-128,URI="key"']
     for number in (5, 6):
-        padder = padding.PKCS7(128).padder()
-        # Without an IV of its own a segment's is its number.
-        encryptor = Cipher(algorithms.AES128(key), modes.CBC(number.to_bytes(16, "big"))).encryptor()
-        padded = padder.update(segment) + padder.finalize()
-        web.pages[f"/secret/{number}.ts"] = Page(encryptor.update(padded) + encryptor.finalize())
+        web.pages[f"/secret/{number}.ts"] = Page(encrypted(segment, key, number))
         lines += ["#EXT-X-DISCONTINUITY", "#EXTINF:3.0,", f"{number}.ts"]
     web.pages["/secret/list.m3u8"] = Page("\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode())
 

@@ -3,9 +3,13 @@
 import base64
 import hashlib
 import hmac
+import os
 import re
+import socket
 import ssl
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,9 +17,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 from urllib.request import parse_http_list, parse_keqv_list
 
+from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 KEYS = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 """Id and secret of those who may read objects."""
 NONCE = "dcd98b7102dd"
+_PAUSE = 0.3
 
 
 @dataclass
@@ -26,7 +34,8 @@ class Page:
     of the body. hang_after: send no more after so many bytes, and keep the connection. give_up_after: close each
     connection after so many bytes that it sent. moved: send the client there. digest: ask for the login by Digest.
     expires: each nonce of Digest is good for one answer. later: what requests for a later part are refused with, in
-    turn; then they are served. sized: say how long it is, and serve parts of it.
+    turn; then they are served. sized: say how long it is, and serve parts of it. pause_after: wait a moment after so
+    many bytes. reset: break the connection off after the header, without an end.
     """
 
     body: bytes = b""
@@ -40,6 +49,8 @@ class Page:
     expires: bool = False
     later: list[int] = field(default_factory=list)
     sized: bool = True
+    pause_after: int = 0
+    reset: bool = False
     nonces: int = 0
     """How many have expired."""
 
@@ -152,8 +163,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not page.sized:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(page.body)
             self.close_connection = True
+            if page.reset:
+                self._reset()
+            else:
+                self.wfile.write(page.body)
             return
         start = self._first_byte()
         self.send_response(206 if start else 200)
@@ -164,11 +178,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         given_up = None if page.give_up_after is None else start + page.give_up_after
         end = min(limit for limit in (size, page.cut_after, page.hang_after, given_up) if limit is not None)
+        if page.pause_after:
+            self.wfile.write(page.body[start : start + page.pause_after])
+            stopping.wait(_PAUSE)
+            start += page.pause_after
         self.wfile.write(page.body[start:end])
         if page.hang_after is not None:
             stopping.wait()
         if end < size:
             self.close_connection = True
+
+    def _reset(self) -> None:
+        """Once the header has been read, for what is not read yet may be lost."""
+        time.sleep(_PAUSE)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())
 
     def log_message(self, format: str, *args: object) -> None:
         """Silent."""
@@ -187,6 +211,13 @@ def signed(host: str, path: str, query: str) -> bool:
     for part in [*scope.split("/"), text]:
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return (user, given) == (KEYS[0], key.hex())
+
+
+def encrypted(segment: bytes, key: bytes, number: int) -> bytes:
+    """A segment of HLS by AES-128 (RFC 8216, 5.2): without an IV of its own, its number is its IV."""
+    padder = padding.PKCS7(128).padder()
+    encryptor = Cipher(algorithms.AES128(key), modes.CBC(number.to_bytes(16, "big"))).encryptor()
+    return encryptor.update(padder.update(segment) + padder.finalize()) + encryptor.finalize()
 
 
 def _answers(given: dict[str, str], login: str, path: str) -> bool:
