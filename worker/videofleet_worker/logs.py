@@ -61,5 +61,5 @@ def set_up_logs(level: str, secrets: Secrets, stream: TextIO = sys.stdout) -> No
 def leave_word(text: str, path: Path = _TERMINATION_LOG) -> None:
     """Why the process ends, where Kubernetes reads it for the pod's status; elsewhere there is no such file."""
     # What cannot be told here is in the log.
-    with contextlib.suppress(OSError), path.open("r+") as file:
+    with contextlib.suppress(OSError), path.open("r+", encoding="utf-8", errors="replace") as file:
         file.write(text)

@@ -37,18 +37,20 @@ class SourceEnd:
         What is cut off looks damaged to FFmpeg.
         """
         lost = self._lost(index)
-        if lost is None and self._has_stopped:
+        if lost is None and self._has_stopped and not isinstance(error, MemoryError):
             lost = _camera_ended()
         return lost or read_failure(error, self._truncation.position(index))
 
     def check(self, index: int, *, seen_any: bool) -> None:
         """Raises SourceError where the source ended as it should not; `index` is the number of frames that came."""
+        live = self._source.info.live
+        if live and self._source.is_over:
+            # Also without its last piece: whoever asked for that anew would get the whole broadcast as a recording.
+            return
         lost = self._lost(index)
         if lost is not None:
             raise lost
-        if self._source.info.live:
-            if self._source.is_over:
-                return
+        if live:
             raise _camera_ended()
         if not seen_any:
             raise nothing_decoded(self.packets)

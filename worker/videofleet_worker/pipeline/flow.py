@@ -36,8 +36,11 @@ async def every_frame(
                 pending.popleft()
                 yield frame, answer
     finally:
-        await ahead.close()
-        await _discard(pending)
+        try:
+            await ahead.close()
+        finally:
+            # Also for who is cancelled just then.
+            await _discard(pending)
     if ahead.failure is not None:
         raise ahead.failure
 

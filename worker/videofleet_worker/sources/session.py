@@ -116,6 +116,11 @@ class DecodeSession:
             if not self._is_live():
                 self._returned.gather()
 
+    def end(self) -> None:
+        """Deliver no more: the source is over, regularly."""
+        self._finish(None)
+        self._ready.drop()
+
     async def close(self) -> None:
         """End the child: politely, so that it can leave its camera, then by force."""
         if self._closed:

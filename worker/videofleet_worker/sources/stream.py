@@ -85,6 +85,7 @@ class StreamSource:
         self._position = RunPosition()
         self._session: DecodeSession | None = None
         self._closed = asyncio.Event()
+        self._over = False
         self._losses = Losses()
         self._delivered = 0
         self._last_index: int | None = None
@@ -112,6 +113,9 @@ class StreamSource:
             failure: SourceError | None = None
             try:
                 while (frame := await session.next_frame()) is not None:
+                    if self._over:
+                        frame.release()
+                        return
                     self._note_frame(frame)
                     yield frame
                     # Of those of a live source not every one is analysed: who does that counts.
@@ -122,7 +126,7 @@ class StreamSource:
                 failure = error.with_traceback(None)
             finally:
                 await session.close()
-            if failure is None:
+            if failure is None or self._over:
                 return
             if session.handed_over and failure.code is ErrorCode.CODEC:
                 # The decoder of the GPU takes less than FFmpeg's own.
@@ -235,6 +239,12 @@ class StreamSource:
         )
 
     def _note_open(self, info: SourceInfo) -> None:
+        if self._is_live and not info.live:
+            # It was closed meanwhile. What there is now begins with what was seen already.
+            self._over = True
+            if self._session is not None:
+                self._session.end()
+            return
         first = self.info is None
         self.info = info
         if first:

@@ -1,5 +1,7 @@
 """Playlists as servers have them: of any name, moved elsewhere, with several qualities, and broadcasts that end."""
 
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,8 @@ from tests.unit.worker.decode.conftest import MakeSource
 from tests.unit.worker.decode.reading import read
 from tests.unit.worker.decode.webserver import Page, WebServer, encrypted
 from videofleet_api.codes import ErrorCode
-from videofleet_worker.sources.events import Opened, SourceEvent
+from videofleet_worker.decode.frame import Frame
+from videofleet_worker.sources.events import Opened, Reconnecting, SourceEvent
 from videofleet_worker.sources.reconnect import ReconnectPolicy
 
 
@@ -183,6 +186,45 @@ async def test_a_broadcast_ends_when_its_playlist_is_closed(
     (opened,) = events
     assert isinstance(opened, Opened)
     assert opened.info.live
+
+
+async def test_a_broadcast_that_is_closed_without_its_last_piece_ends(
+    make_source: MakeSource, web: WebServer, segment: bytes
+) -> None:
+    web.pages |= {f"/short/{number}.ts": Page(segment) for number in range(2)}
+    web.pages["/short/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
+    source = make_source(web.url("/short/list.m3u8"), reconnect=ReconnectPolicy(window=5.0))
+
+    def close(frame: object) -> None:
+        web.pages["/short/list.m3u8"] = playlist(["0.ts", "1.ts", "2.ts"])
+
+    outcome = await read(source, close)
+
+    assert (outcome.error, outcome.indexes, source.counters.reconnects) == (None, list(range(60)), 0)
+
+
+async def test_a_broadcast_that_is_closed_while_it_is_looked_for_again_ends(
+    make_source: MakeSource, web: WebServer, segment: bytes, events: list[SourceEvent]
+) -> None:
+    """What is there now is not gone through from its beginning."""
+    web.pages |= {f"/away/{number}.ts": Page(segment) for number in range(2)}
+    web.pages["/away/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
+    source = make_source(web.url("/away/list.m3u8"), reconnect=ReconnectPolicy(window=5.0))
+
+    def lose(frame: Frame) -> None:
+        if frame.index == 0:
+            assert source.pid is not None
+            os.kill(source.pid, signal.SIGKILL)
+            web.pages["/away/list.m3u8"] = playlist(["0.ts", "1.ts"])
+
+    outcome = await read(source, lose)
+
+    assert outcome.error is None
+    assert 1 <= len(outcome.indexes) < 60
+    assert outcome.indexes == list(range(len(outcome.indexes)))
+    assert [type(event) for event in events] == [Opened, Reconnecting]
+    assert source.info is not None
+    assert source.info.live
 
 
 async def test_a_broadcast_that_is_said_to_be_endless_is_looked_for_again(

@@ -116,6 +116,30 @@ async def test_who_stops_while_the_next_frame_is_waited_for_leaves_none_behind()
     assert frames.held == set()
 
 
+async def test_who_is_cancelled_while_its_source_takes_its_time_to_stop_leaves_none_behind() -> None:
+    frames, stopping, never = _Frames(2), asyncio.Event(), asyncio.Event()
+
+    async def slow_to_stop() -> AsyncGenerator[Frame, None]:
+        yield frames.make(0)
+        try:
+            await never.wait()
+        finally:
+            stopping.set()
+            await asyncio.sleep(0.05)
+
+    async def unanswered(frame: Frame) -> None:
+        await never.wait()
+
+    consuming = asyncio.create_task(_consume(every_frame(slow_to_stop(), unanswered, _turns(), 3), []))
+    await asyncio.sleep(0.01)
+    assert frames.held == {0}
+    for comes in (asyncio.sleep(0), stopping.wait()):
+        await comes
+        consuming.cancel()
+    await asyncio.wait([consuming])
+    assert frames.held == set()
+
+
 async def test_what_came_before_a_failure_is_told_before_it() -> None:
     frames = _Frames(4)
     frames.failure = RuntimeError("the camera has gone")

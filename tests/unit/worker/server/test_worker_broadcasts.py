@@ -1,12 +1,15 @@
 """Broadcasts over HLS on a real worker."""
 
+import os
+import signal
 from pathlib import Path
 
 from tests.support.worker_client import WorkerClient, file_job
 from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.test_source_playlists import playlist
 from tests.unit.worker.decode.webserver import Page, serving
-from tests.unit.worker.server.conftest import chunks_of, frames_of
+from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of, frames_of
+from tests.unit.worker.server.test_worker_isolation import processes_below
 from videofleet_api.protocol import TERMINAL, JobState
 
 
@@ -28,3 +31,43 @@ async def test_a_broadcast_that_is_closed_ends_its_run(client: WorkerClient, tmp
     assert 60 <= told[-1] < 90
     assert chunks_of(data)[-1]["finish_reason"] == "stop"
     assert data.count(b"data: [DONE]") == 1
+
+
+async def test_a_broadcast_that_is_closed_while_its_decoder_is_lost_ends_its_run(
+    start_worker: StartWorker, keys: Keys, tmp_path: Path, uid: str
+) -> None:
+    """Regularly, and without what a recording of it would tell a second time."""
+    segment = make_clip(tmp_path / "piece.ts", ClipSpec(container="mpegts")).read_bytes()
+    with serving() as web:
+        web.pages |= {f"/{number}.ts": Page(segment) for number in range(2)}
+        web.pages["/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
+        worker = start_worker()
+        async with WorkerClient(worker, keys.operator) as client:
+            before = processes_below(worker.process.pid)
+            await client.assign(file_job(web.url("/list.m3u8"), uid, singlePass=False))
+            await client.until(uid, {JobState.RUNNING})
+            web.pages["/list.m3u8"] = playlist(["0.ts", "1.ts"])
+            for decoder in set(processes_below(worker.process.pid)) - set(before):
+                os.kill(decoder, signal.SIGKILL)
+            reports = await client.until(uid, TERMINAL)
+            told = frames_of(await client.log(uid))
+    assert JobState.RECONNECTING in {report.state for report in reports}
+    assert (reports[-1].state, reports[-1].code) == (JobState.ENDED, None)
+    assert told == sorted(set(told))
+    assert told[-1] < 60
+
+
+async def test_a_broadcast_that_is_closed_without_its_last_piece_ends_its_run(
+    client: WorkerClient, tmp_path: Path, uid: str
+) -> None:
+    """It is not analysed again as a recording, of which nothing may be missing."""
+    segment = make_clip(tmp_path / "piece.ts", ClipSpec(container="mpegts")).read_bytes()
+    with serving() as web:
+        web.pages |= {f"/{number}.ts": Page(segment) for number in range(2)}
+        web.pages["/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
+        await client.assign(file_job(web.url("/list.m3u8"), uid, singlePass=False))
+        await client.until(uid, {JobState.RUNNING})
+        web.pages["/list.m3u8"] = playlist(["0.ts", "1.ts", "gone.ts"])
+        reports = await client.until(uid, TERMINAL)
+    assert (reports[-1].state, reports[-1].code) == (JobState.ENDED, None)
+    assert frames_of(await client.log(uid))[-1] < 60

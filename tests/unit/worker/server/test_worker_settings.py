@@ -138,3 +138,10 @@ def test_why_it_ends_is_left_where_kubernetes_reads_it_and_nowhere_else(tmp_path
     leave_word("cannot start: no model", absent)
     assert there.read_text() == "cannot start: no model"
     assert not absent.exists()
+
+
+def test_a_name_that_is_no_text_changes_nothing_about_how_it_ends(tmp_path: Path) -> None:
+    there = tmp_path / "termination-log"
+    there.touch()
+    leave_word(f"cannot start: no model in {os.fsdecode(bytes([0xFF]))}", there)
+    assert there.read_text() == "cannot start: no model in ?"
