@@ -79,15 +79,16 @@ class Standing:
     it. What a client takes for the last word is not said before it is `over`."""
 
     @classmethod
-    def of(cls, spec: VideoJobSpec, status: VideoJobStatus) -> Self:
-        """From the two halves of a VideoJob."""
+    def of(cls, spec: VideoJobSpec, known: VideoJobStatus | None) -> Self:
+        """From the two halves of a VideoJob; None: its status cannot be read, and may say that a worker has it."""
+        status = known or VideoJobStatus()
         return cls(
             phase=status.phase,
             single_pass=spec.single_pass,
             over=bool(status.finished) or _holds(status, "Failed"),
             scheduled_off=status.phase is Phase.DISABLED and status.reason == Reason.SCHEDULE,
             begun=_begun(status),
-            untouched=status.worker is None and not (status.epoch or status.run or status.spent_epoch),
+            untouched=known is not None and _untouched(known),
             enabled=spec.enabled,
             stalled=_holds(status, "Stalled"),
         )
@@ -175,6 +176,10 @@ def _ended_step(job: Standing) -> StepStatus | None:
 
 def _holds(status: VideoJobStatus, condition: str) -> bool:
     return any(each.type == condition and each.status is ConditionStatus.TRUE for each in status.conditions)
+
+
+def _untouched(status: VideoJobStatus) -> bool:
+    return status.worker is None and not (status.epoch or status.run or status.spent_epoch)
 
 
 def _begun(status: VideoJobStatus) -> bool:

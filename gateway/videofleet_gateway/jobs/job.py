@@ -52,12 +52,17 @@ class Job:
             return None
 
     @cached_property
-    def status(self) -> VideoJobStatus:
-        """The status; one that cannot be read is as none."""
+    def known_status(self) -> VideoJobStatus | None:
+        """The status; None where a newer operator has written what this version cannot read."""
         try:
             return VideoJobStatus.model_validate(self.raw_status)
         except ValidationError:
-            return VideoJobStatus()
+            return None
+
+    @property
+    def status(self) -> VideoJobStatus:
+        """The status, for what is shown of it: one that cannot be read is as none."""
+        return self.known_status or VideoJobStatus()
 
     def id_in(self, dialect: str) -> str | None:
         """The id that it was made with through a dialect; None for a job of others.

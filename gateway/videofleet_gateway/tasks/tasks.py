@@ -57,7 +57,7 @@ class Task:
         """What its status follows from."""
         spec = self.job.spec
         assert spec is not None
-        return Standing.of(spec, self.job.status)
+        return Standing.of(spec, self.job.known_status)
 
     @cached_property
     def request(self) -> Json | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway import JobApi, Served
+from tests.support.gateway import VIDEOJOBS, JobApi, Served
 from tests.unit.gateway.v_world import (
     TASKS,
     WorkersLog,
@@ -95,6 +95,40 @@ async def test_a_task_is_cancelled_before_it_began(gateway: Served, api: JobApi)
     assert [chunk if chunk == "[DONE]" else chunk["finish_reason"] for chunk in chunks] == ["cancelled", "[DONE]"]
     assert chunks[0]["model"] == "qwen-vl-max"
     assert chunks[0]["usage"] == {"processed_frames": 0, "processing_time_ms": 0}
+
+
+@pytest.mark.acceptance("A20", "X9")
+async def test_a_task_whose_status_cannot_be_read_is_left_to_the_worker_that_may_have_it(
+    gateway: Served, api: JobApi
+) -> None:
+    client = gateway.client()
+    task = await submitted(client)
+    job = job_of(api, task)
+    # Of an operator that was upgraded before this gateway.
+    api.tell(job, **RUNNING | {"phase": "REHEARSING"})
+    async with WorkersLog(gateway, job) as log:
+        await log.frames(0)
+        assert (await client.post(f"{TASKS}/{task}/cancel")).json()["status"] == "cancelling"
+        other = await submitted(client)
+        await client.post(f"{TASKS}/{other}/cancel")
+        await until_status(client, other, "cancelled")
+        assert (await client.get(f"{TASKS}/{task}")).json()["status"] == "cancelling"
+        assert b'"cancelled"' not in await log.frames(1)
+        api.tell(job, **RUNNING | {"phase": "DISABLED", "reason": "Disabled"})
+        await until_status(client, task, "cancelled")
+
+
+async def test_a_task_that_is_annotated_by_hand_as_cancelled_is_shown_and_listed(gateway: Served, api: JobApi) -> None:
+    client = gateway.client()
+    for word in ("true", "", "0001-01-01T00:00:00+14:00"):
+        task = await submitted(client)
+        name = job_of(api, task)["metadata"]["name"]
+        annotations = job_of(api, task)["metadata"]["annotations"] | {"videofleet.io/v-cancelled": word}
+        api.put(VIDEOJOBS, "team-a", name, metadata={"annotations": annotations}, spec={"enabled": False})
+        await until_status(client, task, "cancelled")
+        shown = (await client.get(f"{TASKS}/{task}")).json()
+        assert shown["updated_at"] == shown["created_at"]
+        assert task in [each["id"] for each in (await client.get(TASKS)).json()["data"]]
 
 
 @pytest.mark.acceptance("V91", "X6")

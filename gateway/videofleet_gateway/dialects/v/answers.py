@@ -51,9 +51,16 @@ def _stream_url(one: Task) -> str:
 def _updated(one: Task) -> datetime:
     status = one.job.status
     # A task that no worker ever had is over with its cancellation, before the operator has said anything of it.
-    told = (status.since, status.completion_time, one.job.annotations.get(CANCELLED))
-    times = [read_time(each) for each in told if each]
-    return max([one.created, *times])
+    times = [read_time(each) for each in (status.since, status.completion_time) if each]
+    return max([one.created, *times, *_cancelled(one)])
+
+
+def _cancelled(one: Task) -> list[datetime]:
+    """When it was cancelled. Whoever annotates it by hand has cancelled it with any word, at no time of its own."""
+    try:
+        return [read_time(one.job.annotations[CANCELLED])]
+    except (KeyError, ValueError, OverflowError):
+        return []
 
 
 def _error(one: Task, state: LogState | None) -> Json:
