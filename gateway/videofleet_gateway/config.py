@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -13,6 +13,8 @@ from videofleet_api.source import SourcePolicy
 from videofleet_api.steps import Analytics, Step
 from videofleet_archive.location import USUAL_REGION
 
+SOURCE_SCHEMES: Final = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "s3")
+"""Of sources, unless their policy names others: the rest of what a job may name leads into the worker itself."""
 _MIB = 1024 * 1024
 
 
@@ -32,8 +34,9 @@ class Config(BaseModel):
     v_requests_per_minute: int = Field(60, ge=1, le=100000, description="Of each project.")
     v_open_streams: int = Field(256, ge=1, le=100000, description="Of each project at this replica.")
     source_policy: Annotated[SourcePolicy, BeforeValidator(_json)] = Field(
-        SourcePolicy(schemes=["http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "s3"]),
-        description="Where sources of requests may be, in JSON as in a WorkerPool; workers keep to that of their pool.",
+        SourcePolicy(schemes=list(SOURCE_SCHEMES)),
+        description="Where sources of requests may be, in JSON as in a WorkerPool; workers keep to that of their pool. "
+        "Without schemes those of the default.",
     )
     output_policy: Annotated[OutputPolicy, BeforeValidator(_json)] = Field(
         OutputPolicy(), description="Where requests may have results posted to, as source_policy."

@@ -13,7 +13,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.reach import AddressPolicy, is_disguised, is_numeric
 from videofleet_api.redaction import holds_secret_values
-from videofleet_api.source import MAX_URL, SCHEMES, SourcePolicy
+from videofleet_api.source import MAX_URL, SourcePolicy
+from videofleet_gateway.config import SOURCE_SCHEMES
 
 LONGEST: Final = 16384
 """Characters of an address that is posted; those of object stores that carry a session are the longest."""
@@ -60,7 +61,7 @@ class UrlPolicy:
     ) -> None:
         """`own`: see AddressPolicy."""
         sources, outputs = sources or SourcePolicy(), outputs or OutputPolicy()
-        self._source_schemes = tuple(sources.schemes) or SCHEMES
+        self._source_schemes = tuple(sources.schemes) or SOURCE_SCHEMES
         self._output_schemes = tuple(outputs.schemes) or _POSTED_SCHEMES
         self._sources = AddressPolicy("the source policy", sources.allowed_cidrs, sources.denied_cidrs, own)
         self._outputs = AddressPolicy("the output policy", outputs.allowed_cidrs, outputs.denied_cidrs, own)

@@ -51,9 +51,7 @@ def test_signatures_and_long_addresses_are_secrets(url: str) -> None:
     assert UrlPolicy().source(url).secret
 
 
-@pytest.mark.parametrize(
-    "url", ["https://files.example/clip.mp4?part=2", "s3://bucket/key?region=eu", "file:///media/a"]
-)
+@pytest.mark.parametrize("url", ["https://files.example/clip.mp4?part=2", "s3://bucket/key?region=eu"])
 def test_other_addresses_are_none(url: str) -> None:
     address = UrlPolicy().source(url)
     assert (address.url, address.credentials, address.secret) == (url, None, False)
@@ -79,7 +77,6 @@ def test_other_addresses_are_none(url: str) -> None:
         ("https://kubernetes.default:443/api", "address of the machine or the cluster"),
         ("https://kubernetes.default.svc.cluster.example./api", "address of the machine or the cluster"),
         ("https://10.96.0.1/api", "address of the machine or the cluster"),
-        ("udp://localhost:5000", "address of the machine or the cluster"),
         ("s3:///key", "no bucket"),
         ("s3://bucket/key?endpoint=http://169.254.169.254", "endpoint: 169.254.169.254 must not be reached"),
         ("s3://bucket/key?region=eu&endpoint=http%3A%2F%2Fmetadata.google.internal", "endpoint: metadata.google"),
@@ -154,6 +151,20 @@ def test_both_policies_can_be_narrowed_and_opened() -> None:
     for refused in ("http://10.1.0.1/x", "http://11.0.0.1/x"):
         with pytest.raises(UrlError, match="the output policy"):
             open_here.output(refused)
+
+
+@pytest.mark.acceptance("A46")
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "udp://239.1.1.1:5000", "test://bars"])
+def test_a_policy_without_schemes_opens_none_that_lead_into_the_worker(url: str) -> None:
+    narrowed = SourcePolicy(denied_cidrs=["10.0.0.0/8"])
+    for policy in (UrlPolicy(narrowed), UrlPolicy()):
+        assert policy.source("rtsp://camera.example/1").url == "rtsp://camera.example/1"
+        with pytest.raises(UrlError, match="must begin with http:// or https:// or rtsp://"):
+            policy.source(url)
+    named = SourcePolicy(schemes=["file", "udp", "test"])
+    assert UrlPolicy(named).source(url).url == url
+    with pytest.raises(UrlError, match="address of the machine or the cluster"):
+        UrlPolicy(named).source("udp://localhost:5000")
 
 
 @pytest.mark.parametrize(
