@@ -235,8 +235,8 @@ class Delivered(Document):
 
     health: OutputHealth
     message: Message
-    objects_not_posted: Count | None = None
-    """Best shots that its router has not taken, and those that it does not have yet; None without a router."""
+    objects_posted: Count | None = None
+    """Best shots that its router has taken since a worker told of them last; None without a router."""
 
 
 class Inventory(Document):

@@ -35,8 +35,9 @@ class BucketArchive(ObjectArchive):
 
     seals = _SEALS
     probe_seconds = 60.0
-    # A thousand segments come in some 250 s, and are as many reads and then twice as many deletions of 20 ms.
-    logs_a_thread = 4
+    # A thousand segments come in some 250 s, and are as many reads and then twice as many deletions of 20 ms: a minute
+    # for each log, and about as much is left, since stores are slower at times.
+    logs_a_thread = 2
 
     def __init__(self, bucket: str, prefix: str, *, endpoint: str | None, region: str, credentials: Path) -> None:
         """`credentials` is a folder with the files `accessKeyId`, `secretAccessKey`, and if need be `sessionToken`

@@ -29,7 +29,8 @@ class StoreThreads:
         return await _run(self._executor, lambda: function(*args, **kwargs))
 
     async def tend(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run it in one of those for upkeep: when its turn has come, since nobody waits for its result."""
+        """Run it in one of those for upkeep, when its turn has come; that may take minutes, in which the caller has
+        nothing else to do."""
         return await _run(self._upkeep, lambda: function(*args, **kwargs))
 
     def with_store(self, store: Store) -> "StoreThreads":

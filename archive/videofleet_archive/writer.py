@@ -140,7 +140,7 @@ class LogWriter:
         self._room = asyncio.Condition()
         view.on_reader = self._hurry.set
         self._task = asyncio.create_task(self._run(), name=f"seal {view.prefix}")
-        self._upkeep = asyncio.create_task(self._tend(), name=f"tend {view.prefix}") if policy.merges else None
+        self._upkeep = self._begin_upkeep() if policy.merges else []
 
     @property
     def view(self) -> LogView:
@@ -271,8 +271,8 @@ class LogWriter:
                 await self._seal(self._take())
         finally:
             self._over = True
-            if self._upkeep is not None:
-                self._upkeep.cancel()
+            for task in self._upkeep:
+                task.cancel()
             await self._view.close()
             async with self._room:
                 self._room.notify_all()
@@ -378,12 +378,21 @@ class LogWriter:
             self._counters.store_failed()
             _LOGGER.warning("the archive does not drop old results: %s", error)
 
-    async def _tend(self) -> None:
-        """Merge old segments, now and then, while the log is written."""
+    def _begin_upkeep(self) -> list[asyncio.Task[None]]:
+        """One task does not wait for the other: whose turn it is to be merged may come late."""
+        parts = {"retain": self._retain(), "tend": self._tend()}
+        return [asyncio.create_task(part, name=f"{name} {self._view.prefix}") for name, part in parts.items()]
+
+    async def _retain(self) -> None:
+        """Drop old results, now and then, also while there is nothing new: they grow old all the same."""
         while True:
             await asyncio.sleep(_TEND_SECONDS)
-            # Also while there is nothing new: results grow old all the same.
             await self._drop_oldest()
+
+    async def _tend(self) -> None:
+        """File tracks and merge old segments, now and then, while the log is written."""
+        while True:
+            await asyncio.sleep(_TEND_SECONDS)
             try:
                 if self._policy.detail is ArchiveDetail.TRACKS:
                     await self._tending.file(self._live_time, self._policy.keep_seconds, time.time())

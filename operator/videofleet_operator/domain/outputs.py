@@ -10,8 +10,10 @@ from typing import Final
 from videofleet_api.codes import OutputHealth
 from videofleet_api.conditions import Condition, ConditionStatus
 from videofleet_api.outputs import Outputs
+from videofleet_api.protocol import Delivered
 from videofleet_operator.domain.health import Health, condition_in
 from videofleet_operator.domain.reports import Counters
+from videofleet_operator.domain.statistics import written_counters
 
 CONDITION: Final = "OutputsDelivered"
 
@@ -32,3 +34,26 @@ def outputs_delivered(outputs: Outputs, told: Counters | None, previous: Sequenc
 def outputs_due(status: object, outputs: OutputHealth | None) -> bool:
     """Whether a status in its JSON form says something else than the worker of a running job."""
     return outputs is not None and condition_in(status, CONDITION).get("reason") != outputs
+
+
+def in_all(told: Delivered, status: object, before: Delivered | None) -> Delivered:
+    """What was told of a job that no worker has, with all best shots that its router has taken by now: so it can be
+    written again, and counts once.
+
+    `told`: with those of this answer alone; `before`: what this returned for the answer before it, which a status in
+    its JSON form may not show yet.
+    """
+    written = written_counters(status)
+    shown = None if written is None else written.objects_posted
+    if shown is None:
+        return told.model_copy(update={"objects_posted": None})
+    counted = max(shown, (before.objects_posted or 0) if before is not None else 0)
+    return told.model_copy(update={"objects_posted": counted + (told.objects_posted or 0)})
+
+
+def posted_due(status: object, posted: int | None) -> bool:
+    """Whether a status in its JSON form lacks best shots that a router has taken."""
+    written = None if posted is None else written_counters(status)
+    if posted is None or written is None:
+        return False
+    return bool(written.objects_not_posted) and posted > (written.objects_posted or 0)

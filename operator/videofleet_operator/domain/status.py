@@ -160,15 +160,13 @@ def _statistics(
 
 
 def _posted(kept: Statistics, outputs: Counters | None) -> dict[str, int]:
-    """Best shots of a job that is over: what its router does not lack any more it has taken."""
-    lacking = None if outputs is None else outputs.objects_not_posted
-    if lacking is None or kept.objects_posted is None or kept.objects_not_posted is None:
+    """Best shots of a job that is over: what its router has taken since, it does not lack any more."""
+    told = None if outputs is None else outputs.objects_posted
+    if told is None or kept.objects_posted is None or kept.objects_not_posted is None:
         return {}
-    lacking = min(lacking, kept.objects_not_posted)
-    return {
-        "objects_posted": kept.objects_posted + kept.objects_not_posted - lacking,
-        "objects_not_posted": lacking,
-    }
+    found = kept.objects_posted + kept.objects_not_posted
+    posted = min(max(told, kept.objects_posted), found)
+    return {"objects_posted": posted, "objects_not_posted": found - posted}
 
 
 def _rounded(rate: float | None) -> float | None:

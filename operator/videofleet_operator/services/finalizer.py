@@ -29,7 +29,7 @@ from videofleet_operator.domain.finalizing import (
 )
 from videofleet_operator.domain.health import condition_in
 from videofleet_operator.domain.model import Job, Snapshot
-from videofleet_operator.domain.outputs import CONDITION
+from videofleet_operator.domain.outputs import CONDITION, in_all
 from videofleet_operator.services.fleet import Given
 from videofleet_operator.services.gather import KnownJob
 
@@ -66,6 +66,7 @@ class Finalizer:
         self._given: dict[str, tuple[Finalize, ...]] = {}
         self._wanted: dict[tuple[ArchiveId, str], tuple[KnownJob, Finalize]] = {}
         self._there: dict[ArchiveId, frozenset[str | None]] = {}
+        self._answers: dict[str, Delivered] = {}
         self._delivered: dict[str, Delivered] = {}
 
     def follow(self, known: Mapping[str, KnownJob], snapshot: Snapshot) -> Given:
@@ -73,7 +74,7 @@ class Finalizer:
         able = by_archive(snapshot.pools, snapshot.workers.values())
         self._take_changes(known, snapshot, able.keys())
         self._take_looks(known, able)
-        self._drop_done()
+        self._drop_done(known)
         self._drop_told(known)
         self._hand_out(able)
         self._miss(able)
@@ -81,7 +82,8 @@ class Finalizer:
         return self._given
 
     def delivered(self, uid: str) -> Delivered | None:
-        """How the receivers of a job are that no worker has any more, by what was said of them last."""
+        """How the receivers of a job are that no worker has any more, by what was said of them last, with all best
+        shots that its router has taken."""
         return self._delivered.get(uid)
 
     async def close(self) -> None:
@@ -97,6 +99,7 @@ class Finalizer:
         changed = (uid for uid in replaced(before, known) if uid in before)
         for uid in (*gone(before, known), *changed):
             if uid not in known or known[uid].job.record.phase in ASSIGNED:
+                self._answers.pop(uid, None)
                 self._delivered.pop(uid, None)
             elif _ended_or_has_other_receivers(before[uid].job, known[uid].job) and _lacks(known[uid]):
                 # Somebody tells them already; once it has, its status is to say so.
@@ -129,17 +132,27 @@ class Finalizer:
 
     # Who does it
 
-    def _drop_done(self) -> None:
+    def _drop_done(self, known: Mapping[str, KnownJob]) -> None:
         for key, worker in list(self._holders.items()):
             wanted = self._as_given(key)
             done = self._done(worker)
             if wanted.key in done:
-                if (delivered := done[wanted.key]) is not None:
-                    self._delivered[wanted.uid] = delivered
+                if (delivered := done[wanted.key]) is not None and wanted.uid in known:
+                    self._take_answer(known[wanted.uid], wanted, delivered)
                 if wanted.ends and not wanted.gone:
                     # Who ended so had no time to tell its receivers all.
                     self._early.add(key[0])
                 self._drop(key)
+
+    def _take_answer(self, known: KnownJob, wanted: Finalize, delivered: Delivered) -> None:
+        if delivered is self._answers.get(wanted.uid):
+            # What is handed out again at once still has it.
+            return
+        self._answers[wanted.uid] = delivered
+        if known.job.record.run not in {each.run for each in wanted.untold}:
+            # The status counts those of the run that was last.
+            delivered = delivered.model_copy(update={"objects_posted": None})
+        self._delivered[wanted.uid] = in_all(delivered, known.source.status, self._delivered.get(wanted.uid))
 
     def _drop_told(self, known: Mapping[str, KnownJob]) -> None:
         """Have receivers told as they are now. Whose cannot be known, or have a worker that tells them, are dropped:

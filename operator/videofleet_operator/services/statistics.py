@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from videofleet_api.phases import ASSIGNED, Phase
 from videofleet_api.protocol import Delivered
 from videofleet_operator.domain.health import health_due
-from videofleet_operator.domain.outputs import outputs_due
+from videofleet_operator.domain.outputs import outputs_due, posted_due
 from videofleet_operator.domain.reports import Report
 from videofleet_operator.domain.statistics import may_refresh, statistics_due, written_counters
 from videofleet_operator.services.gather import KnownJob
@@ -98,7 +98,10 @@ class StatisticsRefresher:
 
     def _refresh_outputs(self, known: KnownJob) -> bool:
         delivered = self._delivered(known.job.uid)
-        if delivered is None or not outputs_due(known.source.status, delivered.health):
+        if delivered is None:
+            return False
+        status = known.source.status
+        if not (outputs_due(status, delivered.health) or posted_due(status, delivered.objects_posted)):
             return False
         if not may_refresh(self._statuses.written_at(known.job.uid), self._clock()):
             return False

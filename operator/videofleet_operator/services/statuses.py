@@ -92,13 +92,14 @@ class StatusWriter:
         return True
 
     def refresh_outputs(self, known: KnownJob, delivered: Delivered, now: float) -> bool:
-        """Write how the receivers are of a job that no worker has. False: another write is under way."""
+        """Write how the receivers are of a job that no worker has, and what its router has taken in all. False: another
+        write is under way."""
         if known.job.uid in self._assumed:
             return False
         told = Counters(
             outputs=delivered.health,
             outputs_message=delivered.message,
-            objects_not_posted=delivered.objects_not_posted,
+            objects_posted=delivered.objects_posted,
         )
         self._refresh(known, replace(_shown(known, None), outputs=told), now)
         return True

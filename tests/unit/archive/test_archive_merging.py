@@ -6,6 +6,7 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,28 @@ async def test_logs_are_merged_one_after_the_other_by_one_thread() -> None:
     assert len(threads_seen) == 1
     # One log's segments are read in one go.
     assert sum(one != other for one, other in itertools.pairwise(merging)) == len(prefixes) - 1
+
+
+async def test_what_is_too_old_goes_while_the_log_waits_for_its_turn_to_be_merged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("videofleet_archive.writer._TEND_SECONDS", 0.05)
+    monkeypatch.setattr("videofleet_archive.writer.sizes_for", lambda keep_bytes: SOON)
+    others_are_merged = threading.Event()
+    with ThreadPoolExecutor(4) as executor, ThreadPoolExecutor(1) as upkeep:
+        upkeep.submit(others_are_merged.wait)
+        try:
+            writer = await open_writer(StoreThreads(ObjectArchive.in_memory(), executor, upkeep), 1, policy=EACH)
+            for frame in range(20):
+                await write_frames(writer, range(frame, frame + 1))
+                await writer.flush()
+            await becomes(lambda: not upkeep._work_queue.empty(), "the log waits for its turn")
+            # Nothing more is sealed, so nothing else drops what is old.
+            writer.use(replace(EACH, keep_seconds=0.01))
+            await becomes(lambda: len(writer.view.extent.segments) == 1, "what is too old goes", 10.0)
+            await writer.close()
+        finally:
+            others_are_merged.set()
 
 
 def test_a_part_is_in_memory_once(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class JobOutlets:
         self._couriers: dict[str, list[Courier]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._posted_told = 0
 
     def use(self, wanted: JobOutputs) -> None:
         """Send to these from now on. A receiver whose address stays keeps what waits for it."""
@@ -110,14 +111,22 @@ class JobOutlets:
             return None
         worst = max(outlets, key=lambda one: SEVERITY.index(one.health))
         message = f"{worst.name}: {worst.trouble[1]}" if worst.trouble else "receivers take what they are sent"
-        return Delivered(health=worst.health, message=message, objects_not_posted=self.not_posted)
+        return Delivered(health=worst.health, message=message)
 
     def told(self) -> dict[str, Any]:
         """What the job's progress says of its receivers."""
         if (health := self.health) is None:
             return {}
         counts = {"objects_posted": self.posted, "objects_not_posted": self.not_posted}
+        self._posted_told = self.posted or 0
         return counts | {"outputs": health.health, "outputs_message": health.message}
+
+    def posted_since(self) -> int | None:
+        """Best shots that the router has taken since that was told last, here or as progress; None without a router."""
+        if (posted := self.posted) is None:
+            return None
+        before, self._posted_told = self._posted_told, posted
+        return max(0, posted - before)
 
     async def flush(self, seconds: float) -> bool:
         """Wait until everybody has everything and it is noted, at most so long; whether that is so."""

@@ -49,10 +49,12 @@ class UntoldRuns:
         runs = sorted({each.run for each in wanted.untold})
         # Who has ended a run here tells its receivers still, unless the job has others by now.
         here = self.leftovers.of(wanted.uid, runs)
-        await self.leftovers.stop([one for one in here if one.outlets.wanted != wanted.outputs])
+        former = [one for one in here if one.outlets.wanted != wanted.outputs]
+        await self.leftovers.stop(former)
         here = [one for one in here if one.outlets.wanted == wanted.outputs]
+        told = [one.outlets for one in (*here, *former)]
         if not await self.leftovers.over(here, self.seconds):
-            return False, _worst(one.outlets for one in here)
+            return False, _said([one.outlets for one in here], told)
         outlets = JobOutlets(self.ways)
         outlets.use(wanted.outputs)
         try:
@@ -62,7 +64,7 @@ class UntoldRuns:
             raise
         left = max(1.0, deadline - time.monotonic())
         everything = await self.leftovers.deliver(_entry(wanted, runs[-1]), outlets, left)
-        return all(all_there) and everything, _worst([*(one.outlets for one in here), outlets])
+        return all(all_there) and everything, _said([*(one.outlets for one in here), outlets], [*told, outlets])
 
     async def _serve(self, wanted: Finalize, run: int, outlets: JobOutlets) -> bool:
         """Give the outlets what there is of a run; whether nothing can be added to it."""
@@ -82,9 +84,9 @@ def _entry(wanted: Finalize, run: int) -> Entry:
     return Entry(uid=wanted.uid, namespace=wanted.namespace, name=wanted.name, run=run, epoch=epoch, digest="")
 
 
-def _worst(outlets: Iterable[JobOutlets]) -> Delivered:
-    """How the receivers are of outlets that have some, at the worst; and what all of them lack."""
-    found = [each.health or _WELL for each in outlets]
-    worst = max(found, key=lambda each: SEVERITY.index(each.health))
-    lacking = [each.objects_not_posted for each in found if each.objects_not_posted is not None]
-    return worst.model_copy(update={"objects_not_posted": sum(lacking) if lacking else None})
+def _said(outlets: Iterable[JobOutlets], told: Iterable[JobOutlets]) -> Delivered:
+    """How the receivers are of outlets that have some, at the worst; and what all that were told have taken."""
+    worst = max((each.health or _WELL for each in outlets), key=lambda each: SEVERITY.index(each.health))
+    posted = [each.posted_since() for each in told]
+    counted = [each for each in posted if each is not None]
+    return worst.model_copy(update={"objects_posted": sum(counted) if counted else None})

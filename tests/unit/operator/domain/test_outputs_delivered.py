@@ -7,7 +7,7 @@ import pytest
 from tests.support.domain import NOW, job, record, report
 from videofleet_api.codes import OutputHealth, Reason
 from videofleet_api.phases import Phase
-from videofleet_operator.domain.outputs import CONDITION, outputs_due
+from videofleet_operator.domain.outputs import CONDITION, outputs_due, posted_due
 from videofleet_operator.domain.reports import Counters, Report
 from videofleet_operator.domain.status import Shown, to_status
 
@@ -67,3 +67,19 @@ def test_it_is_due_where_the_worker_says_something_else() -> None:
     assert outputs_due(written(AWAY), OutputHealth.DELIVERED)
     assert outputs_due(written(None), OutputHealth.DELIVERED)
     assert not outputs_due(written(AWAY), None)
+
+
+@pytest.mark.parametrize(
+    ("counted", "posted", "due"),
+    [
+        pytest.param({"objectsPosted": 4, "objectsNotPosted": 5}, 6, True, id="more"),
+        pytest.param({"objectsPosted": 6, "objectsNotPosted": 3}, 6, False, id="written"),
+        pytest.param({"objectsPosted": 9, "objectsNotPosted": 0}, 11, False, id="nothing is lacking"),
+        pytest.param({"objectsPosted": 4, "objectsNotPosted": 5}, None, False, id="nothing told"),
+        pytest.param(None, 6, False, id="nothing counted"),
+    ],
+)
+def test_when_best_shots_that_were_taken_since_are_written(
+    counted: dict[str, int] | None, posted: int | None, due: bool
+) -> None:
+    assert posted_due({"statistics": counted}, posted) is due

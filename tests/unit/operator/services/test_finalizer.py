@@ -194,6 +194,53 @@ async def test_receivers_are_told_by_another_worker_as_the_job_names_them_now() 
     await leader.finalizer.close()
 
 
+def with_posted(posted: int, not_posted: int) -> KnownJob:
+    done = done_with(told_to("http://a"))
+    status = pack({"statistics": {"objectsPosted": posted, "objectsNotPosted": not_posted}})
+    return replace(done, source=replace(done.source, packed_status=status))
+
+
+@pytest.mark.parametrize("shown", [4, 6], ids=["not written yet", "written"])
+async def test_best_shots_that_a_router_takes_after_the_end_count_once(shown: int) -> None:
+    leader = await untold_job(told_to("http://a"))
+    leader.jobs["camera"] = with_posted(4, 5)
+    leader.delivered = WELL.model_copy(update={"objects_posted": 2})
+
+    async def answered() -> int | None:
+        leader.done["id-a"] = {given(leader, "id-a").key}
+        assert leader.turn() == leader.turn() == {}
+        delivered = leader.finalizer.delivered("camera")
+        assert delivered is not None
+        return delivered.objects_posted
+
+    async def looks_again(times: int) -> None:
+        leader.done.clear()
+        leader.now += 600
+        leader.turn()
+        await leader.looked(times)
+
+    assert await answered() == 6, "the three that were given up stay so"
+    await looks_again(2)
+    assert await answered() == 6, "that was the same answer"
+    leader.jobs["camera"] = with_posted(shown, 9 - shown)
+    await looks_again(3)
+    leader.delivered = WELL.model_copy(update={"objects_posted": 1})
+    assert await answered() == 7
+    await leader.finalizer.close()
+
+
+async def test_best_shots_of_an_earlier_run_do_not_count_in_the_last_one() -> None:
+    leader = await untold_job(told_to("http://a"))
+    leader.jobs["camera"] = replace(with_posted(4, 5), job=job("camera", replace(DONE, run=2), settings="s1"))
+    leader.delivered = WELL.model_copy(update={"objects_posted": 2})
+    leader.done["id-a"] = {given(leader, "id-a").key}
+    leader.turn()
+    delivered = leader.finalizer.delivered("camera")
+    assert delivered is not None
+    assert delivered.objects_posted == 4
+    await leader.finalizer.close()
+
+
 async def test_who_has_ended_the_job_is_asked_whether_its_receivers_have_all() -> None:
     leader = await untold_job(told_to("http://a"), by="instance-b")
     assert leader.turn() == {"id-b": ["camera"]}

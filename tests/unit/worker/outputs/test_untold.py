@@ -1,6 +1,7 @@
 """Receivers are told what workers that are no more have left, by a worker that never had the job."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -185,21 +186,58 @@ async def test_who_tells_them_already_makes_room_for_the_receivers_that_the_job_
     assert read_notes(store, FLEET) == Notes()
 
 
-async def test_what_a_router_lacks_is_told_with_how_it_is(
+async def shots(here: TellingEpoch, numbers: Collection[int]) -> None:
+    for number in numbers:
+        here.threads.store.replace(shot_key(PREFIX, number), b"a picture")
+    await here.tell(min(numbers), [letter(number, SHOT, track_id=number) for number in numbers])
+
+
+async def test_what_a_router_takes_is_told_once_and_what_it_refuses_is_not_among_it(
     threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
 ) -> None:
     note_untold(store, FLEET, UNTOLD)
     router = JobOutputs(router=RouterTarget(url=receiver.url("/shots")))
     here = await TellingEpoch.begun(threads, ways, router)
     receiver.usual = 503
-    for number in (1, 2):
-        store.replace(shot_key(PREFIX, number), b"a picture")
-    await here.tell(0, [letter(number, SHOT, track_id=number) for number in (1, 2)])
+    await shots(here, (1, 2, 3))
     await here.kill()
-    delivered = await teller(threads, ways, 0.1).tell(FLEET, rest(router))
-    assert delivered is not None
-    assert (delivered.health, delivered.objects_not_posted) == (OutputHealth.WAITING, 2)
-    receiver.usual = 400
-    delivered = await teller(threads, ways).tell(FLEET, rest(router))
-    assert delivered is not None
-    assert (delivered.health, delivered.objects_not_posted) == (OutputHealth.GIVEN_UP, 2)
+
+    async def told(seconds: float = 10.0) -> tuple[OutputHealth, int | None]:
+        delivered = await teller(threads, ways, seconds).tell(FLEET, rest(router))
+        assert delivered is not None
+        return delivered.health, delivered.objects_posted
+
+    assert await told(0.1) == (OutputHealth.WAITING, 0)
+    receiver.usual = 200
+    receiver.statuses = [400]
+    assert await told() == (OutputHealth.DELIVERED, 2)
+    assert await told() == (OutputHealth.DELIVERED, 0)
+
+
+async def test_of_what_the_worker_that_ended_the_run_delivers_the_rest_is_told(
+    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
+) -> None:
+    note_untold(store, FLEET, UNTOLD)
+    router = JobOutputs(router=RouterTarget(url=receiver.url("/shots")))
+    here = await TellingEpoch.begun(threads, ways, router)
+    await shots(here, (1,))
+    await becomes(lambda: here.outlets.posted == 1, "the first is posted")
+    assert here.outlets.told()["objects_posted"] == 1
+    receiver.usual = 503
+    await shots(here, (2, 3))
+    leftovers = Leftovers(Secrets())
+
+    async def over() -> None:
+        """Nothing is to be noted."""
+
+    await leftovers.leave(file_job("rtsp://camera/1", "job-1"), here.outlets, over)
+
+    async def told(seconds: float = 10.0) -> int | None:
+        delivered = await teller(threads, ways, seconds, leftovers).tell(FLEET, rest(router))
+        assert delivered is not None
+        return delivered.objects_posted
+
+    assert await told(0.1) == 0
+    receiver.usual = 200
+    assert await told() == 2
+    assert await told() == 0
