@@ -266,14 +266,15 @@ def _pod_problem(status: Json, containers: list[Json]) -> str:
     """Why a pod does not run: not scheduled, image not there, container crashing.
 
     A container that ended with a word of its own is given that, also while it is tried again: the cluster says only
-    how long it waits before the next time.
+    how long it waits before the next time. One that has started since (of those that prepare the pod: that is done) has
+    got over it, whether or not it is ready just now.
     """
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting") or {}
         last_words = _last_words(container)
         if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
             return f"{waiting['reason']}: {last_words or waiting.get('message', '')}"[:_TOLD_LENGTH]
-        if last_words and not container.get("ready"):
+        if last_words and not (container.get("started") or container.get("ready")):
             return last_words[:_TOLD_LENGTH]
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
@@ -282,9 +283,8 @@ def _pod_problem(status: Json, containers: list[Json]) -> str:
 
 
 def _last_words(container: Json) -> str:
-    """What the container wrote of why it ended, now or before it was started anew."""
-    for state in (container.get("state") or {}, container.get("lastState") or {}):
-        said: str = (state.get("terminated") or {}).get("message", "")
-        if said:
-            return said
-    return ""
+    """What the container wrote of why it ended the last time."""
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    ends: list[Json] = [state["terminated"] for state in states if state.get("terminated")]
+    said: str = ends[0].get("message", "") if ends else ""
+    return said

@@ -97,7 +97,13 @@ def test_a_fresh_pod_has_no_status() -> None:
 
 LAST_WORDS = "cannot start: no model"
 LAST = {"terminated": {"exitCode": 2, "message": LAST_WORDS}}
+KILLED = {"terminated": {"exitCode": 139}}
+DONE = {"terminated": {"exitCode": 0, "message": "all models are there"}}
 BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
+
+
+def container(**status: Any) -> dict[str, Any]:
+    return {"containerStatuses": [status]}
 
 
 @pytest.mark.parametrize(
@@ -119,9 +125,14 @@ BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s r
         ({"containerStatuses": [{"state": BACK_OFF}]}, "CrashLoopBackOff: back-off 10s restarting failed container"),
         ({"containerStatuses": [{"state": BACK_OFF, "lastState": LAST}]}, "CrashLoopBackOff: cannot start: no model"),
         ({"containerStatuses": [{"state": LAST}]}, "cannot start: no model"),
-        ({"containerStatuses": [{"state": {"running": {}}, "lastState": LAST, "ready": False}]}, LAST_WORDS),
-        ({"containerStatuses": [{"state": {"running": {}}, "lastState": LAST, "ready": True}]}, ""),
-        ({"containerStatuses": [{"state": {"terminated": {"exitCode": 139}}}]}, ""),
+        (container(state={"running": {}}, lastState=LAST, started=False, ready=False), LAST_WORDS),
+        # Long ago: it has started since, and is not ready for another reason.
+        (container(state={"running": {}}, lastState=LAST, started=True, ready=False), ""),
+        (container(state={"running": {}}, lastState=LAST, started=True, ready=True), ""),
+        ({"initContainerStatuses": [{"state": DONE, "lastState": LAST, "started": False, "ready": True}]}, ""),
+        ({"initContainerStatuses": [{"state": {"running": {}}, "lastState": LAST, "started": False}]}, LAST_WORDS),
+        (container(state=KILLED), ""),
+        (container(state=KILLED, lastState=LAST), ""),
     ],
 )
 def test_why_a_pod_does_not_run(status: dict[str, Any], problem: str) -> None:
