@@ -1,9 +1,11 @@
-"""`python -m videofleet_gateway`: serve until told to stop. `... keys create PROJECT NAMESPACE`: a key, shown once."""
+"""`python -m videofleet_gateway`: serve until told to stop. `... keys create PROJECT NAMESPACE`: a key, shown once.
+`... downgrade REVISION`: take the tables back to what an older version knows."""
 
 import argparse
 import asyncio
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -69,6 +71,19 @@ async def change_keys(settings: config.Config, arguments: argparse.Namespace) ->
         await database.close()
 
 
+async def take_back(settings: config.Config, revision: str) -> int:
+    """Bring the tables to an earlier revision."""
+    database = Database(settings.database_url)
+    try:
+        await database.downgrade(revision)
+    except DatabaseError as error:
+        print(f"videofleet-gateway: {error}", file=sys.stderr)
+        return 1
+    finally:
+        await database.close()
+    return 0
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="videofleet_gateway")
     commands = parser.add_subparsers(dest="command")
@@ -79,7 +94,16 @@ def _arguments() -> argparse.Namespace:
     create.add_argument("--read-only", action="store_true", help="it may look at everything and change nothing")
     actions.add_parser("list", help="the keys that are in use: beginning, project, namespace, what for, since when")
     actions.add_parser("revoke", help="take the key on standard input out of use")
+    downgrade = commands.add_parser("downgrade", help="take the database's tables back, before an older version is run")
+    downgrade.add_argument("revision", type=_revision, help="which that version says when it finds newer ones: 0002")
     return parser.parse_args()
+
+
+def _revision(text: str) -> str:
+    """Only a whole number: what else Alembic knows, such as `base`, would take keys and projects with it."""
+    if not re.fullmatch("[0-9]{4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no revision: four digits, for example 0002")
+    return text
 
 
 def main() -> int:
@@ -91,7 +115,13 @@ def main() -> int:
         print(f"videofleet-gateway: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
-    return asyncio.run(change_keys(settings, arguments) if arguments.command == "keys" else serve(settings))
+    match arguments.command:
+        case "keys":
+            return asyncio.run(change_keys(settings, arguments))
+        case "downgrade":
+            return asyncio.run(take_back(settings, arguments.revision))
+        case _:
+            return asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -52,11 +52,22 @@ class Database:
 
     async def migrate(self) -> None:
         """Bring the tables to this version, once where several replicas begin at once. Raises DatabaseError."""
+        async with self._changing_tables() as connection:
+            revision = await connection.run_sync(_revision)
+            if revision != NEWEST:
+                await connection.run_sync(_upgrade, revision)
+
+    async def downgrade(self, revision: str) -> None:
+        """Bring the tables back to what an older version knows. Raises DatabaseError."""
+        async with self._changing_tables() as connection:
+            await connection.run_sync(_downgrade, revision)
+
+    @asynccontextmanager
+    async def _changing_tables(self) -> AsyncGenerator[AsyncConnection, None]:
         try:
             async with self._engine.begin() as connection:
                 await one_at_a_time(connection, "videofleet migrations")
-                if await connection.run_sync(_revision) != NEWEST:
-                    await connection.run_sync(_upgrade)
+                yield connection
         except _FAILURES as error:
             said = str(error).partition("\n")[0]
             raise DatabaseError(f"the database cannot be used: {said or type(error).__name__}") from error
@@ -122,10 +133,23 @@ def _revision(connection: Connection) -> str | None:
     return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str | None) -> None:
     from videofleet_gateway.store import upgrading
 
     try:
         upgrading.upgrade(connection)
     except upgrading.UnknownRevisionError as error:
-        raise DatabaseError(f"the database cannot be used: {error}") from error
+        raise DatabaseError(
+            f"the database's tables are of version {revision}, this gateway knows those up to {NEWEST}: run the newer"
+            f" gateway again, and before going back to this one have it do `python -m videofleet_gateway downgrade"
+            f" {NEWEST}`"
+        ) from error
+
+
+def _downgrade(connection: Connection, revision: str) -> None:
+    from videofleet_gateway.store import upgrading
+
+    try:
+        upgrading.downgrade(connection, revision)
+    except upgrading.UnknownRevisionError as error:
+        raise DatabaseError(f"the database's tables cannot be taken back to {revision}: {error}") from error

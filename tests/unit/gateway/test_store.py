@@ -1,6 +1,7 @@
 """The gateway's database: SQLite in a file, and Debian's PostgreSQL."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -185,8 +186,52 @@ async def test_keys_of_an_older_version_stay_good(address: str) -> None:
 async def test_a_database_of_a_newer_version_is_left_alone(replicas: list[Database]) -> None:
     async with replicas[0].begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseError, match="cannot be used: Can't locate revision identified by '9999'"):
+    with pytest.raises(DatabaseError, match=r"version 9999, .* up to 0003: .* downgrade 0003`"):
         await replicas[1].migrate()
+
+
+async def test_a_replica_goes_on_counting_while_a_newer_one_changes_the_tables(address: str) -> None:
+    running, newer = Database(address), Database(address)
+    async with running.begin() as connection:
+        await connection.run_sync(upgrade, "0002")
+    windows = Windows(running, lambda: 1001.0)
+    assert [await windows.admit("v/project", 4) for _ in range(2)] == [None, None]
+    await newer.migrate()
+    assert [await windows.admit("v/project", 4) for _ in range(3)] == [None, None, 60.0]
+    for each in (running, newer):
+        await each.close()
+
+
+def command(address: str, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "VIDEOFLEET_DATABASE_URL": address}
+    line = [sys.executable, "-m", "videofleet_gateway", *words]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+async def test_the_tables_are_taken_back_for_an_older_version(address: str) -> None:
+    after = Database(address)
+    await after.migrate()
+    key = await Keys(after).create("p", "team-p")
+    await Windows(after, lambda: 1001.0).admit("v/p", 1)
+    await after.close()
+    told = await asyncio.to_thread(command, address, "downgrade", "0002")
+    assert (told.returncode, told.stderr) == (0, "")
+    before = Database(address)
+    async with before.begin() as connection:
+        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "0002"
+    assert await Keys(before).project_of(key) == Project("p", "team-p", may_write=True)
+    later = await asyncio.to_thread(command, address, "downgrade", "0003")
+    assert later.returncode == 1
+    assert "cannot be taken back to 0003" in later.stderr
+    await before.migrate()
+    assert await Keys(before).project_of(key) == Project("p", "team-p", may_write=True)
+    await before.close()
+
+
+def test_nothing_is_taken_back_by_a_word(tmp_path: Path) -> None:
+    told = command(f"sqlite+aiosqlite:///{tmp_path}/gateway.db", "downgrade", "base")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "'base' is no revision: four digits" in told.stderr
 
 
 async def told_of(address: str) -> list[str]:
