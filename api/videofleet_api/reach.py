@@ -2,9 +2,11 @@
 and for the gateway, which looks at what an address says by itself."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
+from urllib.parse import unquote
 
 _CLOSED: Final = (
     # This machine.
@@ -23,14 +25,17 @@ _METADATA: Final = ("169.254.169.254",)
 _STANDS_FOR: Final = {
     # As the hosts file of a pod or a distribution has them.
     **dict.fromkeys(("localhost.localdomain", "ip6-localhost", "ip6-loopback"), _LOOPBACK),
+    **dict.fromkeys(("localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6"), _LOOPBACK),
     # Google's, Azure's, Amazon's; those of one word are found through the search list of a machine there.
     **dict.fromkeys(("metadata.google.internal", "metadata.goog", "metadata", "metadata.azure.internal"), _METADATA),
     **dict.fromkeys(("instance-data", "instance-data.ec2.internal"), _METADATA),
     "metadata.tencentyun.com": ("169.254.0.23",),
 }
 """Names that lead to the same place wherever they lead anywhere."""
-_API_SERVER: Final = re.compile(r"kubernetes\.default(\.svc(\..+)?)?")
-"""The Service of the API server, whatever the cluster's domain."""
+_API_SERVER: Final = re.compile(r"kubernetes(\.default(\.svc(\..+)?)?)?")
+"""The Service of the API server, whatever the cluster's domain; of one word as pods of its namespace find it."""
+_FULL_STOP: Final = "\u3002"
+"""Of Chinese and Japanese: it parts the labels of a name as a dot does (RFC 3490, 3.1)."""
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 """IPv4 addresses as NAT64 writes them (RFC 6052)."""
 _TO_FOUR: Final = IPv6Network("2002::/16")
@@ -90,7 +95,9 @@ class AddressPolicy:
         """The addresses that a host is known to have."""
         if is_numeric(host):
             return (host,)
-        name = host.lower().rstrip(".")
+        name = _as_resolved(host)
+        if is_numeric(name):
+            return (name,)
         if f".{name}".endswith(_LOCALHOST):
             return _LOOPBACK
         return self._own if _API_SERVER.fullmatch(name) else _STANDS_FOR.get(name, ())
@@ -119,6 +126,12 @@ def _plain(address: str) -> IPv4Address | IPv6Address:
     return number
 
 
+def _as_resolved(host: str) -> str:
+    """The name that is asked for in the end, however it is written: FFmpeg and curl decode %6c, resolvers take the wide
+    letters of East Asia for those of ASCII."""
+    return unicodedata.normalize("NFKC", unquote(host)).replace(_FULL_STOP, ".").lower().rstrip(".")
+
+
 def is_numeric(host: str) -> bool:
     """Whether it is an address by itself, for which no resolver is asked."""
     try:
@@ -130,5 +143,5 @@ def is_numeric(host: str) -> bool:
 
 def is_disguised(host: str) -> bool:
     """Whether some systems take it for an IPv4 address although it is not written like one: 127.1, 0x7f000001."""
-    last = host.rstrip(".").rpartition(".")[2].lower()
+    last = _as_resolved(host).rpartition(".")[2]
     return not is_numeric(host) and (last.isdigit() or last.startswith("0x"))

@@ -1,5 +1,6 @@
 """Where the video of a job comes from."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -51,6 +52,10 @@ MAX_URL: Final = 2083
 """Characters of an address; as browsers have it."""
 SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "s3", "udp", "file", "test")
 """Of the addresses that a job may name."""
+REGION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Of an object store, in an s3:// address. It becomes a part of the name of Amazon's host: nothing in it may end
+that name."""
+BAD_REGION: Final = "it must be 1 to 64 letters, digits, - or _, for example eu-west-1"
 LIVE_SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "udp")
 """Of those that have no end."""
 _NAMED = [f"{scheme}://" for scheme in SCHEMES]

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.reach import AddressPolicy, is_disguised, is_numeric
 from videofleet_api.redaction import holds_secret_values
-from videofleet_api.source import MAX_URL, SourcePolicy
+from videofleet_api.source import BAD_REGION, MAX_URL, REGION, SourcePolicy
 from videofleet_gateway.config import SOURCE_SCHEMES
 
 LONGEST: Final = 16384
@@ -81,8 +81,10 @@ class UrlPolicy:
         """Of an object in a bucket: the bucket is no host, the store that has it is. Raises UrlError."""
         if not parts.netloc:
             raise UrlError("the address has no bucket: write it as s3://BUCKET/KEY")
-        endpoints = [value for key, value in parse_qsl(parts.query, keep_blank_values=True) if key == "endpoint"]
-        for endpoint in endpoints:
+        given = parse_qsl(parts.query, keep_blank_values=True)
+        if any(key == "region" and not REGION.fullmatch(value) for key, value in given):
+            raise UrlError(f"region: {BAD_REGION}")
+        for endpoint in (value for key, value in given if key == "endpoint"):
             try:
                 _scheme(endpoint, _POSTED_SCHEMES)
                 if split_credentials(endpoint)[1] is not None:

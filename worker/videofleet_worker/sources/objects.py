@@ -13,6 +13,7 @@ import obstore
 from obstore.store import S3Store
 
 from videofleet_api.codes import ErrorCode
+from videofleet_api.source import BAD_REGION, REGION
 from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.request import SourceRequest
 
@@ -37,6 +38,8 @@ def web_address(request: SourceRequest) -> str:
     endpoint, region = settings.get("endpoint"), settings.get("region", _REGION)
     if endpoint is not None and not endpoint.startswith(("http://", "https://")):
         raise SourceError(ErrorCode.BAD_PARAMETER, "source.url: endpoint begins with http:// or https://")
+    if not REGION.fullmatch(region):
+        raise SourceError(ErrorCode.BAD_PARAMETER, f"source.url: region: {BAD_REGION}")
     if not request.username or not request.password:
         # Without keys obstore would look for some at the node's metadata service.
         return f"{endpoint or f'https://s3.{region}.amazonaws.com'}/{bucket}/{quote(key)}"

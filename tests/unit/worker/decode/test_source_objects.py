@@ -125,6 +125,9 @@ def test_borrowed_keys_bring_their_token() -> None:
     [
         ("s3://clips", "write s3://BUCKET/KEY"),
         ("s3://clips/a.mp4?zone=1", "zone is not known: endpoint and region are"),
+        ("s3://clips/a.mp4?region=x@169.254.169.254/", "region: it must be 1 to 64 letters"),
+        ("s3://clips/a.mp4?region=%0aeu", "region: it must be 1 to 64 letters"),
+        ("s3://clips/a.mp4?region=", "region: it must be 1 to 64 letters"),
         ("s3://clips/a.mp4?endpoint=minio:9000", "endpoint begins with http:// or https://"),
     ],
 )
