@@ -370,21 +370,19 @@ class LogWriter:
             return False
 
     async def _drop_oldest(self) -> None:
-        policy = self._policy
-        spared = _FILING_SECONDS if policy.detail is ArchiveDetail.TRACKS else 0.0
+        spared = _FILING_SECONDS if self._policy.detail is ArchiveDetail.TRACKS else 0.0
         try:
-            await self._tending.drop(policy.keep_bytes, policy.keep_seconds, time.time() - spared)
+            await self._tending.drop(self._policy.keep_bytes, self._policy.keep_seconds, time.time() - spared)
         except ArchiveError as error:
             self._counters.store_failed()
             _LOGGER.warning("the archive does not drop old results: %s", error)
 
     def _begin_upkeep(self) -> list[asyncio.Task[None]]:
-        """One task does not wait for the other: whose turn it is to be merged may come late."""
-        parts = {"retain": self._retain(), "tend": self._tend()}
-        return [asyncio.create_task(part, name=f"{name} {self._view.prefix}") for name, part in parts.items()]
+        """Each a task of its own, since the turn to be merged may come late."""
+        return [asyncio.create_task(part) for part in (self._retain(), self._tend())]
 
     async def _retain(self) -> None:
-        """Drop old results, now and then, also while there is nothing new: they grow old all the same."""
+        """Drop old results, also while there is nothing new: they grow old all the same."""
         while True:
             await asyncio.sleep(_TEND_SECONDS)
             await self._drop_oldest()

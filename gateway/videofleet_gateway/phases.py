@@ -102,8 +102,9 @@ def task_status(job: Standing, finish: FinishReason | None = None, *, open_log: 
     if finish is not None:
         return TASK_OF_FINISH[finish]
     if not job.enabled:
-        stopped = job.phase is Phase.DISABLED or job.untouched
-        return TaskStatus.CANCELLED if stopped and not open_log else TaskStatus.CANCELLING
+        # Where no worker had it, an open log is the gateway's own, which is just being closed.
+        stopped = job.untouched or (job.phase is Phase.DISABLED and not open_log)
+        return TaskStatus.CANCELLED if stopped else TaskStatus.CANCELLING
     match job.phase:
         case Phase.INPROGRESS | Phase.DISCONNECTED:
             return TaskStatus.RUNNING

@@ -132,6 +132,11 @@ def test_a_job_without_a_status_waits() -> None:
     assert Standing.of(_spec(), VideoJobStatus()) == Standing(P.AWAITING, untouched=True)
 
 
+@pytest.mark.parametrize("open_log", [False, True])
+def test_a_task_that_no_worker_had_is_cancelled_also_while_its_log_is_being_closed(open_log: bool) -> None:
+    assert task_status(Standing(enabled=False, untouched=True), open_log=open_log) is TaskStatus.CANCELLED
+
+
 def test_attempts_that_are_used_up_are_told_by_the_condition() -> None:
     phase = P.NOT_STARTED
     for holds, over in [(ConditionStatus.TRUE, True), (ConditionStatus.FALSE, False)]:

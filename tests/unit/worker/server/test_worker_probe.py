@@ -25,7 +25,8 @@ async def test_a_camera(client: WorkerClient, simulator: CameraSimulator) -> Non
     assert (found.width, found.height, found.announced_fps, found.audio) == (768, 576, 10, None)
     assert found.keyframe_interval is not None
     assert 0.9 <= found.keyframe_interval <= 2.1, "closed groups of 10 to 20 pictures"
-    assert found.measured_fps == pytest.approx(10, rel=0.1)
+    # Of two seconds, in which simulator and decoder may have had to wait for other tests.
+    assert found.measured_fps == pytest.approx(10, rel=0.4)
     assert found.bit_rate is not None
     assert 50_000 < found.bit_rate < 1_000_000
     assert found.duration is None
