@@ -19,13 +19,7 @@ def shifted(clip: Path, seconds: float) -> bytes:
     """The clip as a transport stream whose timestamps begin later by so many seconds."""
     path = clip.with_suffix(f".{seconds}.ts")
     options = {"output_ts_offset": str(seconds)}
-    with av.open(str(path), "w", format="mpegts", options=options) as late, av.open(str(clip)) as early:
-        stream = late.add_stream_from_template(early.streams.video[0])
-        for packet in early.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                late.mux(packet)
-    return path.read_bytes()
+    return _remuxed(clip, path, "mpegts", options)
 
 
 def shortly_before_the_wrap(seconds: float) -> float:
@@ -36,12 +30,17 @@ def shortly_before_the_wrap(seconds: float) -> float:
 def without_timestamps(clip: Path) -> bytes:
     """The clip as a bare H.264 stream."""
     path = clip.with_suffix(".h264")
-    with av.open(str(path), "w", format="h264") as bare, av.open(str(clip)) as timed:
-        stream = bare.add_stream_from_template(timed.streams.video[0])
-        for packet in timed.demux(video=0):
+    return _remuxed(clip, path, "h264", {})
+
+
+def _remuxed(clip: Path, path: Path, container: str, options: dict[str, str]) -> bytes:
+    """The same packets in another container."""
+    with av.open(str(path), "w", format=container, options=options) as target, av.open(str(clip)) as source:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
             if packet.size:
                 packet.stream = stream
-                bare.mux(packet)
+                target.mux(packet)
     return path.read_bytes()
 
 

@@ -169,18 +169,25 @@ async def test_parts_of_one_file(make_source: MakeSource, web: WebServer, segmen
     assert (outcome.error, outcome.indexes) == (None, list(range(60)))
 
 
+def broadcast(web: WebServer, folder: str, segment: bytes, pieces: int) -> str:
+    """The address of an open playlist of two pieces, of which there are so many."""
+    web.pages |= {f"{folder}/{number}.ts": Page(segment) for number in range(pieces)}
+    web.pages[f"{folder}/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
+    return web.url(f"{folder}/list.m3u8")
+
+
+def close(web: WebServer, folder: str) -> None:
+    """Close it with a third piece."""
+    web.pages[f"{folder}/list.m3u8"] = playlist(["0.ts", "1.ts", "2.ts"])
+
+
 async def test_a_broadcast_ends_when_its_playlist_is_closed(
     make_source: MakeSource, web: WebServer, segment: bytes, events: list[SourceEvent]
 ) -> None:
     """It is not taken for a lost camera, whose recording would then be gone through a second time."""
-    web.pages |= {f"/cast/{number}.ts": Page(segment) for number in range(3)}
-    web.pages["/cast/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
-    source = make_source(web.url("/cast/list.m3u8"), reconnect=ReconnectPolicy(window=5.0))
+    source = make_source(broadcast(web, "/cast", segment, pieces=3), reconnect=ReconnectPolicy(window=5.0))
 
-    def close(frame: object) -> None:
-        web.pages["/cast/list.m3u8"] = playlist(["0.ts", "1.ts", "2.ts"])
-
-    outcome = await read(source, close)
+    outcome = await read(source, lambda frame: close(web, "/cast"))
 
     assert (outcome.error, outcome.indexes) == (None, list(range(90)))
     (opened,) = events
@@ -191,14 +198,9 @@ async def test_a_broadcast_ends_when_its_playlist_is_closed(
 async def test_a_broadcast_that_is_closed_without_its_last_piece_ends(
     make_source: MakeSource, web: WebServer, segment: bytes
 ) -> None:
-    web.pages |= {f"/short/{number}.ts": Page(segment) for number in range(2)}
-    web.pages["/short/list.m3u8"] = playlist(["0.ts", "1.ts"], closed=False)
-    source = make_source(web.url("/short/list.m3u8"), reconnect=ReconnectPolicy(window=5.0))
+    source = make_source(broadcast(web, "/short", segment, pieces=2), reconnect=ReconnectPolicy(window=5.0))
 
-    def close(frame: object) -> None:
-        web.pages["/short/list.m3u8"] = playlist(["0.ts", "1.ts", "2.ts"])
-
-    outcome = await read(source, close)
+    outcome = await read(source, lambda frame: close(web, "/short"))
 
     assert (outcome.error, outcome.indexes, source.counters.reconnects) == (None, list(range(60)), 0)
 
