@@ -56,6 +56,7 @@ def follow(cluster: Cluster, job: Json, *, timeout: float | None = None) -> Iter
     """Changes without an end, the job as it is first. Raises TimeoutError once so many seconds have passed."""
     meta = job["metadata"]
     changes: queue.SimpleQueue[Change | UserError] = queue.SimpleQueue()
+    changes.put(Change(job=job))  # the two watches begin in no order
     _start(_job_changes(cluster, meta), changes)
     _start(_events(cluster, meta), changes)
     deadline = None if timeout is None else time.monotonic() + timeout

@@ -123,6 +123,7 @@ async def test_a_timeout_and_a_deletion_have_codes_of_their_own(world: World, cl
     await world.job("waits")
     told = await cli("tail", "waits", "--until-done", "--timeout", "1")
     assert (told.code, told.err.strip()) == (4, "kubectl videojob: VideoJob waits is not done after 1 s")
+    await world.until("waits", "AWAITING")
     following = await cli.begin("tail", "waits", "--until-done")
     assert following.stdout is not None
     assert b"AWAITING" in await asyncio.wait_for(following.stdout.readline(), 60)
