@@ -16,8 +16,8 @@ from videofleet_clip.report import print_files, print_found
 from videofleet_clip.screen import Screen, messages, output
 from videofleet_clip.session import Session, Started
 from videofleet_clip.watch import Seen, Watch
-from videofleet_worker.models.registry import TRACK_STEP
 from videofleet_worker.outputs.live import Viewers
+from videofleet_worker.pipeline.plan import AnalyticsPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,9 @@ async def run_clip(session: Session, workplace: Workplace, shown: Shown) -> int:
             await watch.close()
     if watch.last is None:
         raise _error(report, session)
-    for name in names:
-        await asyncio.to_thread(_publish, session, workplace, name, watch.seen.get(name, Seen()))
+    assert session.plan is not None, "frames were analysed"
+    for plan in session.plan.analytics:
+        await asyncio.to_thread(_publish, workplace, plan, watch.seen.get(plan.name, Seen()), alone=len(names) == 1)
     rate = f", {watch.rate:.1f} a second" if watch.rate else ""
     output().print(f"{watch.frames} frames in {time.monotonic() - began:.1f} s{rate}")
     if report.code is not None:
@@ -78,13 +79,11 @@ async def _watched(session: Session, watch: Watch, shown: Shown) -> JobReport:
         return await session.run(watch, on_start, screen.report)
 
 
-def _publish(session: Session, workplace: Workplace, name: str, seen: Seen) -> None:
-    analytics = next(each for each in session.job.spec.analytics if each.name == name)
-    published, console = workplace.publish(name, seen), output()
-    if len(session.job.spec.analytics) > 1:
-        console.print(f"{name}:")
-    tracked = any(step.model == TRACK_STEP for step in analytics.steps)
-    print_found(console, published.result, seen, tracked=tracked)
+def _publish(workplace: Workplace, plan: AnalyticsPlan, seen: Seen, *, alone: bool) -> None:
+    published, console = workplace.publish(plan.name, seen), output()
+    if not alone:
+        console.print(f"{plan.name}:")
+    print_found(console, published.result, seen, plan)
     console.print()
     print_files(console, published.files)
 

@@ -11,14 +11,17 @@ from videofleet_api.results import RunResult, Track
 from videofleet_clip.folder import KINDS
 from videofleet_clip.screen import clock
 from videofleet_clip.watch import Seen
+from videofleet_worker.pipeline.plan import AnalyticsPlan
 
 _MOST: Final = 40
 """Tracks in a table; results.json has all."""
 
 
-def print_found(console: Console, result: RunResult, seen: Seen, *, tracked: bool) -> None:
+def print_found(console: Console, result: RunResult, seen: Seen, plan: AnalyticsPlan) -> None:
     """The tracks of an analytics, or where it tracks nothing its classes; then what zones and lines counted."""
-    if tracked:
+    if not seen.classes:
+        console.print(nothing_found(plan))
+    elif plan.tracker is not None:
         _print_tracks(console, result.tracks, seen)
     else:
         console.print(_table(("class", "objects", "best confidence"), _class_rows(seen)))
@@ -28,6 +31,16 @@ def print_found(console: Console, result: RunResult, seen: Seen, *, tracked: boo
     for line in result.lines or ():
         ways = f"left to right {_counts(line.left_to_right)}, right to left {_counts(line.right_to_left)}"
         console.print(f"line {line.name}: {ways}")
+
+
+def nothing_found(plan: AnalyticsPlan) -> str:
+    """What was looked for in vain, how sure a model had to be of it, and what to try."""
+    wanted, labels = plan.wanted, plan.model.manifest.labels
+    classes = labels if wanted.class_ids is None else [labels[one] for one in wanted.class_ids]
+    sought = "object of any class" if wanted.class_ids is None and len(labels) > 1 else " or ".join(classes)
+    least = f"a confidence of at least {wanted.confidence:g}"
+    others = "other --classes or --steps" if wanted.class_ids is not None else "other --steps"
+    return f"nothing was found: {plan.model.name} saw no {sought} with {least}; try a lower --confidence, or {others}"
 
 
 def print_files(console: Console, files: Iterable[Path]) -> None:

@@ -25,6 +25,7 @@ from videofleet_worker.memory import container_memory, decoder_memory
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.onlooker import Onlooker
+from videofleet_worker.pipeline.plan import Plan
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.tools import Tools
 from videofleet_worker.sources.clock import SystemClock
@@ -55,10 +56,11 @@ class Started:
 
 
 class Session:
-    """Runs one job. `interrupted`: it was told to stop before its end."""
+    """Runs one job. `plan`: what it meant, once it has run; `interrupted`: it was told to stop before its end."""
 
     def __init__(self, job: Job, video: Video, setting: Setting) -> None:
         self.job = job
+        self.plan: Plan | None = None
         self.interrupted = False
         self._stopping: asyncio.Task[None] | None = None
         self._video = video
@@ -80,6 +82,7 @@ class Session:
             running = asyncio.create_task(run.run(), name="clip")
             stack.enter_context(_signals(lambda: self._stop(run, running)))
             await running
+            self.plan = run.plan
         return reporter.report
 
     def _stop(self, run: StreamRun, running: asyncio.Task[None]) -> None:

@@ -71,6 +71,25 @@ async def test_what_cannot_be_done_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--steps", "detect", "--classes", "zebra,bear"), "no bear or zebra with a confidence of at least 0.35; try"),
+        (("--confidence", "0.99"), "no object of any class with a confidence of at least 0.99; try a lower --conf"),
+        (("--steps", "face", "--confidence", "0.99"), "faceboxes saw no face with a confidence of at least 0.99"),
+    ],
+    ids=["classes", "tracks", "a model of one class"],
+)
+async def test_where_nothing_is_found_it_says_what_was_sought(
+    tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    ended = await run(VIDEO, *arguments, "--max-frames", "2", "--no-film", "--out", "out", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert says in ended.out
+    assert "best confidence" not in ended.out, "a table without a row"
+    assert "results.json" in ended.out
+
+
+@pytest.mark.parametrize(
     ("source", "code", "says"),
     [
         ("none.mp4", 1, "NOT_FOUND: there is no file .*none.mp4"),

@@ -125,6 +125,11 @@ class StreamRun:
         return make_plan(self.job.spec, self._tools.registry, self.job.entry.settings)
 
     @property
+    def plan(self) -> Plan | None:
+        """What the job means on this worker; None while that is not known, and where it was refused."""
+        return self._plan
+
+    @property
     def processed(self) -> int:
         """Frames analysed in this epoch."""
         return self._meter.frames
