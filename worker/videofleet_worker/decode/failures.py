@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import av.error
 
 from videofleet_api.codes import ErrorCode
+from videofleet_worker.decode.kinds import ALL_KINDS, kind_of, told
 from videofleet_worker.sources.errors import SourceError, out_of_memory
 
 # (level, component, text), as PyAV captures it.
@@ -34,14 +35,14 @@ _REDIRECTED = re.compile(r"Redirecting to (\S+)")
 _NOT_ALLOWED = re.compile(r"Protocol '(\w+)' not on whitelist")
 
 
-def open_failure(error: av.error.FFmpegError, logs: Sequence[LogLine], scheme: str) -> SourceError:
-    """Why opening failed, from FFmpeg's error and what it logged meanwhile."""
+def open_failure(error: av.error.FFmpegError, logs: Sequence[LogLine], scheme: str, head: bytes = b"") -> SourceError:
+    """Why opening failed, from FFmpeg's error and what it logged meanwhile; `head`: how the content begins."""
     return (
         _no_memory(error)
         or _refused_by_server(error, logs)
         or _refused_here(error, logs)
         or (None if scheme == "file" else _connection(error, logs))
-        or _content(error, logs, scheme)
+        or _content(error, logs, scheme, head)
     )
 
 
@@ -127,11 +128,14 @@ def _connection(error: av.error.FFmpegError, logs: Sequence[LogLine]) -> SourceE
     return None
 
 
-def _content(error: av.error.FFmpegError, logs: Sequence[LogLine], scheme: str) -> SourceError:
+def _content(error: av.error.FFmpegError, logs: Sequence[LogLine], scheme: str, head: bytes) -> SourceError:
     if isinstance(error, av.error.EOFError):
         if scheme in ("rtsp", "rtsps"):
             return SourceError(ErrorCode.NETWORK, "the server closed the connection")
         return SourceError(ErrorCode.EMPTY, "the source is empty")
+    if (picture := kind_of(head)) is not None:
+        reason = f"a {picture} picture and not a video: the addresses of single pictures go into source.images"
+        return SourceError(ErrorCode.UNSUPPORTED, f"{reason} ({told(ALL_KINDS)}, over HTTP or HTTPS)")
     if any("moov atom not found" in text for _, _, text in logs):
         reason = "not a video: no known container, or an MP4 whose index (moov) is missing or cut off"
         return SourceError(ErrorCode.UNSUPPORTED, reason)

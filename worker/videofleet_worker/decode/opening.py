@@ -1,6 +1,7 @@
 """Opening a source inside the child: container, video stream, decoder, and what is known of them."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from videofleet_api.source import LIVE_SCHEMES
 from videofleet_worker.decode.camera import Camera
 from videofleet_worker.decode.datagrams import LARGEST, DatagramStream
 from videofleet_worker.decode.failures import LogLine, open_failure, redirect_in
+from videofleet_worker.decode.kinds import LONGEST_BEGINNING
 from videofleet_worker.decode.messages import Opened, OpenRequest
 from videofleet_worker.decode.network import STREAMED, Network, with_credentials
 from videofleet_worker.decode.options import open_options, scheme_of
@@ -87,7 +89,7 @@ def _open_web(request: OpenRequest, network: Network) -> tuple[av.container.Inpu
     """FFmpeg knows playlists by how their addresses end; others are opened anew, as what they are."""
     web = network.web(request)
     try:
-        return _open(request.url, request, lambda error, logs: web.why, io_open=web.open), web
+        return _open(request.url, request, lambda error, logs: web.why, io_open=web.open, head=lambda: web.head), web
     except SourceError as error:
         if error.code is not ErrorCode.UNSUPPORTED or not web.is_playlist_alone:
             raise
@@ -96,7 +98,11 @@ def _open_web(request: OpenRequest, network: Network) -> tuple[av.container.Inpu
 
 
 def _open_file(request: OpenRequest, descriptor: int) -> av.container.InputContainer:
-    return _open("fd:", request, lambda error, logs: None, more={"fd": str(descriptor)})
+    head = b""
+    # Whoever cannot read it is told so by FFmpeg.
+    with contextlib.suppress(OSError):
+        head = os.pread(descriptor, LONGEST_BEGINNING, 0)
+    return _open("fd:", request, lambda error, logs: None, more={"fd": str(descriptor)}, head=lambda: head)
 
 
 def _open_camera(request: OpenRequest, camera: Camera) -> av.container.InputContainer:
@@ -127,8 +133,10 @@ def _open(
     io_open: Callable[..., object] | None = None,
     more: Mapping[str, str] = MappingProxyType({}),
     kind: str | None = None,
+    head: Callable[[], bytes] = bytes,
 ) -> av.container.InputContainer:
-    """`why` may know better than FFmpeg what went wrong. `kind`: of container; without it FFmpeg finds out."""
+    """`why` may know better than FFmpeg what went wrong. `kind`: of container; without it FFmpeg finds out. `head`: how
+    that begins which was opened, as far as anybody has seen it."""
     logs: list[LogLine] = []
     try:
         with _captured(logs):
@@ -144,7 +152,7 @@ def _open(
                 metadata_errors="replace",
             )
     except av.error.FFmpegError as error:
-        failure = why(error, logs) or open_failure(error, logs, scheme_of(request.url))
+        failure = why(error, logs) or open_failure(error, logs, scheme_of(request.url), head())
     except SourceError as error:
         failure = SourceError(error.code, error.message)
     # Outside the handler, so that the original with the address in it is not chained to what is raised.

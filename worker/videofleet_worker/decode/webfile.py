@@ -76,14 +76,14 @@ class WebFile:
         """Whether the server serves parts of a file whose size it has told."""
         return self._ranged and self._size is not None
 
-    def begins_with(self, start: bytes) -> bool:
-        """Whether its first bytes are these, before anything was read; they are read again."""
+    def head(self, size: int) -> bytes:
+        """Its first bytes, before anything was read; they are read again."""
         head = b""
-        while len(head) < len(start) and (piece := self.read(len(start) - len(head))):
+        while len(head) < size and (piece := self.read(size - len(head))):
             head += piece
         self._head = head
         self._position = self._reached = 0
-        return head == start
+        return head
 
     def close(self) -> None:
         """Done with; the connection serves others where it can."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.aes import decrypted
+from videofleet_worker.decode.kinds import LONGEST_BEGINNING
 from videofleet_worker.decode.playlist import MARK, is_closed, placed
 from videofleet_worker.decode.web import WebClient
 from videofleet_worker.decode.webfile import WebFile
@@ -24,7 +25,7 @@ class WebInput:
 
     An exception out of its callbacks would end FFmpeg where it could go on: it sees an end instead, and what was wrong
     is kept here. `first`: what failed first. `last`: what failed last, None once something was read again. `closed`:
-    nothing will be added to the playlist that was read last.
+    nothing will be added to the playlist that was read last. `head`: how that begins which was opened first.
     """
 
     def __init__(self, client: WebClient) -> None:
@@ -35,6 +36,7 @@ class WebInput:
         self.first: SourceError | None = None
         self.last: SourceError | None = None
         self.closed = False
+        self.head = b""
         self._playlists = 0
 
     @property
@@ -84,7 +86,9 @@ class WebInput:
     def _file(self, url: str, options: Mapping[str, str]) -> "WebFile | io.BytesIO":
         """A playlist as a whole, anything else as it is read."""
         file = WebFile(self._client, url, _part(options))
-        if not file.begins_with(MARK):
+        head = file.head(LONGEST_BEGINNING)
+        self.head = self.head or head
+        if not head.startswith(MARK):
             return file
         text = _whole(file, _LARGEST_PLAYLIST, "a playlist")
         self._playlists, self.closed = self._playlists + 1, is_closed(text)

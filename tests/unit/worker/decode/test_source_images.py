@@ -1,6 +1,7 @@
 """Single pictures as a source: a frame each, of any size."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import ExifTags, Image
@@ -33,6 +34,22 @@ def album(web: WebServer) -> list[str]:
 
 async def read_all(make_source: MakeSource, addresses: list[str], **options: object) -> Outcome:
     return await read(make_source(addresses[0], images=tuple(addresses), **options))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF"])
+@pytest.mark.parametrize("scheme", ["file", "http"])
+async def test_a_picture_where_a_video_should_be(
+    make_source: MakeSource, web: WebServer, tmp_path: Path, kind: str, scheme: str
+) -> None:
+    picture = encoded(kind, (64, 48), 50)
+    (tmp_path / "cam.mp4").write_bytes(picture)
+    web.pages["/cam.mp4"] = Page(picture)
+
+    outcome = await read(make_source(tmp_path / "cam.mp4" if scheme == "file" else web.url("/cam.mp4")))
+
+    assert outcome.failure.code is ErrorCode.UNSUPPORTED
+    assert f"a {kind} picture and not a video".lower() in outcome.failure.message.lower()
+    assert "source.images" in outcome.failure.message
 
 
 async def test_a_frame_each(make_source: MakeSource, album: list[str]) -> None:
