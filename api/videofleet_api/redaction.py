@@ -2,10 +2,12 @@
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 _MARK: Final = "***"
 _URL_IN_TEXT: Final = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
+_SHOWN_SCHEMES: Final = frozenset({"file", "test"})
+_SHORTEST_TOKEN: Final = 8
 SECRET_KEYS: Final = re.compile(
     r"(pass|pwd|passwd|password|secret|token|key|sig|signature|credential|auth|user|username|login)", re.IGNORECASE
 )
@@ -29,13 +31,31 @@ def holds_secret_values(url: str) -> bool:
     return any(value and SECRET_KEYS.search(key) for key, value in parse_qsl(query, keep_blank_values=True))
 
 
+def secret_words(url: str) -> frozenset[str]:
+    """What must not be shown of an address that may be secret as a whole: itself, its user and password, its path and
+    its query, raw and unquoted. Its host may be shown, and so may a file's address: who reads it needs the name.
+
+    Short paths are left out: they stand in many texts, and no token is so short.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.lower() in _SHOWN_SCHEMES:
+        return frozenset()
+    authority, _, place = _split_authority(rest)
+    user, _, password = authority.rpartition("@")[0].partition(":")
+    path, _, query = place.partition("#")[0].partition("?")
+    long = [part for part in (f"/{path}", query, f"/{path}?{query}") if len(part) >= _SHORTEST_TOKEN]
+    values = [value for key, value in parse_qsl(query) if SECRET_KEYS.search(key)]
+    raw = [url, redact_url(url), user, password, *long, *values]
+    return frozenset(word for each in raw for word in (each, unquote(each)) if word)
+
+
 def redact_text(text: str, *secrets: str | None) -> str:
     """The text with every URL in it redacted and every given secret (raw or percent-encoded) replaced."""
-    clean = _URL_IN_TEXT.sub(lambda match: redact_url(match.group()), text)
-    for secret in secrets:
-        if secret:
-            clean = clean.replace(secret, _MARK).replace(quote(secret, safe=""), _MARK)
-    return clean
+    # The longest first: of one that holds another the rest would be left.
+    words = sorted({form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}, key=len)
+    for word in reversed(words):
+        text = text.replace(word, _MARK)
+    return _URL_IN_TEXT.sub(lambda match: redact_url(match.group()), text)
 
 
 def _split_authority(rest: str) -> tuple[str, str, str]:

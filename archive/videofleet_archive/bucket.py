@@ -1,6 +1,6 @@
 """An archive in a bucket of S3 or of a store that speaks its protocol."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +29,9 @@ _SEALS: Final = SealTimes(recorded=0.2, attended=0.2, unattended=10.0, segment_b
 # The store asks again for what is valid for less than five minutes more, so this is looked at every minute.
 _CREDENTIALS_VALID: Final = timedelta(minutes=6)
 
+Learnt = Callable[[Iterable[str | None]], None]
+"""Told of credentials when they have been read, in whatever thread that is."""
+
 
 class BucketArchive(ObjectArchive):
     """A bucket, below a prefix. Whoever writes a key first is known by the condition If-None-Match."""
@@ -39,9 +42,18 @@ class BucketArchive(ObjectArchive):
     # for each log, and about as much is left, since stores are slower at times.
     logs_a_thread = 2
 
-    def __init__(self, bucket: str, prefix: str, *, endpoint: str | None, region: str, credentials: Path) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        endpoint: str | None,
+        region: str,
+        credentials: Path,
+        learnt: Learnt | None = None,
+    ) -> None:
         """`credentials` is a folder with the files `accessKeyId`, `secretAccessKey`, and if need be `sessionToken`
-        and `ca.crt`. Raises ArchiveError."""
+        and `ca.crt`. `learnt` is told of them. Raises ArchiveError."""
         self._name = f"s3://{bucket}/{prefix}".rstrip("/")
         client: ClientConfig = {
             "timeout": timedelta(seconds=_REQUEST_SECONDS),
@@ -61,7 +73,7 @@ class BucketArchive(ObjectArchive):
                 conditional_put="etag",
                 client_options=client,
                 retry_config=retries,
-                credential_provider=credentials_of(credentials),
+                credential_provider=credentials_of(credentials, learnt),
                 **options,
             )
         except (BaseError, OSError, ValueError) as error:
@@ -76,11 +88,14 @@ class BucketArchive(ObjectArchive):
         """See Archive. Objects appear whole or not at all: there is nothing to clean."""
 
 
-def credentials_of(folder: Path) -> "Callable[[], S3Credential]":
-    """Reads the credentials again and again: the Secret may be replaced while the process runs."""
+def credentials_of(folder: Path, learnt: Learnt | None = None) -> "Callable[[], S3Credential]":
+    """Reads the credentials again and again: the Secret may be replaced while the process runs. `learnt` is told first,
+    from any thread."""
 
     def read() -> "S3Credential":
         found = {name: _content(folder / name) for name in (ACCESS_KEY, SECRET_KEY, SESSION_TOKEN)}
+        if learnt is not None:
+            learnt(found.values())
         return {
             "access_key_id": _needed(found, ACCESS_KEY),
             "secret_access_key": _needed(found, SECRET_KEY),

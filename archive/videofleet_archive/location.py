@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from videofleet_archive.bucket import BucketArchive
+from videofleet_archive.bucket import BucketArchive, Learnt
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.store import Archive, FolderArchive
 
@@ -18,13 +18,14 @@ class Location:
     """`address` is a folder or s3://BUCKET/PREFIX; the rest is for a bucket.
 
     `credentials` is a folder with the files of a mounted Secret (bucket.py has their names); `endpoint` the address of
-    a store that is not Amazon's.
+    a store that is not Amazon's; `learnt` is told of the credentials whenever they are read.
     """
 
     address: str
     endpoint: str | None = None
     region: str = USUAL_REGION
     credentials: Path = Path("/archive-credentials")
+    learnt: Learnt | None = None
 
     def open(self) -> Archive:
         """The archive. Raises ArchiveError where it cannot be used as it is written; reaches no network."""
@@ -40,4 +41,5 @@ class Location:
             endpoint=self.endpoint,
             region=self.region,
             credentials=self.credentials,
+            learnt=self.learnt,
         )

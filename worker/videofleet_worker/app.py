@@ -67,7 +67,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
     or ArchiveError; where its GPU is lost while it runs, DeviceLostError."""
     stop = _stop_signal()
     tls = ReloadingTls(settings.tls_dir)
-    archive = _archive(settings)
+    archive = _archive(settings, secrets)
     readiness = Readiness()
     supervisor: Supervisor | None = None
     registry = process_registry()
@@ -124,13 +124,14 @@ async def _stopped_or_lost(stop: asyncio.Event, health: DeviceHealth) -> str | N
     return None if stop.is_set() else health.reason
 
 
-def _archive(settings: Settings) -> Archive:
+def _archive(settings: Settings, secrets: Secrets) -> Archive:
     """The archive, rid of what killed workers left there."""
     where = Location(
         settings.archive,
         endpoint=settings.archive_endpoint,
         region=settings.archive_region,
         credentials=settings.archive_credentials,
+        learnt=lambda words: secrets.remember("the archive", words),
     )
     archive = where.open()
     archive.clean(time.time() - _STAGING_SECONDS)

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TextIO
 
 from videofleet_api.logs import JsonFormatter, send_all
-from videofleet_api.redaction import redact_text
+from videofleet_api.protocol import JobSource
+from videofleet_api.redaction import redact_text, secret_words
+from videofleet_api.targets import JobOutputs
 
 _TERMINATION_LOG = Path("/dev/termination-log")
 
 
 class Secrets:
-    """The credentials in use now, by the job that brought them; none of them may reach a log."""
+    """The credentials and addresses in use now, by what brought them; none of them may reach a log, a report or an
+    answer. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._by_job: dict[str, tuple[str, ...]] = {}
@@ -49,7 +52,24 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """The text without credentials."""
-        return redact_text(text, *(secret for secrets in self._by_job.values() for secret in secrets))
+        known = tuple(self._by_job.values())
+        return redact_text(text, *(secret for secrets in known for secret in secrets))
+
+
+def secrets_of_source(source: JobSource) -> tuple[str | None, ...]:
+    """What of a source must be shown to nobody. Its address may come from a Secret, or hold a token."""
+    return source.username, source.password, source.session_token, *secret_words(source.url)
+
+
+def secrets_of_outputs(outputs: JobOutputs) -> tuple[str | None, ...]:
+    """What of receivers must be shown to nobody. An address is often all that it takes to post there."""
+    router, mqtt = outputs.router, outputs.mqtt
+    headers = router.headers.values() if router is not None else ()
+    broker = (mqtt.username, mqtt.password) if mqtt is not None else ()
+    addresses = [webhook.url for webhook in outputs.webhooks]
+    addresses += [each for each in (router.url, router.events_url) if each] if router is not None else []
+    words = (word for address in addresses for word in secret_words(address))
+    return *headers, *broker, *(webhook.secret for webhook in outputs.webhooks), *words
 
 
 def set_up_logs(level: str, secrets: Secrets, stream: TextIO = sys.stdout) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.probe import ProbeReport, ProbeRequest
-from videofleet_worker.logs import Secrets
+from videofleet_worker.logs import Secrets, secrets_of_source
 from videofleet_worker.pipeline.request import whole
 from videofleet_worker.pipeline.tools import Tools
 from videofleet_worker.sources.probe import MODEL_SIZE, ONCE, probe
@@ -36,15 +36,20 @@ class Prober:
             raise BusyError(f"this worker already looks at {AT_ONCE} sources: ask again in a moment")
         source, key = asked.source, f"probe {next(self._numbers)}"
         self._running += 1
-        self._secrets.remember(key, (source.username, source.password, source.session_token))
+        self._secrets.remember(key, secrets_of_source(source))
         try:
-            request = whole(asked.source, MODEL_SIZE)
-            return await probe(request, self._make_source, self._tools.clock, asked.timeout)
-        except ValueError as error:
-            return ProbeReport(works=False, code=ErrorCode.BAD_PARAMETER, message=self._secrets.redact(str(error)))
+            report = await self._report(asked)
+            return report.model_copy(update={"message": report.message and self._secrets.redact(report.message)})
         finally:
             self._secrets.forget(key)
             self._running -= 1
+
+    async def _report(self, asked: ProbeRequest) -> ProbeReport:
+        try:
+            request = whole(asked.source, MODEL_SIZE)
+        except ValueError as error:
+            return ProbeReport(works=False, code=ErrorCode.BAD_PARAMETER, message=str(error))
+        return await probe(request, self._make_source, self._tools.clock, asked.timeout)
 
     def _make_source(self, request: SourceRequest) -> StreamSource:
         tools = self._tools

@@ -9,13 +9,12 @@ from typing import Final
 from videofleet_api.codes import ErrorCode
 from videofleet_api.finalize import Finalize, Notes
 from videofleet_api.protocol import AssignmentAnswer, AssignmentConflict, AssignmentSet, Delivered, JobReport
-from videofleet_api.targets import JobOutputs
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Assignments, Change, Job, apply
 from videofleet_worker.jobs.events import EventHub
 from videofleet_worker.jobs.finalizing import Finalizing
 from videofleet_worker.jobs.reports import JobReporter
-from videofleet_worker.logs import Secrets
+from videofleet_worker.logs import Secrets, secrets_of_outputs, secrets_of_source
 from videofleet_worker.pipeline.run import StreamRun
 from videofleet_worker.pipeline.untold import UntoldRuns
 
@@ -132,7 +131,7 @@ class Supervisor:
 
     def _start(self, job: Job) -> None:
         self._secrets.remember(job.uid, _secrets_of(job))
-        reporter = JobReporter(job.uid, job.epoch, lambda report: self._publish(one, report))
+        reporter = JobReporter(job.uid, job.epoch, lambda report: self._publish(one, report), self._secrets.redact)
         one = Running(job, self._make_run(job, reporter), reporter)
         self._running[job.uid] = one
         before = frozenset(self._ending.get(job.uid, ()))
@@ -176,8 +175,7 @@ class Supervisor:
         except Exception as error:
             # The last line of defence: one job must not take the worker and its neighbours down.
             _LOGGER.exception("a job failed unexpectedly", extra=one.job.fields)
-            message = self._secrets.redact(f"internal error: {type(error).__name__}: {error}")
-            one.reporter.failed(ErrorCode.INTERNAL, message)
+            one.reporter.failed(ErrorCode.INTERNAL, f"internal error: {type(error).__name__}: {error}")
 
     async def _quiet(self, wanted: Finalize) -> None:
         """What was stopped here seals what it has first: those are results, too."""
@@ -186,9 +184,12 @@ class Supervisor:
 
     async def _tell(self, fleet: str, wanted: Finalize) -> Delivered | None:
         """Tell receivers what they do not have of runs that are over, or that nobody has."""
-        self._secrets.remember(wanted.key, _secrets_of_outputs(wanted.outputs))
+        self._secrets.remember(wanted.key, secrets_of_outputs(wanted.outputs))
         try:
-            return await self._untold.tell(fleet, wanted)
+            delivered = await self._untold.tell(fleet, wanted)
+            if delivered is None:
+                return None
+            return delivered.model_copy(update={"message": self._secrets.redact(delivered.message)})
         finally:
             self._secrets.forget(wanted.key)
 
@@ -202,12 +203,5 @@ class Supervisor:
 
 
 def _secrets_of(job: Job) -> tuple[str | None, ...]:
-    """What of a job must reach no log."""
-    source = job.spec.source
-    return source.username, source.password, source.session_token, *_secrets_of_outputs(job.spec.outputs)
-
-
-def _secrets_of_outputs(outputs: JobOutputs) -> tuple[str | None, ...]:
-    headers = outputs.router.headers.values() if outputs.router is not None else ()
-    broker = (outputs.mqtt.username, outputs.mqtt.password) if outputs.mqtt is not None else ()
-    return *headers, *broker, *(webhook.secret for webhook in outputs.webhooks)
+    """What of a job must be shown to nobody."""
+    return *secrets_of_source(job.spec.source), *secrets_of_outputs(job.spec.outputs)

@@ -17,7 +17,7 @@ from videofleet_api.vision import LARGEST_PICTURE, SeenObject, VisionReport, Vis
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.decode.images import HANDED
 from videofleet_worker.decode.kinds import WEB_KINDS
-from videofleet_worker.logs import Secrets
+from videofleet_worker.logs import Secrets, secrets_of_source
 from videofleet_worker.models.batching import InferenceError
 from videofleet_worker.models.engines import ModelDoesNotRunError
 from videofleet_worker.models.manifest import ModelFolderError
@@ -71,14 +71,14 @@ class Looker:
         Raises InferenceError and EngineClosedError.
         """
         source, key = asked.source or JobSource(url=_HANDED), f"picture {next(self._numbers)}"
-        self._secrets.remember(key, (source.username, source.password))
+        self._secrets.remember(key, secrets_of_source(source))
         began = time.monotonic()
         try:
             report = await self._look(asked, source.model_copy(update={"images": [source.url]}), picture, key)
             return report.model_copy(update={"milliseconds": round(1000 * (time.monotonic() - began))})
         except DecoderLostError as error:
             # Others are decoded here all the time: it is this picture.
-            return VisionReport(code=ErrorCode.UNSUPPORTED, message=error.message)
+            return VisionReport(code=ErrorCode.UNSUPPORTED, message=self._secrets.redact(error.message))
         except (RefusedError, SourceError) as error:
             return VisionReport(code=error.code, message=self._secrets.redact(error.message))
         except ValueError as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from videofleet_api.redaction import redact_text, redact_url
+from videofleet_api.redaction import redact_text, redact_url, secret_words
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,26 @@ def test_a_url_is_shown_without_its_credentials(url: str, clean: str) -> None:
 def test_text_loses_urls_credentials_and_named_secrets() -> None:
     text = "cannot open 'rtsp://u:p4ss@cam/1': 401 for p4ss and p%2Fq"
     assert redact_text(text, "p4ss", "p/q", None) == "cannot open 'rtsp://cam/1': 401 for *** and ***"
+
+
+def test_the_longest_secret_is_hidden_first() -> None:
+    assert redact_text("it is abcdef", "abc", "abcdef") == "it is ***"
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "clean"),
+    [
+        (
+            "rtsp://cam/live/t0ken",
+            "DESCRIBE rtsp://cam/live/t0ken of cam: 404 /live/t0ken",
+            "DESCRIBE *** of cam: 404 ***",
+        ),
+        ("https://u:p%20w@h/a", "u and p w at https://h/a", "*** and *** at ***"),
+        ("https://h/a?x=berl1n-7&key=k1", "GET /a?x=berl1n-7&key=k1 of h, k1", "GET *** of h, ***"),
+        ("https://h/a%20long/p", "not at /a long/p", "not at ***"),
+        ("https://h/1", "frame 1/1 of h", "frame 1/1 of h"),
+        ("file:///media/clip.mp4", "there is no file /media/clip.mp4", "there is no file /media/clip.mp4"),
+    ],
+)
+def test_nothing_of_a_secret_address_is_shown_but_its_host(url: str, text: str, clean: str) -> None:
+    assert redact_text(text, *secret_words(url)) == clean

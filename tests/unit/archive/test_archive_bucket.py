@@ -153,10 +153,12 @@ def test_a_bucket_that_is_not_there_is_named(server: Server, tmp_path: Path) -> 
 
 
 def test_credentials_are_read_again_and_never_told(tmp_path: Path) -> None:
-    read = credentials_of(credentials(tmp_path / "secret", "first", "hidden"))
+    learnt: list[set[str | None]] = []
+    read = credentials_of(credentials(tmp_path / "secret", "first", "hidden"), lambda words: learnt.append({*words}))
     assert (read()["access_key_id"], read()["secret_access_key"]) == ("first", "hidden")
     credentials(tmp_path / "secret", "second", "hidden too")
     assert read()["access_key_id"] == "second"
+    assert learnt[-2:] == [{"first", "hidden", None}, {"second", "hidden too", None}], "whoever hides them is told"
     (tmp_path / "secret" / "secretAccessKey").unlink()
     with pytest.raises(ValueError, match="has no key secretAccessKey"):
         read()

@@ -5,14 +5,23 @@ from typing import Any
 
 from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.protocol import TERMINAL, JobProgress, JobReport, JobState
+from videofleet_api.redaction import redact_text
 
 
 class JobReporter:
     """Holds the report of one (uid, epoch) and passes on every change. Nothing changes after a terminal state."""
 
-    def __init__(self, uid: str, epoch: int, publish: Callable[[JobReport], None]) -> None:
+    def __init__(
+        self,
+        uid: str,
+        epoch: int,
+        publish: Callable[[JobReport], None],
+        redact: Callable[[str], str] = redact_text,
+    ) -> None:
+        """`redact`: messages are told as it leaves them."""
         self._report = JobReport(uid=uid, epoch=epoch, state=JobState.PREPARING)
         self._publish = publish
+        self._redact = redact
 
     @property
     def report(self) -> JobReport:
@@ -39,27 +48,27 @@ class JobReporter:
 
     def reconnecting(self, code: ErrorCode, message: str) -> None:
         """The source was lost and is tried again."""
-        self._change(state=JobState.RECONNECTING, code=code, message=message)
+        self._change(state=JobState.RECONNECTING, code=code, message=self._redact(message))
 
     def health(self, health: SourceHealth, message: str) -> None:
         """How a live source is."""
-        self._change(health=health, health_message=message)
+        self._change(health=health, health_message=self._redact(message))
 
     def progress(self, progress: JobProgress) -> None:
         """New counters."""
-        self._change(progress=progress)
+        self._change(**self._counted(progress))
 
     def ended(self, progress: JobProgress | None = None) -> None:
         """The source came to its end and everything is sealed. A run that ended earlier counts as having begun."""
-        self._change(state=JobState.ENDED, first_frame=True, code=None, message=None, **_optional(progress))
+        self._change(state=JobState.ENDED, first_frame=True, code=None, message=None, **self._counted(progress))
 
     def failed(self, code: ErrorCode, message: str, progress: JobProgress | None = None) -> None:
         """The job ended with an error."""
-        self._change(state=JobState.FAILED, code=code, message=message, **_optional(progress))
+        self._change(state=JobState.FAILED, code=code, message=self._redact(message), **self._counted(progress))
 
     def refused(self, code: ErrorCode, message: str) -> None:
         """The job cannot run as it is written."""
-        self._change(state=JobState.REFUSED, code=code, message=message)
+        self._change(state=JobState.REFUSED, code=code, message=self._redact(message))
 
     def superseded(self) -> None:
         """Another epoch has taken the results over."""
@@ -71,6 +80,9 @@ class JobReporter:
         self._report = self._report.model_copy(update=update)
         self._publish(self._report)
 
-
-def _optional(progress: JobProgress | None) -> dict[str, Any]:
-    return {} if progress is None else {"progress": progress}
+    def _counted(self, progress: JobProgress | None) -> dict[str, Any]:
+        if progress is None:
+            return {}
+        if progress.outputs_message is not None:
+            progress = progress.model_copy(update={"outputs_message": self._redact(progress.outputs_message)})
+        return {"progress": progress}

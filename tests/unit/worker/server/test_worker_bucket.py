@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.archives import becomes
-from tests.support.buckets import Fault, FaultyProxy, archive_at, bucket_server, credentials
+from tests.support.buckets import SECRET, Fault, FaultyProxy, archive_at, bucket_server, credentials
 from tests.support.cameras import CameraSimulator
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker, frames_of
@@ -23,11 +23,14 @@ async def test_results_of_a_file_lie_in_the_bucket_as_they_were_told(
             ARCHIVE="s3://results/site/a", archive_endpoint=proxy.address.url, archive_credentials=str(secret)
         )
         async with WorkerClient(worker, keys.operator) as client:
-            await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=12))
+            job = file_job(simulator.http("/vtest.mp4"), uid, maxFrames=12)
+            await client.assign(job.model_copy(update={"name": f"cam-{SECRET}"}))
             last = (await client.until(uid, TERMINAL))[-1]
             assert last.state is JobState.ENDED
             told = await client.log(uid)
         assert frames_of(told) == list(range(12))
+        assert "cam-***" in worker.log(), "the log hides the credentials of the archive"
+        assert SECRET not in worker.log()
         archive, prefix = archive_at(server, secret), f"default/{uid}/1/main"
         assert check_log(archive, prefix) == []
         assert archive.read(results_key(prefix)) is not None
