@@ -31,8 +31,10 @@ from localcluster.status import explain_trouble, is_up, read_record, supervisor_
 from localcluster.supervision import PartState, code_signature
 from localcluster.teardown import tear_down
 
-PARTS_TIMEOUT_S = 120.0
-NODE_TIMEOUT_S = 90.0
+# On a machine that is busy with other things, too.
+SUPERVISOR_TIMEOUT_S = 60.0
+PARTS_TIMEOUT_S = 300.0
+NODE_TIMEOUT_S = 300.0
 # A part that ended so often while `up` waited for it will not come up by waiting longer.
 HOPELESS_ENDS = 5
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -128,7 +130,7 @@ def _current_supervisor(layout: Layout) -> Identity | None:
     running = supervisor_identity(layout)
     if running is not None and read_json(layout.record)["supervisor"].get("code") != code_signature():
         send(running, signal.SIGUSR1)
-        if wait_gone([running], 10.0):
+        if wait_gone([running], SUPERVISOR_TIMEOUT_S):
             raise LocalClusterError(f"the supervisor, process {running.pid}, does not leave; run `down` and `up`")
         return None
     return running
@@ -153,7 +155,7 @@ def _start_supervisor(layout: Layout) -> None:
     started = identify(child.pid)
     _await(
         lambda: _has_written(layout, started),
-        10.0,
+        SUPERVISOR_TIMEOUT_S,
         lambda: f"the supervisor does not run:\n{tail(layout.logs / 'supervisor.log')}",
     )
 

@@ -11,7 +11,7 @@ import httpx
 
 from examples.demo import tools
 from tests.e2e.conftest import Deployment
-from tests.support.kubectl import Json
+from tests.support.kubectl import PATIENCE, Json, eventually
 
 PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"model": "feature"}]
 
@@ -28,9 +28,9 @@ class Gateway:
         """Of V."""
         return f"http://{self.host}:8080"
 
-    def curl(self, path: str, *options: str, limit: float = 60) -> bytes:
+    def curl(self, path: str, *options: str) -> bytes:
         """What curl prints of V, as somebody with the key."""
-        return self._curl(self.url + path, "--max-time", str(limit), *options)
+        return self._curl(self.url + path, *options)
 
     def get(self, path: str) -> Json:
         """A document of V."""
@@ -39,11 +39,19 @@ class Gateway:
 
     def f(self, path: str, *options: str) -> Any:
         """A document of F."""
-        return json.loads(self._curl(f"http://{self.host}:18810{path}", "--max-time", "60", *options))
+        return json.loads(self._curl(f"http://{self.host}:18810{path}", *options))
 
     def _curl(self, url: str, *options: str) -> bytes:
-        command = ["curl", "-sS", "-H", f"Authorization: Bearer {self.key}", *options, url]
+        command = ["curl", "-sS", "--max-time", str(PATIENCE), "-H", f"Authorization: Bearer {self.key}", *options, url]
         return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+
+    def answers(self) -> bool:
+        """Whether its Service leads to it already: it is ready before that is so."""
+        try:
+            httpx.get(self.url)
+        except httpx.TransportError:
+            return False
+        return True
 
     def submit(self, url: str, **video: object) -> Json:
         """A task of one video, as the reference's quick start makes it."""
@@ -61,7 +69,9 @@ def gateway_of(deployment: Deployment) -> Gateway:
     assert service is not None
     command = ["python", "-m", "videofleet_gateway", "keys", "create", "e2e", deployment.namespace]
     key = tools.must("kubectl", "-n", deployment.namespace, "exec", f"deployment/{name}", "--", *command)
-    return Gateway(service["spec"]["clusterIP"], key.strip())
+    gateway = Gateway(service["spec"]["clusterIP"], key.strip())
+    eventually(gateway.answers, "the gateway answers through its Service")
+    return gateway
 
 
 def frames(log: bytes) -> list[int]:
@@ -81,10 +91,11 @@ class Subscriber:
 
     def read(self) -> None:
         """Until `[DONE]`; a lost connection is made again a moment later, as any client does."""
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + PATIENCE
         # One client for all attempts: each makes a TLS context, and fifty that try again would take the processors from
-        # the gateway that they wait for.
-        with httpx.Client(headers={"Authorization": f"Bearer {self.key}"}, timeout=10) as client:
+        # the gateway that they wait for. However long nothing comes, the connection is kept: a next worker may take its
+        # time, and a gateway that goes ends it.
+        with httpx.Client(headers={"Authorization": f"Bearer {self.key}"}, timeout=PATIENCE) as client:
             self._connect(client)
             while not self.done and time.monotonic() < deadline:
                 time.sleep(0.5)

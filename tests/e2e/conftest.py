@@ -43,7 +43,9 @@ class Deployment:
 
     def fault(self, path: str, fault: str) -> None:
         """Make a simulated camera misbehave, or well again with `none`."""
-        status = self.control(json.dumps({"path": path, "fault": fault}).encode())
+        body = json.dumps({"path": path, "fault": fault}).encode()
+        # Nobody answers: a moment ago it was too busy to be ready, and its Service has no address.
+        status = eventually(lambda: self.control(body), f"the cameras' control answers to {fault} on {path}")
         assert status in (200, 204), f"{fault} on {path}: HTTP status {status}"
 
     def control(self, body: bytes | None = None) -> int | None:
@@ -83,8 +85,8 @@ def deployment(images: deploy.Images) -> Iterator[Deployment]:
     with emptied(deployed):
         install(deployed)
         deploy.start_cameras(NAMESPACE, images)
-        eventually(lambda: ready_workers(deployed), 120, "a worker is ready")
-        eventually(lambda: deployed.control() is not None, 120, "the cameras' control answers through its Service")
+        eventually(lambda: ready_workers(deployed), "a worker is ready")
+        eventually(lambda: deployed.control() is not None, "the cameras' control answers through its Service")
         yield deployed
 
 
@@ -96,8 +98,10 @@ def emptied(deployment: Deployment) -> Iterator[None]:
     deploy.namespace(deployment.namespace)
     deploy.archive_volume(deployment.namespace)
     deploy.gateway_volume(deployment.namespace)
-    yield
-    _remove(deployment, wait=False)
+    try:
+        yield
+    finally:
+        _remove(deployment, wait=False)
 
 
 def install(deployment: Deployment, **further: deploy.Json) -> None:

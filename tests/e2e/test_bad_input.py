@@ -39,7 +39,7 @@ def test_a_url_with_a_password_is_refused_with_what_to_do_instead(deployment: De
 def test_a_file_that_is_none(deployment: Deployment, name: str, path: str, phase: str, reason: str) -> None:
     spec = {"singlePass": True, "sampling": {"mode": "interval", "value": 10}}
     with applied(job_manifest(name, deployment.namespace, deployment.http(path), **spec)):
-        seen = await_phase(name, deployment.namespace, phase, 90, reason)
+        seen = await_phase(name, deployment.namespace, phase, reason)
     assert seen["lastError"]["message"]
     assert conditions(seen)["Ready"] == "False"
 
@@ -50,7 +50,7 @@ def test_a_file_that_is_none(deployment: Deployment, name: str, path: str, phase
 def test_a_source_host_that_is_not_there(deployment: Deployment, host: str) -> None:
     name = "host-" + host.partition(".")[0]
     with applied(job_manifest(name, deployment.namespace, f"rtsp://{host}:8554/cam1")):
-        seen = await_phase(name, deployment.namespace, "NOT_STARTED", 120, "SourceNetwork")
+        seen = await_phase(name, deployment.namespace, "NOT_STARTED", "SourceNetwork")
         assert seen["nextRetryTime"]
         assert conditions(seen)["Stalled"] == "False"
 
@@ -59,7 +59,7 @@ def test_an_unknown_model_waits_and_says_which_there_are(deployment: Deployment)
     manifest = job_manifest("unknown-model", deployment.namespace, deployment.http("vtest.mp4"))
     manifest["spec"]["analytics"][0]["steps"] = [{"model": "detect-unicorns"}]
     with applied(manifest):
-        seen = await_phase("unknown-model", deployment.namespace, "AWAITING", 90, "ModelMissing")
+        seen = await_phase("unknown-model", deployment.namespace, "AWAITING", "ModelMissing")
     assert "detect-unicorns" in seen["message"]
     assert "nanodet-m-416" in seen["message"]
 
@@ -68,7 +68,7 @@ def test_an_unknown_class_is_misconfigured_and_names_it(deployment: Deployment) 
     manifest = job_manifest("unknown-class", deployment.namespace, deployment.http("vtest.mp4"))
     manifest["spec"]["analytics"][0]["steps"] = [{"model": "detect", "parameters": {"classes": ["persn"]}}]
     with applied(manifest):
-        seen = await_phase("unknown-class", deployment.namespace, "MISCONFIGURED", 90, "BadParameter")
+        seen = await_phase("unknown-class", deployment.namespace, "MISCONFIGURED", "BadParameter")
     assert "persn" in seen["message"]
     assert "person" in seen["message"]
 
@@ -77,10 +77,10 @@ def test_a_missing_secret_is_waited_for(deployment: Deployment) -> None:
     namespace = deployment.namespace
     source = {"credentialsSecretRef": {"name": "camera-login"}}
     with applied(job_manifest("secretive", namespace, deployment.rtsp("secure"), source=source)):
-        waiting = await_phase("secretive", namespace, "AWAITING", 90, "SecretMissing")
+        waiting = await_phase("secretive", namespace, "AWAITING", "SecretMissing")
         assert "camera-login" in waiting["message"]
         with applied(secret("camera-login", namespace, username="camera", password="s3cret")):
-            await_phase("secretive", namespace, "INPROGRESS", 120)
+            await_phase("secretive", namespace, "INPROGRESS")
 
 
 def test_a_wrong_password_is_told_and_not_shown(deployment: Deployment) -> None:
@@ -90,7 +90,7 @@ def test_a_wrong_password_is_told_and_not_shown(deployment: Deployment) -> None:
         applied(secret("wrong-login", namespace, username="camera", password="not-the-password")),
         applied(job_manifest("wrong-password", namespace, deployment.rtsp("secure"), source=source)),
     ):
-        await_phase("wrong-password", namespace, "NOT_STARTED", 120, "SourceAuth")
+        await_phase("wrong-password", namespace, "NOT_STARTED", "SourceAuth")
         assert "not-the-password" not in str(status("wrong-password", namespace))
         logs = [tools.must("kubectl", "logs", pod["metadata"]["name"], "-n", namespace) for pod in deployment.workers()]
         logs.append(tools.must("kubectl", "logs", "deployment/videofleet-e2e-operator", "-n", namespace))

@@ -12,7 +12,7 @@ CLIP_FRAMES = 795
 def test_a_clip_is_analysed_once_and_its_people_are_tracked(deployment: Deployment, moves: Moves) -> None:
     manifest = job_manifest("clip", deployment.namespace, deployment.http("vtest.mp4"), singlePass=True)
     with applied(manifest):
-        status = await_phase("clip", deployment.namespace, "COMPLETED", 180)
+        status = await_phase("clip", deployment.namespace, "COMPLETED")
         assert moves.phases("clip") in (
             ["STARTING", "INPROGRESS", "COMPLETED"],
             ["AWAITING", "STARTING", "INPROGRESS", "COMPLETED"],
@@ -55,7 +55,7 @@ def test_helm_test_runs_a_file_job(deployment: Deployment) -> None:
 def test_the_log_of_a_run_holds_every_frame_once_and_ends(deployment: Deployment) -> None:
     spec = {"singlePass": True, "maxFrames": 60}
     with applied(job_manifest("sixty", deployment.namespace, deployment.http("vtest.mp4"), **spec)):
-        status = await_phase("sixty", deployment.namespace, "COMPLETED", 120)
+        status = await_phase("sixty", deployment.namespace, "COMPLETED")
     segments = sorted((deployment.results(status) / "chunks").iterdir())
     log = b"".join(segment.read_bytes() for segment in segments)
     assert log.splitlines()[-3] == b"data: [DONE]"
@@ -68,12 +68,12 @@ def test_the_log_of_a_run_holds_every_frame_once_and_ends(deployment: Deployment
 def test_sampling_leaves_frames_out(deployment: Deployment) -> None:
     spec = {"singlePass": True, "sampling": {"mode": "interval", "value": 10}}
     with applied(job_manifest("sampled", deployment.namespace, deployment.http("vtest.mp4"), **spec)):
-        status = await_phase("sampled", deployment.namespace, "COMPLETED", 120)
+        status = await_phase("sampled", deployment.namespace, "COMPLETED")
     assert status["progress"]["processedFrames"] == 80
 
 
 def test_a_playlist_is_analysed_like_a_file(deployment: Deployment) -> None:
     spec = {"singlePass": True, "maxFrames": 30}
     with applied(job_manifest("playlist", deployment.namespace, deployment.http("hls/vtest.m3u8"), **spec)):
-        status = await_phase("playlist", deployment.namespace, "COMPLETED", 120)
+        status = await_phase("playlist", deployment.namespace, "COMPLETED")
     assert status["progress"]["processedFrames"] == 30

@@ -1,5 +1,6 @@
 """What end-to-end tests do with a cluster, as a person would with kubectl."""
 
+import itertools
 import json
 import subprocess
 import threading
@@ -12,11 +13,15 @@ from examples.demo import tools
 
 Json = dict[str, Any]
 JOBS = "videojobs.videofleet.io"
+PATIENCE = 300.0
+"""Seconds that anything is waited for: longer than it takes on a machine that is busy with other things, too."""
+_MARKER = "marker"
+_MARK = "mark"
 # kubectl turns tabs into columns of spaces.
-_COLUMNS = r'{.metadata.name}|{.status.phase}|{.status.reason}|{.status.epoch}{"\n"}'
+_COLUMNS = r'{.metadata.name}|{.status.phase}|{.status.reason}|{.status.epoch}|{.metadata.annotations.mark}{"\n"}'
 
 
-def eventually(check: Callable[[], Any], timeout: float, what: str, interval: float = 0.2) -> Any:
+def eventually(check: Callable[[], Any], what: str, timeout: float = PATIENCE, interval: float = 0.2) -> Any:
     """The first truthy answer of `check`; AssertionError naming `what` and the last answer after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -55,7 +60,7 @@ def conditions(of: Json) -> dict[str, str]:
     return {condition["type"]: condition["status"] for condition in of.get("conditions", [])}
 
 
-def await_phase(name: str, namespace: str, phase: str, timeout: float = 60, reason: str | None = None) -> Json:
+def await_phase(name: str, namespace: str, phase: str, reason: str | None = None) -> Json:
     """The status once the job is in this phase (for this reason)."""
 
     def check() -> Json | None:
@@ -64,7 +69,7 @@ def await_phase(name: str, namespace: str, phase: str, timeout: float = 60, reas
         return now if well else None
 
     try:
-        return dict(eventually(check, timeout, f"{name} is {phase} {reason or ''}"))
+        return dict(eventually(check, f"{name} is {phase} {reason or ''}"))
     except AssertionError as error:
         raise AssertionError(f"{error}; its status: {json.dumps(status(name, namespace))}") from None
 
@@ -73,7 +78,10 @@ class Moves:
     """Every (phase, reason, epoch) that each job of a namespace went through, from a watch."""
 
     def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
         self._seen: list[tuple[str, str, str, int]] = []
+        self._numbers = itertools.count(1)
+        self._mark = ""
         command = [tools.program("kubectl"), "--kubeconfig", tools.kubeconfig(), "get", JOBS, "-n", namespace]
         self._process = subprocess.Popen(
             [*command, "--watch", "-o", f"jsonpath={_COLUMNS}"], stdout=subprocess.PIPE, text=True
@@ -86,12 +94,34 @@ class Moves:
         for line in self._process.stdout:
             cells = line.rstrip("\n").split("|")
             # kubectl prints an empty line for a list that is empty.
-            if len(cells) == 4 and cells[1]:
-                name, phase, reason, epoch = cells
+            if len(cells) != 5:
+                continue
+            name, phase, reason, epoch, mark = cells
+            if name == _MARKER:
+                self._mark = mark
+            elif phase:
                 self._seen.append((name, phase, reason, int(epoch or 0)))
 
     def phases(self, name: str) -> list[str]:
-        """Phases of a job in order, repeats taken out."""
+        """Phases of a job in order, repeats taken out: all that were written before the call, and maybe more."""
+        self.catch_up()
+        return self._phases(name)
+
+    def await_phase(self, name: str, phase: str) -> None:
+        """Until the job has been in this phase, however short."""
+        eventually(lambda: phase in self._phases(name), f"{name} has been {phase}")
+
+    def reasons(self, name: str, phase: str) -> list[str]:
+        """The reasons that a job gave while it was in this phase."""
+        return [reason for job, told, reason, _ in list(self._seen) if (job, told) == (name, phase)]
+
+    def catch_up(self) -> None:
+        """Until the watch has told what was written before the call: it is behind the API server, by any time."""
+        mark = str(next(self._numbers))
+        tools.must("kubectl", "annotate", JOBS, _MARKER, f"{_MARK}={mark}", "--overwrite", "-n", self._namespace)
+        eventually(lambda: self._mark == mark, f"kubectl's watch tells of mark {mark}")
+
+    def _phases(self, name: str) -> list[str]:
         found = [phase for job, phase, _, _ in list(self._seen) if job == name]
         return [phase for index, phase in enumerate(found) if index == 0 or found[index - 1] != phase]
 
@@ -119,11 +149,11 @@ def applied(manifest: Json) -> Iterator[Json]:
 @contextmanager
 def watching(namespace: str) -> Iterator[Moves]:
     """Moves of a namespace while the block runs."""
-    moves = Moves(namespace)
-    try:
-        # The watch is there once it tells of something that was made after it was started.
-        with applied(job_manifest("marker", namespace, "rtsp://marker.invalid/", enabled=False)):
-            eventually(lambda: moves.phases("marker"), 90, "kubectl watches")
-        yield moves
-    finally:
-        moves.close()
+    with applied(job_manifest(_MARKER, namespace, "rtsp://marker.invalid/", enabled=False)):
+        moves = Moves(namespace)
+        try:
+            # Nothing is missed from the first mark on.
+            moves.catch_up()
+            yield moves
+        finally:
+            moves.close()

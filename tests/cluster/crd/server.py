@@ -81,14 +81,14 @@ class Server:
         for definition in crds():
             api.create_custom_resource_definition(definition)
         for plural in PLURALS.values():
-            eventually(partial(self._serves, plural), 30, f"the server serves {plural}.{GROUP}")
+            eventually(partial(self._serves, plural), f"the server serves {plural}.{GROUP}")
 
     def remove(self) -> None:
         """Remove the CRDs and every object of them, and wait until they are gone."""
         api: Any = client.ApiextensionsV1Api(self.client)
         for name in self._left(api):
             api.delete_custom_resource_definition(name)
-        eventually(lambda: not self._left(api), 60, f"the CRDs of {GROUP} are gone")
+        eventually(lambda: not self._left(api), f"the CRDs of {GROUP} are gone")
 
     def _left(self, api: Any) -> list[str]:
         present = [item.metadata.name for item in api.list_custom_resource_definition().items]

@@ -38,7 +38,7 @@ def warning(server: Server) -> Iterator[Server]:
     api.create_validating_admission_policy(policy)
     try:
         api.create_validating_admission_policy_binding(binding)
-        eventually(partial(warnings, server, job(source={"url": TOKEN})), 30, "the API server knows the policy")
+        eventually(partial(warnings, server, job(source={"url": TOKEN})), "the API server knows the policy")
         yield server
     finally:
         api.delete_validating_admission_policy(name)

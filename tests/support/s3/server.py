@@ -38,4 +38,4 @@ def scale(namespace: str, replicas: int) -> None:
     if replicas:
         tools.must("kubectl", "-n", namespace, "rollout", "status", f"deployment/{NAME}", "--timeout=120s", timeout=150)
     else:
-        eventually(lambda: not tools.get_all("pods", namespace, f"app={NAME}"), 120, "the server of S3 is gone")
+        eventually(lambda: not tools.get_all("pods", namespace, f"app={NAME}"), "the server of S3 is gone")
