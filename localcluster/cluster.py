@@ -23,12 +23,12 @@ from localcluster.mounts import overlay_works
 from localcluster.neighbours import refuse_neighbours
 from localcluster.network import ensure_network, kernel_settings
 from localcluster.packages import ensure_packages
-from localcluster.parts import all_parts
+from localcluster.parts import Part, all_parts
 from localcluster.pki import ensure_pki
 from localcluster.processes import Identity, boot_id, identify, is_alive, send, wait_gone
 from localcluster.shell import require_root, tail
 from localcluster.status import explain_trouble, is_up, read_record, supervisor_identity
-from localcluster.supervision import PartState, code_signature
+from localcluster.supervision import PartState, code_signature, signature
 from localcluster.teardown import tear_down
 
 # On a machine that is busy with other things, too.
@@ -179,9 +179,10 @@ def _await(
 
 
 def _await_parts(layout: Layout, names: Sequence[str], title: str) -> None:
+    parts = [part for part in all_parts(layout) if part.name in names]
+
     def missing() -> list[str]:
-        states = read_record(layout)
-        return [name for name in names if name not in states or not is_up(states[name])]
+        return missing_parts(parts, read_record(layout))
 
     if not missing():
         return
@@ -197,6 +198,15 @@ def _await_parts(layout: Layout, names: Sequence[str], title: str) -> None:
             return not left
 
         _await(done, PARTS_TIMEOUT_S, lambda: explain_trouble(layout, missing()[:1]), current)
+
+
+def missing_parts(parts: Sequence[Part], states: Mapping[str, PartState]) -> list[str]:
+    """Names of those that are not up as they are planned: one that the supervisor has yet to replace still answers."""
+    return [part.name for part in parts if not _is_up_as_planned(part, states.get(part.name))]
+
+
+def _is_up_as_planned(part: Part, state: PartState | None) -> bool:
+    return state is not None and is_up(state) and state.signature == signature(part)
 
 
 def hopeless(states: Mapping[str, PartState], since: float) -> list[str]:

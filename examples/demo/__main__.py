@@ -34,9 +34,9 @@ def main(arguments: list[str]) -> int:
 
 def demo() -> None:
     """All steps in order."""
-    with step("1/8 a real Kubernetes on this machine (the first time it is built: about 14 minutes on two cores)"):
+    with step("1/8 a real Kubernetes on this machine (the first time it is built: about 10 minutes on two cores)"):
         tools.localcluster("up")
-    with step("2/8 images of operator, worker and camera simulator"):
+    with step("2/8 images of operator, worker and camera simulator (the first time: about 4 minutes)"):
         images = deploy.build_images()
     with step("3/8 videofleet, from its Helm chart"):
         deploy.namespace(NAMESPACE)

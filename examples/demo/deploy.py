@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.demo import tools
-from examples.demo.console import say
 from examples.demo.tools import ROOT, Json
 
 ARCHIVES = Path("/var/lib/videofleet/archive")
@@ -45,7 +44,6 @@ def build_image(name: str, dockerfile: str, context: str) -> str:
     """One image, by its full name; paths are from the repository's root."""
     built = tools.localcluster("build-image", name, "--file", dockerfile, "--context", context).splitlines()[-1]
     tools.localcluster("load-image", built)
-    say(f"    {built}")
     return built
 
 

@@ -95,7 +95,8 @@ class Subscriber:
         # One client for all attempts: each makes a TLS context, and fifty that try again would take the processors from
         # the gateway that they wait for. However long nothing comes, the connection is kept: a next worker may take its
         # time, and a gateway that goes ends it.
-        with httpx.Client(headers={"Authorization": f"Bearer {self.key}"}, timeout=PATIENCE) as client:
+        headers, timeout = {"Authorization": f"Bearer {self.key}"}, httpx.Timeout(PATIENCE, connect=30)
+        with httpx.Client(headers=headers, timeout=timeout) as client:
             self._connect(client)
             while not self.done and time.monotonic() < deadline:
                 time.sleep(0.5)

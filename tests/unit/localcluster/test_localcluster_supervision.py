@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localcluster.cluster import hopeless
+from localcluster.cluster import hopeless, missing_parts
 from localcluster.files import read_json, write_json
 from localcluster.layout import Layout
 from localcluster.parts import Part, Probe, all_parts, part_from_json
@@ -51,6 +52,23 @@ def test_a_part_waits_for_what_it_needs_and_for_its_pause() -> None:
 
 def test_a_running_part_is_not_started_again() -> None:
     assert not may_start(LEAF, {"leaf": PartState(identity=Identity(1, 1))}, now=5.0)
+
+
+def test_a_part_that_runs_as_it_was_planned_before_is_waited_for() -> None:
+    state = PartState()
+    assert missing_parts([LEAF], {}) == ["leaf"]
+    record_start(state, LEAF, this_process(), now=0.0)
+    assert missing_parts([LEAF], {"leaf": state}) == ["leaf"]
+    state.ready = True
+    assert missing_parts([LEAF], {"leaf": state}) == []
+    other = replace(LEAF, argv=("sleep", "2000"))
+    assert missing_parts([other], {"leaf": state}) == ["leaf"]
+
+
+def this_process() -> Identity:
+    found = identify(os.getpid())
+    assert found is not None
+    return found
 
 
 def test_only_the_latest_ends_are_kept() -> None:
