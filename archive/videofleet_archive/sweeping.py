@@ -1,7 +1,7 @@
 """What is done for logs that nobody writes any more: old results go, what is left of a finished log is merged.
 
 Once an hour one of the workers does it for the whole archive. How long the results of a run are kept lies beside its
-log, so that it holds when the job is over, and when it has been deleted. Blocking.
+log, so that it holds when the job is over, and when it has been deleted. Blocking, but for sweep_all.
 """
 
 import logging
@@ -11,9 +11,11 @@ from typing import Final
 from pydantic import BaseModel, Field, ValidationError
 
 from videofleet_archive.acquire import ending_of, scan
+from videofleet_archive.check import logs_below
 from videofleet_archive.errors import ArchiveCorruptError, ArchiveError
 from videofleet_archive.merging import Sizes, drop, tend
 from videofleet_archive.store import Store
+from videofleet_archive.threads import StoreThreads
 from videofleet_archive.tracks import hour_of_key
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -38,6 +40,13 @@ class Swept:
     """Logs that went with all that lay beside them."""
     parts: int = 0
     failed: int = 0
+
+    def add(self, other: "Swept") -> None:
+        """What another one did, too."""
+        self.logs += other.logs
+        self.removed += other.removed
+        self.parts += other.parts
+        self.failed += other.failed
 
 
 def retention_key(prefix: str) -> str:
@@ -71,6 +80,20 @@ def claim_sweep(store: Store, now: float) -> bool:
         return False
     store.delete([one.key for one in store.listing(_CLAIMS) if one.key.rpartition("/")[2] < name])
     return True
+
+
+async def sweep_all(threads: StoreThreads, now: float) -> Swept | None:
+    """Look after the whole archive; None where somebody else does in this hour. Raises ArchiveError.
+
+    A log at a time, in the threads for upkeep: the logs that are written wait for one of these at most.
+    """
+    store = threads.store
+    if not await threads.call(claim_sweep, store, now):
+        return None
+    swept = Swept()
+    for prefix in await threads.tend(logs_below, store, ""):
+        swept.add(await threads.tend(sweep, store, [prefix], now))
+    return swept
 
 
 def sweep(store: Store, logs: list[str], now: float, sizes: Sizes = _USUAL) -> Swept:

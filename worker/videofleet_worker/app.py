@@ -17,11 +17,10 @@ from typing import Final
 from aiohttp import web
 
 from videofleet_api.reach import cluster_addresses
-from videofleet_archive.check import logs_below
 from videofleet_archive.errors import ArchiveError
 from videofleet_archive.location import Location
 from videofleet_archive.store import Archive
-from videofleet_archive.sweeping import claim_sweep, sweep
+from videofleet_archive.sweeping import sweep_all
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.config import Settings
 from videofleet_worker.device.health import DeviceHealth, DeviceLostError
@@ -80,8 +79,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
             return
         watch = asyncio.create_task(readiness.watch_archive(archive.probe, archive.probe_seconds))
         stack.callback(watch.cancel)
-        for upkeep in (_sweeps(archive), keep_giving_back()):
-            stack.callback(asyncio.create_task(upkeep).cancel)
+        stack.callback(asyncio.create_task(keep_giving_back()).cancel)
         health = DeviceHealth()
         inference = await start_inference(settings, health.note)
         stack.push_async_callback(inference.close)
@@ -89,6 +87,7 @@ async def run_worker(settings: Settings, secrets: Secrets) -> None:
         stack.push_async_callback(ways.close)
         memory = decoder_memory(container_memory(), settings.capacity)
         supervisor, tools = _supervisor(settings, archive, inference, secrets, ways, memory, health, stack)
+        stack.callback(asyncio.create_task(_sweeps(tools.archive)).cancel)
         looker = Looker(tools, secrets, lambda: settings.capacity - supervisor.at_work)
         registry.register(WorkerCollector(Measured(supervisor, inference, settings.capacity, tools.leftovers)))
         app = api_app(
@@ -138,20 +137,15 @@ def _archive(settings: Settings, secrets: Secrets) -> Archive:
     return archive
 
 
-async def _sweeps(archive: Archive) -> None:
+async def _sweeps(archive: StoreThreads) -> None:
     """Look after what nobody writes any more, when it is this worker's turn."""
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
         try:
-            await asyncio.to_thread(_sweep, archive)
+            if (swept := await sweep_all(archive, time.time())) is not None:
+                _LOGGER.info("looked after the archive", extra=asdict(swept))
         except ArchiveError as error:
             _LOGGER.warning("the archive is not looked after: %s", error)
-
-
-def _sweep(archive: Archive) -> None:
-    now = time.time()
-    if claim_sweep(archive, now):
-        _LOGGER.info("looked after the archive", extra=asdict(sweep(archive, logs_below(archive, ""), now)))
 
 
 async def _or_stopped(step: Coroutine[None, None, None], stop: asyncio.Event) -> bool:

@@ -1,6 +1,9 @@
 """Logs that nobody writes any more: how long they are kept, and what becomes of them."""
 
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.archives import (
@@ -25,8 +28,8 @@ from videofleet_archive.extent import Extent, Segment
 from videofleet_archive.merging import Sizes
 from videofleet_archive.results import results_key, write_results
 from videofleet_archive.shots import shot_key
-from videofleet_archive.store import FolderArchive, ObjectArchive
-from videofleet_archive.sweeping import claim_sweep, read_retention, retention_key, sweep
+from videofleet_archive.store import FolderArchive, ObjectArchive, StoredObject
+from videofleet_archive.sweeping import claim_sweep, read_retention, retention_key, sweep, sweep_all, write_retention
 from videofleet_archive.threads import StoreThreads
 from videofleet_archive.writer import SealPolicy
 
@@ -157,6 +160,47 @@ async def test_one_that_cannot_be_understood_holds_no_other_up(threads: StoreThr
     assert logs == ["a/b/1/main", PREFIX]
     swept = sweep(threads.store, logs, time.time() + 3 * HOUR)
     assert (swept.logs, swept.failed, swept.removed) == (2, 1, 1)
+
+
+class _Watched(FolderArchive):
+    """Notes which threads read it. `on_log`: is told of each log that is looked at, while that is."""
+
+    def __init__(self, root: Path, on_log: Callable[[str], None]) -> None:
+        super().__init__(root)
+        self.read_by: set[str] = set()
+        self._on_log = on_log
+
+    def read(self, key: str) -> bytes | None:
+        self.read_by.add(threading.current_thread().name)
+        if key.endswith("/retention.json"):
+            self._on_log(key)
+        return super().read(key)
+
+    def listing(self, prefix: str) -> list[StoredObject]:
+        # The claims are listed by whoever makes one.
+        if not prefix.startswith("."):
+            self.read_by.add(threading.current_thread().name)
+        return super().listing(prefix)
+
+
+async def test_logs_are_looked_after_one_by_one_between_those_that_are_written(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def looked_at(log: str) -> None:
+        done.append(log)
+        upkeep.submit(done.append, "a log that is written")
+
+    store = _Watched(tmp_path, looked_at)
+    for prefix in ("a/b/1/main", "a/c/1/main"):
+        write_retention(store, prefix, HOUR)
+        store.create(f"{prefix}/chunks/0000000000000000", log.error_comment("X", "?"))
+    with ThreadPoolExecutor(4, "others") as others, ThreadPoolExecutor(1, "upkeep") as upkeep:
+        threads = StoreThreads(store, others, upkeep)
+        assert await sweep_all(threads, time.time() + 9 * HOUR) is not None
+        assert await sweep_all(threads, time.time() + 9 * HOUR) is None, "it is nobody else's then"
+    assert len(done) == 4
+    assert done[1::2] == ["a log that is written"] * 2
+    assert {name.partition("_")[0] for name in store.read_by} == {"upkeep"}
 
 
 def test_one_in_an_hour_sweeps() -> None:
