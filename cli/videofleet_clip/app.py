@@ -2,12 +2,14 @@
 
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Final
-
-import typer
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from videofleet_clip.errors import FAILED, ClipError
+
+if TYPE_CHECKING:
+    import typer
 
 _WORKER: Final = ("videofleet_worker", "av", "onnxruntime", "aiohttp", "obstore", "lap", "simplejpeg", "PIL", "numpy")
 _PROGRAM: Final = "videofleet"
@@ -26,7 +28,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     What was given and cannot be used, and what went wrong, is told in one line.
     """
     try:
-        _app()(args=arguments, prog_name=_PROGRAM)
+        with _ended_at_once():
+            app = _app()
+        app(args=arguments, prog_name=_PROGRAM)
     except ClipError as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return error.code
@@ -40,7 +44,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _app() -> typer.Typer:
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """While parts are loaded there is nothing to keep: Ctrl-C ends the program as it ends any other, without a word."""
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _app() -> "typer.Typer":
+    import typer
+
     # Its parts come with an extra of the package, which who only asks clusters does without.
     from videofleet_clip.command import run as run_command
 

@@ -15,7 +15,7 @@ from videofleet_clip import manifest
 from videofleet_clip.clip import Shown, run_clip
 from videofleet_clip.errors import FAILED, INTERRUPTED, ClipError
 from videofleet_clip.folder import ResultFolder
-from videofleet_clip.job import Wanted, address_in, make_job, part_of, steps_of
+from videofleet_clip.job import Wanted, address_in, classes_of, make_job, part_of, steps_of
 from videofleet_clip.publishing import Workplace
 from videofleet_clip.session import Session, Setting
 from videofleet_clip.video import Video, folder_name, password_here, video_of
@@ -75,11 +75,11 @@ def run(
 ) -> None:
     """Analyse one video here: a table, and a folder with results.json, an annotated video and a contact sheet."""
     wanted = Wanted(
-        steps=steps_of(steps) if steps else None,
-        classes=steps_of(classes) if classes else None,
+        steps=steps_of(steps) if steps is not None else None,
+        classes=classes_of(classes) if classes is not None else None,
         confidence=confidence,
         fps=fps,
-        part=part_of(part) if part else None,
+        part=part_of(part) if part is not None else None,
         max_frames=max_frames,
     )
     source, job = _what(video, file, user, wanted)

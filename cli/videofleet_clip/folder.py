@@ -33,16 +33,17 @@ class ResultFolder:
     def __init__(self, target: Path, *, force: bool) -> None:
         """Raises ClipError where something is there already and `force` does not allow to replace it."""
         self.target = target
-        self._made = not target.exists()
-        if not self._made and not target.is_dir():
-            raise ClipError(f"{target} is not a folder: give another one with --out")
-        if not force and any(not each.name.startswith(_STAGING) for each in _entries(target)):
-            raise ClipError(f"{target} is not empty: give another folder with --out, or --force to replace results")
         try:
+            self._made = not target.exists()
+            if not self._made and not target.is_dir():
+                raise ClipError(f"{target} is not a folder: give another one with --out")
+            if not force and any(not each.name.startswith(_STAGING) for each in _entries(target)):
+                raise ClipError(f"{target} is not empty: give another folder with --out, or --force to replace results")
             target.mkdir(parents=True, exist_ok=True)
             self.staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target))
         except OSError as error:
-            raise ClipError(f"{target} cannot be written: {error.strerror}", FAILED) from None
+            message = f"{target} cannot be written: {error.strerror}: give another folder with --out"
+            raise ClipError(message, FAILED) from None
 
     def publish(self, analytics: str, *, alone: bool, made: Mapping[str, Path]) -> Path:
         """Move the results of one analytics to their place: the folder itself where it is the only one, else a folder

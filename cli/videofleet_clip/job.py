@@ -62,9 +62,18 @@ def make_job(video: Video, wanted: Wanted, manifest: VideoJobSpec | None = None,
 
 def steps_of(text: str) -> tuple[str, ...]:
     """`detect,track` as names of steps. Raises ClipError."""
+    return _names("--steps", text, "detect,track")
+
+
+def classes_of(text: str) -> tuple[str, ...]:
+    """`person,car` as names of classes. Raises ClipError."""
+    return _names("--classes", text, "person,car")
+
+
+def _names(option: str, text: str, example: str) -> tuple[str, ...]:
     names = tuple(each.strip() for each in text.split(","))
     if not all(names):
-        raise ClipError(f"--steps {text}: give names with commas between them, for example detect,track")
+        raise ClipError(f"{option} {text}: give names with commas between them, for example {example}")
     return names
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from videofleet_api.source import SourcePolicy
-from videofleet_clip.errors import ClipError
+from videofleet_clip.errors import FAILED, ClipError
 
 _MANIFESTS: Final = frozenset({".yaml", ".yml", ".json"})
 _EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
@@ -31,9 +31,14 @@ class Video:
 
 def video_of(given: str, username: str | None = None, password: str | None = None) -> Video:
     """The video that an argument means. Credentials in an address are taken out of it, those given go first."""
+    if not given:
+        raise ClipError("VIDEO is empty: give a file or an address")
     if "://" not in given:
-        return _file(Path(given).expanduser())
-    parts = urlsplit(given)
+        return _file(_at_home(given))
+    try:
+        parts = urlsplit(given)
+    except ValueError as error:
+        raise ClipError(f"VIDEO is no address: {error}: write it as SCHEME://HOST/PATH") from None
     if parts.scheme.lower() == "file":
         return _file(Path(unquote(parts.path)))
     host = parts.netloc.rpartition("@")[2]
@@ -57,11 +62,25 @@ def folder_name(video: Video) -> str:
 def _file(path: Path) -> Video:
     if path.suffix.lower() in _MANIFESTS:
         raise ClipError(f"{path} is no video: a manifest is given with -f {path}")
-    if path.is_dir():
-        raise ClipError(f"{path} is a folder: give a video in it")
-    # Where it really is: the worker reads no file behind a link that leads out of the folders that it may read.
-    real = path.resolve()
-    return Video(real.as_uri(), path.stem, roots=(real.parent,))
+    try:
+        if path.is_dir():
+            raise ClipError(f"{path} is a folder: give a video in it")
+        # Where it really is: the worker reads no file behind a link that leads out of the folders that it may read.
+        real = path.resolve()
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+        raise ClipError(f"{path} cannot be read: {reason}: give the path of a video", FAILED) from None
+    # A name that is no UTF-8 can be opened, but neither printed nor written into documents.
+    name = os.fsencode(path.stem).decode(errors="replace")
+    return Video(real.as_uri(), name, roots=(real.parent,))
+
+
+def _at_home(given: str) -> Path:
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        # Of nobody here: a file may be called so.
+        return Path(given)
 
 
 def _unquoted(text: str | None) -> str | None:

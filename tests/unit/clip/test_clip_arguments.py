@@ -10,7 +10,7 @@ from videofleet_api.protocol import JobSource
 from videofleet_api.source import Range
 from videofleet_clip import manifest
 from videofleet_clip.errors import ADVICE, ClipError, explained
-from videofleet_clip.job import Wanted, address_in, make_job, part_of, steps_of
+from videofleet_clip.job import Wanted, address_in, classes_of, make_job, part_of, steps_of
 from videofleet_clip.screen import clock
 from videofleet_clip.video import Video, folder_name, video_of
 from videofleet_operator.services.payload import build
@@ -164,3 +164,34 @@ def test_an_error_says_what_to_do() -> None:
 )
 def test_times_are_told_as_players_tell_them(seconds: float, told: str) -> None:
     assert clock(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("", "VIDEO is empty: give a file or an address"),
+        ("http://[::1/a.mp4", "VIDEO is no address: .*IPv6.*: write it as SCHEME://HOST/PATH"),
+        ("n" * 300, "nnn cannot be read: File name too long: give the path of a video"),
+        ("loop.mp4", "loop.mp4 cannot be read: its links lead in a circle"),
+    ],
+    ids=["nothing", "an address that ends too early", "a name that is too long", "a circle"],
+)
+def test_what_is_no_video_says_what_would_be_one(
+    given: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ClipError, match=says):
+        video_of(given)
+
+
+def test_a_home_of_nobody_is_a_name() -> None:
+    assert video_of("~nobody-here/a.mp4").url.endswith("/~nobody-here/a.mp4")
+
+
+def test_lists_of_names_say_which_option_is_wrong() -> None:
+    assert classes_of("person, car") == ("person", "car")
+    with pytest.raises(ClipError, match="--classes person,: give names with commas between them, for example person,c"):
+        classes_of("person,")
+    with pytest.raises(ClipError, match=r"--steps detect,: .*detect,track"):
+        steps_of("detect,")

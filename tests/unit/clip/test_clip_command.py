@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
+from tests.support.cli import REPOSITORY
 from tests.support.clip import VIDEO, begin, frames_in, on_terminal, run, times_in, yellow_at
 from videofleet_api.results import RunResult
 
@@ -56,9 +58,18 @@ async def test_results_are_not_replaced_unless_told(tmp_path: Path) -> None:
         (("--classes", "persn"), 2, "BAD_PARAMETER: .*persn.*person"),
         (("--confidence", "2"), 2, "--confidence"),
         (("--models", "none"), 2, "model folder none: there is no such folder"),
-        (("--range", "500-"), 1, "EMPTY: .*--range"),
+        (("--range", "500-"), 1, "EMPTY: range.start is 500, and the source has 79.5 s: .*--range"),
+        (
+            ("--out", "/proc/nowhere"),
+            1,
+            "/proc/nowhere cannot be written: No such file.*: give another folder with --out",
+        ),
+        (("--out", "n" * 300), 1, "nnn cannot be written: File name too long: give another folder with --out"),
     ],
-    ids=["unknown step", "nothing to track", "unknown class", "confidence", "no models", "beyond the end"],
+    ids=[
+        *("unknown step", "nothing to track", "unknown class", "confidence", "no models", "beyond the end"),
+        *("no place for results", "a name that is too long"),
+    ],
 )
 async def test_what_cannot_be_done_is_refused_in_one_line(
     tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
@@ -104,6 +115,28 @@ async def test_a_source_that_cannot_be_read_says_why(tmp_path: Path, source: str
     assert ended.code == code
     assert re.search(says, ended.err)
     assert not os.listdir(tmp_path)
+
+
+async def test_a_file_may_have_any_name(tmp_path: Path) -> None:
+    """Also one that is no UTF-8, as names from old archives are."""
+    for name, results in ((b"\xd0\x9f\xd1\x80 1.mp4", "Пр-1-results"), (b"caf\xe9.mp4", "caf-results")):
+        path = Path(os.fsdecode(bytes(tmp_path) + b"/" + name))
+        shutil.copy(VIDEO, path)
+        ended = await run(path, "--max-frames", "1", "--no-film", cwd=tmp_path)
+        assert ended.code == 0, ended.err
+        assert (tmp_path / results / "results.json").exists()
+
+
+async def test_ctrl_c_while_it_loads_its_parts_ends_it_without_a_word(tmp_path: Path) -> None:
+    # Who imports the first of them waits here, until it is interrupted.
+    (tmp_path / "av.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
+    path = os.pathsep.join([str(tmp_path), *(str(REPOSITORY / part) for part in ("api", "archive", "cli", "worker"))])
+    process = await begin(VIDEO, cwd=tmp_path, PYTHONPATH=path)
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 300) == b"loading\n"
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 300)
+    assert (process.returncode, err) == (-signal.SIGINT, b"")
 
 
 async def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:

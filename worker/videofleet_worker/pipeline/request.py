@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSource, JobSpec
-from videofleet_api.source import LIVE_SCHEMES, Range, Rotation, SourceKind
+from videofleet_api.source import LIVE_SCHEMES, Range, RangeUnit, Rotation, SourceKind
 from videofleet_archive.acquire import ResumePoint
 from videofleet_worker.decode.part import Part
 from videofleet_worker.decode.sampling import Sampling
@@ -90,3 +90,14 @@ def _resume_frame(spec: JobSpec, resumes: Sequence[ResumePoint | None]) -> int |
         return None
     has_end = spec.source.kind is SourceKind.RECORDED or known[0].last.stream_info.total_frames is not None
     return min(one.sidecar.frame_index for one in known) if has_end else None
+
+
+def no_frame(part: Range | None, info: SourceInfo | None) -> str:
+    """Why a source that came to its end had no frame for the job."""
+    if part is None or info is None:
+        return "the source ended without a frame"
+    counted = part.unit is RangeUnit.FRAMES
+    length, unit = (info.total_frames, "frames") if counted else (info.duration, "s")
+    if length is None or part.start < length:
+        return "the source ended without a frame in its range"
+    return f"range.start is {part.start:g}, and the source has {round(length, 1):g} {unit}: begin before its end"

@@ -24,7 +24,7 @@ from videofleet_worker.pipeline.ownership import Ownership, all_sealed
 from videofleet_worker.pipeline.pictures import SharedFrame
 from videofleet_worker.pipeline.plan import Plan, make_plan
 from videofleet_worker.pipeline.progress import ProgressMeter
-from videofleet_worker.pipeline.request import source_info_before, source_request
+from videofleet_worker.pipeline.request import no_frame, source_info_before, source_request
 from videofleet_worker.pipeline.stepplan import RefusedError
 from videofleet_worker.pipeline.steps import Workshop
 from videofleet_worker.pipeline.storage import persistently
@@ -191,7 +191,7 @@ class StreamRun:
                 if self.logs.have_all:
                     return
         if not self._stopped and not self.logs.processed:
-            raise SourceError(ErrorCode.EMPTY, "the source ended without a frame")
+            raise SourceError(ErrorCode.EMPTY, no_frame(self.job.spec.range, source.info))
 
     async def _analyse(self, shared: SharedFrame, answers: Answers) -> None:
         try:

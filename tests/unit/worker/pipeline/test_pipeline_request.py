@@ -9,9 +9,11 @@ from tests.support.archives import chunk
 from videofleet_api.codes import ErrorCode
 from videofleet_api.protocol import JobSpec
 from videofleet_api.results import Chunk, Sidecar
+from videofleet_api.source import Range
 from videofleet_archive.acquire import ResumePoint
-from videofleet_worker.pipeline.request import source_request
+from videofleet_worker.pipeline.request import no_frame, source_request
 from videofleet_worker.pipeline.stepplan import RefusedError
+from videofleet_worker.sources.events import SourceInfo
 from videofleet_worker.sources.request import SourceRequest
 
 SIZE = (416, 416)
@@ -83,3 +85,18 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(RefusedError, match="range must end after its start, got 100 to 90 frames") as refused:
         _request(_spec(range={"start": 100, "end": 90, "unit": "frames"}))
     assert refused.value.code is ErrorCode.BAD_PARAMETER
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (None, "the source ended without a frame"),
+        ({"start": 90, "end": 95}, "range.start is 90, and the source has 8.2 s: begin before its end"),
+        ({"start": 200, "unit": "frames"}, "range.start is 200, and the source has 200 frames: begin before its end"),
+        ({"start": 3, "end": 3.001}, "the source ended without a frame in its range"),
+    ],
+    ids=["no range", "behind the last second", "behind the last frame", "between two frames"],
+)
+def test_why_there_was_no_frame(part: dict[str, Any] | None, says: str) -> None:
+    info = SourceInfo(live=False, fps=25, width=64, height=48, codec="h264", total_frames=200, duration=8.21)
+    assert no_frame(part and Range.model_validate(part), info) == says
