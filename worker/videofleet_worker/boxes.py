@@ -19,7 +19,8 @@ def iou_matrix(first: npt.NDArray[Float], second: npt.NDArray[Float]) -> npt.NDA
 
     Two boxes without any area have an overlap of 0.
     """
-    return _overlaps(edges_of(first), edges_of(second))
+    edges = edges_of(first)
+    return _overlaps(edges, edges if second is first else edges_of(second))
 
 
 def edges_of(boxes: npt.NDArray[Float]) -> npt.NDArray[Float]:
