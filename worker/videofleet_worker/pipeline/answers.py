@@ -32,6 +32,9 @@ class Answers:
 _WINDOW: Final = 4
 """Frames of a recorded source at work at a time: two in inference beside each other, and one ready for each."""
 
+_TOGETHER: Final = 2
+"""Of these, how many are told right after each other."""
+
 
 async def answered_frames(
     source: StreamSource,
@@ -66,7 +69,7 @@ async def answered_frames(
         frames = paced(frames, Pace(speed, SystemClock()))
         answered = every_frame(frames, ask, turns, 1)
     else:
-        answered = every_frame(frames, ask, turns, _WINDOW)
+        answered = every_frame(frames, ask, turns, _WINDOW, _TOGETHER)
     async with aclosing(frames), aclosing(answered):
         async for pair in answered:
             yield pair

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 from videofleet_api.codes import DropCause
 from videofleet_worker.decode.frame import Frame
@@ -14,35 +15,32 @@ Infer = Callable[[Frame], Awaitable[T]]
 
 
 async def every_frame(
-    frames: AsyncIterator[Frame], infer: Infer[T], turns: Turns, window: int
+    frames: AsyncIterator[Frame], infer: Infer[T], turns: Turns, window: int, together: int = 1
 ) -> AsyncGenerator[tuple[Frame, T], None]:
     """Each frame with its answer, in order, `window` frames at work at a time, so that decoding and inference overlap;
     they take their turns one by one with those of other streams.
 
-    The receiver releases the frames. When the source fails, what it delivered before still comes, then the error. An
-    answer that is there is told although the next frame is not: its decoder may wait for this one to be given back.
+    The receiver releases the frames. When the source fails, what it delivered before still comes, then the error.
+
+    Answers come `together`, as far as so many frames are at work: a run of the model leaves nothing else in the
+    processor's caches, and what is done with the first has it there for the next. None waits for a frame that is not
+    there yet, for its decoder may wait for this one to be given back.
     """
-    pending: deque[tuple[Frame, asyncio.Task[T]]] = deque()
-    ahead = _Ahead(frames)
+    line = _Line[T](window, together)
+    feeder = asyncio.create_task(line.fill(frames, lambda frame: _ask(infer, frame, turns)))
     try:
-        while not ahead.over or pending:
-            while len(pending) < window and await ahead.comes_before([task for _, task in pending]):
-                frame = await ahead.take()
-                if frame is not None:
-                    pending.append((frame, asyncio.create_task(_ask(infer, frame, turns))))
-            if pending:
-                frame, task = pending[0]
-                answer = await task
-                pending.popleft()
-                yield frame, answer
+        while await line.comes():
+            while line.is_answered:
+                yield line.take()
     finally:
+        feeder.cancel()
         try:
-            await ahead.close()
+            await asyncio.wait([feeder])
         finally:
             # Also for who is cancelled just then.
-            await _discard(pending)
-    if ahead.failure is not None:
-        raise ahead.failure
+            await line.discard()
+    if line.failure is not None:
+        raise line.failure
 
 
 async def newest_frame(
@@ -75,64 +73,81 @@ async def newest_frame(
         latest.close()
 
 
-class _Ahead:
-    """The frame that is waited for, while those before it are at work. over: there is none any more."""
+class _Line(Generic[T]):
+    """Frames at work, in order. failure: what has ended their source."""
 
-    def __init__(self, frames: AsyncIterator[Frame]) -> None:
-        self.over = False
+    def __init__(self, window: int, together: int) -> None:
         self.failure: Exception | None = None
-        self._frames = frames
-        self._coming: asyncio.Task[Frame | None] | None = None
+        self._window = window
+        self._together = together
+        self._at_work: deque[tuple[Frame, asyncio.Task[T]]] = deque()
+        self._over = False
+        self._room, self._changed = asyncio.Event(), asyncio.Event()
+        self._room.set()
 
-    async def comes_before(self, answers: Sequence[asyncio.Task[T]]) -> bool:
-        """Whether it has come when the first of the answers is there."""
-        if self.over:
-            return False
-        self._coming = self._coming or asyncio.create_task(self._next())
-        await asyncio.wait((self._coming, *answers[:1]), return_when=asyncio.FIRST_COMPLETED)
-        return self._coming.done()
-
-    async def take(self) -> Frame | None:
-        """It, once it has come; None when the source is over, or has failed."""
-        assert self._coming is not None, "comes_before() said that it has"
-        coming, self._coming = self._coming, None
+    async def fill(self, frames: AsyncIterator[Frame], ask: Callable[[Frame], Coroutine[Any, Any, T]]) -> None:
+        """Put all frames to work, each when there is room: none is taken before, which would have to wait for it."""
         try:
-            frame = await coming
+            await self._room.wait()
+            async for frame in frames:
+                self._put(frame, asyncio.create_task(ask(frame)))
+                await self._room.wait()
         except Exception as error:  # noqa: BLE001 - raised again after the frames before it
-            frame, self.failure = None, error
-        self.over = frame is None
-        return frame
+            self.failure = error
+        finally:
+            self._over = True
+            self._changed.set()
 
-    async def close(self) -> None:
-        """Nobody wants it any more."""
-        if self._coming is None:
-            return
-        self._coming.cancel()
-        await asyncio.wait([self._coming])
-        if self._coming.cancelled() or self._coming.exception() is not None:
-            return
-        frame = self._coming.result()
-        if frame is not None:
+    def _put(self, frame: Frame, task: asyncio.Task[T]) -> None:
+        self._at_work.append((frame, task))
+        task.add_done_callback(self._look)
+        if len(self._at_work) >= self._window:
+            self._room.clear()
+
+    def _look(self, _: asyncio.Task[T]) -> None:
+        if self._are_answered():
+            self._changed.set()
+
+    def _are_answered(self) -> bool:
+        """Whether the first ones have their answers, as many as are to come together, or as there are."""
+        return bool(self._at_work) and all(task.done() for _, task in islice(self._at_work, self._together))
+
+    async def comes(self) -> bool:
+        """Wait for the next answers; False after the last one."""
+        while not self._are_answered():
+            if self._over and not self._at_work:
+                return False
+            self._changed.clear()
+            await self._changed.wait()
+        return True
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the first frame has its answer."""
+        return bool(self._at_work) and self._at_work[0][1].done()
+
+    def take(self) -> tuple[Frame, T]:
+        """The first frame and its answer. Raises what its inference has."""
+        frame, task = self._at_work[0]
+        answer = task.result()
+        self._at_work.popleft()
+        self._room.set()
+        return frame, answer
+
+    async def discard(self) -> None:
+        """Nobody wants these any more. Their memory is read until their inference has ended."""
+        tasks = [task for _, task in self._at_work]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for frame, _ in self._at_work:
             frame.release()
-
-    async def _next(self) -> Frame | None:
-        return await anext(self._frames, None)
 
 
 async def _ask(infer: Infer[T], frame: Frame, turns: Turns) -> T:
     async with turns:
         return await infer(frame)
-
-
-async def _discard(pending: deque[tuple[Frame, asyncio.Task[T]]]) -> None:
-    """Nobody wants these any more. Their memory is read until their inference has ended."""
-    tasks = [task for _, task in pending]
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    for frame, _ in pending:
-        frame.release()
 
 
 async def _feed(frames: AsyncIterator[Frame], latest: "_Latest") -> None:

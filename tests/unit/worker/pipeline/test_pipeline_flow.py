@@ -64,6 +64,12 @@ async def _consume(answered: AsyncGenerator[tuple[Frame, Any], None], found: lis
         frame.release()
 
 
+async def _settled() -> None:
+    """Everything has been done that needs nothing from outside: no step of it takes more turns of the loop."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
 async def test_every_frame_comes_in_order_with_its_answer() -> None:
     frames = _Frames(20)
     found = []
@@ -90,7 +96,8 @@ async def test_several_are_asked_at_a_time() -> None:
     assert most == 3
 
 
-async def test_a_frame_is_told_although_the_next_one_waits_for_it_to_be_given_back() -> None:
+@pytest.mark.parametrize("together", [1, 2])
+async def test_a_frame_is_told_although_the_next_one_waits_for_it_to_be_given_back(together: int) -> None:
     frames = _Frames(6)
 
     async def one_at_a_time() -> AsyncGenerator[Frame, None]:
@@ -101,9 +108,42 @@ async def test_a_frame_is_told_although_the_next_one_waits_for_it_to_be_given_ba
 
     found: list[int] = []
     async with asyncio.timeout(10):
-        await _consume(every_frame(one_at_a_time(), _answer, _turns(), 3), found)
+        await _consume(every_frame(one_at_a_time(), _answer, _turns(), 3, together), found)
     assert found == list(range(6))
     assert frames.most_held == 1
+
+
+async def test_answers_are_told_together_though_each_is_there_by_itself() -> None:
+    frames, answers = _Frames(5), [asyncio.Event() for _ in range(5)]
+    found: list[int] = []
+
+    async def ask(frame: Frame) -> None:
+        await answers[frame.index].wait()
+
+    consuming = asyncio.create_task(_consume(every_frame(frames(), ask, _turns(), 4, together=2), found))
+    told = []
+    for index in (0, 1, 3, 2, 4):
+        answers[index].set()
+        await _settled()
+        told.append(list(found))
+    await consuming
+    # The last one has none beside it.
+    assert told == [[], [0, 1], [0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4]]
+    assert frames.held == set()
+
+
+async def test_of_those_that_come_together_the_first_is_told_before_the_failure_of_the_second() -> None:
+    frames = _Frames(4)
+    found: list[int] = []
+
+    async def ask(frame: Frame) -> None:
+        if frame.index == 1:
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await _consume(every_frame(frames(), ask, _turns(), 4, together=2), found)
+    assert found == [0]
+    assert frames.held == set()
 
 
 async def test_who_stops_while_the_next_frame_is_waited_for_leaves_none_behind() -> None:
