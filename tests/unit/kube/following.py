@@ -49,7 +49,7 @@ async def following(
     followed = Followed(session, namespaces, settings)
     task = asyncio.create_task(followed.reflector.run())
     try:
-        await asyncio.wait_for(followed.reflector.synced.wait(), 5)
+        await asyncio.wait_for(followed.reflector.synced.wait(), 60)
         yield followed
     finally:
         assert not task.done(), "the reflector must never end by itself"

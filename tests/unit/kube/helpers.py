@@ -12,7 +12,7 @@ from videofleet_kube.credentials import ServerAccess
 Json = dict[str, Any]
 
 
-async def eventually(condition: Callable[[], object], timeout: float = 30.0) -> None:
+async def eventually(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Return once the condition holds; AssertionError when it does not within the timeout."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -21,7 +21,7 @@ async def eventually(condition: Callable[[], object], timeout: float = 30.0) -> 
         await asyncio.sleep(0.005)
 
 
-def session_to(host: str, timeout: float = 2.0) -> ApiSession:
+def session_to(host: str, timeout: float = 60.0) -> ApiSession:
     """A session with a constant token; not yet open."""
     return ApiSession(fixed(ServerAccess(host, authorization="Bearer constant")), timeout=timeout)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 from tests.unit.kube.fakeapi import FakeApi, refusal
-from tests.unit.kube.helpers import eventually
 from videofleet_kube import ApiSession, LeaseElector, LeaseTimes
 from videofleet_kube.election import Claim, LeaseState, Wait, decide, next_stamp, parse_lease, still_ours
 
@@ -73,11 +73,17 @@ def test_times_that_cannot_work_are_refused(times: tuple[float, float, float]) -
         LeaseTimes(*times)
 
 
-class World:
-    """One clock for all candidates; it moves a little whenever everybody is asleep."""
+async def a_moment() -> None:
+    """Real time, in which requests go on and answers come."""
+    await asyncio.to_thread(time.sleep, 0.002)
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+
+class World:
+    """One clock for all candidates. In a fixture it is also the event loop's: no request times out by itself."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+        self.candidates: list[Candidate] = []
         self._sleepers: list[tuple[float, asyncio.Event]] = []
 
     def clock(self) -> float:
@@ -87,21 +93,47 @@ class World:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.now)
 
     async def sleep(self, seconds: float) -> None:
-        event = asyncio.Event()
-        self._sleepers.append((self.now + seconds, event))
-        await event.wait()
+        sleeper = (self.now + seconds, asyncio.Event())
+        self._sleepers.append(sleeper)
+        try:
+            await sleeper[1].wait()
+        finally:
+            self._sleepers.remove(sleeper)
 
-    async def pass_until(self, condition: Callable[[], object], limit: float = 60.0) -> float:
-        """Let time pass until the condition holds; the seconds it took, AssertionError past the limit."""
+    async def pass_until(
+        self, condition: Callable[[], object], limit: float = 60.0, *, requests_take_time: bool = False
+    ) -> float:
+        """Let time pass until the condition holds; the seconds it took, AssertionError past the limit.
+
+        It passes while all are asleep: an answer takes no time, unless requests do.
+        """
         began = self.now
         while not condition():
             assert self.now - began < limit, f"not true after {limit:g} s"
-            await asyncio.sleep(0.002)
-            self.now += 0.05
-            for due, event in [sleeper for sleeper in self._sleepers if sleeper[0] <= self.now]:
-                self._sleepers.remove((due, event))
-                event.set()
+            if requests_take_time:
+                await a_moment()
+            else:
+                await comes_true(lambda: condition() or self._all_asleep())
+            self._go_on(0.05)
         return self.now - began
+
+    def _all_asleep(self) -> bool:
+        running = [one for one in self.candidates if not one.task.done()]
+        return sum(not due.is_set() for _, due in self._sleepers) == len(running)
+
+    def _go_on(self, seconds: float) -> None:
+        self.now += seconds
+        for due, event in self._sleepers:
+            if due <= self.now:
+                event.set()
+
+
+async def comes_true(condition: Callable[[], object]) -> None:
+    """Wait for what needs no time to pass; AssertionError when it does not come."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true within 60 s, in which the world's clock stood still"
+        await a_moment()
 
 
 class Candidate:
@@ -123,6 +155,7 @@ class Candidate:
             **options,
         )
         self.task = asyncio.create_task(self.elector.run())
+        world.candidates.append(self)
 
     async def stop(self) -> None:
         self.task.cancel()
@@ -130,8 +163,13 @@ class Candidate:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+async def world(session: ApiSession, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Given back its own time, the loop closes the session after the test."""
+    loop = asyncio.get_running_loop()
+    made = World(loop.time())
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "time", made.clock)
+        yield made
 
 
 @pytest.fixture
@@ -172,7 +210,7 @@ async def test_the_first_one_leads_and_renews(api: FakeApi, world: World, candid
     assert one.elector.term == 1
     assert 12.0 < one.elector.remaining() <= 15.0
     # What the server has stored, the elector hears a moment later.
-    await eventually(lambda: one.elector.renewed_at == spec(api)["renewTime"])
+    await comes_true(lambda: one.elector.renewed_at == spec(api)["renewTime"])
 
 
 async def test_a_second_one_waits_and_takes_over_after_a_crash(
@@ -201,7 +239,7 @@ async def test_a_release_hands_over_at_once(api: FakeApi, world: World, candidat
     assert spec(api)["holderIdentity"] == ""
     assert spec(api)["leaseTransitions"] == 1
     # The watch tells: no time needs to pass.
-    await eventually(lambda: two.elector.is_leader)
+    await comes_true(lambda: two.elector.is_leader)
     assert two.log == ["started 2"]
 
 
@@ -306,22 +344,14 @@ async def test_a_deleted_lease_is_made_anew_with_a_higher_term(
 
 
 async def test_a_renewal_that_hangs_does_not_outlive_the_deadline(
-    api: FakeApi, world: World, session: ApiSession, candidate: Callable[..., Candidate]
+    api: FakeApi, world: World, candidate: Callable[..., Candidate]
 ) -> None:
-    loop = asyncio.get_running_loop()
-    times = LeaseTimes(duration=1.5, renew_deadline=0.5, retry=0.1)
-    elector = LeaseElector(session, "ns", "hanging", "one", times=times)
-    stopped: list[float] = []
-    elector._on_stopped = lambda: stopped.append(loop.time())
-    task = asyncio.create_task(elector.run())
-    await eventually(lambda: elector.is_leader)
+    one = candidate("one")
+    await world.pass_until(lambda: one.elector.is_leader)
     api.flowing.clear()
-    began = loop.time()
-    await eventually(lambda: stopped)
-    assert stopped[0] - began < 0.9
+    took = await world.pass_until(lambda: one.log[-1] == "stopped", requests_take_time=True)
+    assert 9.9 < took <= 10.1, "renew_deadline"
     api.flowing.set()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_never_two_leaders_whatever_fails(api: FakeApi, session: ApiSession) -> None:
@@ -340,7 +370,7 @@ async def test_never_two_leaders_whatever_fails(api: FakeApi, session: ApiSessio
         return False
 
     with pytest.raises(AssertionError, match="not true after 120 s"):
-        await world.pass_until(alone, limit=120)
+        await world.pass_until(alone, limit=120, requests_take_time=True)
     for one in candidates:
         await one.stop()
     assert len(terms) > 1

@@ -70,7 +70,7 @@ class Run:
             case ("expire",):
                 self.api.expire()
             case ("refresh",):
-                await asyncio.wait_for(reflector.refreshed(), 5)
+                await asyncio.wait_for(reflector.refreshed(), 60)
             case ("bookmark",):
                 self.api.bookmark()
             case ("garbage",):
@@ -111,7 +111,7 @@ async def follow(history: list[tuple[Any, ...]], streaming: bool, page_size: int
             sleep=promptly(0.001),
         )
         task = asyncio.create_task(reflector.run())
-        await asyncio.wait_for(reflector.synced.wait(), 5)
+        await asyncio.wait_for(reflector.synced.wait(), 60)
         for action in history:
             await run.play(action, reflector)
         api.muted = False

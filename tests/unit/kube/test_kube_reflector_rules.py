@@ -62,7 +62,7 @@ async def test_refreshed_waits_for_a_list_begun_after_the_call(
         api.muted = True
         api.put(MAPS, "a", "unheard")
         api.muted = False
-        await asyncio.wait_for(followed.reflector.refreshed(), 5)
+        await asyncio.wait_for(followed.reflector.refreshed(), 60)
         assert list(followed.names) == ["unheard"]
         assert followed.reflector.counters.lists == 2
         assert followed.reflector.counters.silences == 0
@@ -81,7 +81,7 @@ async def test_what_is_known_is_not_read_again(api: FakeApi, session: ApiSession
         api.muted = True
         api.put(MAPS, "a", "changed", data={"k": "2"})
         api.muted = False
-        await asyncio.wait_for(followed.reflector.refreshed(), 5)
+        await asyncio.wait_for(followed.reflector.refreshed(), 60)
         assert followed.names == {"same": {"k": "1"}, "changed": {"k": "2"}}
         assert followed.names["same"] is before["same"]
 
@@ -141,7 +141,7 @@ async def test_one_unreadable_object_hides_no_other(api: FakeApi, caplog: pytest
     async with session_to(api.host) as session:
         reflector: Reflector[str] = Reflector(session, CONFIGMAPS, None, lambda _: None, project, sleep=promptly())
         task = asyncio.create_task(reflector.run())
-        await asyncio.wait_for(reflector.synced.wait(), 5)
+        await asyncio.wait_for(reflector.synced.wait(), 60)
         assert reflector.cache.values() == ["good"]
         assert reflector.counters.projection_failures == 1
         assert "configmaps a/bad cannot be read" in caplog.text

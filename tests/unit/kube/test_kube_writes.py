@@ -193,7 +193,7 @@ async def test_a_planner_that_thinks_better_of_it_sends_nothing(api: FakeApi, se
     first = queue.submit(patch(obj, {"k": "2"}))
     second = queue.submit(patch(obj, {"k": "1"}))
     task = asyncio.create_task(queue.run())
-    await asyncio.wait_for(queue.idle(), 5)
+    await asyncio.wait_for(queue.idle(), 60)
     assert ((await first).result, (await second).result) == (Result.SUPERSEDED, Result.UNCHANGED)
     assert api.requests == []
     task.cancel()
@@ -245,7 +245,7 @@ async def test_a_version_that_our_own_write_has_outdated_is_a_conflict_without_a
         outcome = await second
         assert outcome.result is Result.CONFLICT
         assert outcome.object == (await first).object
-        await asyncio.wait_for(queue.idle(), 5)
+        await asyncio.wait_for(queue.idle(), 60)
     assert len(sent(api)) == 1
 
 
@@ -322,7 +322,7 @@ async def test_an_answer_that_never_comes_ends_in_time(api: FakeApi, session: Ap
     obj = api.put(MAPS, "a", "one", data={})
     api.flowing.clear()
     async with running(session, request_timeout=0.1) as queue:
-        outcome = await asyncio.wait_for(queue.submit(patch(obj, {"k": "1"})), 2)
+        outcome = await asyncio.wait_for(queue.submit(patch(obj, {"k": "1"})), 60)
     assert outcome.result is Result.FAILED
     assert outcome.retryable
     assert "no answer within 0.1 s" in str(outcome.error)
