@@ -82,12 +82,12 @@ class OperatorProcess:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
 
-    async def terminate(self, seconds: float = 20.0) -> int:
+    async def terminate(self, seconds: float = START_SECONDS) -> int:
         """SIGTERM, as its pod's deletion; the exit code. It is killed when it does not end in time."""
         self.process.send_signal(signal.SIGTERM)
         return await self.ended(seconds)
 
-    async def ended(self, seconds: float = 20.0) -> int:
+    async def ended(self, seconds: float = START_SECONDS) -> int:
         """Wait for its end; the exit code."""
         try:
             return await asyncio.to_thread(self.process.wait, seconds)

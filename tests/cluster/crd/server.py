@@ -43,7 +43,7 @@ def crds() -> Iterator[Json]:
 def kubectl(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run kubectl against $KUBECONFIG, whatever its exit code."""
     program = os.environ.get("KUBECTL") or _built_kubectl()
-    return subprocess.run([program, *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([program, *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=120)
 
 
 def _built_kubectl() -> str:
@@ -98,7 +98,8 @@ class Server:
         try:
             client.CustomObjectsApi(self.client).list_cluster_custom_object(GROUP, VERSION, plural)
         except ApiException as error:
-            if error.status == 404:
+            # The last two come while it prepares to serve them.
+            if error.status in (404, 429, 503):
                 return False
             raise
         return True

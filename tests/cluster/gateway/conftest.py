@@ -82,7 +82,7 @@ class Plant(World):
         self.workers[name] = await asyncio.to_thread(
             _launch, host, environment(*WORKER, variables=given, **changed), self._folder / f"{name}.log"
         )
-        await eventually(lambda: _answers(host), f"worker {name} answers", 90)
+        await eventually(lambda: _answers(host), f"worker {name} answers", 240)
         await self.tell_running(name, host)
         return True
 
@@ -126,7 +126,7 @@ async def plant(api: ApiSession, shared: Shared, tmp_path: Path) -> AsyncIterato
     opened = Plant(api, shared.next(), tmp_path)
     await opened.open()
     await opened.pool(minWorkers=1, maxWorkers=1)
-    await opened.until_workers(1, timeout=120)
+    await opened.until_workers(1, timeout=300)
     yield opened
     await opened.close()
 

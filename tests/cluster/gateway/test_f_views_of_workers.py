@@ -93,5 +93,5 @@ async def test_a_camera_is_watched_through_the_gateway_and_its_objects_come_to_a
         async def counted() -> bool:
             return bool((await client.get("/job/cam")).json()["statistic"]["objects_posted"] > 0)
 
-        await eventually(counted, "the job says so", 90)
+        await eventually(counted, "the job says so", 120)
         assert (await client.delete("/job/cam")).status_code == 200

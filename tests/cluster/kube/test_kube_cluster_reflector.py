@@ -42,7 +42,7 @@ async def following(session: ApiSession, namespace: str, settings: WatchSettings
     followed = Followed(session, namespace, settings)
     task = asyncio.create_task(followed.reflector.run())
     try:
-        await asyncio.wait_for(followed.reflector.synced.wait(), 20)
+        await asyncio.wait_for(followed.reflector.synced.wait(), 60)
         yield followed
     finally:
         assert not task.done()
@@ -62,7 +62,7 @@ async def test_lists_and_follows(session: ApiSession, namespace: str, settings: 
         await session.patch(CONFIGMAPS, namespace, "m0", {"data": {"k": "changed"}})
         await session.delete(CONFIGMAPS, namespace, "m1")
         await make(session, namespace, "new", k="n")
-        await eventually(lambda: "new" in followed.names, timeout=20)
+        await eventually(lambda: "new" in followed.names, timeout=60)
         assert "m1" not in followed.names
         assert followed.names["m0"] == {"k": "changed"}
         told = [(change.type.value, change.name) for change in followed.changes[7:]]
@@ -86,7 +86,7 @@ async def test_refreshed_reaches_what_was_written_before_the_call(
     async with following(session, namespace, settings) as followed:
         for index in range(5):
             await make(session, namespace, f"m{index}")
-            await asyncio.wait_for(followed.reflector.refreshed(), 20)
+            await asyncio.wait_for(followed.reflector.refreshed(), 60)
             assert f"m{index}" in followed.names
         assert followed.reflector.counters.lists == 6
 
@@ -112,7 +112,7 @@ async def test_fed_writes_are_seen_at_once_and_only_once(session: ApiSession, na
         followed.reflector.feed(await session.patch(CONFIGMAPS, namespace, "mine", {"data": {"k": "2"}}))
         assert followed.names["mine"] == {"k": "2"}
         await make(session, namespace, "end")
-        await eventually(lambda: "end" in followed.names, timeout=20)
+        await eventually(lambda: "end" in followed.names, timeout=60)
         told = [(change.type.value, change.name) for change in followed.changes]
         assert told == [("ADDED", "mine"), ("MODIFIED", "mine"), ("ADDED", "end")]
 
@@ -126,6 +126,6 @@ async def test_a_broken_connection_loses_nothing(session: ApiSession, namespace:
             if index % 3 == 0:
                 await session.delete(CONFIGMAPS, namespace, f"m{index}", uid=obj["metadata"]["uid"])
         expected = sorted(f"m{index}" for index in range(30) if index % 3)
-        await eventually(lambda: sorted(followed.names) == expected, timeout=20)
-        await eventually(lambda: followed.reflector.counters.silences > 2, timeout=20)
+        await eventually(lambda: sorted(followed.names) == expected, timeout=60)
+        await eventually(lambda: followed.reflector.counters.silences > 2, timeout=60)
         assert sorted(followed.names) == expected

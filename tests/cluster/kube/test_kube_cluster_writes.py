@@ -26,6 +26,7 @@ from videofleet_kube import (
     WriteQueue,
 )
 from videofleet_kube.apply import OwnedByAnother
+from videofleet_kube.errors import NotFound, TooManyRequests, Unavailable
 
 DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 
@@ -57,21 +58,22 @@ async def widgets(session: ApiSession) -> AsyncIterator[Resource]:
     spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
     await session.create(DEFINITIONS, None, {"metadata": {"name": name}, "spec": spec})
     try:
-        await until_established(session, name)
-        yield Resource(group, "v1", "widgets")
+        widgets = Resource(group, "v1", "widgets")
+        await until_served(session, widgets)
+        yield widgets
     finally:
         await session.delete(DEFINITIONS, None, name)
 
 
-async def until_established(session: ApiSession, name: str) -> None:
-    """Wait until the API server serves the custom resource."""
-    for _ in range(200):
-        definition = await session.get(DEFINITIONS, None, name) or {}
-        conditions = definition.get("status", {}).get("conditions") or []
-        if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
+async def until_served(session: ApiSession, widgets: Resource) -> None:
+    """Wait until objects of a custom resource can be listed: it may be called established a moment sooner."""
+    for _ in range(1200):
+        try:
+            await session.list(widgets, None)
             return
-        await asyncio.sleep(0.05)
-    pytest.fail(f"{name} was not established within 10 s")
+        except (NotFound, TooManyRequests, Unavailable):
+            await asyncio.sleep(0.05)
+    pytest.fail(f"{widgets} was not served within a minute")
 
 
 async def make_widget(session: ApiSession, widgets: Resource, namespace: str) -> Json:
@@ -211,7 +213,7 @@ async def test_a_deletion_with_grace_answers_with_the_terminating_object(
 async def create_when_accounts_exist(session: ApiSession, namespace: str, pod: Json) -> Json:
     """A new namespace takes pods only once its default service account is there."""
     accounts = Resource("", "v1", "serviceaccounts")
-    for _ in range(200):
+    for _ in range(1200):
         if await session.get(accounts, namespace, "default") is not None:
             break
         await asyncio.sleep(0.05)
@@ -224,7 +226,7 @@ async def test_events_are_stored_counted_and_rewritten(session: ApiSession, name
     task = asyncio.create_task(recorder.run())
     for count in (1, 2, 3):
         recorder.post(ObjectRef.of(CONFIGMAPS, obj), "ConfigMap", "WorkersFull", f"{count} workers full")
-        await eventually(lambda count=count: recorder.sent == count, timeout=20)  # type: ignore[misc]  # bound here
+        await eventually(lambda count=count: recorder.sent == count, timeout=60)  # type: ignore[misc]  # bound here
     query = {"fieldSelector": f"involvedObject.uid={obj['metadata']['uid']}"}
     events = (await session.list(EVENTS, namespace, query))["items"]
     assert [(event["count"], event["message"]) for event in events] == [(3, "3 workers full")]

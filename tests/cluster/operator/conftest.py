@@ -20,10 +20,10 @@ import yaml
 from kubernetes import client, config
 from kubernetes.dynamic import DynamicClient
 
-from tests.cluster.operator.harness import World, eventually
+from tests.cluster.operator.harness import World, eventually, shorten_lease
 from tests.cluster.operator.licensing import Licensed, Vendor, only_licence
 from tests.support.licences import Signer
-from tests.support.operator_process import OperatorProcess
+from tests.support.operator_process import START_SECONDS, OperatorProcess
 from tests.support.waiting import wait_until
 from videofleet_kube import ApiSession, from_kubeconfig
 
@@ -138,7 +138,7 @@ def leading(process: OperatorProcess) -> Iterator[None]:
     """An operator that leads while the block runs; its log must be free of tracebacks in the end."""
     process.launch()
     try:
-        wait_until(lambda: process.leads or not process.running, "the operator leads", 60)
+        wait_until(lambda: process.leads or not process.running, "the operator leads", START_SECONDS)
         assert process.running, process.log()
         yield
     finally:
@@ -182,10 +182,15 @@ class Replicas:
     def new(self, name: str = "one", kubeconfig: str = "", **settings: str) -> OperatorProcess:
         """One more, not started; it finds the API server by this kubeconfig, or by that of the tests."""
         namespace = self._world.namespace
-        given = {"namespace": namespace, "namespaces": namespace, "identity": name, "lease_duration": "3", **settings}
+        given = {"namespace": namespace, "namespaces": namespace, "identity": name, **settings}
         replica = OperatorProcess(self._folder / f"{name}.log", kubeconfig or self._kubeconfig, **given)
         self.all.append(replica)
         return replica
+
+    async def kill(self, replica: OperatorProcess) -> None:
+        """As when its node dies; nobody waits for its Lease to run out."""
+        replica.kill()
+        await shorten_lease(self._world.api, self._world.namespace)
 
     async def leader(self, name: str = "one", **settings: str) -> OperatorProcess:
         """One more, which leads."""

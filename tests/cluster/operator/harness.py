@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.simulated_archive import SimulatedArchive
-from tests.support.simulated_worker import Disturbance, Scripts, SimulatedWorker, TlsFiles
+from tests.support.simulated_worker import Disturbance, Scripts, SimulatedWorker, Step, TlsFiles
 from videofleet_api.names import API_VERSION, GROUP, LABEL_POOL, LICENSE_NAME, VERSION, worker_tls_secret_name
+from videofleet_api.times import parse_time
 from videofleet_kube import ApiSession
 from videofleet_kube.errors import NotFound, TooManyRequests
-from videofleet_kube.resources import EVENTS, PODS, SECRETS, Json, Resource
+from videofleet_kube.resources import EVENTS, LEASES, PODS, SECRETS, Json, Resource
 
 JOBS = Resource(GROUP, VERSION, "videojobs")
 POOLS = Resource(GROUP, VERSION, "workerpools")
@@ -30,6 +31,8 @@ _HOOK = f"{GROUP}/test-hook"
 """A finalizer on pods whose deletion takes as long as their worker has jobs."""
 ADDRESSES = (f"127.{a}.{b}.{c}" for a, b, c in iter(lambda: [random.randint(2, 250) for _ in range(3)], []))
 PATIENCE = 90.0
+LEASE = "videofleet-operator"
+"""Name of the operators' Lease."""
 
 
 async def eventually(check: Callable[[], Any], what: str, timeout: float = PATIENCE, interval: float = 0.05) -> Any:
@@ -46,14 +49,17 @@ async def eventually(check: Callable[[], Any], what: str, timeout: float = PATIE
         await asyncio.sleep(interval)
 
 
+async def shorten_lease(api: ApiSession, namespace: str) -> None:
+    """Nobody has to wait for the Lease of an operator that was killed: it lasts for a second from now on."""
+    await api.patch(LEASES, namespace, LEASE, {"spec": {"leaseDurationSeconds": 1}})
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A VideoJob's status as one event of the watch brought it."""
 
     version: str
     status: Json
-    at: float
-    """Monotonic time."""
 
     @property
     def phase(self) -> str:
@@ -81,6 +87,8 @@ class World:
         self.archive: SimulatedArchive | None = None
         """Of workers that begin from now on."""
         self._uids: dict[str, str] = {}
+        self._pools: set[str] = set()
+        """uids."""
         self._seen: dict[str, list[Seen]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._secrets: set[str] = set()
@@ -124,7 +132,9 @@ class World:
         """Create a WorkerPool whose pods go nowhere."""
         name = name or self.pool_name
         given = {"accelerator": {"type": "none"}, "nodeSelector": NOWHERE, **spec}
-        return await self._create(POOLS, "WorkerPool", name, given)
+        created = await self._create(POOLS, "WorkerPool", name, given)
+        self._pools.add(created["metadata"]["uid"])
+        return created
 
     async def job(self, name: str, **spec: Any) -> Json:
         """Create a VideoJob."""
@@ -172,9 +182,10 @@ class World:
         """Phases of a job in order, repeats taken out."""
         return [key for key, _ in itertools.groupby(seen.phase for seen in self.history(name)) if key]
 
-    def phase_began(self, name: str, phase: str) -> float:
-        """Monotonic time at which the watch first brought the job in this phase."""
-        return next(seen.at for seen in self.history(name) if seen.phase == phase)
+    def began(self, name: str, phase: str) -> list[float]:
+        """When the job went into this phase, each time, by the operator's clock: a watch may bring it much later."""
+        told = dict.fromkeys(seen.status["since"] for seen in self.history(name) if seen.phase == phase)
+        return [parse_time(time) for time in told]
 
     def last(self, name: str) -> Json:
         """The newest status of a job that the watch has brought."""
@@ -184,12 +195,18 @@ class World:
     async def until(
         self, name: str, phase: str, reason: str | None = None, timeout: float = PATIENCE, **also: Any
     ) -> Json:
-        """Wait until the job is in this phase (with this reason, and these other values in its status)."""
+        """Wait until the job is in this phase (with this reason, and these other values in its status).
+
+        It may be so for a moment only: whatever the watch brings from now on is looked at.
+        """
+        known = max(0, len(self._seen.get(name, [])) - 1)
+
+        def meant(status: Json) -> bool:
+            well = status.get("phase") == phase and reason in (None, status.get("reason"))
+            return well and all(status.get(key) == value for key, value in also.items())
 
         def check() -> Json | None:
-            status = self.last(name)
-            well = status.get("phase") == phase and reason in (None, status.get("reason"))
-            return status if well and all(status.get(key) == value for key, value in also.items()) else None
+            return next((seen.status for seen in self._seen.get(name, [])[known:] if meant(seen.status)), None)
 
         try:
             return dict(await eventually(check, f"{name} is {phase} {reason or ''} {also or ''}", timeout))
@@ -236,7 +253,7 @@ class World:
         seen = self._seen.setdefault(metadata["name"], [])
         # An edit of the spec alone is no write of the operator.
         if not seen or seen[-1].status != status:
-            seen.append(Seen(metadata["resourceVersion"], copy.deepcopy(status), time.monotonic()))
+            seen.append(Seen(metadata["resourceVersion"], copy.deepcopy(status)))
 
     # Kubelet and workers
 
@@ -247,6 +264,16 @@ class World:
         assert len(self.workers) == 1, f"there are the workers {sorted(self.workers)}"
         return next(iter(self.workers.values()))
 
+    async def go_on(self, name: str, *steps: Step) -> None:
+        """Have the worker of a job do these steps now, as its script would: after what the test has waited for.
+
+        What a script does at its own times may come to the operator all at once, and then is one write.
+        """
+        worker = self.worker(self.last(name)["worker"]["name"])
+        for step in steps:
+            await asyncio.sleep(step.after)
+            step.do(worker, worker.job(name))
+
     async def until_workers(self, count: int, pool: str = "", timeout: float = PATIENCE) -> None:
         """Wait until the pool's status tells of so many workers that answer."""
 
@@ -256,12 +283,13 @@ class World:
         await eventually(check, f"{count} workers are ready", timeout)
 
     async def pods(self) -> list[Json]:
-        """Worker pods that are not being deleted."""
+        """Worker pods that are not being deleted, of the pools of this world."""
         return [pod for pod in await self._all_pods() if "deletionTimestamp" not in pod["metadata"]]
 
     async def _all_pods(self) -> list[Json]:
+        # Those of a test that had the namespace before may still wait for the cluster to collect them.
         found = await self.api.list(PODS, self.namespace, {"labelSelector": LABEL_POOL})
-        return list(found["items"])
+        return [pod for pod in found["items"] if pod["metadata"]["ownerReferences"][0]["uid"] in self._pools]
 
     async def annotate(self, resource: Resource, name: str, **annotations: str | None) -> None:
         """Set annotations of ours on an object, by their names without the group; None removes one."""

@@ -47,7 +47,7 @@ async def test_what_workers_reported_while_no_operator_ran_arrives(apart: World,
         await apart.until(name, "STARTING")
     worker = apart.worker()
     await eventually(lambda: len(worker.assigned) == 5, "the worker has them all")
-    operator.kill()
+    await replicas.kill(operator)
     seen = 1_900_000_000.0
     worker.job("slow").running(seen)
     worker.job("broken").failed(ErrorCode.NETWORK, "cut off")
@@ -66,7 +66,7 @@ async def test_what_workers_reported_while_no_operator_ran_arrives(apart: World,
 
 
 async def test_a_killed_leader_is_followed_by_the_one_that_stands_by(apart: World, replicas: Replicas) -> None:
-    leader, standby = await _two(replicas, "10")
+    leader, standby = await _two(replicas, "15")
     await _running(apart, "a", "b")
     before = {name: apart.last(name) for name in "ab"}
     instance = apart.worker().instance
@@ -74,7 +74,7 @@ async def test_a_killed_leader_is_followed_by_the_one_that_stands_by(apart: Worl
     metric = 'videofleet_workers{state="connected"}'
     await eventually(lambda: standby.metrics().get(metric) == 1, "it listens to the worker")
     leader.kill()
-    await eventually(lambda: standby.leads, "the other one leads", 60)
+    await eventually(lambda: standby.leads, "the other one leads")
     await apart.job("later")
     await apart.until("later", "INPROGRESS")
     assert apart.worker().instance == instance
@@ -98,9 +98,9 @@ async def test_a_leader_without_the_api_server_stops_before_its_lease_is_over(
     apart: World, replicas: Replicas, kubeconfig: str, tmp_path: Path
 ) -> None:
     async with wire_to(Path(kubeconfig), tmp_path) as (wire, through):
-        cut_off = await replicas.leader("first", kubeconfig=through, lease_duration="6")
+        cut_off = await replicas.leader("first", kubeconfig=through)
         await _running(apart, "camera", "broken")
-        standby = replicas.new("second", lease_duration="6")
+        standby = replicas.new("second")
         await standby.start()
         wire.hold()
         # A fact that it still tries to write, and that only the next leader can.

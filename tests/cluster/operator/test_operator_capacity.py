@@ -38,9 +38,13 @@ async def test_what_a_worker_without_its_gpu_does_not_hold_goes_to_another(world
         return held[first.name] <= 1 and sum(held.values()) == 4 and _running(world) == 4
 
     await eventually(spread, "one stream at the most is where the GPU was, the others run elsewhere")
-    status = await world.status(world.pool_name, POOLS)
-    assert status["limited"] == f"worker {first.name} {WHY}"
-    assert status["slots"] == {"total": 5, "used": 4, "found": 1}
+
+    async def told() -> bool:
+        status = await world.status(world.pool_name, POOLS)
+        slots = {"total": 5, "used": 4, "found": 1}
+        return (status.get("limited"), status["slots"]) == (f"worker {first.name} {WHY}", slots)
+
+    await eventually(told, "the pool tells why, and what it has")
 
 
 async def test_what_fits_nowhere_says_why_and_runs_when_the_pool_allows_it(world: World) -> None:
@@ -57,7 +61,11 @@ async def test_what_fits_nowhere_says_why_and_runs_when_the_pool_allows_it(world
 
     await world.edit(POOLS, world.pool_name, capacityHints="ignore")
     await eventually(lambda: _running(world) == 4, "the pool lets it take all")
-    assert "limited" not in await world.status(world.pool_name, POOLS)
+
+    async def unlimited() -> bool:
+        return "limited" not in await world.status(world.pool_name, POOLS)
+
+    await eventually(unlimited, "the pool tells of no limit any more")
 
     await world.edit(POOLS, world.pool_name, capacityHints="always")
     await eventually(lambda: _running(world) == 1, "what is too much gives way again")

@@ -13,6 +13,8 @@ from tests.cluster.operator.harness import POOLS, World, eventually
 from tests.support.nodes import CLAIM_TEMPLATES, CLAIMS, devices, fake_node, tolerations
 from videofleet_kube.resources import Json
 
+WORKERS = 3
+
 
 @pytest.fixture
 async def unplayed(world: World) -> World:
@@ -22,13 +24,14 @@ async def unplayed(world: World) -> World:
 
 
 async def _bound(world: World, count: int) -> list[Json]:
-    """The pods, once so many of them have a node."""
+    """All WORKERS pods, once so many of them have a node."""
 
     async def check() -> list[Json]:
         pods = await world.pods()
-        return pods if sum("nodeName" in pod["spec"] for pod in pods) == count else []
+        bound = sum("nodeName" in pod["spec"] for pod in pods)
+        return pods if (len(pods), bound) == (WORKERS, count) else []
 
-    return list(await eventually(check, f"{count} pods are bound"))
+    return list(await eventually(check, f"{count} of {WORKERS} pods are bound"))
 
 
 async def _told(world: World, words: str) -> None:
@@ -46,8 +49,8 @@ async def _told(world: World, words: str) -> None:
 async def test_a_part_of_a_gpu_is_asked_for_by_the_name_that_the_node_gives_it(unplayed: World, resource: str) -> None:
     async with fake_node(unplayed.api, {resource: "2", "nvidia.com/gpu": "0"}) as node:
         await unplayed.pool(
-            minWorkers=3,
-            maxWorkers=3,
+            minWorkers=WORKERS,
+            maxWorkers=WORKERS,
             accelerator={"type": "nvidia", "resourceName": resource},
             nodeSelector=node.selector,
             tolerations=tolerations(node),
@@ -64,8 +67,8 @@ async def test_a_device_is_allocated_to_the_claim_of_each_worker(unplayed: World
         template = {"metadata": {"name": "one-gpu"}, "spec": {"spec": {"devices": {"requests": [request]}}}}
         await api.create(CLAIM_TEMPLATES, namespace, template)
         await unplayed.pool(
-            minWorkers=3,
-            maxWorkers=3,
+            minWorkers=WORKERS,
+            maxWorkers=WORKERS,
             accelerator={"type": "nvidia", "resourceClaimTemplateName": "one-gpu"},
             nodeSelector=None,
             tolerations=tolerations(node),

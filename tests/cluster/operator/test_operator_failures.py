@@ -97,8 +97,7 @@ async def test_tried_again_with_growing_waits_until_it_is_given_up(world: World)
     ]
     # NOT_STARTED goes straight to a worker when its wait is over.
     assert world.phases("camera") == ["STARTING", "NOT_STARTED"] * 3
-    starts = [seen.at for seen in world.history("camera") if seen.phase == "STARTING"]
-    fails = [seen.at for seen in world.history("camera") if seen.phase == "NOT_STARTED"]
+    starts, fails = world.began("camera", "STARTING"), world.began("camera", "NOT_STARTED")
     waits = [start - failed for start, failed in zip(starts[1:], fails, strict=False)]
     assert waits[0] >= 0.4, waits
     assert waits[1] >= 0.85, waits
@@ -143,23 +142,26 @@ async def test_wrong_credentials_wait_a_minute(world: World) -> None:
 
 
 async def test_a_source_that_is_reconnected_keeps_phase_and_epoch(world: World) -> None:
-    world.scripts["camera"] = [[first_frame(), reconnect(after=0.3), first_frame(1.0)]]
     await world.pool()
     await world.until_workers(1)
     await world.job("camera")
+    await world.until("camera", "INPROGRESS", "Running")
+    await world.go_on("camera", reconnect())
     lost = await world.until("camera", "INPROGRESS", "Reconnecting")
     assert conditions(lost)["Ready"] == "False"
     assert "the camera is away" in lost["message"]
+    await world.go_on("camera", first_frame())
     back = await world.until("camera", "INPROGRESS", "Running", epoch=1, message=None)
     assert conditions(back)["Ready"] == "True"
     assert world.phases("camera") == ["STARTING", "INPROGRESS"]
 
 
 async def test_a_job_that_crashes_its_worker_starts_again(world: World) -> None:
-    world.scripts["camera"] = [[first_frame(), crash(0.3)], [first_frame()]]
     await world.pool()
     await world.until_workers(1)
     await world.job("camera")
+    await world.until("camera", "INPROGRESS", epoch=1)
+    await world.go_on("camera", crash())
     status = await world.until("camera", "INPROGRESS", epoch=2)
     lost = next(seen for seen in world.history("camera") if seen.phase == "DISCONNECTED")
     assert (lost.status["reason"], lost.status["suspicion"]) == ("WorkerCrashed", 1)

@@ -47,7 +47,7 @@ async def _until_ended(world: World, archive: SimulatedArchive, uid: str, reason
 
 def _nothing_left(world: World) -> bool:
     """Whether no worker is still asked for anything."""
-    return all(not worker.sets[-1].finalize for worker in world.workers.values())
+    return not any(last.finalize for worker in world.workers.values() for last in worker.sets[-1:])
 
 
 def _deleted(world: World, archive: SimulatedArchive) -> set[str]:
@@ -134,7 +134,7 @@ async def test_what_happened_while_nobody_led_is_found_by_the_next(
     }.items():
         await apart.until(name, phase)
         uids[name] = await _uid(apart, name)
-    operator.kill()
+    await replicas.kill(operator)
     for name in ("deleted", "removed", "dropped"):
         await apart.delete(JOBS, name)
     await apart.edit(JOBS, "kept", outputs=RETAIN)
@@ -173,8 +173,8 @@ async def test_another_worker_tells_the_receivers_of_a_job_whose_worker_died_beh
     await _workers(world, archive, 2)
     hook = {"url": "https://hooks.example/", "secretRef": {"name": "signing", "key": "key"}}
     await world.job("clip", singlePass=True, outputs={"webhooks": [hook]})
-    name = (await world.until("clip", "INPROGRESS"))["worker"]["name"]
     await world.until("clip", "COMPLETED")
+    name = next(seen.status["worker"]["name"] for seen in world.history("clip") if "worker" in seen.status)
     uid = await _uid(world, "clip")
     (noted,) = (each for each in archive.notes(world.worker(name).sets[-1].fleet).untold if each.uid == uid)
     assert noted.worker == world.worker(name).instance

@@ -54,11 +54,11 @@ async def test_an_interrupted_job_runs_again_in_a_new_pod(world: World) -> None:
 
 async def test_an_edit_and_an_end_cost_the_pod_too(world: World) -> None:
     await world.pool(isolation="pod", minWorkers=0, maxWorkers=1)
-    world.scripts["file"] = [[first_frame()], [first_frame(), end(2)], [first_frame()]]
     await world.job("file")
     pods = [await _pod_of(world, "file")]
     await world.edit(JOBS, "file", source={"url": "rtsp://camera.example/2"})
     pods.append(await _pod_of(world, "file", epoch=2))
+    await world.go_on("file", end())
     await world.until("file", "COMPLETED")
     pods.append(await _pod_of(world, "file", epoch=3))
     assert len(set(pods)) == 3
@@ -103,7 +103,7 @@ async def test_what_a_pod_has_had_is_known_to_the_next_leader(apart: World, repl
     await apart.job("camera")
     first = await _pod_of(apart, "camera")
     # No status tells any more that this pod had a job; the worker does.
-    operator.kill()
+    await replicas.kill(operator)
     await apart.delete(JOBS, "camera")
     await operator.start()
     await apart.job("next")

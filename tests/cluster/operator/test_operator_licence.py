@@ -12,6 +12,7 @@ from tests.support.cli import Cli
 from tests.support.kubectl import conditions
 from tests.support.licences import Signer
 from videofleet_api.names import API_VERSION, LICENSE_NAME
+from videofleet_operator.domain.licence import SHED_INTERVAL
 
 
 @pytest.mark.acceptance("F58", "F59", "A8")
@@ -70,7 +71,8 @@ async def test_a_licence_is_installed_shown_and_used_up(licensed: Licensed, cli:
 
 async def test_an_expired_licence_starts_nothing_new_and_stops_nothing(licensed: Licensed) -> None:
     world = licensed.world
-    await licensed.give(licensed.signer.sign(5, days=5 / 86400))
+    # Time enough for a job to start on a busy machine.
+    await licensed.give(licensed.signer.sign(5, days=20 / 86400))
     await licensed.until("True", "Verified")
     await world.job("before")
     await world.until("before", "INPROGRESS")
@@ -93,8 +95,8 @@ async def test_a_lowered_limit_sheds_the_newest_of_the_lowest_priority(licensed:
         await asyncio.sleep(1)
     await licensed.replace(licensed.signer.sign(1))
     await world.until("old", "TOO_MANY_CAMERAS", "Shed")
-    shed = {name: world.phase_began(name, "TOO_MANY_CAMERAS") for name in ("new", "old")}
-    assert shed["old"] - shed["new"] >= 0.9, "one a second"
+    (new,), (old,) = world.began("new", "TOO_MANY_CAMERAS"), world.began("old", "TOO_MANY_CAMERAS")
+    assert old - new >= SHED_INTERVAL, "one a second"
     assert world.phases("important") == ["STARTING", "INPROGRESS"]
     await eventually(lambda: list(world.worker().assigned) == ["important"], "the others are stopped")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.operator.conftest import Namespaces, Replicas
-from tests.cluster.operator.harness import JOBS, LICENSES, World, eventually
+from tests.cluster.operator.harness import JOBS, LEASE, LICENSES, World, eventually
 from tests.cluster.operator.licensing import Licensed
 from videofleet_api.names import LICENSE_NAME
 from videofleet_api.times import parse_time
@@ -20,7 +20,6 @@ from videofleet_kube import ApiSession
 from videofleet_kube.resources import LEASES, Json
 from videofleet_operator.domain.licence import ROLLBACK_TOLERANCE, SHED_INTERVAL
 
-LEASE = "videofleet-operator"
 CLIP = {"url": "https://files.example/clip.mp4"}
 
 
@@ -113,7 +112,7 @@ async def test_a_limit_is_reached_one_stream_a_second_although_the_leader_change
         await world.until(name, "INPROGRESS")
     await self_licensed.replace(self_licensed.signer.sign(1))
     await world.until("fourth", "TOO_MANY_CAMERAS", "Shed")
-    leader.kill()
+    await replicas.kill(leader)
     await leader.start()
     for name in ("third", "second"):
         await world.until(name, "TOO_MANY_CAMERAS", "Shed")

@@ -8,15 +8,16 @@ import pytest
 from tests.cluster.operator.conftest import Replicas, Shared
 from tests.cluster.operator.harness import JOBS, POOLS, World, eventually
 from tests.support.kubectl import conditions
-from tests.support.simulated_worker import end, first_frame
+from tests.support.simulated_worker import end
 
 
 @pytest.mark.acceptance("F48", "F49", "F50", "F51")
 async def test_an_undisturbed_life_is_three_writes_and_then_none(world: World) -> None:
-    world.scripts["file"] = [[first_frame(0.2), end(0.3)]]
     await world.pool()
     await world.until_workers(1)
     await world.job("file", singlePass=True)
+    await world.until("file", "INPROGRESS")
+    await world.go_on("file", end())
     status = await world.until("file", "COMPLETED", "Ended")
     pool = await _rested_pool(world)
     await asyncio.sleep(5)
@@ -87,10 +88,11 @@ async def test_placed_at_first_sight_with_worker_epoch_and_phase_in_one_write(wo
 
 @pytest.mark.acceptance("F52", "A7")
 async def test_a_source_that_repeats_is_a_new_run_each_time(world: World) -> None:
-    world.scripts["clip"] = [[first_frame(), end()], [first_frame()]]
     await world.pool()
     await world.until_workers(1)
     await world.job("clip")
+    await world.until("clip", "INPROGRESS")
+    await world.go_on("clip", end())
     status = await world.until("clip", "INPROGRESS", "Running", run=2)
     assert world.phases("clip") == ["STARTING", "INPROGRESS", "COMPLETED", "AWAITING", "STARTING", "INPROGRESS"]
     assert (status["epoch"], status["attempt"], status["statistics"]["restarts"]) == (2, 0, 1)
@@ -177,7 +179,7 @@ async def test_settings_that_a_worker_had_applied_before_its_operator_was_lost(
     await apart.until_workers(1)
     await apart.job("camera")
     await apart.until("camera", "INPROGRESS", epoch=1)
-    first.kill()
+    await replicas.kill(first)
     await apart.edit(JOBS, "camera", outputs={"archive": {"maxBytes": 1048576}})
     await replicas.leader("second")
     status = await apart.until("camera", "INPROGRESS", observedGeneration=2)
@@ -226,10 +228,11 @@ async def test_a_deleted_job_stops_within_seconds(world: World) -> None:
 
 
 async def test_events_tell_of_the_first_frame_and_of_the_end(world: World) -> None:
-    world.scripts["file"] = [[first_frame(), end(0.3)]]
     await world.pool()
     await world.until_workers(1)
     await world.job("file", singlePass=True)
+    await world.until("file", "INPROGRESS")
+    await world.go_on("file", end())
     ended = await world.until_event("file", "Ended")
     running = await world.until_event("file", "Running")
     assert (ended["type"], running["type"]) == ("Normal", "Normal")

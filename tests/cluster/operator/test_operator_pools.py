@@ -80,10 +80,10 @@ async def test_a_pool_that_cannot_be_read_keeps_what_it_has_and_says_so(
     pod = (await world.pods())[0]["metadata"]["uid"]
 
     set_limit(WIDER)
-    await eventually(partial(_takes, world), "the wider schema is in force", 30, 0.5)
+    await eventually(partial(_takes, world), "the wider schema is in force", interval=0.5)
     set_limit(None)
     await eventually(
-        partial(_refuses, world, itertools.count(WIDER - 1, -1)), "the narrower schema is in force again", 30, 0.5
+        partial(_refuses, world, itertools.count(WIDER - 1, -1)), "the narrower schema is in force again", interval=0.5
     )
 
     async def told() -> Schema | None:

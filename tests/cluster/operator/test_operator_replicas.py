@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.cluster.operator.conftest import Replicas
-from tests.cluster.operator.harness import JOBS, World, eventually
+from tests.cluster.operator.harness import JOBS, LEASE, World, eventually
 from tests.support.simulated_worker import end, first_frame
 from videofleet_kube.resources import LEASES, PODS
 
@@ -25,7 +25,7 @@ async def test_killed_and_started_again_it_goes_on_from_what_is_written(apart: W
     await apart.job("file", singlePass=True)
     await apart.until("file", "INPROGRESS")
     writes = len(apart.history("camera"))
-    operator.kill()
+    await replicas.kill(operator)
     worker = apart.worker()
     worker.job("file").ended()
     await apart.delete(JOBS, "removed")
@@ -53,7 +53,7 @@ async def test_killed_before_the_worker_heard_of_a_job(apart: World, replicas: R
     worker.go_silent()
     await apart.job("camera", source={"url": "rtsp://camera.example/1", "credentialsSecretRef": {"name": "login"}})
     await apart.until("camera", "STARTING")
-    operator.kill()
+    await replicas.kill(operator)
     worker.speak()
     assert not worker.assigned
     await operator.start()
@@ -65,7 +65,7 @@ async def test_killed_before_the_worker_heard_of_a_job(apart: World, replicas: R
 async def test_a_worker_that_went_while_no_operator_was_there(apart: World, replicas: Replicas) -> None:
     operator = await replicas.leader()
     await _running(apart, "camera", "crashed")
-    operator.kill()
+    await replicas.kill(operator)
     apart.worker().crash()
     await apart.api.delete(PODS, apart.namespace, apart.worker().name)
     await eventually(lambda: not apart.workers, "the pod is gone")
@@ -82,15 +82,16 @@ async def test_one_of_two_leads_and_the_other_takes_over(apart: World, replicas:
     await second.until_ready()
     await eventually(lambda: first.leads or second.leads, "one of them leads")
     one, two = (first, second) if first.leads else (second, first)
-    apart.scripts["file"] = [[first_frame(), end(2.0)]]
     await _running(apart, "camera")
     # The one that stands by listens to the workers too, so that it takes over warm.
     metric = 'videofleet_workers{state="connected"}'
     await eventually(lambda: one.metrics().get(metric) == two.metrics().get(metric) == 1, "both listen to the worker")
     await apart.job("file", singlePass=True)
     await apart.until("file", "INPROGRESS")
-    assert (one.leads, two.leads) == (True, False)
+    await eventually(lambda: one.leads, "it still leads")
+    assert not two.leads
     one.kill()
+    await apart.go_on("file", end())
     await eventually(lambda: two.leads, "the other one leads")
     await apart.until("file", "COMPLETED", epoch=1)
     await apart.job("later")
@@ -102,7 +103,7 @@ async def test_one_of_two_leads_and_the_other_takes_over(apart: World, replicas:
     assert not one.leads
     assert await two.terminate() == 0
     await eventually(lambda: one.leads, "the first one leads again")
-    lease = await apart.api.get(LEASES, apart.namespace, "videofleet-operator") or {}
+    lease = await apart.api.get(LEASES, apart.namespace, LEASE) or {}
     assert lease["spec"]["leaseTransitions"] == 3
     await apart.job("last")
     await apart.until("last", "INPROGRESS")
@@ -112,20 +113,21 @@ async def test_one_of_two_leads_and_the_other_takes_over(apart: World, replicas:
 async def test_a_leader_whose_lease_is_taken_ends_and_writes_nothing_more(apart: World, replicas: Replicas) -> None:
     operator = await replicas.leader()
     await _running(apart, "camera")
-    spec = {"holderIdentity": "somebody-else", "leaseTransitions": 40, "renewTime": "2100-01-01T00:00:00.000000Z"}
-    await apart.api.patch(LEASES, apart.namespace, "videofleet-operator", {"spec": spec})
+    taken = {"holderIdentity": "somebody-else", "leaseTransitions": 40, "renewTime": "2100-01-01T00:00:00.000000Z"}
+    await apart.api.patch(LEASES, apart.namespace, LEASE, {"spec": {**taken, "leaseDurationSeconds": 3}})
     assert await operator.ended() == 1
     assert any(record.get("why") == "the Lease was lost" for record in operator.records())
     await apart.job("later")
+    await eventually(lambda: apart.history("later"), "the watch tells of the job")
     await asyncio.sleep(1)
-    assert apart.history("later")[-1].status == {}
+    assert [seen.status for seen in apart.history("later")] == [{}]
     # It waits its turn, and its term is above the other one's.
     operator.launch()
     await apart.until("later", "INPROGRESS")
     assert apart.worker().sets[-1].term == 41
     # The Lease is deleted while no operator runs: its count begins anew, and the worker has seen a higher term.
     assert await operator.terminate() == 0
-    await apart.api.delete(LEASES, apart.namespace, "videofleet-operator")
+    await apart.api.delete(LEASES, apart.namespace, LEASE)
     await operator.start()
     await apart.job("last")
     await apart.until("last", "INPROGRESS")

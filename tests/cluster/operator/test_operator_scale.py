@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.operator.conftest import Namespaces, leading
-from tests.cluster.operator.harness import NOWHERE, eventually
+from tests.cluster.operator.harness import NOWHERE, eventually, shorten_lease
 from tests.support.crowd import POOLS, Crowd, in_swarm, pool_body
 from tests.support.operator_process import OperatorProcess
 from tests.support.programs import REPOSITORY
@@ -65,7 +65,7 @@ async def test_three_hundred_streams_start_survive_losses_and_then_cause_no_writ
 ) -> None:
     served = crowd.namespace
     operator = OperatorProcess(
-        tmp_path / "operator.log", kubeconfig, namespace=served, namespaces=served, identity="one", lease_duration="8"
+        tmp_path / "operator.log", kubeconfig, namespace=served, namespaces=served, identity="one"
     )
     with leading(operator):
         await crowd.create((f"camera-{number}" for number in range(JOBS)), at_once=8)
@@ -79,6 +79,7 @@ async def test_three_hundred_streams_start_survive_losses_and_then_cause_no_writ
 
         epochs = {job.name: job.epoch for job in crowd.jobs}
         operator.kill()
+        await shorten_lease(crowd.api, served)
         operator.launch()
         await eventually(lambda: operator.leads, "the operator leads again")
         await crowd.create(["latecomer"])

@@ -39,9 +39,10 @@ async def test_a_job_runs_inside_its_schedule_only(world: World) -> None:
 async def test_a_window_closes_by_itself(world: World) -> None:
     await world.pool()
     await world.until_workers(1)
-    await world.job("camera", schedule=[window(timedelta(hours=-1), timedelta(seconds=70))])
+    # Minutes count: there are 40 seconds at least to start in, and 100 at most until it closes.
+    await world.job("camera", schedule=[window(timedelta(hours=-1), timedelta(seconds=100))])
     await world.until("camera", "INPROGRESS")
-    await world.until("camera", "DISABLED", "Schedule", timeout=90)
+    await world.until("camera", "DISABLED", "Schedule", timeout=190)
     assert world.scripts.seen["camera"] == [1]
 
 

@@ -50,7 +50,7 @@ async def test_credentials_that_are_refused_are_read_again_at_once(world: World)
     await world.until("camera", "INPROGRESS")
     await world.api.patch(SECRETS, world.namespace, "login", {"stringData": {"password": "new"}})
     world.worker().job("camera").failed(ErrorCode.AUTH, "401 Unauthorized")
-    await world.until("camera", "INPROGRESS", epoch=2, timeout=25)
+    await world.until("camera", "INPROGRESS", epoch=2, timeout=45)
     assert world.worker().spec("camera").spec.source.password == "new"
     assert world.phases("camera")[1:4] == ["INPROGRESS", "INTERRUPTED", "AWAITING"]
     await world.api.delete(SECRETS, world.namespace, "login")
@@ -69,7 +69,7 @@ async def test_another_password_in_an_address_keeps_the_run_and_another_camera_d
         await world.api.patch(SECRETS, world.namespace, "address", {"stringData": {"url": url}})
         # So that it is read at once.
         world.worker().job("camera").failed(ErrorCode.AUTH, "401 Unauthorized")
-        await world.until("camera", "INPROGRESS", epoch=epoch, run=run, timeout=60)
+        await world.until("camera", "INPROGRESS", epoch=epoch, run=run)
         assert world.worker().spec("camera").spec.source.url == url
     await world.api.delete(SECRETS, world.namespace, "address")
 
@@ -82,7 +82,7 @@ async def test_a_secret_that_is_gone_stops_no_running_stream(apart: World, repli
     await apart.job("camera", **NAMED)
     await apart.job("later", **NAMED, enabled=False)
     await apart.until("camera", "INPROGRESS")
-    first.kill()
+    await replicas.kill(first)
     await apart.api.delete(SECRETS, apart.namespace, "login")
     await replicas.leader("second")
     await apart.edit(JOBS, "later", enabled=True)
@@ -91,7 +91,7 @@ async def test_a_secret_that_is_gone_stops_no_running_stream(apart: World, repli
     assert "camera" in apart.worker().assigned
     assert apart.scripts.seen["camera"] == [1]
     await apart.secret("login", username="viewer", password="new")
-    await apart.until("later", "INPROGRESS", timeout=60)
+    await apart.until("later", "INPROGRESS")
     await apart.until("camera", "INPROGRESS", epoch=2, run=1)
 
 
