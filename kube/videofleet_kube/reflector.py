@@ -85,6 +85,12 @@ class Reflector(Generic[T]):
         if self._namespaces is None or entry.namespace in self._namespaces:
             self._emit(self.cache.apply(entry))
 
+    def gone(self, uid: str) -> None:
+        """Forget an object that a read has shown to be gone, ahead of its watch event."""
+        entry = self.cache.entry(uid)
+        if entry is not None:
+            self._emit(self.cache.delete(entry))
+
     def age(self) -> float | None:
         """Seconds since the server was last heard; None before the first time."""
         heard = self.counters.last_event_at

@@ -62,6 +62,10 @@ class JobCache:
         self._reflector.feed(obj)
         return Job.of(obj)
 
+    def gone(self, job: Job) -> None:
+        """Forget a job that the API server has no more, ahead of its event."""
+        self._reflector.gone(job.uid)
+
     def changed(self, uid: str) -> asyncio.Future[None]:
         """Done with the next change of this job; shared by all who wait for it, so never cancel it (shield it)."""
         future = self._waiting.get(uid)

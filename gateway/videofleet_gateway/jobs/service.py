@@ -12,8 +12,8 @@ from videofleet_kube.errors import AlreadyExists, ApiError
 from videofleet_kube.resources import Json
 from videofleet_kube.session import ApiSession
 
-GONE_WITHIN: Final = 2.0
-"""Seconds in which a deleted job has to be gone."""
+GONE_WITHIN: Final = 1.5
+"""Seconds that a deleted job has until it is asked whether something holds it."""
 
 
 class Jobs:
@@ -90,7 +90,10 @@ class Jobs:
                 while self.cache.by_uid(job.uid) is not None:
                     await asyncio.shield(self.cache.changed(job.uid))
         except TimeoutError:
-            return False
+            # The watch may be late.
+            if await self.now(job) is not None:
+                return False
+            self.cache.gone(job)
         return True
 
     async def now(self, job: Job) -> Job | None:

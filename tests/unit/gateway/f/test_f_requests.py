@@ -141,6 +141,25 @@ async def test_an_id_that_another_replica_has_just_freed_is_free(client: httpx.A
 
 
 @pytest.mark.acceptance("F7")
+async def test_a_job_whose_deletion_the_watch_does_not_tell_in_time_is_gone(
+    client: httpx.AsyncClient, api: JobApi
+) -> None:
+    await made(client)
+
+    def unheard(request: web.Request) -> web.Response | None:
+        if request.method != "DELETE":
+            return None
+        (job,) = api.jobs()
+        del api.objects[VIDEOJOBS, NAMESPACE, job["metadata"]["name"]]
+        return web.json_response({"kind": "Status"})
+
+    api.always = unheard
+    assert (await client.delete("/job/cam-1")).status_code == 200
+    assert wrong(await client.get("/job/cam-1")) == (404, "NOT_FOUND")
+    await made(client)
+
+
+@pytest.mark.acceptance("F7")
 async def test_a_job_that_something_holds_is_being_deleted(
     client: httpx.AsyncClient, api: JobApi, gateway: Served
 ) -> None:
