@@ -83,26 +83,35 @@ class Cluster:
         finally:
             response.release_conn()
 
-    def follow(self, path: str, query: Mapping[str, str]) -> Iterator[tuple[str, Json]]:
+    def follow(self, path: str, query: Mapping[str, str], since: Json | None = None) -> Iterator[tuple[str, Json]]:
         """Objects of a collection as they are and then every change, for ever: (ADDED, MODIFIED or DELETED, object).
 
+        `since`: the only object that there is, as it was seen; every change after that is told, however fast they came.
         After an interruption everything is listed anew; what went meanwhile is told as DELETED.
         """
         known: dict[str, Json] = {}
+        if since is not None:
+            known[since["metadata"]["uid"]] = since
+            yield from self._changes(path, query, since["metadata"]["resourceVersion"], known)
         while True:
             listed = self.get(path, query)
             items = {each["metadata"]["uid"]: each for each in listed["items"]}
             yield from (("DELETED", known[uid]) for uid in known.keys() - items.keys())
             yield from (("ADDED", each) for uid, each in items.items() if _version(known.get(uid)) != _version(each))
             known = items
-            version = listed["metadata"]["resourceVersion"]
-            for event in self._watch(path, {**query, "resourceVersion": version}):
-                body = event["object"]
-                if event["type"] == "DELETED":
-                    known.pop(body["metadata"]["uid"], None)
-                else:
-                    known[body["metadata"]["uid"]] = body
-                yield event["type"], body
+            yield from self._changes(path, query, listed["metadata"]["resourceVersion"], known)
+
+    def _changes(
+        self, path: str, query: Mapping[str, str], version: str, known: dict[str, Json]
+    ) -> Iterator[tuple[str, Json]]:
+        """Changes after a version until the server ends them; `known` is kept up to date."""
+        for event in self._watch(path, {**query, "resourceVersion": version}):
+            body = event["object"]
+            if event["type"] == "DELETED":
+                known.pop(body["metadata"]["uid"], None)
+            else:
+                known[body["metadata"]["uid"]] = body
+            yield event["type"], body
 
     def _watch(self, path: str, query: Mapping[str, str]) -> Iterator[Json]:
         """Until the server ends it."""

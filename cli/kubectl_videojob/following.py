@@ -53,11 +53,11 @@ def _outdated(job: Json, status: Json) -> bool:
 
 
 def follow(cluster: Cluster, job: Json, *, timeout: float | None = None) -> Iterator[Change]:
-    """Changes without an end, the job as it is first. Raises TimeoutError once so many seconds have passed."""
+    """Changes without an end, the job as it is first, and none left out. Raises TimeoutError after so many seconds."""
     meta = job["metadata"]
     changes: queue.SimpleQueue[Change | UserError] = queue.SimpleQueue()
     changes.put(Change(job=job))  # the two watches begin in no order
-    _start(_job_changes(cluster, meta), changes)
+    _start(_job_changes(cluster, job), changes)
     _start(_events(cluster, meta), changes)
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -70,9 +70,11 @@ def follow(cluster: Cluster, job: Json, *, timeout: float | None = None) -> Iter
         yield change
 
 
-def _job_changes(cluster: Cluster, meta: Json) -> Iterator[Change]:
+def _job_changes(cluster: Cluster, job: Json) -> Iterator[Change]:
     """Until it is deleted."""
-    for kind, body in cluster.follow(jobs_path(meta["namespace"]), {"fieldSelector": f"metadata.name={meta['name']}"}):
+    meta = job["metadata"]
+    this = {"fieldSelector": f"metadata.name={meta['name']}"}
+    for kind, body in cluster.follow(jobs_path(meta["namespace"]), this, job):
         if kind == "DELETED" or body["metadata"]["uid"] != meta["uid"]:
             yield Change(deleted=True)
             return

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 
 import pytest
 
+from kubectl_videojob.cluster import Cluster
+from kubectl_videojob.following import follow
 from tests.cluster.operator.conftest import Replicas, Shared
-from tests.cluster.operator.harness import JOBS, NOWHERE, World
+from tests.cluster.operator.harness import JOBS, NOWHERE, World, eventually
 from tests.support.cli import Cli
 from tests.support.operator_process import OperatorProcess
 from tests.support.simulated_worker import end, fail, first_frame
@@ -132,6 +135,24 @@ async def test_a_timeout_and_a_deletion_have_codes_of_their_own(world: World, cl
     assert (following.returncode, err.strip()) == (3, b"kubectl videojob: VideoJob waits was deleted")
 
 
+async def test_what_came_before_the_watch_began_is_told_too(apart: World, kubeconfig: str) -> None:
+    """No operator serves the namespace: the test writes the status."""
+    cluster = Cluster.connect(kubeconfig, None, apart.namespace)
+    phases = ["STARTING", "INPROGRESS", "COMPLETED"]
+
+    def told() -> list[tuple[str, bool]]:
+        changes = follow(cluster, created, timeout=60)
+        seen = itertools.islice((change for change in changes if change.event is None), len(phases) + 2)
+        return [(((change.job or {}).get("status") or {}).get("phase", ""), change.deleted) for change in seen]
+
+    created = await apart.job("quick")
+    for phase in phases:
+        await apart.api.patch(JOBS, apart.namespace, "quick", {"status": {"phase": phase}}, subresource="status")
+    await apart.delete(JOBS, "quick")
+    expected = [(phase, False) for phase in ("", *phases)]
+    assert await asyncio.to_thread(told) == [*expected, ("", True)]
+
+
 async def test_what_the_server_refuses_is_told_in_its_words(world: World, cli: Cli) -> None:
     told = await cli("submit", "ftp://archive.example/a.mp4", "--name", "wrong")
     assert told.code == 1
@@ -153,7 +174,7 @@ async def test_live_figures(world: World, cli: Cli) -> None:
     assert pools.code == 0, pools.err
     assert pools.out.splitlines()[1].split()[:4] == [f"{world.namespace}/{world.pool_name}", "1/1", "1/4", "1"]
     jobs = await cli("top jobs --once")
-    (worker,) = world.workers
+    worker = world.worker().name
     assert jobs.out.splitlines()[1].split()[:4] == [world.namespace, "camera", "INPROGRESS", worker]
     nodes = await cli("top nodes --once")
     assert nodes.out.splitlines()[0].split() == ["NODE", "WORKERS", "SLOTS", "JOBS", "FPS", "DROPPED", "RESTARTS"]
@@ -215,7 +236,7 @@ async def test_questions_go_through_the_api_server(apart: World, replicas: Repli
     told = await Cli(kubeconfig, apart.namespace, f"{apart.namespace}/videofleet-operator")("explain", "lost")
     assert (told.code, told.err) == (0, "")
     assert told.out.splitlines()[1].strip() == f"no pool for namespace {apart.namespace}"
-    status, refused = follower.get("/v1/queue")
+    status, refused = await eventually(lambda: (told := follower.get("/v1/queue"))[0] and told, "the other one answers")
     assert (status, json.loads(refused)["leader"]) == (503, "one")
 
 
