@@ -107,7 +107,7 @@ def install_chart(release: str, namespace_name: str, values: Json) -> None:
     text = json.dumps(values)
     tools.must(
         "helm", "upgrade", "--install", "--skip-crds", release, str(ROOT / "charts/videofleet"), "-n", namespace_name,
-        "-f", "-", "--wait", "--timeout", "180s", stdin=text, timeout=240,
+        "-f", "-", "--wait", "--timeout", f"{tools.WAIT}s", stdin=text,
     )  # fmt: skip
 
 
@@ -138,9 +138,7 @@ def start_cameras(namespace_name: str, images: Images) -> None:
     manifest = (ROOT / "examples/camera-simulator/simulator.yaml").read_text()
     manifest = manifest.replace("localhost/videofleet-cameras:dev", images.cameras)
     tools.must("kubectl", "apply", "-n", namespace_name, "-f", "-", stdin=manifest)
-    tools.must(
-        "kubectl", "rollout", "status", "deployment/cameras", "-n", namespace_name, "--timeout=120s", timeout=150
-    )
+    tools.await_rollout("cameras", namespace_name)
 
 
 def remove_archives() -> None:

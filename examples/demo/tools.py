@@ -12,6 +12,9 @@ from examples.demo.console import DemoError
 
 ROOT = Path(__file__).resolve().parents[2]
 Json = dict[str, Any]
+WAIT = 300
+"""Seconds that kubectl and helm wait for what they are told to wait for."""
+_LONGEST = WAIT + 60.0
 
 
 def localcluster(*arguments: str) -> str:
@@ -36,23 +39,27 @@ def program(name: str) -> str:
     return localcluster(name)
 
 
-def run(name: str, *arguments: str, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run kubectl or helm against the cluster, whatever its exit code."""
-    return subprocess.run(
-        [program(name), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "KUBECONFIG": kubeconfig()},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
+def run(name: str, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run kubectl or helm against the cluster, whatever its exit code; DemoError if it does not come to an end."""
+    try:
+        return subprocess.run(
+            [program(name), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "KUBECONFIG": kubeconfig()},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        said = f"`{name} {' '.join(arguments)}` has not ended within {_LONGEST:g} s"
+        raise DemoError(f"{said}; `make status` says how the cluster is") from None
 
 
-def must(name: str, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+def must(name: str, *arguments: str, stdin: str | None = None) -> str:
     """Run kubectl or helm and return what it printed; DemoError with its own words if it fails."""
-    result = run(name, *arguments, stdin=stdin, timeout=timeout)
+    result = run(name, *arguments, stdin=stdin)
     if result.returncode != 0:
         raise DemoError(f"`{name} {' '.join(arguments)}` failed: {result.stderr.strip()}")
     return result.stdout
@@ -62,6 +69,11 @@ def apply(manifest: Json | list[Json]) -> None:
     """Apply a manifest, or several."""
     items = manifest if isinstance(manifest, list) else [manifest]
     must("kubectl", "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+
+
+def await_rollout(deployment: str, namespace: str) -> None:
+    """Until a Deployment's pods are ready."""
+    must("kubectl", "-n", namespace, "rollout", "status", f"deployment/{deployment}", f"--timeout={WAIT}s")
 
 
 def get(kind: str, name: str, namespace: str) -> Json | None:

@@ -122,7 +122,7 @@ def _remove(deployment: Deployment, *, wait: bool) -> None:
         # Where pods are left the namespace's end is looked for again only after half of their time to end.
         tools.run("kubectl", "delete", "deployments", "--all", "-n", namespace, "--wait=true", "--timeout=60s")
         tools.run("kubectl", "wait", "--for=delete", "pods", "--all", "-n", namespace, "--timeout=60s")
-    tools.must("kubectl", "delete", "namespace", namespace, "--ignore-not-found", waiting, timeout=240)
+    tools.must("kubectl", "delete", "namespace", namespace, "--ignore-not-found", waiting)
     volumes = [f"{namespace}-archive", f"{namespace}-gateway"]
     tools.must("kubectl", "delete", "persistentvolumes", *volumes, "--ignore-not-found", waiting)
     # What the chart makes outside of its namespace.

@@ -46,7 +46,7 @@ def test_the_pool_says_that_and_why_models_run_on_the_processor(deployment: Depl
 
 
 def test_helm_test_runs_a_file_job(deployment: Deployment) -> None:
-    ran = tools.run("helm", "test", deployment.release, "-n", deployment.namespace, "--timeout", "240s", timeout=300)
+    ran = tools.run("helm", "test", deployment.release, "-n", deployment.namespace, "--timeout", f"{tools.WAIT}s")
     said = ran.stdout + ran.stderr
     assert ran.returncode == 0, said
     assert "Phase:          Succeeded" in said

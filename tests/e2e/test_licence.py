@@ -20,7 +20,7 @@ def signer(deployment: Deployment) -> Signer:
     keys = {"licence": {"publicKeys": {"tests.pem": signer.public_pem}}}
     chart = str(tools.ROOT / "charts/videofleet")
     arguments = [deployment.release, chart, "-n", deployment.namespace, "--reuse-values", "-f", "-", "--wait"]
-    tools.must("helm", "upgrade", *arguments, stdin=json.dumps(keys), timeout=180)
+    tools.must("helm", "upgrade", *arguments, stdin=json.dumps(keys))
     return signer
 
 

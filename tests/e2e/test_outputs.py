@@ -22,7 +22,7 @@ def example(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) ->
     manifests.write_text(re.sub(r"localhost/videofleet-cameras:\S+", deployment.images.cameras, text))
     tools.must("kubectl", "apply", "-f", str(manifests))
     try:
-        tools.must("kubectl", "-n", deployment.namespace, "rollout", "status", "deployment/receiver", "--timeout=120s")
+        tools.await_rollout("receiver", deployment.namespace)
         yield
     finally:
         tools.must("kubectl", "delete", "-f", str(manifests), "--ignore-not-found", "--wait=true")

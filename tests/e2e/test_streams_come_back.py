@@ -11,7 +11,6 @@ import pytest
 from examples.demo import tools
 from tests.e2e.conftest import Deployment
 from tests.support.kubectl import (
-    PATIENCE,
     Json,
     Moves,
     applied,
@@ -51,7 +50,7 @@ def delete_pod(deployment: Deployment, selector: str) -> None:
 
 
 def test_a_camera_that_stops_is_reconnected_within_its_epoch(deployment: Deployment, moves: Moves) -> None:
-    restart = {"reconnectWindow": PATIENCE}
+    restart = {"reconnectWindow": 3600}
     with applied(job_manifest("restarted", deployment.namespace, deployment.rtsp("cam2"), restart=restart)):
         before = running(deployment, "restarted")
         deployment.fault("/cam2", "stop")
@@ -101,7 +100,7 @@ def test_cameras_whose_pod_goes_and_comes_are_waited_for_as_long_as_their_jobs_s
     def camera(name: str, path: str, **restart: float) -> Json:
         return job_manifest(name, deployment.namespace, deployment.rtsp(path), restart=restart)
 
-    patient = camera("patient", "cam5", reconnectWindow=300)
+    patient = camera("patient", "cam5", reconnectWindow=3600)
     forsaken = camera("forsaken", "cam6", reconnectWindow=2, delay=0.5, maxDelay=2)
     with applied(patient), applied(forsaken):
         held, given_up = running(deployment, "patient"), running(deployment, "forsaken")

@@ -36,6 +36,6 @@ def scale(namespace: str, replicas: int) -> None:
     """None (0) or one, and wait until that is so."""
     tools.must("kubectl", "-n", namespace, "scale", f"deployment/{NAME}", f"--replicas={replicas}")
     if replicas:
-        tools.must("kubectl", "-n", namespace, "rollout", "status", f"deployment/{NAME}", "--timeout=120s", timeout=150)
+        tools.await_rollout(NAME, namespace)
     else:
         eventually(lambda: not tools.get_all("pods", namespace, f"app={NAME}"), "the server of S3 is gone")
