@@ -102,8 +102,7 @@ def test_a_camera_through_f_with_its_picture_and_its_views(
     with connect(job["restream_direct_url"], open_timeout=PATIENCE) as direct:
         assert direct.recv(timeout=PATIENCE)
     gateway.f(CAMERA, "-X", "DELETE")
-    # A gateway that is told late that it is gone answers "DELETING" first.
-    eventually(lambda: gateway.f(CAMERA).get("code") == "NOT_FOUND", "the camera is gone")
+    assert gateway.f(CAMERA)["code"] == "NOT_FOUND"
     assert not [one for one in tools.get_all(JOBS, deployment.namespace) if "cam 1" in _annotations(one)]
 
 
