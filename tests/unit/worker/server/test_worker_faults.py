@@ -79,12 +79,13 @@ async def test_a_worker_that_lost_its_job_to_another_ends_it_and_says_so(
     url = simulator.http("/vtest.mp4")
     stale, fresh = start_worker(), start_worker()
     async with WorkerClient(stale, keys.operator) as old, WorkerClient(fresh, keys.operator) as new:
-        await old.assign(file_job(url, uid, maxFrames=300))
+        # So slowly that it does not have all that the other is to tell before that one has begun.
+        await old.assign(file_job(url, uid, sampling={"mode": "all", "speed": 0.5}))
         await _run_until_archived(stale, old, uid, 5)
-        await new.assign(file_job(url, uid, epoch=2, maxFrames=30))
+        await new.assign(file_job(url, uid, epoch=2, maxFrames=60))
         await becomes(lambda: _says(stale, "superseded"), "the stale worker has noticed")
         assert (await new.until(uid, TERMINAL))[-1].state is JobState.ENDED
-        assert frames_of(await new.log(uid)) == list(range(30))
+        assert frames_of(await new.log(uid)) == list(range(60))
         lost = (await old.until(uid, TERMINAL))[-1]
         assert (lost.state, lost.epoch, lost.code) == (JobState.SUPERSEDED, 1, None), "that is no failure"
 
