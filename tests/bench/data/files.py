@@ -22,9 +22,11 @@ ENOUGH_OF_A_FILE = 0.9
 """Our boxes are told in whole pixels, which moves a few below an IoU of 0.9."""
 
 HELD_BACK = (
-    "a third is decoding, scaling and copying in the decoder's process, another third the worker's loop, of which the "
-    "tracker is a quarter; the rest are the model's thread, syncing the log twice a second, which weighs more the "
-    "slower the machine is, and the snapshot: the loop does nothing of that"
+    "two fifths are decoding, scaling and copying in the decoder's process, as much the worker's loop, of which the "
+    "tracker is a fifth; the rest are reading the model's answer, syncing the log twice a second, which weighs more "
+    "the slower the machine is, and the snapshot: the loop does nothing of that; a run of the model leaves nothing "
+    "else in the processor's caches, so that what follows costs three times what it does by itself or more; three "
+    "answers told together instead of two gained nothing (docs/decisions/0064)"
 )
 
 
