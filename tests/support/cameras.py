@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.programs import free_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = REPOSITORY / "examples" / "camera-simulator" / "simulator.py"
 MEDIA = REPOSITORY / "examples" / "media"
@@ -23,7 +25,8 @@ SMALL_CLIP = MEDIA / "vtest-384x288.mp4"
 # GStreamer's Python bindings come from the distribution, so only its own interpreter has them.
 SYSTEM_PYTHON = "/usr/bin/python3"
 START_SECONDS = 90.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
+_PORTS = ("rtsp", "http", "control")
 
 
 class SimulatorError(Exception):
@@ -43,14 +46,15 @@ class CameraSimulator:
     """A simulator on free ports of the loopback address, from `start` (or `with`) to `stop`.
 
     `arguments` are further flags of simulator.py, such as `["--cameras", "2"]`. After a stop it can be started again;
-    `keep_ports` then makes it come back where it was, as a camera would after a power cut.
+    `keep_ports` then makes it come back where it was, as a camera would after a power cut; nobody else is given those
+    ports meanwhile.
     """
 
     def __init__(self, arguments: Sequence[str] = (), keep_ports: bool = False) -> None:
         self._arguments = tuple(arguments)
         self._keep_ports = keep_ports
         self._process: subprocess.Popen[str] | None = None
-        self._ports: dict[str, int] = {}
+        self._ports = dict.fromkeys(_PORTS, 0)
         # Appending, so that reading the log here does not move the place where the process writes.
         self._log = tempfile.TemporaryFile("a+")  # noqa: SIM115 - needed as long as this object, closed in __exit__
 
@@ -69,8 +73,8 @@ class CameraSimulator:
     def start(self) -> None:
         """Starts the process and waits until it listens."""
         command = [SYSTEM_PYTHON, str(PROGRAM)]
-        for name in ("rtsp", "http", "control"):
-            command += [f"--{name}-port", str(self._ports.get(name, 0) if self._keep_ports else 0)]
+        for name in _PORTS:
+            command += [f"--{name}-port", str((self._ports[name] or free_port()) if self._keep_ports else 0)]
         self._process = subprocess.Popen(
             [*command, *self._arguments], stdout=subprocess.PIPE, stderr=self._log, text=True
         )
@@ -137,7 +141,7 @@ class CameraSimulator:
         """Puts a fault (`stop`, `silence`, `freeze`, ... or `none`) on one camera, or on all: `*`."""
         body = json.dumps({"path": path, "fault": fault}).encode()
         try:
-            with urllib.request.urlopen(self.control("/faults"), data=body, timeout=10) as answer:
+            with urllib.request.urlopen(self.control("/faults"), data=body, timeout=60) as answer:
                 answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -145,7 +149,7 @@ class CameraSimulator:
 
     def cameras(self) -> dict[str, CameraState]:
         """Every camera's state by its path."""
-        with urllib.request.urlopen(self.control("/faults"), timeout=10) as answer:
+        with urllib.request.urlopen(self.control("/faults"), timeout=60) as answer:
             states = [CameraState(**fields) for fields in json.load(answer)["cameras"]]
         return {state.path: state for state in states}
 

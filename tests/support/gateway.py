@@ -74,7 +74,7 @@ class Served:
     def client(self, key: str | None = KEY, port: str = "v_port", **options: Any) -> httpx.AsyncClient:
         """Somebody with a key, or without one; closed with the gateway."""
         headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
-        made = httpx.AsyncClient(base_url=self.url(port), headers=headers, timeout=20, **options)
+        made = httpx.AsyncClient(base_url=self.url(port), headers=headers, timeout=120, **options)
         self.clients[f"{len(self.clients)}"] = made
         return made
 
@@ -105,7 +105,7 @@ async def served(config: Config, credentials: Credentials, namespace: str = NAME
         one = Served(gateway, Path(config.archive))
         serving = asyncio.create_task(gateway.serve(one.stop))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 await gateway.context.jobs.cache.wait_synced()
             yield one
         finally:
@@ -113,7 +113,7 @@ async def served(config: Config, credentials: Credentials, namespace: str = NAME
                 await client.aclose()
             one.stop.set()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(60):
                     await serving
 
 

@@ -56,7 +56,7 @@ async def by_httpx_sse(url: str, key: str, last: str | None = None) -> list[Hear
     """The package httpx-sse."""
     heard: list[Heard] = []
     async with (
-        httpx.AsyncClient(timeout=30) as client,
+        httpx.AsyncClient(timeout=120) as client,
         httpx_sse.aconnect_sse(client, "GET", url, headers=headers_of(key, last)) as source,
     ):
         if source.response.status_code != 200:
@@ -75,7 +75,7 @@ async def by_sseclient(url: str, key: str, last: str | None = None) -> list[Hear
 
 def _by_sseclient(url: str, key: str, last: str | None) -> list[Heard]:
     heard: list[Heard] = []
-    with httpx.stream("GET", url, headers=headers_of(key, last), timeout=30) as response:
+    with httpx.stream("GET", url, headers=headers_of(key, last), timeout=120) as response:
         if response.status_code != 200:
             raise RefusedError(response.status_code)
         for event in sseclient.SSEClient(response.iter_bytes()).events():
@@ -134,7 +134,7 @@ ALL: dict[str, Client] = {
 RECONNECTING = ("eventsource", "fetch-event-source")
 
 
-async def curl(*arguments: str, limit: float = 60) -> bytes:
+async def curl(*arguments: str, limit: float = 120) -> bytes:
     """What curl prints; AssertionError with what it said where it ends with an error."""
     process = await asyncio.create_subprocess_exec(
         "curl", "-sS", "--max-time", str(limit), *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -95,7 +95,7 @@ class WorkerProcess:
         self.api_port, self.plain_port = ready[0]["api_port"], ready[0]["plain_port"]
         return self
 
-    def stop(self, seconds: float = 30.0) -> int:
+    def stop(self, seconds: float = 120.0) -> int:
         """SIGTERM; the exit status."""
         self.process.terminate()
         return self.process.wait(seconds)
@@ -118,7 +118,7 @@ class WorkerProcess:
     def plain(self, path: str) -> tuple[int, str]:
         """Status and body of a request to the plain port."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.plain_port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.plain_port}{path}", timeout=60) as answer:
                 return int(answer.status), answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -158,7 +158,7 @@ class WorkerClient:
         self.term, self.number = 1, 0
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=10))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=60))
         return self
 
     async def __aexit__(self, *reason: object) -> None:
@@ -224,14 +224,24 @@ class WorkerClient:
             async for line in response.content:
                 yield EVENT_LINE.validate_json(line)
 
-    async def until(self, uid: str, states: Container[JobState], seconds: float = 180.0) -> list[JobReport]:
+    async def until(
+        self,
+        uid: str,
+        states: Container[JobState],
+        seconds: float = 600.0,
+        *,
+        when_listening: Callable[[], object] = lambda: None,
+    ) -> list[JobReport]:
         """Follow the events until the job is in one of the states; every report of it on the way.
 
-        RUNNING counts from the first frame on: before that only the source is being opened.
+        RUNNING counts from the first frame on: before that only the source is being opened. `when_listening` is called
+        once the events come: of what it sets off nothing is missed.
         """
         reports: list[JobReport] = []
         async with asyncio.timeout(seconds), aclosing(self.events()) as events:
             async for event in events:
+                if isinstance(event, Inventory):
+                    when_listening()
                 found = event.reports if isinstance(event, Inventory) else []
                 found = [event.report] if isinstance(event, JobEvent) else found
                 reports += [report for report in found if report.uid == uid]
@@ -239,7 +249,7 @@ class WorkerClient:
                     return reports
         raise AssertionError("the event stream ended")
 
-    async def until_told(self, uid: str, check: Callable[[JobReport], bool], seconds: float = 180.0) -> JobReport:
+    async def until_told(self, uid: str, check: Callable[[JobReport], bool], seconds: float = 600.0) -> JobReport:
         """Follow the events until one report of the job passes the check."""
         async with asyncio.timeout(seconds), aclosing(self.events()) as events:
             async for event in events:

@@ -36,7 +36,7 @@ def run_helm(*arguments: str, values: Json | None = None) -> subprocess.Complete
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 

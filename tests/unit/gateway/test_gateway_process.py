@@ -212,7 +212,7 @@ async def test_head_is_wherever_get_is(gateway: Served) -> None:
 async def test_clients_of_http_1_0_get_a_body_that_ends_with_the_connection(gateway: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.gateway.ports["v_port"].port)
     writer.write(b"GET " + TASKS.encode() + b" HTTP/1.0\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert b'{"data":[],"next_cursor":null}' in answer
 

@@ -205,7 +205,7 @@ async def test_a_replica_goes_on_counting_while_a_newer_one_changes_the_tables(a
 def command(address: str, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "VIDEOFLEET_DATABASE_URL": address}
     line = [sys.executable, "-m", "videofleet_gateway", *words]
-    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 
 async def test_the_tables_are_taken_back_for_an_older_version(address: str) -> None:

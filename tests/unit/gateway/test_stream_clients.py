@@ -101,7 +101,7 @@ async def test_one_who_does_not_read_is_cut_off_and_goes_on_where_it_was_while_o
     api: JobApi, tmp_path: Path
 ) -> None:
     async with (
-        served_over(api, tmp_path, send_timeout=0.5) as gateway,
+        served_over(api, tmp_path, send_timeout=3.0) as gateway,
         running_task(api, gateway, FolderArchive(gateway.archive)) as task,
         connection(gateway, receive_bytes=8192) as slow,
         connection(gateway) as fast,

@@ -130,7 +130,7 @@ async def shell(command: str) -> bytes:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         out, _ = await process.communicate()
     assert process.returncode == 0
     return out

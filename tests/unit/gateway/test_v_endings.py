@@ -66,7 +66,7 @@ async def test_a_running_task_is_cancelled_and_keeps_what_it_has(gateway: Served
         assert (again.status_code, again.json()["status"]) == (202, "cancelling")
         api.tell(job, **RUNNING | {"phase": "DISABLED", "reason": "Disabled"})
         await until_status(client, task, "cancelled")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             stream = (await reading).content
     assert stream.startswith(part)
     last, done = documents(stream)[-2:]
@@ -90,7 +90,7 @@ async def test_a_task_is_cancelled_before_it_began(gateway: Served, api: JobApi)
     shown = (await client.get(f"{TASKS}/{task}")).json()
     assert shown["status"] == "cancelled"
     assert shown["updated_at"] > shown["created_at"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         chunks = documents((await client.get(f"{TASKS}/{task}/stream")).content)
     assert [chunk if chunk == "[DONE]" else chunk["finish_reason"] for chunk in chunks] == ["cancelled", "[DONE]"]
     assert chunks[0]["model"] == "qwen-vl-max"
@@ -165,7 +165,7 @@ async def test_a_task_that_never_began_fails_with_an_end_and_a_reason(gateway: S
     assert shown["error"]["code"] == "NOT_FOUND"
     assert "secret" not in shown["error"]["message"]
     assert "abc" not in shown["error"]["message"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         stream = (await client.get(f"{TASKS}/{task}/stream")).content
     assert [chunk if chunk == "[DONE]" else chunk["finish_reason"] for chunk in documents(stream)] == [
         "error",
@@ -184,7 +184,7 @@ async def test_a_task_that_fails_on_its_way_keeps_what_it_has(gateway: Served, a
         part = await log.frames(0, 1)
     api.tell(job, **RUNNING | {"phase": "INTERRUPTED", "finished": True}, conditions=FAILED)
     await until_status(client, task, "failed")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         stream = (await client.get(f"{TASKS}/{task}/stream")).content
     assert stream.startswith(part)
     assert documents(stream)[-2]["finish_reason"] == "error"
@@ -201,7 +201,7 @@ async def test_a_task_that_failed_is_not_taken_up_again(gateway: Served, api: Jo
         await log.frames(0, 1)
     api.tell(job, **RUNNING | {"phase": "INTERRUPTED", "finished": True}, conditions=FAILED)
     await until_status(client, task, "failed")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         stream = (await client.get(f"{TASKS}/{task}/stream")).content
         rest = await client.get(f"{TASKS}/{task}/stream", params={"offset": len(stream)})
     assert rest.status_code == 204

@@ -136,7 +136,7 @@ async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(staging: Serv
     reader, writer = await asyncio.open_connection("127.0.0.1", staging.gateway.ports["v_port"].port)
     head = f"POST {PROCESS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
         writer.write(body)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 202")

@@ -51,7 +51,7 @@ async def test_the_stream_of_a_pending_task_begins_at_once_and_waits(gateway: Se
     task = await submitted(client)
     async with (
         WorkersLog(gateway, job_of(api, task)) as log,
-        asyncio.timeout(20),
+        asyncio.timeout(120),
         client.stream("GET", f"{TASKS}/{task}/stream") as answer,
     ):
         assert answer.status_code == 200
@@ -108,7 +108,7 @@ async def test_offsets_at_and_behind_the_end(gateway: Served, api: JobApi) -> No
         at_the_end = asyncio.create_task(stream_of(client, task, params={"offset": size}))
         await log.frames(1)
         whole = await log.finish(1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             assert await at_the_end == whole[size:]
             assert await waiting == whole[size + 40 :]
     over = await client.get(f"{TASKS}/{task}/stream", params={"offset": len(whole)})
@@ -130,7 +130,7 @@ async def test_heartbeats_come_only_where_they_are_asked_for_and_count_nothing(g
         done, _ = await asyncio.wait({reading}, timeout=1.6)
         assert not done
         whole = await log.finish(0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             got = await reading
     lines = got.split(b"\n")
     assert lines.count(b":") >= 1
@@ -170,14 +170,14 @@ async def test_another_replica_goes_on_with_the_same_bytes(gateway: Served, api:
             reading = asyncio.create_task(stream_of(there, task, params={"offset": len(early)}))
             await log.frames(2)
             whole = await log.finish(2)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 assert early + await reading == whole
                 assert await stream_of(there, task) == await stream_of(client, task) == whole
 
 
 @pytest.mark.acceptance("V105")
 async def test_streams_end_when_a_replica_drains_and_not_before_it_is_unready(api: JobApi, tmp_path: Path) -> None:
-    async with served_over(api, tmp_path, drain_seconds=1) as one:
+    async with served_over(api, tmp_path, drain_seconds=5) as one:
         client, plain = one.client(), one.client(None, "plain_port")
         task = await submitted(client)
         async with WorkersLog(one, job_of(api, task)) as log:
@@ -191,7 +191,7 @@ async def test_streams_end_when_a_replica_drains_and_not_before_it_is_unready(ap
 
             await until(unready, "it is not ready any more")
             assert not reading.done()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 assert await reading == part
 
 
@@ -269,7 +269,7 @@ async def test_a_deleted_job_ends_its_streams(gateway: Served, api: JobApi) -> N
         reading = asyncio.create_task(stream_of(client, task))
         await until(lambda: _streams(gateway), "the stream is open")
         api.remove("apis/videofleet.io/v1alpha1/videojobs", job["metadata"]["namespace"], job["metadata"]["name"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             assert await reading == part
 
 
@@ -283,7 +283,7 @@ async def test_a_client_of_http_1_0_reads_to_the_end_of_the_connection(gateway: 
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.gateway.ports["v_port"].port)
     head = f"GET {TASKS}/{task}/stream HTTP/1.0\r\nAuthorization: Bearer {KEY}\r\n\r\n"
     writer.write(head.encode())
-    answer = await asyncio.wait_for(reader.read(), 20)
+    answer = await asyncio.wait_for(reader.read(), 120)
     writer.close()
     assert answer.partition(b"\r\n\r\n")[2] == whole
 

@@ -112,7 +112,7 @@ async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float =
         await asyncio.sleep(0.02)
 
 
-async def until_status(client: httpx.AsyncClient, task: str, status: str, seconds: float = 10.0) -> Json:
+async def until_status(client: httpx.AsyncClient, task: str, status: str, seconds: float = 60.0) -> Json:
     """The task once it has this status."""
 
     async def check() -> Json | None:

@@ -14,7 +14,7 @@ class InterleavedClient:
 
     def __init__(self, port: int, path: str) -> None:
         self._url = f"rtsp://127.0.0.1:{port}{path}"
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._sequence = 0
         self._session = ""
 
@@ -39,7 +39,7 @@ class InterleavedClient:
         """Sends a request; returns the answer's head, and skips media that comes before it."""
         self._sequence += 1
         lines = f"{method} {self._url}{below} RTSP/1.0\r\nCSeq: {self._sequence}\r\n{header}{self._session}\r\n"
-        self._socket.settimeout(30)
+        self._socket.settimeout(60)
         self._socket.sendall(lines.encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -59,7 +59,7 @@ class InterleavedClient:
         except TimeoutError:
             return False
 
-    def drain(self, quiet: float, seconds: float = 10.0) -> None:
+    def drain(self, quiet: float, seconds: float = 60.0) -> None:
         """Takes whole packets off the connection until none comes for `quiet` seconds."""
         deadline = time.monotonic() + seconds
         while self.receives_data(within=quiet):

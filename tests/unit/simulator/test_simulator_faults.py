@@ -33,7 +33,7 @@ def test_a_fault_disconnects_the_viewers_of_its_camera_alone(
         watching(viewer)
         watching(neighbour)
         simulator.fault("/cam1", fault)
-        assert viewer.ended.wait(8)
+        assert viewer.ended.wait(60)
         seen = neighbour.packets
         wait_until(lambda: neighbour.packets >= seen + 10, "the neighbour to go on")
         assert not neighbour.ended.is_set()
@@ -66,7 +66,7 @@ def test_silence_is_complete_but_the_dialogue_goes_on(simulator: CameraSimulator
     """No RTCP report either: a player that takes any packet for a sign of life must notice."""
     with InterleavedClient(simulator.port("rtsp"), "/cam1") as client:
         client.play()
-        assert client.receives_data(within=5)
+        assert client.receives_data(within=60)
         simulator.fault("/cam1", "silence")
         client.drain(quiet=0.5)
         assert not client.receives_data(within=QUIET_SECONDS)
@@ -139,7 +139,7 @@ def test_the_control_tells_faults_and_viewers(simulator: CameraSimulator) -> Non
 )
 def test_a_bad_order_is_refused_and_changes_nothing(simulator: CameraSimulator, body: bytes, message: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(simulator.control("/faults"), data=body, timeout=5)
+        urllib.request.urlopen(simulator.control("/faults"), data=body, timeout=60)
     with caught.value as answer:
         assert answer.code == 400
         assert message in json.load(answer)["error"]
@@ -152,10 +152,10 @@ def test_the_helper_passes_the_refusal_on(simulator: CameraSimulator) -> None:
 
 
 def test_other_addresses_of_the_control(simulator: CameraSimulator) -> None:
-    with urllib.request.urlopen(simulator.control("/healthz"), timeout=5) as answer:
+    with urllib.request.urlopen(simulator.control("/healthz"), timeout=60) as answer:
         assert json.load(answer) == {"cameras": 9}
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(simulator.control("/fault"), timeout=5)
+        urllib.request.urlopen(simulator.control("/fault"), timeout=60)
 
 
 def _last(url: str, count: int) -> list[VideoFrame]:

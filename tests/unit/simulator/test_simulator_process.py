@@ -20,20 +20,21 @@ ONE_CAMERA = ["--cameras", "1"]
 def ended(*arguments: str) -> tuple[int, str]:
     """Runs the simulator with flags with which it ends by itself; its exit status and its words."""
     command = [SYSTEM_PYTHON, str(PROGRAM), "--rtsp-port", "0", "--http-port", "0", "--control-port", "0", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, done.stderr
 
 
 def test_an_orderly_stop_with_a_viewer() -> None:
-    simulator = CameraSimulator(ONE_CAMERA)
+    # On ports that nobody else is given when it has left them.
+    simulator = CameraSimulator(ONE_CAMERA, keep_ports=True)
     simulator.start()
     with Viewer(simulator.rtsp("/cam1")) as viewer:
         wait_until(lambda: viewer.packets >= 3, "the viewer to see something")
         assert simulator.stop() == 0
-        assert viewer.ended.wait(8)
+        assert viewer.ended.wait(60)
     for name in ("rtsp", "http", "control"):
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", simulator.port(name)), timeout=2)
+            socket.create_connection(("127.0.0.1", simulator.port(name)), timeout=60)
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

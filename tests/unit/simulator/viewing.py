@@ -18,10 +18,13 @@ QUICK_OPEN = {"fpsprobesize": "2", "analyzeduration": "100000"}
 
 
 @contextmanager
-def opened(url: str, transport: str = "tcp", timeout: float = 5.0) -> Iterator[InputContainer]:
-    """The stream at `url`; every read that waits longer than `timeout` seconds raises av.error.ExitError."""
+def opened(url: str, transport: str = "tcp", timeout: float = 60.0) -> Iterator[InputContainer]:
+    """The stream at `url`; every read that waits longer than `timeout` seconds raises av.error.ExitError.
+
+    Until it is opened, as long as that may take on a busy machine.
+    """
     options = {"rtsp_transport": transport, **QUICK_OPEN} if url.startswith("rtsp") else {}
-    with av.open(url, options=options, timeout=timeout) as container:
+    with av.open(url, options=options, timeout=(60.0, timeout)) as container:
         yield container
 
 
@@ -68,7 +71,7 @@ class Viewer:
 
     def _watch(self, url: str, transport: str) -> None:
         try:
-            with opened(url, transport, timeout=10.0) as container:
+            with opened(url, transport) as container:
                 for packet in container.demux(video=0):
                     if self._leave.is_set():
                         return

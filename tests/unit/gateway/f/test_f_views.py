@@ -154,7 +154,7 @@ async def test_a_view_ends_with_the_job(stage: Stage, camera: str) -> None:
     async with connect(document["restream_url"]) as socket:
         await socket.recv()
         await stage.operator.assign()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             async for _ in socket:
                 continue
     assert socket.close_code == 1001

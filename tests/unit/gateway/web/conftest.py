@@ -26,7 +26,7 @@ from videofleet_gateway.store.keys import Keys
 
 READ_KEY = "vf_test-key-that-only-reads"
 CHROMIUM = "/usr/bin/chromium"
-_PATIENCE = 20_000
+_PATIENCE = 120_000
 """Milliseconds that a page has to show what is expected of it."""
 expect.set_options(timeout=_PATIENCE)
 

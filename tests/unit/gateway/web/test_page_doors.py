@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
     """One that has signed in, and follows nothing by itself."""
-    async with httpx.AsyncClient(base_url=stage.origin, headers={"Origin": stage.origin}, timeout=30) as one:
+    async with httpx.AsyncClient(base_url=stage.origin, headers={"Origin": stage.origin}, timeout=120) as one:
         answer = await one.post("/ui/sign-in", data={"key": KEY, "next": "/ui/streams"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/ui/streams")
         yield one
@@ -95,7 +95,7 @@ async def test_the_cookie_reads_streams_of_its_project_and_changes_nothing(
 
 async def test_who_has_a_key_for_reading_only_looks_and_leaves(stage: Stage) -> None:
     stage.api.job("mine", spec=spec(), status=RUNNING)
-    async with httpx.AsyncClient(base_url=stage.origin, headers={"Origin": stage.origin}, timeout=30) as reader:
+    async with httpx.AsyncClient(base_url=stage.origin, headers={"Origin": stage.origin}, timeout=120) as reader:
         assert (await reader.post("/ui/sign-in", data={"key": READ_KEY})).status_code == 303
         assert (await reader.get("/ui/tasks")).status_code == 200
         for path in ("/ui/submit", "/ui/tasks/vt_00000000000000000000000000/cancel"):

@@ -13,6 +13,7 @@ import av
 from PIL import Image
 
 from tests.support.datagrams import in_pieces, sending
+from tests.support.programs import free_port
 
 
 def shifted(clip: Path, seconds: float) -> bytes:
@@ -134,6 +135,4 @@ def sent_badly(content: bytes, port: int) -> Iterator[None]:
 
 def free_datagram_port() -> int:
     """A port that no datagrams are taken on."""
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_port(socket.SOCK_DGRAM)

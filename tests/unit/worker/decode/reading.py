@@ -10,7 +10,7 @@ from videofleet_worker.sources.errors import SourceError
 from videofleet_worker.sources.stream import StreamSource
 
 # Far above what anything takes on a busy machine: only a hang gets here.
-DEADLINE = 60.0
+DEADLINE = 180.0
 
 
 @dataclass

@@ -10,12 +10,13 @@ import pytest
 
 from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.conftest import MakeSource
-from tests.unit.worker.decode.reading import read
+from tests.unit.worker.decode.reading import Outcome, read
 from tests.unit.worker.decode.webserver import Page, WebServer, encrypted
 from videofleet_api.codes import ErrorCode
 from videofleet_worker.decode.frame import Frame
 from videofleet_worker.sources.events import Opened, Reconnecting, SourceEvent
 from videofleet_worker.sources.reconnect import ReconnectPolicy
+from videofleet_worker.sources.stream import StreamSource
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +79,7 @@ async def test_a_piece_whose_server_falls_silent(make_source: MakeSource, web: W
     """Nothing of a recording may be missing; what is missing is no fault of the decoder."""
     web.pages |= {"/mute/0.ts": Page(segment), "/mute/1.ts": Page(segment, hang_after=0)}
     web.pages["/mute/list.m3u8"] = playlist(["0.ts", "1.ts"])
-    source = make_source(web.url("/mute/list.m3u8"), stall_timeout=1.0, connect_timeout=3.0)
+    source = make_source(web.url("/mute/list.m3u8"), stall_timeout=1.0, connect_timeout=30.0)
 
     outcome = await read(source)
 
@@ -181,6 +182,14 @@ def close(web: WebServer, folder: str) -> None:
     web.pages[f"{folder}/list.m3u8"] = playlist(["0.ts", "1.ts", "2.ts"])
 
 
+def assert_each_once(source: StreamSource, outcome: Outcome, frames: int) -> None:
+    """Whoever is too slow for a live source misses some, which are counted."""
+    assert outcome.error is None
+    assert outcome.indexes == sorted(set(outcome.indexes))
+    assert source.counters.behind == frames
+    assert len(outcome.indexes) + sum(source.counters.dropped.values()) == frames
+
+
 async def test_a_broadcast_ends_when_its_playlist_is_closed(
     make_source: MakeSource, web: WebServer, segment: bytes, events: list[SourceEvent]
 ) -> None:
@@ -189,7 +198,7 @@ async def test_a_broadcast_ends_when_its_playlist_is_closed(
 
     outcome = await read(source, lambda frame: close(web, "/cast"))
 
-    assert (outcome.error, outcome.indexes) == (None, list(range(90)))
+    assert_each_once(source, outcome, 90)
     (opened,) = events
     assert isinstance(opened, Opened)
     assert opened.info.live
@@ -202,7 +211,8 @@ async def test_a_broadcast_that_is_closed_without_its_last_piece_ends(
 
     outcome = await read(source, lambda frame: close(web, "/short"))
 
-    assert (outcome.error, outcome.indexes, source.counters.reconnects) == (None, list(range(60)), 0)
+    assert_each_once(source, outcome, 60)
+    assert source.counters.reconnects == 0
 
 
 async def test_a_broadcast_that_is_closed_while_it_is_looked_for_again_ends(

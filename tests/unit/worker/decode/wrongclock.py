@@ -10,6 +10,31 @@ _INTERLEAVED = b"$"
 
 
 @asynccontextmanager
+async def held_back(port: int, seconds: float) -> AsyncIterator[int]:
+    """The port of a camera whose pictures pile up for so long before the first comes; then they come as they are."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
+        await asyncio.gather(_asked(reader, behind_writer), _told_late(behind_reader, writer, seconds))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as front:
+        yield front.sockets[0].getsockname()[1]
+
+
+async def _told_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+    with suppress(OSError, asyncio.IncompleteReadError):
+        # The dialogue, up to the first packet.
+        while (first := await reader.readexactly(1)) != _INTERLEAVED:
+            writer.write(first + await _answer(reader))
+        await asyncio.sleep(seconds)
+        writer.write(first)
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
 async def clock_set(port: int, seconds: int) -> AsyncIterator[int]:
     """The port of a camera whose clock is ahead of that behind `port`."""
 

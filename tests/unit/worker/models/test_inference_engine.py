@@ -23,7 +23,7 @@ from videofleet_worker.models.runner import Images
 
 QUERY = DetectionQuery(0.3, 0.5)
 SHAPE = (3, 2, 2)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class GatedDetector:

@@ -52,7 +52,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, int]:
-    done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, timeout=300, check=True)
     figures: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return figures
 

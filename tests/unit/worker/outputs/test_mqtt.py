@@ -10,6 +10,7 @@ import pytest
 from tests.support.archives import becomes
 from tests.support.authority import Authority
 from tests.support.broker import PASSWORD, USER, Broker
+from tests.support.programs import free_port
 from tests.support.wire import Wire
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.targets import MqttTarget
@@ -67,8 +68,8 @@ async def test_messages_arrive_in_order_under_their_topics(broker: Broker, qos: 
 
 async def test_a_broker_that_was_away_gets_what_waited(broker: Broker) -> None:
     wire = Wire("127.0.0.1", broker.port)
-    server = await asyncio.start_server(wire.take, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    port = free_port()
+    server = await asyncio.start_server(wire.take, "127.0.0.1", port)
     outlet = _outlet(port)
     await outlet.deliver(_message(0), _kept)
     server.close()

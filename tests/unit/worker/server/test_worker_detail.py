@@ -41,7 +41,7 @@ def told(chunks: list[Json], kind: str) -> list[Json]:
 async def until_told(client: WorkerClient, uid: str, kind: str, count: int) -> list[Json]:
     """The chunks from the oldest on, up to so many events of a kind."""
     data = b""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(180):
         async for part in client.chunks(uid, "?offset=oldest"):
             data += part
             found = chunks_of(data.rpartition(b"\n\n")[0])
@@ -114,7 +114,7 @@ async def test_of_a_camera_events_and_tracks_are_kept_over_epochs(
 
     # Who asks for what is kept no longer is told from where on there is something.
     await client.assign(camera(simulator, uid, 3, archiveMaxBytes=1))
-    await becomes(lambda: scan(store, prefix).start > 0, "the oldest is dropped", 90)
+    await becomes(lambda: scan(store, prefix).start > 0, "the oldest is dropped", 180)
     refused = await client.get(f"/v1/jobs/{uid}/chunks?offset=0")
     assert (refused.status, refused.body["code"]) == (410, "BELOW_HORIZON")
     assert refused.body["oldest"] > 0

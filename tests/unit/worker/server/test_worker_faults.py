@@ -10,11 +10,15 @@ import pytest
 
 from tests.support.archives import becomes, stored_log
 from tests.support.cameras import CameraSimulator
+from tests.support.processes import descendants
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of, frames_of
 from videofleet_api.protocol import TERMINAL, JobState
 from videofleet_archive import log
 from videofleet_archive.store import FolderArchive
+
+FRAMES = 120
+"""So many that a worker is not done with them before a test that has to wait for its turn has seen the first ones."""
 
 
 def _archived(archive: Path, uid: str) -> bytes:
@@ -34,7 +38,7 @@ async def test_a_job_goes_on_after_the_last_sealed_frame(
     url = simulator.http("/vtest.mp4")
     first = start_worker()
     async with WorkerClient(first, keys.operator) as client:
-        await client.assign(file_job(url, uid, maxFrames=45))
+        await client.assign(file_job(url, uid, maxFrames=FRAMES))
         await _run_until_archived(first, client, uid, 8)
         if end == "killed":
             first.kill()
@@ -42,20 +46,20 @@ async def test_a_job_goes_on_after_the_last_sealed_frame(
             assert first.stop() == 0
     before = frames_of(_archived(first.archive, uid))
     assert before == list(range(len(before)))
-    assert len(before) < 45
+    assert len(before) < FRAMES
 
     second = start_worker()
     async with WorkerClient(second, keys.operator) as client:
-        await client.assign(file_job(url, uid, epoch=2, maxFrames=45))
+        await client.assign(file_job(url, uid, epoch=2, maxFrames=FRAMES))
         last = (await client.until(uid, TERMINAL))[-1]
-        assert (last.state, last.progress.processed_frames) == (JobState.ENDED, 45)
+        assert (last.state, last.progress.processed_frames) == (JobState.ENDED, FRAMES)
         data = await client.log(uid)
         assert data == _archived(second.archive, uid)
-        assert frames_of(data) == list(range(45))
+        assert frames_of(data) == list(range(FRAMES))
         assert [line for line in data.split(b"\n") if line.startswith(b": epoch")][1].startswith(b": epoch 2 by ")
         _check_growth(data)
         result = (await client.get(f"/v1/jobs/{uid}/results")).body
-        assert (result["usage"]["processed_frames"], result["finish_reason"]) == (45, "max_frames")
+        assert (result["usage"]["processed_frames"], result["finish_reason"]) == (FRAMES, "max_frames")
 
 
 def _check_growth(data: bytes) -> None:
@@ -181,7 +185,7 @@ async def test_an_archive_that_is_away_for_a_while_loses_nothing(
     worker = start_worker()
     aside = worker.archive.with_name("aside")
     async with WorkerClient(worker, keys.operator) as client:
-        await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=40))
+        await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=FRAMES))
         await _run_until_archived(worker, client, uid, 3)
         # As when a volume is lost: the folder is gone, and nothing can be made in its place.
         worker.archive.rename(aside)
@@ -194,7 +198,7 @@ async def test_an_archive_that_is_away_for_a_while_loses_nothing(
         worker.archive.unlink()
         aside.rename(worker.archive)
         assert (await client.until(uid, TERMINAL))[-1].state is JobState.ENDED
-        assert frames_of(await client.log(uid)) == list(range(40))
+        assert frames_of(await client.log(uid)) == list(range(FRAMES))
         await becomes(lambda: worker.plain("/readyz")[0] == 200, "the worker is ready again")
 
 
@@ -208,7 +212,7 @@ async def test_sigterm_ends_well_while_somebody_listens(
         following = asyncio.create_task(client.log(uid))
         listening = asyncio.create_task(_listen(client))
         await becomes(lambda: len(frames_of(_archived(worker.archive, uid))) >= 2, "something is archived")
-        assert await asyncio.to_thread(worker.stop, 20) == 0
+        assert await asyncio.to_thread(worker.stop) == 0
         # The reader has everything that was sealed, up to the last byte.
         assert await following == _archived(worker.archive, uid)
         await asyncio.wait([listening])
@@ -239,18 +243,11 @@ async def test_no_process_is_left_after_a_crash(
     async with WorkerClient(worker, keys.operator) as client:
         await client.assign(file_job(simulator.http("/vtest.mp4"), uid))
         await client.until(uid, {JobState.RUNNING})
-        children = _descendants(worker.process.pid)
+        children = descendants(worker.process.pid)
         assert len(children) >= 2, "the fork server and one decoder"
         os.kill(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
     await becomes(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "its children are gone")
-
-
-def _descendants(pid: int) -> list[int]:
-    children: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        children += [int(child) for child in (task / "children").read_text().split()]
-    return children + [descendant for child in children for descendant in _descendants(child)]
 
 
 def _says(worker: WorkerProcess, words: str) -> bool:

@@ -1,11 +1,11 @@
 """Streams that go wrong beside one that does not, on one worker: the other one's results are what they always are."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
+from tests.support.processes import descendants
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of
 from videofleet_api.codes import ErrorCode
@@ -18,12 +18,6 @@ FAULTS = {
     "fork": (ErrorCode.INTERNAL, "the decoder failed (PermissionError)"),
     "threads": (ErrorCode.INTERNAL, "the decoder failed (RuntimeError)"),
 }
-
-
-def processes_below(pid: int) -> list[int]:
-    """All that a process has started, and what those have."""
-    own = [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return own + [number for one in own for number in processes_below(one)]
 
 
 def told(data: bytes) -> list[Any]:
@@ -41,7 +35,7 @@ async def test_a_neighbour_notices_nothing(
         assert (await client.until(uid, TERMINAL))[-1].state is JobState.ENDED
         undisturbed = told(await client.log(uid))
         await client.assign()
-        before = processes_below(worker.process.pid)
+        before = descendants(worker.process.pid)
 
         wrong = [
             file_job(f"test://pattern?width=320&height=240&frames=9000&fail={fault}@2", f"{uid}-{fault}")
@@ -54,7 +48,7 @@ async def test_a_neighbour_notices_nothing(
             last = (await client.until(f"{uid}-{fault}", TERMINAL))[-1]
             assert (last.state, last.code, last.first_frame) == (JobState.FAILED, code, True), fault
             assert said in (last.message or ""), fault
-        await becomes(lambda: processes_below(worker.process.pid) == before, "no decoder is left")
+        await becomes(lambda: descendants(worker.process.pid) == before, "no decoder is left")
 
 
 async def test_what_confines_decoders_is_told(client: WorkerClient, shared_worker: WorkerProcess) -> None:

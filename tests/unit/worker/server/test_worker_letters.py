@@ -117,7 +117,7 @@ async def test_what_a_killed_worker_had_not_told_is_told_once_it_can_be(
 
 async def _told_of_rest(client: WorkerClient) -> Delivered:
     """What the worker says of the receivers when it has done what it was asked."""
-    async with asyncio.timeout(30), aclosing(client.events()) as events:
+    async with asyncio.timeout(60), aclosing(client.events()) as events:
         async for event in events:
             found = event.finalized.get("rest") if isinstance(event, Inventory) else None
             found = event.delivered if isinstance(event, Finalized) else found

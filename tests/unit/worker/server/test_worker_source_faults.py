@@ -19,11 +19,12 @@ import pytest
 
 from tests.support.cameras import CameraSimulator
 from tests.support.domain import NOW, context, job, record, worker
+from tests.support.processes import descendants
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.decode.webserver import serving
 from tests.unit.worker.server.conftest import Keys, chunks_of
 from tests.unit.worker.server.sourcefaults import FAULTS, FRAMES, METADATA, Sources
-from tests.unit.worker.server.test_worker_isolation import processes_below, told
+from tests.unit.worker.server.test_worker_isolation import told
 from videofleet_api.codes import REASON_OF_ERROR
 from videofleet_api.phases import Phase
 from videofleet_api.protocol import TERMINAL, Entry, Inventory, JobEvent, JobReport, JobState
@@ -95,7 +96,7 @@ async def _happening(process: WorkerProcess, keys: Keys, sources: Sources) -> To
         await client.until("alone", TERMINAL)
         alone, beside = told(await client.log("alone")), []
         await client.assign()
-        before, memory = set(processes_below(pid)), _resident(process)
+        before, memory = set(descendants(pid)), _resident(process)
         well = file_job(sources.cameras.rtsp("/cam7"), "camera", singlePass=False, sampling={"mode": "fps", "value": 1})
         reports: dict[str, list[JobReport]] = {}
         frames: dict[str, list[int]] = {}
@@ -111,7 +112,7 @@ async def _happening(process: WorkerProcess, keys: Keys, sources: Sources) -> To
                     frames[name] = [one["stream_info"]["frame_index"] for one in chunks]
         await client.assign()
         async with asyncio.timeout(60):
-            while left := set(processes_below(pid)) - before:  # noqa: ASYNC110 - they do not tell
+            while left := set(descendants(pid)) - before:  # noqa: ASYNC110 - they do not tell
                 await asyncio.sleep(0.1)
         by_name = {name: reports[_uid(name)] for name in FAULTS}
         return Told(by_name, frames, alone, beside, reports["camera"], left, (memory, _resident(process)))
@@ -124,7 +125,7 @@ async def _followed(
     strikes = {_uid(name): strike for name in wave if (strike := FAULTS[name].strike) is not None}
     reports: dict[str, list[JobReport]] = {}
     open_ones = {*map(_uid, wave), file}
-    async with asyncio.timeout(300), aclosing(client.events()) as events:
+    async with asyncio.timeout(900), aclosing(client.events()) as events:
         async for event in events:
             found = event.reports if isinstance(event, Inventory) else []
             for report in [event.report] if isinstance(event, JobEvent) else found:
