@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.processes import descendants
 from tests.support.worker_client import WorkerClient, file_job
 from tests.unit.worker.decode.clips import ClipSpec, make_clip
 from tests.unit.worker.decode.test_source_playlists import playlist
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of, frames_of
-from tests.unit.worker.server.test_worker_isolation import processes_below
 from videofleet_api.protocol import TERMINAL, JobState
 
 
@@ -49,11 +49,11 @@ async def test_a_broadcast_that_is_closed_while_its_decoder_is_lost_ends_its_run
     with broadcast(tmp_path, pieces=2) as web:
         worker = start_worker()
         async with WorkerClient(worker, keys.operator) as client:
-            before = processes_below(worker.process.pid)
+            before = descendants(worker.process.pid)
             await client.assign(file_job(web.url("/list.m3u8"), uid, singlePass=False))
             await client.until(uid, {JobState.RUNNING})
             web.pages["/list.m3u8"] = playlist(["0.ts", "1.ts"])
-            for decoder in set(processes_below(worker.process.pid)) - set(before):
+            for decoder in set(descendants(worker.process.pid)) - set(before):
                 os.kill(decoder, signal.SIGKILL)
             reports = await client.until(uid, TERMINAL)
             told = frames_of(await client.log(uid))
