@@ -200,8 +200,6 @@ class InferenceEngine(Generic[Query, Answer]):
                     return
                 run = self._begin()
             self._work(run)
-            with self._changed:
-                self._end(run)
 
     def _may_run(self) -> bool:
         return len(self._pending) > 0 and not self._whole and self._at_work < self.runs
@@ -217,12 +215,6 @@ class InferenceEngine(Generic[Query, Answer]):
         self._whole = True
         return _Run(self._model, self._pending.take(self._batch_size(ready)), ready)
 
-    def _end(self, run: "_Run[Query, Answer]") -> None:
-        self._at_work -= 1
-        if run.ready is not None:
-            self._whole = False
-        self._changed.notify()
-
     def _batch_size(self, ready: int) -> int:
         # A file with a fixed batch of 1 runs one image at a time; the registry refuses other fixed batches.
         return 1 if self._fixed is not None else allowed(self.sizes, ready)
@@ -235,15 +227,26 @@ class InferenceEngine(Generic[Query, Answer]):
                 stack([request.image for request in batch]), [request.query for request in batch]
             )
         except Exception as error:  # noqa: BLE001 - whatever the session raises belongs to those who wait for it
-            with self._changed:
-                self.counters.failed_batches += 1
+            self._end(run)
             self._on_failure(error)
             results = [_failure(error) for _ in batch]
         else:
-            with self._changed:
-                self._count(run, began, self._clock() - began)
+            self._end(run, began, self._clock() - began)
+        # Only now: who has his answer may ask at once, and must not find this run still at work.
         for request, result in zip(batch, results, strict=True):
             request.resolve(result)
+
+    def _end(self, run: "_Run[Query, Answer]", began: float = 0.0, seconds: float | None = None) -> None:
+        """It is at work no more. `seconds`: how long it took; None where it failed."""
+        with self._changed:
+            if seconds is None:
+                self.counters.failed_batches += 1
+            else:
+                self._count(run, began, seconds)
+            self._at_work -= 1
+            if run.ready is not None:
+                self._whole = False
+            self._changed.notify()
 
     def _count(self, run: "_Run[Query, Answer]", began: float, seconds: float) -> None:
         counters, images = self.counters, len(run.batch)
