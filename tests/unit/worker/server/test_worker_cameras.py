@@ -1,6 +1,7 @@
 """Live sources on a real worker: pictures for viewers, losses, limits of the archive."""
 
 import asyncio
+import functools
 import io
 
 import aiohttp
@@ -23,13 +24,13 @@ async def test_viewers_see_annotated_pictures_only_while_they_watch(
     await client.until(uid, {JobState.RUNNING})
     viewers = f'videofleet_live_viewers{{name="name-of-{uid}",namespace="default",uid="{uid}"}}'
     url = client.url(f"/v1/jobs/{uid}/live")
-    async with asyncio.timeout(30), client.session.ws_connect(url, **client.tls) as watching:
+    async with asyncio.timeout(60), client.session.ws_connect(url, **client.tls) as watching:
         pictures = [await watching.receive_bytes() for _ in range(3)]
         assert shared_worker.metric(viewers) == 1
     assert all(Image.open(io.BytesIO(picture)).size == (768, 576) for picture in pictures)
     assert len(set(pictures)) == 3
     await becomes(lambda: shared_worker.metric(viewers) == 0, "nobody watches any more")
-    async with asyncio.timeout(30), client.session.ws_connect(url, **client.tls) as watching:
+    async with asyncio.timeout(60), client.session.ws_connect(url, **client.tls) as watching:
         await watching.receive_bytes()
         await client.assign()
         async for _ in watching:
@@ -44,7 +45,7 @@ async def test_a_camera_can_be_watched_by_whoever_takes_moving_jpeg(
     await client.until(uid, {JobState.RUNNING})
     url = client.url(f"/v1/jobs/{uid}/live.mjpg")
     viewers = f'videofleet_live_viewers{{name="name-of-{uid}",namespace="default",uid="{uid}"}}'
-    async with asyncio.timeout(30), client.session.get(url, **client.tls) as response:
+    async with asyncio.timeout(60), client.session.get(url, **client.tls) as response:
         assert response.headers["Content-Type"].startswith("multipart/x-mixed-replace")
         parts = aiohttp.MultipartReader.from_response(response)
         pictures = []
@@ -57,7 +58,7 @@ async def test_a_camera_can_be_watched_by_whoever_takes_moving_jpeg(
     assert all(Image.open(io.BytesIO(picture)).size == (768, 576) for picture in pictures)
     assert len(set(pictures)) == 3
     await becomes(lambda: shared_worker.metric(viewers) == 0, "nobody watches any more")
-    async with asyncio.timeout(30), client.session.get(url, **client.tls) as response:
+    async with asyncio.timeout(60), client.session.get(url, **client.tls) as response:
         await response.content.readany()
         await client.assign()
         async for _ in response.content.iter_any():
@@ -72,8 +73,8 @@ async def test_a_camera_that_comes_back_goes_on_in_its_epoch(
     await client.assign(file_job(simulator.rtsp("/cam2"), uid, singlePass=False))
     await client.until(uid, {JobState.RUNNING})
     try:
-        simulator.fault("/cam2", "stop")
-        lost = (await client.until(uid, {JobState.RECONNECTING}))[-1]
+        stop = functools.partial(simulator.fault, "/cam2", "stop")
+        lost = (await client.until(uid, {JobState.RECONNECTING}, when_listening=stop))[-1]
         assert lost.code is not None
         assert lost.message is not None
         assert lost.first_frame
@@ -155,6 +156,8 @@ async def test_while_no_operator_listens_a_lost_camera_is_tried_without_limit(
         async with WorkerClient(shared_worker, keys.reader) as reader:
             looking = asyncio.create_task(reader.until(uid, {JobState.FAILED})) if looks_on else None
             simulator.fault("/cam2", "stop")
+            reconnecting = 'videofleet_streams{state="reconnecting"}'
+            await becomes(lambda: shared_worker.metric(reconnecting) == 1, "the loss is noticed")
             # Three times the window, in which an operator would have been told that it failed.
             await asyncio.sleep(3)
             if looking is not None:
@@ -177,7 +180,7 @@ async def test_a_live_log_is_read_from_now_on_and_goes_on_over_epochs(
         await _first_chunk(client, uid)
     now = await _first_chunk(client, uid)
     whole = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for data in client.chunks(uid, "?offset=oldest"):
             whole += data
             if now in whole:
@@ -209,7 +212,7 @@ async def test_a_live_playlist_begins_anew_in_every_epoch(
 
 async def _first_chunk(client: WorkerClient, uid: str) -> bytes:
     """The first bytes that come when nothing is said about where to begin."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for data in client.chunks(uid):
             return data
     raise AssertionError("the log ended")

@@ -1,15 +1,16 @@
 """Decoders of a real worker that are lost beside others: the job goes on in its epoch, and nobody else notices."""
 
 import asyncio
+import functools
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.archives import becomes
 from tests.support.cameras import CameraSimulator
+from tests.support.processes import children
 from tests.support.worker_client import WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.server.conftest import Keys, StartWorker, chunks_of, frames_of
 from videofleet_api.codes import ErrorCode
@@ -22,12 +23,8 @@ TRACKED = [{"name": "main", "steps": [*DETECTED, {"model": "track", "parameters"
 
 def decoders(worker: WorkerProcess) -> set[int]:
     """The decoding children: those of the fork server, which is the worker's only child."""
-    (server,) = _children(worker.process.pid)
-    return set(_children(server))
-
-
-def _children(pid: int) -> list[int]:
-    return [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()]
+    (server,) = children(worker.process.pid)
+    return set(children(server))
 
 
 def rings(worker: WorkerProcess) -> int:
@@ -63,11 +60,9 @@ async def test_a_camera_whose_decoder_is_killed_goes_on_in_its_epoch_with_its_tr
         await client.assign(hit, other)
         await client.until(other.uid, {JobState.RUNNING})
         before = await _until_tracked(client, hit.uid)
-        seen = asyncio.create_task(client.until(hit.uid, {JobState.RECONNECTING}))
         neighbour = asyncio.create_task(client.until(other.uid, {JobState.RECONNECTING, *TERMINAL}, 3600))
-        await asyncio.sleep(0)
-        os.kill(victim, signal.SIGSEGV)
-        report = (await seen)[-1]
+        crash = functools.partial(os.kill, victim, signal.SIGSEGV)
+        report = (await client.until(hit.uid, {JobState.RECONNECTING}, when_listening=crash))[-1]
         assert (report.epoch, report.code, report.first_frame) == (1, ErrorCode.INTERNAL, True)
         assert report.message == "decoder crashed (SIGSEGV); attempt 1 at once"
         back = (await client.until(hit.uid, {JobState.RUNNING}))[-1]

@@ -33,8 +33,11 @@ PEOPLE = [{"model": "detect", "parameters": {"classes": ["pedestrian"]}}, {"mode
 async def test_people_are_detected_tracked_and_told(
     client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
 ) -> None:
+    listening = asyncio.Event()
+    following = asyncio.create_task(client.until(uid, TERMINAL, when_listening=listening.set))
+    await listening.wait()
     await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25))
-    reports = await client.until(uid, TERMINAL)
+    reports = await following
     states = [report.state for report in reports]
     order = [JobState.PREPARING, JobState.RUNNING, JobState.ENDED]
     assert JobState.RUNNING in states
@@ -76,7 +79,9 @@ async def test_people_are_detected_tracked_and_told(
 async def test_every_track_has_its_best_picture_cut_from_the_frame_that_shows_it_best(
     client: WorkerClient, shared_worker: WorkerProcess, simulator: CameraSimulator, uid: str
 ) -> None:
-    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25))
+    # Slowly, so that it still runs when it is asked for tracks that have not ended.
+    sampling = {"mode": "interval", "value": 1, "speed": 0.2}
+    await client.assign(file_job(simulator.http("/vtest.mp4"), uid, maxFrames=25, sampling=sampling))
     await client.until(uid, {JobState.RUNNING})
     seen: list[dict[str, Any]] = []
     async with asyncio.timeout(60):

@@ -46,12 +46,14 @@ from videofleet_worker.__main__ import main
 raise SystemExit(main())
 """
 
-# Read by the worker, its fork server and so by every decoder: the clock of the wall, set at a moment of the monotonic
-# one, which goes on.
+# Read by the worker, its fork server and so by every decoder: the clock of the wall, set when a byte of a file is, that
+# all have in their memory before decoders lose the right to open any. The monotonic one goes on.
 _CLOCK = """
-import time
+import mmap, time
+with open({switch!r}, "rb") as file:
+    _switch = mmap.mmap(file.fileno(), 1, access=mmap.ACCESS_READ)
 _read = time.time
-time.time = lambda: _read() + ({step} if time.monotonic() > {at} else 0)
+time.time = lambda: _read() + ({step} if _switch[0] else 0)
 """
 # The worker again, with what is on that path before all else.
 _WITH_CLOCK = """
@@ -67,7 +69,7 @@ async def test_a_full_disk_under_the_archive_holds_results_back_and_loses_none(
         async with WorkerClient(worker, keys.operator) as client:
             unkept = f"{uid}-b"
             url = simulator.http("/vtest.mp4")
-            await client.assign(file_job(url, uid, maxFrames=40), file_job(url, unkept, archiveEnabled=False))
+            await client.assign(file_job(url, uid, maxFrames=120), file_job(url, unkept, archiveEnabled=False))
             await client.until_told(uid, lambda one: one.progress is not None and one.progress.processed_frames > 3)
             worker.process.send_signal(signal.SIGUSR1)
             errors = f'videofleet_archive_errors_total{{name="name-of-{uid}",namespace="default",uid="{uid}"}}'
@@ -83,7 +85,7 @@ async def test_a_full_disk_under_the_archive_holds_results_back_and_loses_none(
             worker.process.send_signal(signal.SIGUSR2)
             last = (await client.until(uid, TERMINAL))[-1]
             assert (last.state, last.epoch) == (JobState.ENDED, 1)
-            assert frames_of(await client.log(uid)) == list(range(40))
+            assert frames_of(await client.log(uid)) == list(range(120))
             await becomes(lambda: worker.plain("/readyz")[0] == 200, "the worker is ready again")
 
 
@@ -95,8 +97,9 @@ async def test_a_step_of_the_clock_stops_nothing_and_times_of_frames_only_grow(
     tmp_path: Path,
     step: float,
 ) -> None:
-    at = time.monotonic() + 25
-    (tmp_path / "sitecustomize.py").write_text(_CLOCK.format(step=step, at=at))
+    switch = tmp_path / "switch"
+    switch.write_bytes(b"\0")
+    (tmp_path / "sitecustomize.py").write_text(_CLOCK.format(step=step, switch=str(switch)))
     parts = (REPOSITORY / part for part in ("api", "archive", "worker"))
     path = os.pathsep.join(str(one) for one in (tmp_path, *parts))
     program = "-c", _WITH_CLOCK.format(path=path)
@@ -107,12 +110,16 @@ async def test_a_step_of_the_clock_stops_nothing_and_times_of_frames_only_grow(
             await client.assign(camera, file_job(simulator.http("/vtest.mp4"), file, maxFrames=30))
             watching = asyncio.create_task(client.until(uid, {JobState.RECONNECTING, *TERMINAL}, 3600))
             await client.until(uid, {JobState.RUNNING})
-            whole = b""
-            async with asyncio.timeout(120):
+            whole, before = b"", None
+            async with asyncio.timeout(180):
                 async for data in client.chunks(uid, "?offset=oldest"):
                     whole += data
                     told = chunks_of(whole[: whole.rfind(b"\n\n") + 2])
-                    if time.monotonic() > at + 5 and len(told) > 10:
+                    if before is None and len(told) > 10:
+                        before, at = len(told), time.monotonic()
+                        with switch.open("r+b") as opened:
+                            opened.write(b"\1")
+                    if before is not None and len(told) > before + 10 and time.monotonic() > at + 5:
                         break
             assert not watching.done(), "the camera was neither lost nor ended"
             watching.cancel()

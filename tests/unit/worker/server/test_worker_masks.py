@@ -4,6 +4,7 @@ import asyncio
 import io
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 from PIL import Image
@@ -107,14 +108,17 @@ async def test_a_camera_that_is_masked_shows_nothing_from_the_moment_that_it_is_
     stored = shared_worker.archive / "default" / uid / "1" / "main" / "snapshot.jpg"
     await becomes(stored.exists, "a snapshot lies in the archive")
     url = client.url(f"/v1/jobs/{uid}/live")
-    async with asyncio.timeout(30), client.session.ws_connect(url, **client.tls) as watching:
+    async with asyncio.timeout(60), client.session.ws_connect(url, autoping=False, **client.tls) as watching:
         await watching.receive_bytes()
         await client.assign(_settled(base, "hidden", privacyMasks=[mask(0.0, 1.0)]))
         await _applied(client, uid, "hidden")
         kept = await snapshot_of(client, uid)
         assert kept is None or kept.max() <= 8
         assert not stored.exists() or np.asarray(Image.open(stored).convert("L")).max() <= 8
-        # What is on its way to this viewer may be older; then comes nothing that is.
+        # What is on its way to this viewer may be older, and has come when it is answered; then comes nothing that is.
+        await watching.ping()
+        while (message := await watching.receive()).type is not aiohttp.WSMsgType.PONG:
+            assert message.type is aiohttp.WSMsgType.BINARY
         shown = [Image.open(io.BytesIO(await watching.receive_bytes())).convert("L") for _ in range(12)]
     dark = [bool(np.asarray(one).max() <= 8) for one in shown]
     assert all(dark[4:])

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.archives import becomes
 from tests.support.scenes import ASTRONAUT_FACE, astronaut, canvas, overlap, write
 from tests.support.worker_client import Answer, WorkerClient, WorkerProcess, file_job
 from tests.unit.worker.decode.webserver import Page, WebServer, serving
@@ -108,17 +109,18 @@ async def test_streams_and_pictures_share_the_slots(
     for number in range(3):
         await client.until(f"stream-{number}", {JobState.RUNNING})
     async with WorkerClient(shared_worker, keys.reader) as reader:
-        answers = await asyncio.gather(*(ask(reader, scene()) for _ in range(3)))
-        assert sorted(answer.status for answer in answers) == [200, 429, 429]
+        with serving() as slow:
+            slow.pages["/scene.jpg"] = Page(scene("JPEG"), hang_after=1000)
+            first = asyncio.create_task(ask(reader, None, source={"url": slow.url("/scene.jpg")}, timeout=30))
+            await becomes(lambda: bool(slow.asked), "the fourth slot is taken")
+            assert [(await ask(reader, scene())).status for _ in range(2)] == [429, 429]
+        assert (await first).status == 200
         await client.assign(*(file_job(pattern, f"stream-{number}") for number in range(4)))
         await client.until("stream-3", {JobState.RUNNING})
         assert (await ask(reader, scene())).status == 429
         await client.assign()
-        for _ in range(400):
-            again = await ask(reader, scene())
-            if again.status == 200:
-                break
-            await asyncio.sleep(0.05)
-        assert again.status == 200, "there is room once the streams have sealed their results"
+        async with asyncio.timeout(60):  # there is room once the streams have sealed their results
+            while (await ask(reader, scene())).status != 200:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.05)
     async with WorkerClient(shared_worker, keys.stranger) as stranger:
         assert (await ask(stranger, scene())).status == 403
