@@ -204,8 +204,7 @@ class JobProgress(Document):
     processed_fps: Rate | None = None
     objects_posted: Count | None = None
     objects_not_posted: Count | None = None
-    """Best shots of the run that a router has taken, also from epochs before, and those that it has not; None without a
-    router."""
+    """Best shots that a router has taken, and those that it has not; None without a router."""
     outputs: OutputHealth | None = None
     """How the receivers are; None without any."""
     outputs_message: Message | None = None
@@ -237,7 +236,7 @@ class Delivered(Document):
     health: OutputHealth
     message: Message
     objects_posted: Count | None = None
-    """Best shots of the last of these runs that its router has taken, from any worker; None without a router."""
+    """Best shots that its router has taken since a worker told of them last; None without a router."""
 
 
 class Inventory(Document):

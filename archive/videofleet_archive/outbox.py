@@ -38,16 +38,10 @@ class Batch:
 
 
 class Cursor(BaseModel, frozen=True):
-    """How far a receiver has come: it has the letters of all batches before `offset`, and so many of that one.
-
-    Of the letters before, so many were for it and it has taken them, and so many were given up. They are noted with the
-    place: what comes again after a kill is counted again from there, and so each letter counts once.
-    """
+    """How far a receiver has come: it has the letters of all batches before `offset`, and so many of that one."""
 
     offset: int = Field(0, ge=0)
     count: int = Field(0, ge=0)
-    posted: int = Field(0, ge=0)
-    lost: int = Field(0, ge=0)
 
 
 def store_batch(store: Store, prefix: str, offset: int, letters: bytes) -> None:

@@ -37,17 +37,18 @@ def outputs_due(status: object, outputs: OutputHealth | None) -> bool:
 
 
 def in_all(told: Delivered, status: object, before: Delivered | None) -> Delivered:
-    """What was told of a job that no worker has, with no fewer best shots than are known to have been taken: those of a
-    router whose address was edited are noted under another name.
+    """What was told of a job that no worker has, with all best shots that its router has taken by now: so it can be
+    written again, and counts once.
 
-    `before`: what this returned for the answer before it, which a status in its JSON form may not show yet.
+    `told`: with those of this answer alone; `before`: what this returned for the answer before it, which a status in
+    its JSON form may not show yet.
     """
     written = written_counters(status)
     shown = None if written is None else written.objects_posted
     if shown is None:
         return told.model_copy(update={"objects_posted": None})
     counted = max(shown, (before.objects_posted or 0) if before is not None else 0)
-    return told.model_copy(update={"objects_posted": max(counted, told.objects_posted or 0)})
+    return told.model_copy(update={"objects_posted": counted + (told.objects_posted or 0)})
 
 
 def posted_due(status: object, posted: int | None) -> bool:

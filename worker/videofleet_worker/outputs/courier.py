@@ -61,16 +61,6 @@ class Courier:
         return count
 
     @property
-    def posted(self) -> int:
-        """How many letters of this log the receiver has taken, also from workers before this one."""
-        return self._cursor.posted
-
-    @property
-    def lost(self) -> int:
-        """How many were given up."""
-        return self._cursor.lost
-
-    @property
     def lag(self) -> float:
         """Seconds since what is being delivered was told."""
         return 0.0 if self._delivering is None else max(0.0, time.time() - self._delivering.told)
@@ -107,27 +97,19 @@ class Courier:
         letters = await _persistently(lambda: self._outbox.letters(batch))
         begin = self._cursor.count if self._cursor.offset == batch.offset else 0
         for number, letter in enumerate(letters[begin:], begin):
-            posted, lost = await self._deliver(batch, number, letter)
-            self._go_to(batch.offset, number + 1, posted, lost)
+            await self._deliver(batch, number, letter)
+            self._cursor = Cursor(offset=batch.offset, count=number + 1)
             if time.monotonic() - self._noted_at > _NOTE_SECONDS:
                 await self._try_to_note()
-        self._go_to(batch.offset + 1)
+        self._cursor = Cursor(offset=batch.offset + 1)
         self._outbox.reached(self._receiver, self._cursor)
 
-    def _go_to(self, offset: int, count: int = 0, posted: int = 0, lost: int = 0) -> None:
-        """Further, with so many more letters that were taken or given up."""
-        before = self._cursor
-        self._cursor = Cursor(offset=offset, count=count, posted=before.posted + posted, lost=before.lost + lost)
-
-    async def _deliver(self, batch: Batch, number: int, letter: Letter) -> tuple[int, int]:
-        """How many were taken, and given up: one or none."""
-        if not self._composer.wants(letter):
-            return 0, 0
-        message = self._composer.message(letter, f"{batch.offset:016d}-{number:04d}", self._outbox)
-        self._delivering = letter
-        taken = await self._outlet.deliver(message, lambda: self._given_up(letter))
-        self._delivering = None
-        return (1, 0) if taken else (0, 1)
+    async def _deliver(self, batch: Batch, number: int, letter: Letter) -> None:
+        if self._composer.wants(letter):
+            message = self._composer.message(letter, f"{batch.offset:016d}-{number:04d}", self._outbox)
+            self._delivering = letter
+            await self._outlet.deliver(message, lambda: self._given_up(letter))
+            self._delivering = None
 
     def _given_up(self, letter: Letter) -> str | None:
         if self._outbox.is_too_long(self._cursor):

@@ -39,14 +39,13 @@ class Outlet:
         former, self._sender = self._sender, sender
         former.close()
 
-    async def deliver(self, message: Message, given_up: Callable[[], str | None]) -> bool:
-        """Returns when it is delivered, or (False) lost: for good, or because `given_up` names a cause before an
-        attempt."""
+    async def deliver(self, message: Message, given_up: Callable[[], str | None]) -> None:
+        """Returns when it is delivered, or lost: for good, or because `given_up` names a cause before an attempt."""
         attempt = answers = 0
         while True:
             if cause := given_up():
                 self.lose(cause, "it was not delivered in time")
-                return False
+                return
             try:
                 async with self._turn:
                     await self._sender.send(message)
@@ -54,13 +53,13 @@ class Outlet:
                 answers += error.cause == "failed"
                 if error.final or answers >= MOST_ANSWERS:
                     self.lose(error.cause, str(error))
-                    return False
+                    return
                 self._say(error.cause, str(error))
                 self.trouble, self.health = (error.cause, str(error)), OutputHealth.WAITING
             else:
                 self.posted += 1
                 self.trouble, self.health = None, OutputHealth.DELIVERED
-                return True
+                return
             await asyncio.sleep(self._retry_seconds[min(attempt, len(self._retry_seconds) - 1)])
             attempt += 1
 

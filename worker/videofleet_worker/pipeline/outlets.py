@@ -33,7 +33,7 @@ class JobOutlets:
         self._couriers: dict[str, list[Courier]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._unkept = 0
+        self._posted_told = 0
 
     def use(self, wanted: JobOutputs) -> None:
         """Send to these from now on. A receiver whose address stays keeps what waits for it."""
@@ -77,7 +77,6 @@ class JobOutlets:
             for receiver in self.receivers.values():
                 if receiver.wants(letter):
                     receiver.outlet.lose(cause, message)
-                    self._unkept += receiver.name == ROUTER
 
     @property
     def wants_frames(self) -> bool:
@@ -94,15 +93,15 @@ class JobOutlets:
 
     @property
     def posted(self) -> int | None:
-        """Best shots that the router has taken of these logs, from any worker; None without a router."""
-        return sum(one.posted for one in self._couriers[ROUTER]) if ROUTER in self.receivers else None
+        """Best shots that the router has taken; None without a router."""
+        return self.receivers[ROUTER].outlet.posted if ROUTER in self.receivers else None
 
     @property
     def not_posted(self) -> int | None:
         """Best shots that were given up for it, and those that it does not have yet."""
         if ROUTER not in self.receivers:
             return None
-        return self._unkept + sum(one.lost for one in self._couriers[ROUTER]) + self.waiting(ROUTER)
+        return self.receivers[ROUTER].outlet.lost.total() + self.waiting(ROUTER)
 
     @property
     def health(self) -> Delivered | None:
@@ -119,7 +118,15 @@ class JobOutlets:
         if (health := self.health) is None:
             return {}
         counts = {"objects_posted": self.posted, "objects_not_posted": self.not_posted}
+        self._posted_told = self.posted or 0
         return counts | {"outputs": health.health, "outputs_message": health.message}
+
+    def posted_since(self) -> int | None:
+        """Best shots that the router has taken since that was told last, here or as progress; None without a router."""
+        if (posted := self.posted) is None:
+            return None
+        before, self._posted_told = self._posted_told, posted
+        return max(0, posted - before)
 
     async def flush(self, seconds: float) -> bool:
         """Wait until everybody has everything and it is noted, at most so long; whether that is so."""

@@ -9,13 +9,12 @@ from videofleet_api.codes import OutputHealth
 from videofleet_api.finalize import Finalize
 from videofleet_api.protocol import Delivered, Entry
 from videofleet_archive.notes import forget_untold
-from videofleet_archive.outbox import read_cursor
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.earlier import left_in
 from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.outlets import SEVERITY, JobOutlets
-from videofleet_worker.pipeline.receivers import ROUTER, has_receivers, wished
+from videofleet_worker.pipeline.receivers import has_receivers
 from videofleet_worker.pipeline.unseen import tell_unseen_ends
 
 _SECONDS: Final = 600.0
@@ -39,7 +38,6 @@ class UntoldRuns:
         delivered = None
         if has_receivers(wanted.outputs):
             everything, delivered = await self._deliver(wanted)
-            delivered = delivered.model_copy(update={"objects_posted": await self._posted(wanted)})
             if not everything:
                 return delivered
         await self.threads.call(forget_untold, self.threads.store, fleet, wanted.untold)
@@ -54,8 +52,9 @@ class UntoldRuns:
         former = [one for one in here if one.outlets.wanted != wanted.outputs]
         await self.leftovers.stop(former)
         here = [one for one in here if one.outlets.wanted == wanted.outputs]
+        told = [one.outlets for one in (*here, *former)]
         if not await self.leftovers.over(here, self.seconds):
-            return False, _said(one.outlets for one in here)
+            return False, _said([one.outlets for one in here], told)
         outlets = JobOutlets(self.ways)
         outlets.use(wanted.outputs)
         try:
@@ -65,22 +64,7 @@ class UntoldRuns:
             raise
         left = max(1.0, deadline - time.monotonic())
         everything = await self.leftovers.deliver(_entry(wanted, runs[-1]), outlets, left)
-        return all(all_there) and everything, _said([*(one.outlets for one in here), outlets])
-
-    async def _posted(self, wanted: Finalize) -> int | None:
-        """Best shots that routers have taken of the last run, from any worker: as it is noted, so that nobody has to
-        have told of it. None without a router."""
-        if wanted.outputs.router is None or wanted.outputs.router.url is None:
-            return None
-        run = max(each.run for each in wanted.untold)
-        prefixes = await self.threads.call(self.threads.store.folders, f"{wanted.namespace}/{wanted.uid}/{run}")
-        cursors = [one.cursor for one in wished(wanted.outputs) if one.name == ROUTER]
-        noted = [
-            await self.threads.call(read_cursor, self.threads.store, prefix, cursor)
-            for prefix in prefixes
-            for cursor in cursors
-        ]
-        return sum(one.posted for one in noted if one is not None)
+        return all(all_there) and everything, _said([*(one.outlets for one in here), outlets], [*told, outlets])
 
     async def _serve(self, wanted: Finalize, run: int, outlets: JobOutlets) -> bool:
         """Give the outlets what there is of a run; whether nothing can be added to it."""
@@ -100,6 +84,9 @@ def _entry(wanted: Finalize, run: int) -> Entry:
     return Entry(uid=wanted.uid, namespace=wanted.namespace, name=wanted.name, run=run, epoch=epoch, digest="")
 
 
-def _said(outlets: Iterable[JobOutlets]) -> Delivered:
-    """How the receivers are of outlets that have some, at the worst."""
-    return max((each.health or _WELL for each in outlets), key=lambda each: SEVERITY.index(each.health))
+def _said(outlets: Iterable[JobOutlets], told: Iterable[JobOutlets]) -> Delivered:
+    """How the receivers are of outlets that have some, at the worst; and what all that were told have taken."""
+    worst = max((each.health or _WELL for each in outlets), key=lambda each: SEVERITY.index(each.health))
+    posted = [each.posted_since() for each in told]
+    counted = [each for each in posted if each is not None]
+    return worst.model_copy(update={"objects_posted": sum(counted) if counted else None})

@@ -206,7 +206,7 @@ def with_posted(posted: int, not_posted: int) -> KnownJob:
 async def test_best_shots_that_a_router_takes_after_the_end_count_once(shown: int) -> None:
     leader = await untold_job(told_to("http://a"))
     leader.jobs["camera"] = with_posted(4, 5)
-    leader.delivered = WELL.model_copy(update={"objects_posted": 6})
+    leader.delivered = WELL.model_copy(update={"objects_posted": 2})
 
     async def answered() -> int | None:
         leader.done["id-a"] = {given(leader, "id-a").key}
@@ -226,12 +226,8 @@ async def test_best_shots_that_a_router_takes_after_the_end_count_once(shown: in
     assert await answered() == 6, "that was the same answer"
     leader.jobs["camera"] = with_posted(shown, 9 - shown)
     await looks_again(3)
-    leader.delivered = WELL.model_copy(update={"objects_posted": 7})
-    assert await answered() == 7
-    leader.done.clear()
-    await looks_again(4)
     leader.delivered = WELL.model_copy(update={"objects_posted": 1})
-    assert await answered() == 7, "of a router at another address"
+    assert await answered() == 7
     await leader.finalizer.close()
 
 

@@ -1,8 +1,6 @@
 """Receivers are told what workers that are no more have left, by a worker that never had the job."""
 
 import asyncio
-import math
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -22,7 +20,6 @@ from videofleet_archive.shots import shot_key
 from videofleet_archive.store import Store
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.logs import Secrets
-from videofleet_worker.outputs import courier
 from videofleet_worker.outputs.documents import track_document
 from videofleet_worker.outputs.letters import SHOT
 from videofleet_worker.outputs.posts import SIGNATURE
@@ -195,7 +192,7 @@ async def shots(here: TellingEpoch, numbers: Collection[int]) -> None:
     await here.tell(min(numbers), [letter(number, SHOT, track_id=number) for number in numbers])
 
 
-async def test_what_a_router_takes_is_told_and_what_it_refuses_is_not_among_it(
+async def test_what_a_router_takes_is_told_once_and_what_it_refuses_is_not_among_it(
     threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver
 ) -> None:
     note_untold(store, FLEET, UNTOLD)
@@ -214,35 +211,7 @@ async def test_what_a_router_takes_is_told_and_what_it_refuses_is_not_among_it(
     receiver.usual = 200
     receiver.statuses = [400]
     assert await told() == (OutputHealth.DELIVERED, 2)
-    assert await told() == (OutputHealth.DELIVERED, 2)
-
-
-async def test_what_a_killed_worker_has_posted_and_not_told_counts_once(
-    threads: StoreThreads, ways: WaysOut, store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # It is noted how far the receiver is when it has everything, and only then.
-    monkeypatch.setattr(courier, "_NOTE_SECONDS", math.inf)
-    note_untold(store, FLEET, UNTOLD)
-    router = JobOutputs(router=RouterTarget(url=receiver.url("/shots")))
-    here = await TellingEpoch.begun(threads, ways, router)
-    await shots(here, (1,))
-    assert await here.outlets.flush(60)
-    receiver.statuses, receiver.usual = [200], 503
-    await shots(here, (2, 3))
-    await becomes(lambda: len(receiver.taken) == 2, "the second one is posted, which is not noted")
-    await here.kill()
-    receiver.usual = 200
-    following = await TellingEpoch.begun(threads, ways, router, epoch=2)
-    await becomes(lambda: following.outlets.told()["objects_posted"] == 3, "with those of the worker before")
-    assert following.outlets.told()["objects_not_posted"] == 0
-    keys = Counter(post.headers["Idempotency-Key"] for post in receiver.taken)
-    times = [keys[letter(number, SHOT).key] for number in (1, 2)]
-    assert times == [1, 2], "the second one came again"
-    await becomes(lambda: following.outlets.receivers["router"].outlet.posted == 2, "the rest is posted")
-    await following.kill()
-    delivered = await teller(threads, ways).tell(FLEET, rest(router))
-    assert delivered is not None
-    assert delivered.objects_posted == 3, "though nobody has told of them"
+    assert await told() == (OutputHealth.DELIVERED, 0)
 
 
 async def test_of_what_the_worker_that_ended_the_run_delivers_the_rest_is_told(
@@ -268,7 +237,7 @@ async def test_of_what_the_worker_that_ended_the_run_delivers_the_rest_is_told(
         assert delivered is not None
         return delivered.objects_posted
 
-    assert await told(0.1) == 1
+    assert await told(0.1) == 0
     receiver.usual = 200
-    assert await told() == 3
-    assert await told() == 3
+    assert await told() == 2
+    assert await told() == 0
