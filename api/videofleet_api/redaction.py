@@ -1,6 +1,7 @@
 """Take credentials out of text that people or logs may see."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -8,6 +9,10 @@ _MARK: Final = "***"
 _URL_IN_TEXT: Final = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
 _SHOWN_SCHEMES: Final = frozenset({"file", "test"})
 _SHORTEST_TOKEN: Final = 8
+SHORTEST_LOGIN: Final = 4
+"""Shorter ones stand in too many words to be hidden wherever they are; in addresses they are hidden all the same."""
+_IN_A_SCHEME: Final = r"[a-zA-Z0-9+.-]*://"
+_IN_AN_ADDRESS: Final = r"[^\s'\"<>]"
 SECRET_KEYS: Final = re.compile(
     r"(pass|pwd|passwd|password|secret|token|key|sig|signature|credential|auth|user|username|login)", re.IGNORECASE
 )
@@ -35,7 +40,7 @@ def secret_words(url: str) -> frozenset[str]:
     """What must not be shown of an address that may be secret as a whole: itself, its user and password, its path and
     its query, raw and unquoted. Its host may be shown, and so may a file's address: who reads it needs the name.
 
-    Short paths are left out: they stand in many texts, and no token is so short.
+    Short parts are left out: they stand in many texts, and no token is so short.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() in _SHOWN_SCHEMES:
@@ -43,18 +48,33 @@ def secret_words(url: str) -> frozenset[str]:
     authority, _, place = _split_authority(rest)
     user, _, password = authority.rpartition("@")[0].partition(":")
     path, _, query = place.partition("#")[0].partition("?")
-    long = [part for part in (f"/{path}", query, f"/{path}?{query}") if len(part) >= _SHORTEST_TOKEN]
     values = [value for key, value in parse_qsl(query) if SECRET_KEYS.search(key)]
-    raw = [url, redact_url(url), user, password, *long, *values]
-    return frozenset(word for each in raw for word in (each, unquote(each)) if word)
+    tokens = [part for part in (f"/{path}", query, f"/{path}?{query}", *values) if len(part) >= _SHORTEST_TOKEN]
+    login = [part for part in (user, password) if len(part) >= SHORTEST_LOGIN]
+    return frozenset(word for each in (url, redact_url(url), *login, *tokens) for word in (each, unquote(each)))
 
 
 def redact_text(text: str, *secrets: str | None) -> str:
     """The text with every URL in it redacted and every given secret (raw or percent-encoded) replaced."""
-    # The longest first: of one that holds another the rest would be left.
-    words = sorted({form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}, key=len)
-    for word in reversed(words):
-        text = text.replace(word, _MARK)
+    return redact_words(text, forms_of(secrets))
+
+
+def forms_of(secrets: Iterable[str | None]) -> tuple[str, ...]:
+    """How these secrets may stand in a text, for `redact_words`.
+
+    The longest first: of one that holds another the rest would be left.
+    """
+    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+def redact_words(text: str, forms: Iterable[str]) -> str:
+    """The text with every URL in it redacted and every one of these forms replaced, in their order."""
+    for form in forms:
+        if form in text:
+            # Without its scheme, or where it begins, an address would not be known as one.
+            behind = _IN_AN_ADDRESS if "://" in form else _IN_A_SCHEME
+            text = re.sub(f"{re.escape(form)}(?!{behind})", _MARK, text)
     return _URL_IN_TEXT.sub(lambda match: redact_url(match.group()), text)
 
 

@@ -13,6 +13,8 @@ from .resources import Json, is_older, name_of, namespace_of, uid_of, version_of
 T = TypeVar("T")
 
 MAX_TOMBSTONES = 16384
+_NEWER_THAN_ALL = str(2**64)
+"""Versions have 64 bits."""
 
 
 class ChangeType(StrEnum):
@@ -109,6 +111,10 @@ class ObjectCache(Generic[T]):
             self.stale += 1
             return []
         return self._remove(entry.uid, entry.version)
+
+    def bury(self, uid: str) -> list[Change[T]]:
+        """Take in that this object is gone for good: no event revives it, however late it comes."""
+        return self._remove(uid, _NEWER_THAN_ALL)
 
     def replace(
         self, scope: str | None, listed: Iterable[Entry[T]], version: str, *, rewound: bool = False

@@ -87,9 +87,7 @@ class Reflector(Generic[T]):
 
     def gone(self, uid: str) -> None:
         """Forget an object that a read has shown to be gone, ahead of its watch event."""
-        entry = self.cache.entry(uid)
-        if entry is not None:
-            self._emit(self.cache.delete(entry))
+        self._emit(self.cache.bury(uid))
 
     def age(self) -> float | None:
         """Seconds since the server was last heard; None before the first time."""

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -54,6 +55,8 @@ async def _started(
         *("-m", "videofleet_clip", "run", *map(str, arguments)),
         cwd=cwd,
         env=shown | {"PYTHONPATH": path} | dict(further),
+        # What a shell runs in the background ignores Ctrl-C, and so does all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **outputs,
     )
 

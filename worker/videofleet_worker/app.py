@@ -26,7 +26,7 @@ from videofleet_worker.config import Settings
 from videofleet_worker.device.health import DeviceHealth, DeviceLostError
 from videofleet_worker.inference import Inference, start_inference
 from videofleet_worker.info import describe, isolation
-from videofleet_worker.logs import Secrets
+from videofleet_worker.logs import ARCHIVE, Secrets
 from videofleet_worker.memory import DecoderMemory, container_memory, decoder_memory, keep_giving_back
 from videofleet_worker.metrics import Measured, WorkerCollector, process_registry
 from videofleet_worker.outputs.ways import WaysOut
@@ -130,7 +130,7 @@ def _archive(settings: Settings, secrets: Secrets) -> Archive:
         endpoint=settings.archive_endpoint,
         region=settings.archive_region,
         credentials=settings.archive_credentials,
-        learnt=lambda words: secrets.remember("the archive", words),
+        learnt=lambda words: secrets.remember(ARCHIVE, words),
     )
     archive = where.open()
     archive.clean(time.time() - _STAGING_SECONDS)

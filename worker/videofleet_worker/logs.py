@@ -2,17 +2,20 @@
 
 import contextlib
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from videofleet_api.logs import JsonFormatter, send_all
 from videofleet_api.protocol import JobSource
-from videofleet_api.redaction import redact_text, secret_words
+from videofleet_api.redaction import SHORTEST_LOGIN, forms_of, redact_words, secret_words
 from videofleet_api.targets import JobOutputs
 
 _TERMINATION_LOG = Path("/dev/termination-log")
+ARCHIVE: Final = "the archive"
+"""It owns secrets, too."""
 
 
 class Secrets:
@@ -20,45 +23,65 @@ class Secrets:
     answer. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._by_job: dict[str, tuple[str, ...]] = {}
+        self._by_owner: dict[str, tuple[str, ...]] = {}
+        self._all: tuple[str, ...] = ()
+        self._changing = threading.RLock()
         self._needed: Counter[str] = Counter()
         self._gone: set[str] = set()
 
-    def remember(self, job: str, secrets: Iterable[str | None]) -> None:
-        """Hide these from now on."""
-        self._gone.discard(job)
-        self._by_job[job] = tuple(secret for secret in secrets if secret)
+    def remember(self, owner: str, secrets: Iterable[str | None]) -> None:
+        """Hide these from now on. `owner`: a job, or what else brings them."""
+        with self._changing:
+            self._gone.discard(owner)
+            self._by_owner[owner] = forms_of(secrets)
+            self._collect()
 
-    def forget(self, job: str) -> None:
-        """The job has gone; what still needs its credentials keeps them hidden."""
-        self._gone.add(job)
-        self._drop(job)
+    def forget(self, owner: str) -> None:
+        """It has gone; what still needs its credentials keeps them hidden."""
+        with self._changing:
+            self._gone.add(owner)
+            self._drop(owner)
 
-    def need(self, job: str) -> None:
-        """Something uses the job's credentials, however long the job is there."""
-        self._needed[job] += 1
+    def need(self, owner: str) -> None:
+        """Something uses its credentials, however long it is there."""
+        with self._changing:
+            self._needed[owner] += 1
 
-    def need_no_more(self, job: str) -> None:
+    def need_no_more(self, owner: str) -> None:
         """As often as it was needed."""
-        self._needed[job] -= 1
-        if not self._needed[job]:
-            del self._needed[job]
-        self._drop(job)
-
-    def _drop(self, job: str) -> None:
-        if job in self._gone and job not in self._needed:
-            self._gone.discard(job)
-            self._by_job.pop(job, None)
+        with self._changing:
+            self._needed[owner] -= 1
+            if not self._needed[owner]:
+                del self._needed[owner]
+            self._drop(owner)
 
     def redact(self, text: str) -> str:
-        """The text without credentials."""
-        known = tuple(self._by_job.values())
-        return redact_text(text, *(secret for secrets in known for secret in secrets))
+        """The text without any credentials, for logs."""
+        return redact_words(text, self._all)
+
+    def redact_for(self, owner: str, text: str) -> str:
+        """The text without the owner's credentials and the archive's, for who may see the owner.
+
+        Those of others stay out of it: what is replaced would tell somebody who guesses.
+        """
+        forms = (*self._by_owner.get(owner, ()), *self._by_owner.get(ARCHIVE, ()))
+        return redact_words(text, sorted(forms, key=len, reverse=True))
+
+    def _drop(self, owner: str) -> None:
+        if owner in self._gone and owner not in self._needed:
+            self._gone.discard(owner)
+            self._by_owner.pop(owner, None)
+            self._collect()
+
+    def _collect(self) -> None:
+        forms = {form for each in self._by_owner.values() for form in each}
+        self._all = tuple(sorted(forms, key=len, reverse=True))
 
 
 def secrets_of_source(source: JobSource) -> tuple[str | None, ...]:
     """What of a source must be shown to nobody. Its address may come from a Secret, or hold a token."""
-    return source.username, source.password, source.session_token, *secret_words(source.url)
+    user = source.username if source.username and len(source.username) >= SHORTEST_LOGIN else None
+    return user, source.password, source.session_token, *secret_words(source.url)
 
 
 def secrets_of_outputs(outputs: JobOutputs) -> tuple[str | None, ...]:

@@ -39,7 +39,8 @@ class Prober:
         self._secrets.remember(key, secrets_of_source(source))
         try:
             report = await self._report(asked)
-            return report.model_copy(update={"message": report.message and self._secrets.redact(report.message)})
+            told = report.message and self._secrets.redact_for(key, report.message)
+            return report.model_copy(update={"message": told})
         finally:
             self._secrets.forget(key)
             self._running -= 1

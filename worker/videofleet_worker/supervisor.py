@@ -1,6 +1,7 @@
 """Keeps the running jobs equal to the assignments."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -131,7 +132,8 @@ class Supervisor:
 
     def _start(self, job: Job) -> None:
         self._secrets.remember(job.uid, _secrets_of(job))
-        reporter = JobReporter(job.uid, job.epoch, lambda report: self._publish(one, report), self._secrets.redact)
+        redact = functools.partial(self._secrets.redact_for, job.uid)
+        reporter = JobReporter(job.uid, job.epoch, lambda report: self._publish(one, report), redact)
         one = Running(job, self._make_run(job, reporter), reporter)
         self._running[job.uid] = one
         before = frozenset(self._ending.get(job.uid, ()))
@@ -189,7 +191,7 @@ class Supervisor:
             delivered = await self._untold.tell(fleet, wanted)
             if delivered is None:
                 return None
-            return delivered.model_copy(update={"message": self._secrets.redact(delivered.message)})
+            return delivered.model_copy(update={"message": self._secrets.redact_for(wanted.key, delivered.message)})
         finally:
             self._secrets.forget(wanted.key)
 

@@ -78,11 +78,11 @@ class Looker:
             return report.model_copy(update={"milliseconds": round(1000 * (time.monotonic() - began))})
         except DecoderLostError as error:
             # Others are decoded here all the time: it is this picture.
-            return VisionReport(code=ErrorCode.UNSUPPORTED, message=self._secrets.redact(error.message))
+            return VisionReport(code=ErrorCode.UNSUPPORTED, message=self._secrets.redact_for(key, error.message))
         except (RefusedError, SourceError) as error:
-            return VisionReport(code=error.code, message=self._secrets.redact(error.message))
+            return VisionReport(code=error.code, message=self._secrets.redact_for(key, error.message))
         except ValueError as error:
-            return VisionReport(code=ErrorCode.BAD_PARAMETER, message=self._secrets.redact(str(error)))
+            return VisionReport(code=ErrorCode.BAD_PARAMETER, message=self._secrets.redact_for(key, str(error)))
         except (ModelDoesNotRunError, ModelFolderError) as error:
             raise InferenceError(str(error)) from error
         finally:

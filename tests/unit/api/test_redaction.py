@@ -30,6 +30,11 @@ def test_the_longest_secret_is_hidden_first() -> None:
     assert redact_text("it is abcdef", "abc", "abcdef") == "it is ***"
 
 
+@pytest.mark.parametrize("secret", ["http", "t", "http://x"])
+def test_an_address_is_known_as_one_whatever_it_begins_with(secret: str) -> None:
+    assert "leak" not in redact_text("no answer from http://x:leak@h/a", secret)
+
+
 @pytest.mark.parametrize(
     ("url", "text", "clean"),
     [
@@ -38,8 +43,10 @@ def test_the_longest_secret_is_hidden_first() -> None:
             "DESCRIBE rtsp://cam/live/t0ken of cam: 404 /live/t0ken",
             "DESCRIBE *** of cam: 404 ***",
         ),
-        ("https://u:p%20w@h/a", "u and p w at https://h/a", "*** and *** at ***"),
-        ("https://h/a?x=berl1n-7&key=k1", "GET /a?x=berl1n-7&key=k1 of h, k1", "GET *** of h, ***"),
+        ("https://user:p%20ss@h/a", "user and p ss at https://h/a", "*** and *** at ***"),
+        ("https://h/a?x=berl1n-7&key=k1", "GET /a?x=berl1n-7&key=k1 of h", "GET *** of h"),
+        ("https://h/a?key=k1-of-berl1n", "k1-of-berl1n is no key of h", "*** is no key of h"),
+        ("https://a:1@h/a?X-Amz-SignedHeaders=host&auth=1", "host cam: 10 at 1280x720", "host cam: 10 at 1280x720"),
         ("https://h/a%20long/p", "not at /a long/p", "not at ***"),
         ("https://h/1", "frame 1/1 of h", "frame 1/1 of h"),
         ("file:///media/clip.mp4", "there is no file /media/clip.mp4", "there is no file /media/clip.mp4"),

@@ -28,6 +28,15 @@ def test_an_older_answer_does_not_revive_what_the_projection_never_let_in() -> N
     assert len(cache) == 0
 
 
+def test_what_is_gone_for_good_is_revived_by_no_event() -> None:
+    cache: ObjectCache[str] = ObjectCache()
+    cache.apply(entry("u", 10))
+    assert told([*cache.bury("u")]) == ["DELETED u"]
+    assert cache.apply(entry("u", 12)) == []
+    assert cache.delete(entry("u", 13)) == []
+    assert told([*cache.apply(entry("next", 14, name="u"))]) == ["ADDED next"]
+
+
 def test_an_older_namesake_does_not_displace_a_newer() -> None:
     cache: ObjectCache[str] = ObjectCache()
     cache.apply(entry("new", 5, name="one"))

@@ -14,13 +14,14 @@ from videofleet_api.codes import ErrorCode, OutputHealth, SourceHealth
 from videofleet_api.logs import JsonFormatter
 from videofleet_api.outputs import OutputPolicy
 from videofleet_api.protocol import AssignmentSet, Entry, JobProgress, JobSource, JobSpec
+from videofleet_api.redaction import redact_text
 from videofleet_api.steps import Analytics, Step
 from videofleet_api.targets import JobOutputs, RouterTarget, WebhookTarget
 from videofleet_archive.store import FolderArchive
 from videofleet_archive.threads import StoreThreads
 from videofleet_worker.jobs.assignments import Job
 from videofleet_worker.jobs.reports import JobReporter
-from videofleet_worker.logs import Secrets
+from videofleet_worker.logs import ARCHIVE, Secrets, secrets_of_source
 from videofleet_worker.outputs.ways import WaysOut
 from videofleet_worker.pipeline.leftovers import Leftovers
 from videofleet_worker.pipeline.run import StreamRun
@@ -104,6 +105,23 @@ async def test_what_a_run_says_by_mistake_is_hidden_until_it_is_over(supervisor:
     supervisor.apply(wanted.model_copy(update={"number": 2, "entries": []}))
     await supervisor.drain()
     assert secrets.redact("h00k, /services/T0/B0/h00k") == "h00k, /services/T0/B0/h00k", "it is forgotten"
+
+
+def test_nobody_can_guess_at_the_secrets_of_others_but_all_logs_are_clean() -> None:
+    secrets = Secrets()
+    secrets.remember("mine", ["pa55-of-mine"])
+    secrets.remember("theirs", ["pa55-of-theirs"])
+    secrets.remember(ARCHIVE, ["archive-k3y"])
+    said = "no file /media/pa55-of-mine/pa55-of-theirs/archive-k3y"
+    assert secrets.redact_for("mine", said) == "no file /media/***/pa55-of-theirs/***"
+    assert secrets.redact(said) == "no file /media/***/***/***"
+    secrets.forget("theirs")
+    assert secrets.redact(said) == "no file /media/***/pa55-of-theirs/***"
+
+
+def test_a_short_name_of_a_user_hides_no_words() -> None:
+    source = JobSource(url="rtsp://cam.example/1", username="a", password="pa55")
+    assert redact_text("cam.example says pa55", *secrets_of_source(source)) == "cam.example says ***"
 
 
 async def _first(supervisor: Supervisor, count: int) -> AsyncIterator[bytes]:
