@@ -1,9 +1,11 @@
 """One job on this worker, from its spec to its end: source, inference, analytics, reports."""
 
+import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import aclosing
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from videofleet_api.codes import ErrorCode, SourceHealth
 from videofleet_api.protocol import JobProgress
@@ -94,7 +96,7 @@ class StreamRun:
         except (ArchiveError, ArchiveCorruptError) as error:
             self._reporter.failed(ErrorCode.INTERNAL, f"the archive cannot be used: {error}", self._progress())
         finally:
-            await self._close()
+            await _to_its_end(self._close())
 
     def adapt(self, job: Job) -> None:
         """Take over other settings of the same epoch, before the next frame.
@@ -304,3 +306,13 @@ class StreamRun:
         await self._ownership.settle()
         await self.logs.close()
         await self._tools.leftovers.leave(self.job.entry, self.outlets, self.logs.notes.told)
+
+
+async def _to_its_end(closing: Coroutine[Any, Any, None]) -> None:
+    """Wait for it to the end, also where that is cancelled: what it leaves undone nobody does."""
+    task = asyncio.create_task(closing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
